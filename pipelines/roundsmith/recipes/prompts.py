@@ -1,0 +1,61 @@
+"""The prompts that recipes give a model, in completion style (base models) and in chat style.
+
+A completion-style prompt is one string that the model continues. A chat-style prompt is a tuple of messages
+whose last one is the start of the assistant's turn, so that both styles get the same kind of completion back.
+"""
+
+from roundsmith.types import ChatMessage, Prompt, Task
+
+QUOTES = '"""'
+CODE_STOPS = ("\nclass", "\nif", "\n#", "\nprint", "\ndef", "\nassert")
+"""A function's body ends at the first of these (GiFT, released code; `def` is not one of them on MBPP)."""
+
+HEADER = "### "
+CODE_HEADER = HEADER + "Code"
+DESCRIPTION_HEADER = HEADER + "Description of the given code"
+DESCRIPTION_STOPS = ("\n" + HEADER,)
+TEST_HEADER = HEADER + "Test"
+TEST_STOPS = ("\n",)
+JUDGE_HEADER = HEADER + "Is the code correct?"
+
+
+def docstring(description: str, example: str | None) -> str:
+    """The indented docstring of GiFT: one space and the description; an example in doctest style below it."""
+    text = " ".join(description.replace(QUOTES, "").split())
+    if example is None:
+        return f'    """ {text} """\n'
+    lines = "".join(f"    {line}\n" for line in example.splitlines())
+    return f'    """ {text}\n{lines}    """\n'
+
+
+def code_stub(task: Task, description: str) -> str:
+    """The code head with its docstring: what a program of the task begins with."""
+    return f"{task.head}\n{docstring(description, task.example)}"
+
+
+def code_prompt(task: Task, description: str) -> str:
+    """Description to code: the model continues with the function's body."""
+    return code_stub(task, description)
+
+
+def description_prompt(code: str, demo_code: str, demo_description: str) -> str:
+    """Code to description, one-shot, as in GiFT: a demonstration, then the query left open."""
+    return (
+        f"{CODE_HEADER}\n{demo_code.strip()}\n{DESCRIPTION_HEADER}\n{demo_description.strip()}\n\n"
+        f"{CODE_HEADER}\n{code.strip()}\n{DESCRIPTION_HEADER}\n"
+    )
+
+
+def test_prompt(task: Task, description: str) -> str:
+    """Description to test: the model continues with `args) == value` of one assert."""
+    return f"{CODE_HEADER}\n{code_stub(task, description)}{TEST_HEADER}\nassert {task.entry_point}("
+
+
+def judge_prompt(code_with_docstring: str) -> str:
+    """(description, code) to Yes or No: the first token that follows is the answer."""
+    return f"{CODE_HEADER}\n{code_with_docstring.strip()}\n{JUDGE_HEADER}\n"
+
+
+def as_chat(request: str, prefix: str) -> Prompt:
+    """One user turn, with the assistant's turn begun by `prefix`."""
+    return (ChatMessage("user", request), ChatMessage("assistant", prefix))

@@ -1,0 +1,68 @@
+"""The values that the whole system speaks in: tasks, tests, samples, outcomes, scores, examples, pairs.
+
+Every value is frozen; change one by `dataclasses.replace`. `wire` turns each into its proto message and back.
+"""
+
+from roundsmith.types.execution import (
+    ExecuteItem,
+    JudgedAt,
+    Limits,
+    Outcome,
+    Program,
+)
+from roundsmith.types.generation import (
+    ChatMessage,
+    Completion,
+    GenerateItem,
+    Prompt,
+    Sampling,
+    Score,
+    ScoreItem,
+)
+from roundsmith.types.rows import (
+    Example,
+    Group,
+    Kind,
+    Pair,
+    Provenance,
+    Row,
+    Sample,
+)
+from roundsmith.types.tasks import (
+    AssertTest,
+    CallTest,
+    Split,
+    StdioTest,
+    Task,
+    Test,
+    Value,
+)
+
+__all__ = [
+    "AssertTest",
+    "CallTest",
+    "ChatMessage",
+    "Completion",
+    "Example",
+    "ExecuteItem",
+    "GenerateItem",
+    "Group",
+    "JudgedAt",
+    "Kind",
+    "Limits",
+    "Outcome",
+    "Pair",
+    "Program",
+    "Prompt",
+    "Provenance",
+    "Row",
+    "Sample",
+    "Sampling",
+    "Score",
+    "ScoreItem",
+    "Split",
+    "StdioTest",
+    "Task",
+    "Test",
+    "Value",
+]

@@ -1,0 +1,89 @@
+"""What the generator and the scorer are asked, and what they answer.
+
+Log-probabilities are natural logarithms.
+"""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How to draw a completion. `temperature` 0 is greedy; `top_k` 0 and `top_p` 1 are off."""
+
+    max_tokens: int
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    stop: tuple[str, ...] = ()
+    """Strings that end a completion; the match and what follows is not part of the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMessage:
+    """One turn. A last turn of role `assistant` is a prefix that the model continues."""
+
+    role: str
+    content: str
+
+
+Prompt = str | tuple[int, ...] | tuple[ChatMessage, ...]
+"""Plain text, token ids, or chat messages that the model's own template renders."""
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateItem:
+    """Ask for `n` completions of one prompt; completion i is drawn with derive_seed(seed, i)."""
+
+    item_id: str
+    prompt: Prompt
+    sampling: Sampling
+    seed: int
+    n: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One completion. `logprobs[t]` is the log-probability of `token_ids[t]`, before temperature and cuts.
+
+    `token_ids` are all sampled tokens, the end token and a stop string's tokens included.
+    """
+
+    index: int
+    text: str
+    token_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    finish_reason: str
+    """`stop` (end token or stop string) or `length`."""
+    prompt_tokens: int
+    weights_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreItem:
+    """Ask for the log-probability of `completion` after `prompt`.
+
+    With `end` the end token's log-probability is counted too. With `p_yes` the completion is not scored: the
+    first token after the prompt is read as Yes or No.
+    """
+
+    item_id: str
+    prompt: Prompt
+    completion: str | tuple[int, ...] = ""
+    end: bool = True
+    p_yes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The answer to a ScoreItem. `p_yes` is None unless it was asked for; then `token_count` is 0."""
+
+    logprob_sum: float
+    token_count: int
+    weights_sha256: str
+    p_yes: float | None = None
+
+    @property
+    def perplexity(self) -> float:
+        """exp of the mean negative log-probability of the completion's tokens."""
+        return math.exp(-self.logprob_sum / self.token_count)

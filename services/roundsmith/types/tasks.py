@@ -1,0 +1,77 @@
+"""Tasks and the tests that say when a program solves one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+# A Python value that may cross the wire: None, bool, int, float, str, bytes, list, tuple, set, frozenset, dict
+# of such values. A recursive alias can not be checked by isinstance; `wire.to_value` refuses anything else.
+Value = Any
+
+
+class Split(StrEnum):
+    """Train feeds the round; gate decides promotion and settings; final is looked at once, at the end."""
+
+    TRAIN = "train"
+    GATE = "gate"
+    FINAL = "final"
+
+
+@dataclass(frozen=True, slots=True)
+class CallTest:
+    """Call `entry_point(*args, **kwargs)`; the result must equal `expected` by type and value.
+
+    `tolerance`, where given, is the absolute tolerance for floats at any depth.
+    """
+
+    test_id: str
+    entry_point: str
+    args: tuple[Value, ...]
+    expected: Value
+    kwargs: Mapping[str, Value] = field(default_factory=dict)
+    tolerance: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AssertTest:
+    """Python statements that run after the program; they pass when none raises."""
+
+    test_id: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class StdioTest:
+    """Run the program as a script with `stdin`; its standard output must equal `stdout`.
+
+    Trailing white space of lines and of the whole is not compared.
+    """
+
+    test_id: str
+    stdin: str
+    stdout: str
+
+
+Test = CallTest | AssertTest | StdioTest
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One problem. `head` is the code head: imports and signature, up to and including the first def line."""
+
+    task_id: str
+    split: Split
+    description: str
+    head: str
+    entry_point: str
+    tests: tuple[Test, ...]
+    reference: str | None = None
+    setup: str = ""
+    """Python that runs before the program in every test (imports); never shown to the model."""
+    example: str | None = None
+    """One solved call, doctest style (GiFT shows it on MBPP), or None."""
+    source: str = ""
+    licence: str = ""
+    meta: Mapping[str, str] = field(default_factory=dict)
