@@ -37,6 +37,8 @@ class Verdict(StrEnum):
     FLAKY = "FLAKY"
     CANCELLED = "CANCELLED"
     INFRA_ERROR = "INFRA_ERROR"
+    UNKNOWN = "UNKNOWN"
+    """A verdict of a later server, which this client does not know: never solved, never a label."""
 
     @property
     def label(self) -> Label:
@@ -52,7 +54,7 @@ class Verdict(StrEnum):
 
 
 _UNRESOLVED = frozenset({Verdict.CANCELLED, Verdict.INFRA_ERROR})
-_NO_LABEL = _UNRESOLVED | {Verdict.TAMPERED, Verdict.FLAKY}
+_NO_LABEL = _UNRESOLVED | {Verdict.TAMPERED, Verdict.FLAKY, Verdict.UNKNOWN}
 
 
 def solved(verdicts: Iterable[Verdict]) -> bool:

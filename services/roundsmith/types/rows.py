@@ -67,7 +67,11 @@ class Group:
         for outcome in self.outcomes:
             if outcome.label is Label.POSITIVE:
                 positive.setdefault(outcome.code_id, set()).add(outcome.test_id)
-        return tuple(s for s in self.samples if s.kind is Kind.CODE and positive.get(s.sample_id) == tests and tests)
+        return tuple(
+            s
+            for s in self.samples
+            if s.kind is Kind.CODE and positive.get(s.sample_id) == tests and tests
+        )
 
 
 @dataclass(frozen=True, slots=True)
