@@ -14,8 +14,8 @@
         StoreError           a shard that cannot be written or read
       IncompleteEvaluation   samples without a resolved verdict: the gate refuses, exit 1
 
-Each class names its gRPC status; `clients` raise the class that the server raised. A message says what was
-seen, what was expected and what to do.
+Each class names its gRPC status; `clients` raise the class that the server raised. A message says
+what was seen, what was expected and what to do.
 """
 
 from typing import ClassVar
@@ -46,7 +46,9 @@ class EngineError(RoundsmithError):
 
 
 class Overloaded(EngineError):
-    """A queue is full. `retry_after_s` is how long to wait before the item is sent again, in seconds."""
+    """A queue is full. `retry_after_s` is how long to wait before the item is sent again, in
+    seconds.
+    """
 
     status = "RESOURCE_EXHAUSTED"
 

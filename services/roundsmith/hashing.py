@@ -14,12 +14,15 @@ def content_hash(*parts: object) -> str:
 
     Parts are JSON values; anything else raises TypeError, so that a hash never depends on a repr.
     """
-    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    text = json.dumps(
+        parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def derive_seed(seed: int, *path: str | int) -> int:
-    """The seed of one draw, in [0, 2**63): H(seed, path), so that a larger n keeps the earlier samples.
+    """The seed of one draw, in [0, 2**63): H(seed, path), so that a larger n keeps the earlier
+    samples.
 
     For a sample the path is (task, chain step, index) (design section 3).
     """
@@ -27,10 +30,11 @@ def derive_seed(seed: int, *path: str | int) -> int:
 
 
 def weights_sha256(folder: Path) -> str:
-    """The weight version of a Hugging Face folder: the hash of its sorted (name, sha256 of file) list.
+    """The weight version of a Hugging Face folder: the hash of its sorted (name, sha256 of file)
+    list.
 
-    Weights, configuration, tokenizer and chat template count; anything else in the folder does not. Raises
-    ConfigError when the folder holds no safetensors file.
+    Weights, configuration, tokenizer and chat template count; anything else in the folder does not.
+    Raises ConfigError when the folder holds no safetensors file.
     """
     names = sorted({path for pattern in WEIGHT_FILES for path in folder.glob(pattern)})
     if not any(path.suffix == ".safetensors" for path in names):

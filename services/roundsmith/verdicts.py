@@ -1,6 +1,7 @@
 """What an execution can end in, and what each end is allowed to become.
 
-The accounting lives here, once: which outcomes may train, which count as solved, which must be run again.
+The accounting lives here, once: which outcomes may train, which count as solved, which must be run
+again.
 """
 
 from collections.abc import Iterable
@@ -42,7 +43,9 @@ class Verdict(StrEnum):
 
     @property
     def label(self) -> Label:
-        """PASS is positive, an ordinary failure negative; what says nothing about the program is NONE."""
+        """PASS is positive, an ordinary failure negative; what says nothing about the program is
+        NONE.
+        """
         if self is Verdict.PASS:
             return Label.POSITIVE
         return Label.NONE if self in _NO_LABEL else Label.NEGATIVE
@@ -60,9 +63,9 @@ _NO_LABEL = _UNRESOLVED | {Verdict.TAMPERED, Verdict.FLAKY, Verdict.UNKNOWN}
 def solved(verdicts: Iterable[Verdict]) -> bool:
     """Whether a sample with these verdicts, one a test, counts as solved for pass@k.
 
-    Only PASS on every test counts; TAMPERED and FLAKY are not solved. Raises IncompleteEvaluation when a
-    verdict is not resolved or there is none, because such a sample must be run again and may not leave
-    or enter a denominator.
+    Only PASS on every test counts; TAMPERED and FLAKY are not solved. Raises IncompleteEvaluation
+    when a verdict is not resolved or there is none, because such a sample must be run again and may
+    not leave or enter a denominator.
     """
     seen = list(verdicts)
     if not seen or not all(verdict.resolved for verdict in seen):
@@ -73,6 +76,8 @@ def solved(verdicts: Iterable[Verdict]) -> bool:
 
 
 def reward(verdicts: Iterable[Verdict]) -> float | None:
-    """1.0 for solved, 0.0 for not (TAMPERED too), None to mask a sample that the sandbox failed on."""
+    """1.0 for solved, 0.0 for not (TAMPERED too), None to mask a sample that the sandbox failed
+    on.
+    """
     seen = list(verdicts)
     return float(solved(seen)) if seen and all(verdict.resolved for verdict in seen) else None

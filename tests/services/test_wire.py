@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from roundsmith import types, wire
 from roundsmith.errors import ConfigError
 from roundsmith.types import Value
@@ -199,7 +198,7 @@ def same(a: Any, b: Any) -> bool:
     if type(a) is not type(b):
         return False
     if isinstance(a, float):
-        return a == b and math.copysign(1, a) == math.copysign(1, b) or a != a and b != b
+        return (a == b and math.copysign(1, a) == math.copysign(1, b)) or (a != a and b != b)
     if is_dataclass(a):
         return all(same(getattr(a, f.name), getattr(b, f.name)) for f in fields(a))
     if isinstance(a, dict):
@@ -257,7 +256,7 @@ def test_a_value_deeper_than_the_limit_is_refused_and_one_at_the_limit_arrives()
 
 
 def test_a_verdict_of_a_later_server_has_no_label() -> None:
-    message = executor_pb2.Outcome(code_id="c", test_id="t", judge="JUDGED_AT_OUTSIDE")
+    message = executor_pb2.Outcome(code_id="c", test_id="t", judge=executor_pb2.JUDGED_AT_OUTSIDE)
     raw = message.SerializeToString() + bytes([3 << 3, 99])  # field 3, verdict 99
     outcome = wire.from_message(types.Outcome, executor_pb2.Outcome.FromString(raw))
     assert outcome.verdict is Verdict.UNKNOWN

@@ -1,14 +1,17 @@
 """The prompts that recipes give a model, in completion style (base models) and in chat style.
 
-A completion-style prompt is one string that the model continues. A chat-style prompt is a tuple of messages
-whose last one is the start of the assistant's turn, so that both styles get the same kind of completion back.
+A completion-style prompt is one string that the model continues. A chat-style prompt is a tuple of
+messages whose last one is the start of the assistant's turn, so that both styles get the same kind
+of completion back.
 """
 
 from roundsmith.types import ChatMessage, Prompt, Task
 
 QUOTES = '"""'
 CODE_STOPS = ("\nclass", "\nif", "\n#", "\nprint", "\ndef", "\nassert")
-"""A function's body ends at the first of these (GiFT, released code; `def` is not one of them on MBPP)."""
+"""A function's body ends at the first of these (GiFT, released code; `def` is not one of them on
+MBPP).
+"""
 
 HEADER = "### "
 CODE_HEADER = HEADER + "Code"
@@ -20,7 +23,9 @@ JUDGE_HEADER = HEADER + "Is the code correct?"
 
 
 def docstring(description: str, example: str | None) -> str:
-    """The indented docstring of GiFT: one space and the description; an example in doctest style below it."""
+    """The indented docstring of GiFT: one space and the description; an example in doctest style
+    below it.
+    """
     text = " ".join(description.replace(QUOTES, "").split())
     if example is None:
         return f'    """ {text} """\n'

@@ -1,6 +1,8 @@
-"""The values that the whole system speaks in: tasks, tests, samples, outcomes, scores, examples, pairs.
+"""The values that the whole system speaks in: tasks, tests, samples, outcomes, scores, examples,
+pairs.
 
-Every value is frozen; change one by `dataclasses.replace`. `wire` turns each into its proto message and back.
+Every value is frozen; change one by `dataclasses.replace`. `wire` turns each into its proto message
+and back.
 """
 
 from roundsmith.types.execution import (

@@ -43,7 +43,9 @@ class ExecuteItem:
 
 
 class JudgedAt(StrEnum):
-    """Where the comparison ran: outside the solver's process, or (assert tests) in a test process beside it."""
+    """Where the comparison ran: outside the solver's process, or (assert tests) in a test process
+    beside it.
+    """
 
     OUTSIDE = "outside"
     INSIDE = "inside"

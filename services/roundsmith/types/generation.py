@@ -44,7 +44,8 @@ class GenerateItem:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One completion. `logprobs[t]` is the log-probability of `token_ids[t]`, before temperature and cuts.
+    """One completion. `logprobs[t]` is the log-probability of `token_ids[t]`, before temperature
+    and cuts.
 
     `token_ids` are all sampled tokens, the end token and a stop string's tokens included.
     """
@@ -63,8 +64,8 @@ class Completion:
 class ScoreItem:
     """Ask for the log-probability of `completion` after `prompt`.
 
-    With `end` the end token's log-probability is counted too. With `p_yes` the completion is not scored: the
-    first token after the prompt is read as Yes or No.
+    With `end` the end token's log-probability is counted too. With `p_yes` the completion is not
+    scored: the first token after the prompt is read as Yes or No.
     """
 
     item_id: str
@@ -76,7 +77,9 @@ class ScoreItem:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """The answer to a ScoreItem. `p_yes` is None unless it was asked for; then `token_count` is 0."""
+    """The answer to a ScoreItem. `p_yes` is None unless it was asked for; then `token_count` is
+    0.
+    """
 
     logprob_sum: float
     token_count: int

@@ -36,7 +36,9 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One thing that the model wrote. `text` is what it means (a whole program, a description, a test)."""
+    """One thing that the model wrote. `text` is what it means (a whole program, a description, a
+    test).
+    """
 
     sample_id: str
     kind: Kind

@@ -5,14 +5,16 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-
-# A Python value that may cross the wire: None, bool, int, float, str, bytes, list, tuple, set, frozenset, dict
-# of such values. A recursive alias can not be checked by isinstance; `wire.to_value` refuses anything else.
+# A Python value that may cross the wire: None, bool, int, float, str, bytes, list, tuple, set,
+# frozenset, dict of such values. A recursive alias can not be checked by isinstance;
+# `wire.to_value` refuses anything else.
 Value = Any
 
 
 class Split(StrEnum):
-    """Train feeds the round; gate decides promotion and settings; final is looked at once, at the end."""
+    """Train feeds the round; gate decides promotion and settings; final is looked at once, at the
+    end.
+    """
 
     TRAIN = "train"
     GATE = "gate"
@@ -59,7 +61,9 @@ Test = CallTest | AssertTest | StdioTest
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One problem. `head` is the code head: imports and signature, up to and including the first def line."""
+    """One problem. `head` is the code head: imports and signature, up to and including the first
+    def line.
+    """
 
     task_id: str
     split: Split

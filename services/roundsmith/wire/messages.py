@@ -1,8 +1,9 @@
 """Values to proto messages and back, for all types at once.
 
-A dataclass and its message have the same name and the same field names, so one converter reads both; only what
-Python and proto say differently is spelled out: enums (prefixes), seconds (`cpu_s` is a Duration `cpu`), the three
-unions (Test, Prompt, Row) and Python values. `Any` lives here because descriptors are dynamic.
+A dataclass and its message have the same name and the same field names, so one converter reads
+both; only what Python and proto say differently is spelled out: enums (prefixes), seconds (`cpu_s`
+is a Duration `cpu`), the three unions (Test, Prompt, Row) and Python values. `Any` lives here
+because descriptors are dynamic.
 """
 
 import dataclasses
@@ -15,7 +16,6 @@ from typing import Any, TypeVar, cast
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
-
 from roundsmith import types as values
 from roundsmith.errors import ConfigError
 from roundsmith.types import ChatMessage, Prompt, Test
@@ -104,17 +104,17 @@ class _Field(typing.NamedTuple):
     present: Callable[[Any], bool]
 
 
-@functools.cache
-def _message_class(cls: type) -> Any:
+def _find_message_class(cls: type) -> Any:
     for module in _MODULES:
         if found := getattr(module, cls.__name__, None):
             return found
     raise TypeError(f"{cls.__name__} has no message")
 
 
-@functools.cache
-def _plan(cls: type) -> tuple[_Field, ...]:
-    """One converter for each field of a dataclass, and one for each property that its message carries."""
+def _make_plan(cls: type) -> tuple[_Field, ...]:
+    """One converter for each field of a dataclass, and one for each property that its message
+    carries.
+    """
     hints = typing.get_type_hints(cls)
     descriptor = _message_class(cls).DESCRIPTOR
     known = descriptor.fields_by_name
@@ -126,6 +126,10 @@ def _plan(cls: type) -> tuple[_Field, ...]:
     if cls is values.Outcome:
         plan.append(_Field("label", _pack_label, lambda m: None, lambda m: False))
     return tuple(plan)
+
+
+_message_class: Callable[[type], Any] = functools.cache(_find_message_class)
+_plan: Callable[[type], tuple[_Field, ...]] = functools.cache(_make_plan)
 
 
 def _oneof(descriptor: Any, name: str) -> bool:

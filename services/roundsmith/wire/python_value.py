@@ -8,7 +8,9 @@ from roundsmith.types import Value
 from roundsmith.v1 import value_pb2
 
 MAX_VALUE_DEPTH = 24
-"""Deepest Python value that crosses the wire; protobuf itself stops at 100 nested messages, 3 a dict."""
+"""Deepest Python value that crosses the wire; protobuf itself stops at 100 nested messages, 3 a
+dict.
+"""
 
 _SEQUENCES: dict[str, Callable[[Any], Any]] = {
     "list_value": list,
@@ -21,7 +23,8 @@ _SEQUENCES: dict[str, Callable[[Any], Any]] = {
 def value_to_message(value: Value, depth: int = 0) -> value_pb2.Value:
     """The Value message of a Python value, type for type.
 
-    Raises ConfigError for another type, a string with lone surrogates or a depth over MAX_VALUE_DEPTH.
+    Raises ConfigError for another type, a string with lone surrogates or a depth over
+    MAX_VALUE_DEPTH.
     """
     if depth > MAX_VALUE_DEPTH:
         raise ConfigError(f"value: expected at most {MAX_VALUE_DEPTH} levels, saw more")
@@ -56,7 +59,9 @@ def value_to_message(value: Value, depth: int = 0) -> value_pb2.Value:
         )
     members = sorted(value, key=repr) if kind in (set, frozenset) else value
     items = [value_to_message(item, depth + 1) for item in members]
-    return value_pb2.Value(**{name: value_pb2.ValueSequence(items=items)})
+    message = value_pb2.Value()
+    getattr(message, name).CopyFrom(value_pb2.ValueSequence(items=items))
+    return message
 
 
 def value_from_message(message: value_pb2.Value) -> Value:
