@@ -1,40 +1,90 @@
-"""Build hook: generates the Python stubs of protos/ beside them, so that an install gives a typed import."""
+"""Build hook: writes the Python stubs of protos/ beside them, so that an install is a typed import.
+
+By hand: `python hatch_build.py` does the same, and `python hatch_build.py --descriptor-set FILE`
+writes the descriptors of protos/ to FILE instead.
+"""
 
 import sys
+import tempfile
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-ROOT = Path(__file__).parent / "protos"
+PROTOS = Path(__file__).parent / "protos"
+STUBS = ("*_pb2.py", "*_pb2.pyi", "*_pb2_grpc.py", "*_pb2_grpc.pyi")
 
 
 def generate(root: Path) -> None:
-    """Writes *_pb2.py, *_pb2_grpc.py and their .pyi beside every proto under root; raises SystemExit on an error."""
-    import grpc_tools
-    from grpc_tools import protoc
+    """Writes `_pb2` beside every proto under root, and `_pb2_grpc` where it has a service.
 
-    google = Path(grpc_tools.__file__).parent / "_proto"
-    rpc = Path(sys.modules["google.rpc.status_pb2"].__file__ or "").parents[2] if _import_rpc() else root
-    protos = sorted(str(path.relative_to(root)) for path in root.rglob("*.proto"))
-    arguments = ["protoc", f"-I{root}", f"-I{google}", f"-I{rpc}", f"--python_out={root}", f"--mypy_out={root}"]
-    arguments += [f"--grpc_python_out={root}", f"--mypy_grpc_out={root}", *protos]
-    if protoc.main(arguments):
-        raise SystemExit("protoc refused the protos; its message stands above")
+    Stubs whose proto is gone are deleted. Raises SystemExit when protoc refuses a proto.
+    """
+    from google.protobuf.descriptor_pb2 import FileDescriptorSet
+
+    with tempfile.NamedTemporaryFile(suffix=".binpb") as file:
+        descriptor_set(root, Path(file.name))
+        files = FileDescriptorSet.FromString(file.read()).file
+    plugins = [_plugin("protoc-gen-mypy"), _plugin("protoc-gen-mypy_grpc")]
+    messages = [proto.name for proto in files]
+    services = [proto.name for proto in files if proto.service]
+    _protoc(root, [*plugins, f"--python_out={root}", f"--mypy_out=quiet:{root}"], messages)
+    if services:
+        _protoc(
+            root, [*plugins, f"--grpc_python_out={root}", f"--mypy_grpc_out=quiet:{root}"], services
+        )
+    stems = {root / name.removesuffix(".proto") for name in messages}
+    grpc_stems = {root / name.removesuffix(".proto") for name in services}
+    for pattern in STUBS:
+        suffix = pattern.removeprefix("*")
+        for stub in root.rglob(pattern):
+            stem = stub.with_name(stub.name.removesuffix(suffix))
+            if stem not in (grpc_stems if "_grpc" in suffix else stems):
+                stub.unlink()
 
 
-def _import_rpc() -> bool:
-    import google.rpc.status_pb2  # noqa: F401  (googleapis-common-protos ships the .proto beside it)
+def descriptor_set(root: Path, out: Path, *, source_info: bool = False) -> None:
+    """Writes the FileDescriptorSet of every proto under root, imports left out.
 
-    return True
+    With source_info it holds the comments too. Raises SystemExit when protoc refuses a proto.
+    """
+    names = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.proto"))
+    flags = ["--include_source_info"] if source_info else []
+    _protoc(root, [f"--descriptor_set_out={out}", *flags], names)
 
 
-class GenerateStubs(BuildHookInterface):  # type: ignore[type-arg]  # hatchling leaves the builder config open
+def _protoc(root: Path, options: list[str], names: list[str]) -> None:
+    from grpc_tools import protoc  # type: ignore[import-untyped]  # grpcio-tools ships no types
+
+    # Both packages carry the .proto files of what they generate from, below their own install root.
+    google = distribution("grpcio-tools").locate_file("grpc_tools/_proto")
+    rpc = distribution("googleapis-common-protos").locate_file("")
+    if protoc.main(["protoc", f"-I{root}", f"-I{google}", f"-I{rpc}", *options, *names]):
+        raise SystemExit(f"protoc refused the protos under {root}; its message stands above")
+
+
+def _plugin(name: str) -> str:
+    """The option that names mypy-protobuf's own script, which need not be on PATH."""
+    for file in distribution("mypy-protobuf").files or []:
+        if file.name == name:
+            return f"--plugin={name}={Path(str(file.locate())).resolve()}"
+    raise SystemExit(f"mypy-protobuf is installed without its script {name}; install it again")
+
+
+class GenerateStubs(BuildHookInterface):  # type: ignore[type-arg]  # hatchling leaves the builder's config open
     """Runs `generate` before every build, editable ones too."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        generate(ROOT)
+        """Generates before hatchling collects the files."""
+        generate(PROTOS)
 
 
 if __name__ == "__main__":
-    generate(ROOT)
+    match sys.argv[1:]:
+        case []:
+            generate(PROTOS)
+        case ["--descriptor-set", out]:
+            descriptor_set(PROTOS, Path(out))
+        case _:
+            raise SystemExit(f"usage: python {sys.argv[0]} [--descriptor-set FILE]")
