@@ -44,13 +44,13 @@ def generate(root: Path) -> None:
                 stub.unlink()
 
 
-def descriptor_set(root: Path, out: Path, *, source_info: bool = False) -> None:
-    """Writes the FileDescriptorSet of every proto under root, imports left out.
+def descriptor_set(root: Path, out: Path, *, full: bool = False) -> None:
+    """Writes the FileDescriptorSet of every proto under root; a full one has imports and comments.
 
-    With source_info it holds the comments too. Raises SystemExit when protoc refuses a proto.
+    Raises SystemExit when protoc refuses a proto.
     """
     names = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.proto"))
-    flags = ["--include_source_info"] if source_info else []
+    flags = ["--include_imports", "--include_source_info"] if full else []
     _protoc(root, [f"--descriptor_set_out={out}", *flags], names)
 
 
