@@ -1,0 +1,1 @@
+"""Tasks from files: the documented schema of a user's own, MBPP and HumanEval."""

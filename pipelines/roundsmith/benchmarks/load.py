@@ -1,0 +1,86 @@
+"""Tasks from a file or from the lab, every row checked before any model is loaded."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from roundsmith.benchmarks.files import Fields, RawRow, read_rows
+from roundsmith.benchmarks.humaneval import humaneval_task, is_humaneval
+from roundsmith.benchmarks.mbpp import is_mbpp, mbpp_task
+from roundsmith.benchmarks.own import own_task
+from roundsmith.benchmarks.problems import BadField, Problem, refuse
+from roundsmith.errors import ConfigError
+from roundsmith.hashing import content_hash, file_sha256
+from roundsmith.types import Split, Task
+
+LAB = "lab"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedTasks:
+    """The tasks in the file's order, the problems of rows left out, the hash of what was read."""
+
+    tasks: tuple[Task, ...]
+    problems: tuple[Problem, ...]
+    source_hash: str
+
+    def of(self, split: Split) -> tuple[Task, ...]:
+        """The tasks of one split, in order."""
+        return tuple(task for task in self.tasks if task.split is split)
+
+
+def load_tasks(source: str, *, skip_bad_rows: bool = False) -> LoadedTasks:
+    """The tasks of a file (our schema, MBPP or HumanEval, told apart by content) or of `lab`.
+
+    Raises ConfigError that lists the first problems when a row is bad; with `skip_bad_rows` such
+    rows are left out and listed in the result. A file without one good row is refused either way.
+    """
+    if source == LAB:
+        return _lab()
+    path = Path(source)
+    tasks, problems = _checked(path.name, read_rows(path))
+    if problems and (not skip_bad_rows or not tasks):
+        raise refuse(problems)
+    if not tasks:
+        raise ConfigError(f"{path}: saw no rows, expected at least one task")
+    return LoadedTasks(tuple(tasks), tuple(problems), file_sha256(path))
+
+
+def _lab() -> LoadedTasks:
+    from roundsmith.lab.splits import tasks as lab_tasks
+
+    tasks = tuple(lab_tasks())
+    rows = [[t.task_id, t.split, t.description, t.head, t.reference or ""] for t in tasks]
+    return LoadedTasks(tasks, (), content_hash(LAB, rows))
+
+
+def _checked(file: str, rows: Iterable[RawRow | Problem]) -> tuple[list[Task], list[Problem]]:
+    tasks: list[Task] = []
+    problems: list[Problem] = []
+    line_by_id: dict[str, int] = {}
+    to_task: Callable[[Fields], Task] | None = None
+    for row in rows:
+        if isinstance(row, Problem):
+            problems.append(row)
+            continue
+        to_task = to_task or _converter(row.fields)
+        try:
+            task = to_task(row.fields)
+            if task.task_id in line_by_id:
+                line = line_by_id[task.task_id]
+                raise BadField(
+                    "id", f"{task.task_id!r} again, first in row {line}", "ids that are unique"
+                )
+        except BadField as bad:
+            problems.append(bad.at(file, row.line))
+        else:
+            line_by_id[task.task_id] = row.line
+            tasks.append(task)
+    return tasks, problems
+
+
+def _converter(fields: Fields) -> Callable[[Fields], Task]:
+    """The format of a file, by the fields of its first whole row."""
+    if is_mbpp(fields):
+        return mbpp_task
+    return humaneval_task if is_humaneval(fields) else own_task

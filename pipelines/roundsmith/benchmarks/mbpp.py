@@ -1,0 +1,106 @@
+"""MBPP, whole or sanitized: rows to tasks.
+
+Ids 601-974 and 1-10 train, 511-600 are the gate, 11-510 are final. The first assert is shown to the
+model as a solved call, as in GiFT and in MBPP's own prompt, and is judged all the same.
+"""
+
+import ast
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+from roundsmith.benchmarks.files import Fields
+from roundsmith.benchmarks.heads import arrange, defined_names, parse
+from roundsmith.benchmarks.problems import BadField
+from roundsmith.benchmarks.rows import checked
+from roundsmith.types import AssertTest, Split, Task
+
+LICENCE = "CC-BY-4.0"
+Filled = Annotated[str, Field(min_length=1)]
+
+
+class MbppRow(BaseModel):
+    """What we read of a row; `text` in the whole file is `prompt` in the sanitized one."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    task_id: int = Field(ge=1, le=974)
+    code: Filled
+    test_list: list[Filled] = Field(min_length=1)
+    text: str = ""
+    prompt: str = ""
+    test_setup_code: str = ""
+    test_imports: list[str] = []
+
+
+def is_mbpp(fields: Fields) -> bool:
+    """Whether a row has the fields that only MBPP has."""
+    return {"code", "test_list"} <= fields.keys()
+
+
+def mbpp_task(fields: Fields) -> Task:
+    """One row as a task. Raises BadField when a field does not fit or no test calls the program."""
+    row = checked(MbppRow, fields)
+    description = (row.text or row.prompt).strip()
+    if not description:
+        raise BadField("prompt", "neither text nor prompt", "the task in words")
+    entry_point = _entry_point(row)
+    needed = frozenset(_names([row.test_setup_code, *row.test_list]))
+    arranged = arrange(row.code, entry_point, needed, "code")
+    setup = row.test_setup_code.replace("\r\n", "\n").strip()
+    return Task(
+        task_id=f"mbpp/{row.task_id}",
+        split=_split(row.task_id),
+        description=description,
+        head=arranged.head,
+        entry_point=entry_point,
+        # The set-up code builds values of the program's own classes, so it comes after it.
+        tests=tuple(
+            AssertTest(f"t{i}", f"{setup}\n{test.strip()}" if setup else test.strip())
+            for i, test in enumerate(row.test_list)
+        ),
+        reference=arranged.reference,
+        setup="".join(f"{line.strip()}\n" for line in row.test_imports),
+        example=example(row.test_list[0]),
+        source="mbpp-sanitized" if row.prompt else "mbpp",
+        licence=LICENCE,
+    )
+
+
+def example(test: str) -> str:
+    """An assert as a solved call: `>>> call`, its value on the next line; True without `==`."""
+    statement = parse(test.strip(), "test_list").body[0]
+    if not isinstance(statement, ast.Assert):
+        raise BadField("test_list", test, "an assert statement")
+    call, value = statement.test, "True"
+    if isinstance(call, ast.Compare) and len(call.ops) == 1 and isinstance(call.ops[0], ast.Eq):
+        value, call = _text(test.strip(), call.comparators[0]), call.left
+    return f">>> {_text(test.strip(), call)}\n{value}"
+
+
+def _text(test: str, node: ast.expr) -> str:
+    text = ast.get_source_segment(test, node) or ""
+    return text if text and "\n" not in text else ast.unparse(node)
+
+
+def _split(task_id: int) -> Split:
+    if 11 <= task_id <= 510:
+        return Split.FINAL
+    return Split.GATE if 511 <= task_id <= 600 else Split.TRAIN
+
+
+def _entry_point(row: MbppRow) -> str:
+    """The first function of the program that every test calls."""
+    tree = parse(row.code.replace("\r\n", "\n"), "code")
+    classes = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
+    functions = [name for name in defined_names(tree) if name not in classes]
+    called = [_names([test]) for test in row.test_list]
+    for name in called[0]:
+        if name in functions and all(name in names for names in called):
+            return name
+    raise BadField("test_list", f"calls of {called[0]}", f"each test to call one of {functions}")
+
+
+def _names(sources: list[str]) -> list[str]:
+    """The names that Python sources use, outermost first."""
+    trees = [parse(source.replace("\r\n", "\n").strip(), "test_list") for source in sources]
+    return [node.id for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Name)]
