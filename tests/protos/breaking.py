@@ -1,7 +1,7 @@
 """What a client or a stored message may rely on, and which of it a change breaks.
 
 It follows the FILE category of buf: nothing that was released is deleted, moved, renumbered,
-renamed or given another type; everything may grow.
+renamed or given another type, and a reserved range stays as it is written; everything may grow.
 """
 
 from google.protobuf.descriptor_pb2 import (

@@ -1,0 +1,159 @@
+"""Who may import whom: read from the sources, and tried in a fresh interpreter."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SANDBOX = ROOT / "sandbox-image"
+
+LAYERS = (
+    {"v1", "types", "errors", "verdicts", "hashing"},
+    {"wire", "clients", "config"},
+    {"generator", "executor", "scorer", "pair_builder", "serve", "models"},
+    {
+        "recipes",
+        "steps",
+        "store",
+        "training",
+        "benchmarks",
+        "statistics",
+        "lab",
+        "report",
+    },
+    {"round", "platform", "cli"},
+)
+"""Each may import its own layer and those before it. The sandbox stands apart: it imports none."""
+LAYER_BY_UNIT = {unit: number for number, units in enumerate(LAYERS) for unit in units}
+FOUNDATIONS = 3
+"""The layers of services/ and protos/; those after them are the method's, in pipelines/."""
+HEAVY = {"torch", "transformers", "trl", "datasets", "vllm", "kfp", "kserve", "kubernetes"}
+
+
+def sources(*roots: str) -> Iterator[tuple[str, Path]]:
+    """The dotted name and the path of every module below the given roots, stubs left out."""
+    for root in roots:
+        for path in sorted((ROOT / root / "roundsmith").rglob("*.py")):
+            if "_pb2" not in path.name:
+                parts = path.relative_to(ROOT / root).with_suffix("").parts
+                yield ".".join(parts).removesuffix(".__init__"), path
+
+
+def imports(source: str) -> set[str]:
+    """Every module that the source imports, wherever it does, and `a.b` for `from a import b`."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Import(names=aliases):
+                names |= {alias.name for alias in aliases}
+            case ast.ImportFrom(level=0, module=str(module), names=aliases):
+                names |= {f"{module}.{alias.name}" for alias in aliases}
+            case ast.ImportFrom(level=level) if level:
+                raise AssertionError(f"line {node.lineno}: a relative import; write it absolute")
+    return names
+
+
+def unit(module: str) -> str:
+    """`executor` for `roundsmith.executor.judge`; empty for what is not ours."""
+    first, _, rest = module.partition(".")
+    return rest.partition(".")[0] if first == "roundsmith" else ""
+
+
+def layer_problems(module: str, source: str) -> list[str]:
+    """The imports of a module that go up, one line each."""
+    own = LAYER_BY_UNIT[unit(module)]
+    found = []
+    for name in sorted(imports(source)):
+        target = unit(name)
+        if target and target != "sandbox" and LAYER_BY_UNIT[target] > own:
+            found.append(f"{module} imports {name}, which stands above it")
+    return found
+
+
+def outside_stdlib(source: str) -> set[str]:
+    """The imports of a sandbox module that neither Python nor the sandbox itself provides."""
+    allowed = set(sys.stdlib_module_names)
+    return {
+        name
+        for name in imports(source)
+        if name.partition(".")[0] not in allowed and unit(name) != "sandbox"
+    }
+
+
+def test_every_module_has_a_layer() -> None:
+    units = {unit(name) for name, _ in sources("services", "pipelines")}
+    assert units <= set(LAYER_BY_UNIT), "give what is new a layer in LAYERS and in CONTRIBUTING.md"
+
+
+def test_services_and_pipelines_hold_their_own_layers() -> None:
+    services = {unit(name) for name, _ in sources("services")}
+    pipelines = {unit(name) for name, _ in sources("pipelines")}
+    assert all(LAYER_BY_UNIT[name] < FOUNDATIONS for name in services)
+    assert all(LAYER_BY_UNIT[name] >= FOUNDATIONS for name in pipelines)
+
+
+def test_no_module_imports_from_above() -> None:
+    found = []
+    for name, path in sources("services", "pipelines"):
+        found += layer_problems(name, path.read_text())
+    assert found == []
+
+
+def test_the_sandbox_imports_only_the_standard_library() -> None:
+    found = {name: outside_stdlib(path.read_text()) for name, path in sources("sandbox-image")}
+    assert found, "the sandbox has no modules"
+    assert not {name: outside for name, outside in found.items() if outside}
+
+
+def test_kfp_is_imported_only_by_the_round_and_the_platforms() -> None:
+    users = {
+        unit(name)
+        for name, path in sources("services", "pipelines", "sandbox-image")
+        if any(used.partition(".")[0] == "kfp" for used in imports(path.read_text()))
+    }
+    assert users <= {"round", "platform"}
+
+
+def test_the_command_line_loads_nothing_heavy() -> None:
+    if find_spec("roundsmith.cli") is None:
+        pytest.skip("roundsmith.cli is not written")
+    code = (
+        "import sys; from typer.testing import CliRunner; from roundsmith import cli; "
+        "CliRunner().invoke(cli.app, ['--help']); print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert "typer" in loaded
+    assert not loaded & HEAVY
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("roundsmith.types.tasks", "from roundsmith.wire import to_proto"),
+        ("roundsmith.executor.judge", "def f():\n    import roundsmith.recipes.gift"),
+        ("roundsmith.serve", "from roundsmith import steps"),
+        ("roundsmith.recipes.gift", "import roundsmith.round"),
+        ("roundsmith.clients", "from roundsmith.generator.engine import Engine"),
+    ],
+)
+def test_an_import_from_above_is_found(module: str, source: str) -> None:
+    assert len(layer_problems(module, source)) == 1
+    assert layer_problems("roundsmith.cli", source) == []
+
+
+def test_a_foreign_import_in_the_sandbox_is_found() -> None:
+    source = (
+        "import os, numpy\nfrom roundsmith import errors\nfrom roundsmith.sandbox import limits"
+    )
+    assert outside_stdlib(source) == {"numpy", "roundsmith.errors"}
+
+
+def test_a_relative_import_is_found() -> None:
+    with pytest.raises(AssertionError, match="line 1"):
+        imports("from . import judge")
