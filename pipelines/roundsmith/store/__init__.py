@@ -1,0 +1,27 @@
+"""Content-addressed storage of rows and checkpoints under one fsspec root; see
+`docs/formats.md`.
+"""
+
+from roundsmith.store.kinds import EVALS, EXAMPLES, GROUPS, KINDS, PAIRS, TASKS, RowKind
+from roundsmith.store.manifest import Manifest, ObjectRef, step_key
+from roundsmith.store.parquet import read_file, write_file
+from roundsmith.store.records import EvalRecord
+from roundsmith.store.store import FolderRef, Store
+
+__all__ = [
+    "EVALS",
+    "EXAMPLES",
+    "GROUPS",
+    "KINDS",
+    "PAIRS",
+    "TASKS",
+    "EvalRecord",
+    "FolderRef",
+    "Manifest",
+    "ObjectRef",
+    "RowKind",
+    "Store",
+    "read_file",
+    "step_key",
+    "write_file",
+]

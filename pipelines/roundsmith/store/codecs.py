@@ -1,0 +1,184 @@
+"""Rows as the nested columns of `schemas`, and back. Plain Python: Arrow does the rest.
+
+An outcome's `cpu_s` and `wall_s` are not stored, because equal inputs must give equal bytes; they
+read as 0.0.
+"""
+
+from dataclasses import fields
+from typing import Any
+
+from roundsmith.store.records import EvalRecord
+from roundsmith.store.values import text_value, value_text
+from roundsmith.types import (
+    AssertTest,
+    CallTest,
+    ChatMessage,
+    Example,
+    Group,
+    JudgedAt,
+    Kind,
+    Outcome,
+    Pair,
+    Prompt,
+    Provenance,
+    Sample,
+    Sampling,
+    Score,
+    Split,
+    StdioTest,
+    Task,
+    Test,
+)
+from roundsmith.verdicts import Verdict
+
+# A row as Arrow takes and gives it: column names to nested Python values.
+Columns = dict[str, Any]
+
+
+def _flat(value: Any, **changed: Any) -> Columns:
+    """The fields of a dataclass by name, `changed` ones replaced; nothing is copied deeper."""
+    names = (field.name for field in fields(value))
+    return {
+        name: changed[name] if name in changed else getattr(value, name) for name in names
+    } | changed
+
+
+def task_columns(task: Task) -> Columns:
+    return _flat(
+        task, tests=[_test_columns(test) for test in task.tests], meta=sorted(task.meta.items())
+    )
+
+
+def columns_task(columns: Columns) -> Task:
+    tests = tuple(_columns_test(test) for test in columns["tests"])
+    return Task(
+        **columns
+        | {"split": Split(columns["split"]), "tests": tests, "meta": dict(columns["meta"])}
+    )
+
+
+def _test_columns(test: Test) -> Columns:
+    match test:
+        case CallTest():
+            texts = {name: value_text(getattr(test, name)) for name in ("args", "expected")}
+            call = _flat(test, **texts, kwargs=value_text(dict(test.kwargs)))
+            return {"test_id": call.pop("test_id"), "call": call}
+        case AssertTest():
+            return {"test_id": test.test_id, "source": test.source}
+        case StdioTest():
+            return {"test_id": test.test_id, "stdio": {"stdin": test.stdin, "stdout": test.stdout}}
+
+
+def _columns_test(columns: Columns) -> Test:
+    test_id = columns["test_id"]
+    if (call := columns["call"]) is not None:
+        values = {name: text_value(call[name]) for name in ("args", "kwargs", "expected")}
+        return CallTest(test_id, **call | values)
+    if columns["source"] is not None:
+        return AssertTest(test_id, columns["source"])
+    return StdioTest(test_id, **columns["stdio"])
+
+
+def _prompt_columns(prompt: Prompt) -> Columns:
+    if isinstance(prompt, str):
+        return {"text": prompt}
+    messages = [_flat(message) for message in prompt if isinstance(message, ChatMessage)]
+    return {"messages": messages} if messages else {"tokens": list(prompt)}
+
+
+def _columns_prompt(columns: Columns) -> Prompt:
+    if columns["text"] is not None:
+        return str(columns["text"])
+    if columns["messages"] is not None:
+        return tuple(ChatMessage(**message) for message in columns["messages"])
+    return tuple(columns["tokens"])
+
+
+def _provenance_columns(provenance: Provenance) -> Columns:
+    sampling = provenance.sampling
+    return _flat(
+        provenance,
+        sampling=None if sampling is None else _flat(sampling, stop=list(sampling.stop)),
+        parents=list(provenance.parents),
+    )
+
+
+def _columns_provenance(columns: Columns) -> Provenance:
+    sampling = columns["sampling"]
+    if sampling is not None:
+        sampling = Sampling(**sampling | {"stop": tuple(sampling["stop"])})
+    return Provenance(**columns | {"sampling": sampling, "parents": tuple(columns["parents"])})
+
+
+def group_columns(group: Group) -> Columns:
+    return {
+        "task": task_columns(group.task),
+        "samples": [_with_prompt_columns(sample) for sample in group.samples],
+        "outcomes": [_outcome_columns(outcome) for outcome in group.outcomes],
+        "scores": [
+            {"item_id": name} | _flat(score) for name, score in sorted(group.scores.items())
+        ],
+    }
+
+
+def columns_group(columns: Columns) -> Group:
+    scores = [dict(score) for score in columns["scores"]]
+    return Group(
+        task=columns_task(columns["task"]),
+        samples=tuple(
+            Sample(**_from_prompt_columns(s) | {"kind": Kind(s["kind"])})
+            for s in columns["samples"]
+        ),
+        outcomes=tuple(_columns_outcome(outcome) for outcome in columns["outcomes"]),
+        scores={score.pop("item_id"): Score(**score) for score in scores},
+    )
+
+
+def _outcome_columns(outcome: Outcome) -> Columns:
+    columns = _flat(outcome)
+    del columns["cpu_s"], columns["wall_s"]
+    return columns
+
+
+def _columns_outcome(columns: Columns) -> Outcome:
+    return Outcome(
+        **columns | {"verdict": Verdict(columns["verdict"]), "judge": JudgedAt(columns["judge"])}
+    )
+
+
+def _with_prompt_columns(row: Sample | Example | Pair) -> Columns:
+    return _flat(
+        row, prompt=_prompt_columns(row.prompt), provenance=_provenance_columns(row.provenance)
+    )
+
+
+def _from_prompt_columns(columns: Columns) -> Columns:
+    return columns | {
+        "prompt": _columns_prompt(columns["prompt"]),
+        "provenance": _columns_provenance(columns["provenance"]),
+    }
+
+
+def example_columns(example: Example) -> Columns:
+    return _with_prompt_columns(example)
+
+
+def columns_example(columns: Columns) -> Example:
+    return Example(**_from_prompt_columns(columns))
+
+
+def pair_columns(pair: Pair) -> Columns:
+    return _with_prompt_columns(pair)
+
+
+def columns_pair(columns: Columns) -> Pair:
+    return Pair(**_from_prompt_columns(columns))
+
+
+def eval_columns(record: EvalRecord) -> Columns:
+    return _flat(record, verdicts=list(record.verdicts))
+
+
+def columns_eval(columns: Columns) -> EvalRecord:
+    verdicts = tuple(Verdict(verdict) for verdict in columns["verdicts"])
+    return EvalRecord(**columns | {"split": Split(columns["split"]), "verdicts": verdicts})

@@ -1,0 +1,47 @@
+"""The five kinds of row, each with its Parquet schema, schema version and codec."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
+from roundsmith.store import codecs, schemas
+from roundsmith.store.records import EvalRecord
+from roundsmith.types import Example, Group, Pair, Task
+
+RowT = TypeVar("RowT")
+
+
+@dataclass(frozen=True, slots=True)
+class RowKind(Generic[RowT]):
+    """How one type of row is stored. `rows_per_group` bounds what a reader or writer holds in
+    memory.
+    """
+
+    name: str
+    version: int
+    schema: pa.Schema
+    encode: Callable[[RowT], dict[str, Any]]
+    decode: Callable[[dict[str, Any]], RowT]
+    rows_per_group: int = 1024
+
+
+TASKS: RowKind[Task] = RowKind(
+    "task", 1, schemas.TASK_SCHEMA, codecs.task_columns, codecs.columns_task
+)
+# A group holds all samples of a task, so that fewer of them fill the same memory.
+GROUPS: RowKind[Group] = RowKind(
+    "group", 1, schemas.GROUP_SCHEMA, codecs.group_columns, codecs.columns_group, 64
+)
+EXAMPLES: RowKind[Example] = RowKind(
+    "example", 1, schemas.EXAMPLE_SCHEMA, codecs.example_columns, codecs.columns_example
+)
+PAIRS: RowKind[Pair] = RowKind(
+    "pair", 1, schemas.PAIR_SCHEMA, codecs.pair_columns, codecs.columns_pair
+)
+EVALS: RowKind[EvalRecord] = RowKind(
+    "eval", 1, schemas.EVAL_SCHEMA, codecs.eval_columns, codecs.columns_eval
+)
+KINDS: dict[str, RowKind[Any]] = {
+    kind.name: kind for kind in (TASKS, GROUPS, EXAMPLES, PAIRS, EVALS)
+}

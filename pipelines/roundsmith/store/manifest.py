@@ -1,0 +1,117 @@
+"""Manifests: what a finished step made, from what, with which settings. Writing one is the
+commit.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from roundsmith.errors import StoreError
+from roundsmith.hashing import content_hash
+
+SCHEMA_VERSION = 1
+_STEP = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def step_key(
+    step: str, version: int, config: Mapping[str, Any], parents: tuple[str, ...], shard: int = 0
+) -> str:
+    """The name of one piece of work: what it does, its settings, the hashes of its input manifests,
+    its shard.
+
+    `version` is the step's own and rises when its meaning changes. Raises TypeError when `config`
+    is not JSON.
+    """
+    return content_hash("step", step, version, dict(config), list(parents), shard)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRef:
+    """One object: the sha256 of its bytes, what it is, rows (files, for a folder; 0 for a blob) and
+    bytes.
+    """
+
+    hash: str
+    kind: str
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A finished shard of work. `config`, `stats` and `cost` are JSON; cost and code version are in
+    no hash.
+    """
+
+    step: str
+    key: str
+    objects: tuple[ObjectRef, ...] = ()
+    parents: tuple[str, ...] = ()
+    """Hashes of the manifests that this one was made from."""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    stats: Mapping[str, Any] = field(default_factory=dict)
+    code_version: str = ""
+    cost: Mapping[str, Any] = field(default_factory=dict)
+    """What it took: seconds, tokens, executions."""
+    schema_version: int = SCHEMA_VERSION
+
+    def __post_init__(self) -> None:
+        assert _STEP.fullmatch(self.step), f"{self.step!r} is no name of a step"
+        assert _SHA256.fullmatch(self.key), f"{self.key!r} is no sha256"
+
+    @property
+    def hash(self) -> str:
+        """The content hash of everything but cost and code version: what was made, from what,
+        how.
+        """
+        objects = [[ref.kind, ref.hash, ref.rows, ref.bytes] for ref in self.objects]
+        parts = (objects, list(self.parents), dict(self.config), dict(self.stats))
+        return content_hash("manifest", self.schema_version, self.step, self.key, *parts)
+
+    @property
+    def rows(self) -> int:
+        """Rows of all its data objects."""
+        return sum(ref.rows for ref in self.objects)
+
+    def of_kind(self, kind: str) -> tuple[ObjectRef, ...]:
+        """Its objects of one kind, in order."""
+        return tuple(ref for ref in self.objects if ref.kind == kind)
+
+
+def manifest_text(manifest: Manifest) -> str:
+    """The JSON of a manifest, its hash included."""
+    fields = asdict(manifest) | {"hash": manifest.hash}
+    return json.dumps(fields, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def text_manifest(text: str | bytes, path: str) -> Manifest:
+    """The manifest that `manifest_text` wrote. Raises StoreError when it is damaged or of a later
+    version.
+    """
+    try:
+        fields = json.loads(text)
+        version = fields["schema_version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, f"saw {error!r}") from error
+    if version > SCHEMA_VERSION:
+        raise StoreError(
+            f"{path}: expected a manifest of schema version {SCHEMA_VERSION} or lower, saw "
+            f"{version}: "
+            "use the release of Roundsmith that wrote it, or a later one"
+        )
+    try:
+        stated = fields.pop("hash")
+        objects = tuple(ObjectRef(**ref) for ref in fields.pop("objects"))
+        manifest = Manifest(objects=objects, parents=tuple(fields.pop("parents")), **fields)
+    except (KeyError, TypeError, AssertionError) as error:
+        raise _damaged(path, f"saw {error!r}") from error
+    if stated != manifest.hash:
+        raise _damaged(path, f"its content hashes to {manifest.hash}, it says {stated}")
+    return manifest
+
+
+def _damaged(path: str, seen: str) -> StoreError:
+    return StoreError(f"{path}: expected a whole manifest, {seen}: remove the file and run again")
