@@ -1,0 +1,248 @@
+"""Typed clients of the four services: values in, values out, the server's own errors raised."""
+
+import asyncio
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+from uuid import uuid4
+
+import grpc
+from roundsmith.clients.stream import ItemStream, StreamSettings, call_error
+from roundsmith.config import Settings
+from roundsmith.types import (
+    Completion,
+    ExecuteItem,
+    GenerateItem,
+    Group,
+    Outcome,
+    Row,
+    Score,
+    ScoreItem,
+)
+from roundsmith.v1 import (
+    executor_pb2,
+    executor_pb2_grpc,
+    generator_admin_pb2,
+    generator_admin_pb2_grpc,
+    generator_pb2,
+    generator_pb2_grpc,
+    pair_builder_pb2,
+    pair_builder_pb2_grpc,
+    scorer_admin_pb2,
+    scorer_admin_pb2_grpc,
+    scorer_pb2,
+    scorer_pb2_grpc,
+)
+from roundsmith.wire import from_message, row_from_message, to_message
+
+_OPTIONS = [
+    ("grpc.max_receive_message_length", 64 * 2**20),
+    ("grpc.max_send_message_length", 64 * 2**20),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})),
+]
+
+
+class Endpoints(Settings):
+    """Where the services listen: any gRPC target, such as `127.0.0.1:5000` or
+    `dns:///generator:8033`.
+    """
+
+    generator: str
+    generator_admin: str
+    executor: str
+    scorer: str
+    scorer_admin: str
+    pair_builder: str
+
+
+class GeneratorClient:
+    """GeneratorService and its admin: `generate` may be called as often at once as you like."""
+
+    def __init__(self, channel: grpc.aio.Channel, admin: grpc.aio.Channel | None = None) -> None:
+        self._stub: Any = generator_pb2_grpc.GeneratorServiceStub(channel)
+        self._admin: Any = generator_admin_pb2_grpc.GeneratorAdminServiceStub(admin or channel)
+        self._request_id = uuid4().hex
+        self.stream: ItemStream[
+            generator_pb2.GenerateStreamRequest, generator_pb2.GenerateStreamResponse
+        ] = ItemStream(self._stub.GenerateStream, lambda r: r.item.item_id, StreamSettings())
+
+    async def generate(self, item: GenerateItem, weights_sha256: str = "") -> list[Completion]:
+        """The item's completions by index; raises WeightsMismatch when other weights are served."""
+        request = generator_pb2.GenerateStreamRequest(
+            request_id=self._request_id,
+            item=to_message(item),
+            expected_weights_sha256=weights_sha256,
+        )
+        answers = await self.stream.call(request)
+        found = [from_message(Completion, answer.completion) for answer in answers]
+        return sorted(found, key=lambda completion: completion.index)
+
+    async def model(self, timeout_s: float = 10.0) -> generator_pb2.GetModelResponse:
+        """What is served."""
+        request = generator_pb2.GetModelRequest()
+        answer: generator_pb2.GetModelResponse = await _unary(
+            self._stub.GetModel, request, timeout_s
+        )
+        return answer
+
+    async def reload(self, uri: str, sha256: str, timeout_s: float = 600.0) -> str:
+        """Serves the weights of a folder under the storage root from now on; returns their
+        version.
+        """
+        request = generator_admin_pb2.ReloadWeightsRequest(uri=uri, sha256=sha256)
+        answer = await _unary(self._admin.ReloadWeights, request, timeout_s)
+        return str(answer.weights_sha256)
+
+
+class ScorerClient:
+    """ScorerService and its admin."""
+
+    def __init__(self, channel: grpc.aio.Channel, admin: grpc.aio.Channel | None = None) -> None:
+        stub: Any = scorer_pb2_grpc.ScorerServiceStub(channel)
+        self._admin: Any = scorer_admin_pb2_grpc.ScorerAdminServiceStub(admin or channel)
+        self._request_id = uuid4().hex
+        self.stream: ItemStream[scorer_pb2.ScoreStreamRequest, scorer_pb2.ScoreStreamResponse] = (
+            ItemStream(stub.ScoreStream, lambda r: r.item.item_id, StreamSettings())
+        )
+
+    async def score(self, item: ScoreItem, weights_sha256: str = "") -> Score:
+        """The item's score; raises WeightsMismatch when other weights are served."""
+        request = scorer_pb2.ScoreStreamRequest(
+            request_id=self._request_id,
+            item=to_message(item),
+            expected_weights_sha256=weights_sha256,
+        )
+        return from_message(Score, (await self.stream.call(request))[0].score)
+
+    async def reload(self, uri: str, sha256: str, timeout_s: float = 600.0) -> str:
+        """Scores with the weights of a folder under the storage root from now on."""
+        request = scorer_admin_pb2.ReloadScorerWeightsRequest(uri=uri, sha256=sha256)
+        answer = await _unary(self._admin.ReloadScorerWeights, request, timeout_s)
+        return str(answer.weights_sha256)
+
+
+class ExecutorClient:
+    """ExecutorService."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub: Any = executor_pb2_grpc.ExecutorServiceStub(channel)
+        self._request_id = uuid4().hex
+        self._attempts = itertools.count()
+        self.stream: ItemStream[
+            executor_pb2.ExecuteStreamRequest, executor_pb2.ExecuteStreamResponse
+        ] = ItemStream(self._stub.ExecuteStream, lambda r: r.item.item_id, StreamSettings())
+
+    async def execute(self, item: ExecuteItem, fresh: bool = False) -> list[Outcome]:
+        """The outcomes of a matrix, in no order; `fresh` runs what was run before once more."""
+        attempt = f"/{next(self._attempts)}" if fresh else ""
+        request = executor_pb2.ExecuteStreamRequest(
+            request_id=self._request_id + attempt, item=to_message(item)
+        )
+        return [from_message(Outcome, a.outcome) for a in await self.stream.call(request)]
+
+    async def capabilities(self, timeout_s: float = 10.0) -> executor_pb2.GetCapabilitiesResponse:
+        """Which isolation really holds there."""
+        request = executor_pb2.GetCapabilitiesRequest()
+        answer: executor_pb2.GetCapabilitiesResponse = await _unary(
+            self._stub.GetCapabilities, request, timeout_s
+        )
+        return answer
+
+
+class PairBuilderClient:
+    """PairBuilderService."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub: Any = pair_builder_pb2_grpc.PairBuilderServiceStub(channel)
+        self._request_id = uuid4().hex
+        self.stream: ItemStream[
+            pair_builder_pb2.BuildStreamRequest, pair_builder_pb2.BuildStreamResponse
+        ] = ItemStream(self._stub.BuildStream, lambda r: r.item_id, StreamSettings())
+
+    async def build(
+        self, recipe: str, config: Mapping[str, Any], seed: int, group: Group
+    ) -> Sequence[Row]:
+        """The rows of a group by a recipe's rule; raises UnknownName when the server has no
+        such.
+        """
+        selection = pair_builder_pb2.Selection(
+            recipe=recipe, config_json=json.dumps(config, sort_keys=True), seed=seed
+        )
+        request = pair_builder_pb2.BuildStreamRequest(
+            request_id=self._request_id,
+            item_id=group.task.task_id,
+            selection=selection,
+            group=to_message(group),
+        )
+        answers = await self.stream.call(request)
+        return [row_from_message(row) for row in answers[0].rows.rows]
+
+    async def recipes(self, timeout_s: float = 10.0) -> list[str]:
+        """The names that the server knows."""
+        request = pair_builder_pb2.ListRecipesRequest()
+        return list((await _unary(self._stub.ListRecipes, request, timeout_s)).recipes)
+
+
+@dataclass(frozen=True)
+class Services:
+    """Clients of all services; `async with connect(endpoints) as services`."""
+
+    generator: GeneratorClient
+    executor: ExecutorClient
+    scorer: ScorerClient
+    pair_builder: PairBuilderClient
+
+    @property
+    def retries(self) -> int:
+        """Items that were sent more than once, over all streams."""
+        return sum(stream.retries for stream in self._streams())
+
+    def _streams(self) -> list[ItemStream[Any, Any]]:
+        clients = (self.generator, self.executor, self.scorer, self.pair_builder)
+        return [client.stream for client in clients]
+
+    async def close(self) -> None:
+        """Ends every stream; items under way are cancelled."""
+        await asyncio.gather(*(stream.close() for stream in self._streams()))
+
+
+class connect:
+    """Opens a channel to every endpoint, and closes streams and channels at the end."""
+
+    def __init__(self, endpoints: Endpoints) -> None:
+        self._endpoints = endpoints
+
+    async def __aenter__(self) -> Services:
+        self._channels = {
+            name: grpc.aio.insecure_channel(target, options=_OPTIONS)
+            for name, target in self._endpoints.model_dump().items()
+        }
+        c = self._channels
+        self._services = Services(
+            GeneratorClient(c["generator"], c["generator_admin"]),
+            ExecutorClient(c["executor"]),
+            ScorerClient(c["scorer"], c["scorer_admin"]),
+            PairBuilderClient(c["pair_builder"]),
+        )
+        return self._services
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._services.close()
+        await asyncio.gather(*(channel.close() for channel in self._channels.values()))
+
+
+async def _unary(method: Any, request: Any, timeout_s: float) -> Any:
+    try:
+        return await method(request, timeout=timeout_s, wait_for_ready=True)
+    except grpc.aio.AioRpcError as failure:
+        raise call_error(failure) from failure

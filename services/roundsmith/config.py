@@ -1,0 +1,53 @@
+"""Settings that all services share, and the only place that reads environment variables."""
+
+import os
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Settings(BaseModel):
+    """The base of every settings class: frozen, and a key that is not known is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ServeSettings(Settings):
+    """How a service listens, and what it grants a caller."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(0, ge=0, le=65535)
+    """0 picks a free port; the ready file tells which."""
+    admin_port: int = Field(0, ge=0, le=65535)
+    """Where the owner of the weights calls; only services with weights listen on it."""
+    max_deadline_s: float = Field(3600.0, gt=0)
+    """A longer deadline is refused, and so is none."""
+    max_items_in_flight: int = Field(1024, gt=0)
+    """Items of one stream that are worked on at once; more wait unread."""
+    result_ttl_s: float = Field(600.0, ge=0)
+    """How long a finished item is kept for a caller that asks again."""
+    max_results: int = Field(50_000, gt=0)
+    """Finished items kept at most, over all callers."""
+    drain_s: float = Field(10.0, ge=0)
+    """How long calls in flight may go on after SIGTERM."""
+    reflection: bool = True
+    max_message_bytes: int = Field(64 * 2**20, gt=0)
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None
+    """Callers must show a certificate of this authority; their subject names them."""
+
+
+def cpu_count() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def offline() -> bool:
+    """Whether model hubs may not be asked (HF_HUB_OFFLINE)."""
+    return os.environ.get("HF_HUB_OFFLINE", "") in {"1", "true", "TRUE"}
+
+
+def child_environment(**extra: str) -> dict[str, str]:
+    """The environment of a process that Roundsmith starts: the user's own, and what is named."""
+    return {**os.environ, **extra}

@@ -1,0 +1,117 @@
+"""The generator's servicers: message, value, engine, value, message."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+from google.rpc import status_pb2
+from roundsmith.config import ServeSettings
+from roundsmith.generator.engine import ModelInfo
+from roundsmith.serve import Binding, ItemResults, answer_items, caller_of, item_key
+from roundsmith.serve.weights import ServesWeights, refuse_other_weights
+from roundsmith.types import Completion, GenerateItem
+from roundsmith.v1 import generator_admin_pb2 as admin_pb2
+from roundsmith.v1 import generator_admin_pb2_grpc, generator_pb2_grpc
+from roundsmith.v1 import generator_pb2 as pb2
+from roundsmith.wire import from_message, to_message
+
+Request = pb2.GenerateRequest | pb2.GenerateStreamRequest
+
+
+class GeneratorEngine(ServesWeights, Protocol):
+    """What completes prompts: completions of an item as each finishes, in any order of index."""
+
+    def generate(self, item: GenerateItem) -> AsyncIterator[Completion]: ...
+
+    def describe(self) -> ModelInfo: ...
+
+
+class GeneratorServicer(generator_pb2_grpc.GeneratorServiceServicer):
+    """GeneratorService over an engine."""
+
+    def __init__(self, engine: GeneratorEngine, settings: ServeSettings) -> None:
+        self._engine, self._settings = engine, settings
+        self._results: ItemResults[Completion] = ItemResults(
+            settings.result_ttl_s, settings.max_results
+        )
+
+    async def Generate(self, request: pb2.GenerateRequest, context: Any) -> pb2.GenerateResponse:
+        found = [c async for c in self._follow(request, caller_of(context))]
+        found.sort(key=lambda completion: completion.index)
+        return pb2.GenerateResponse(completions=[to_message(c) for c in found])
+
+    async def GenerateStream(
+        self, requests: AsyncIterator[pb2.GenerateStreamRequest], context: Any
+    ) -> AsyncIterator[pb2.GenerateStreamResponse]:
+        caller = caller_of(context)
+        answers = answer_items(
+            requests,
+            lambda request: request.item.item_id,
+            lambda request: self._follow(request, caller),
+            _response,
+            self._settings.max_items_in_flight,
+        )
+        async for answer in answers:
+            yield answer
+
+    async def GetModel(self, request: pb2.GetModelRequest, context: Any) -> pb2.GetModelResponse:
+        return pb2.GetModelResponse(**asdict(self._engine.describe()))
+
+    def _follow(self, request: Request, caller: str) -> AsyncIterator[Completion]:
+        key = item_key(caller, request.request_id, request.item.item_id, request)
+        return self._results.follow(key, lambda: self._complete(request))
+
+    async def _complete(self, request: Request) -> AsyncIterator[Completion]:
+        item, expected = from_message(GenerateItem, request.item), request.expected_weights_sha256
+        refuse_other_weights(expected, self._engine.describe().weights_sha256)
+        async for completion in self._engine.generate(item):
+            refuse_other_weights(expected, completion.weights_sha256)
+            yield completion
+
+
+class GeneratorAdminServicer(generator_admin_pb2_grpc.GeneratorAdminServiceServicer):
+    """GeneratorAdminService: the owner of the weights swaps them."""
+
+    def __init__(self, engine: GeneratorEngine, resolve: Callable[[str], Path]) -> None:
+        self._engine, self._resolve = engine, resolve
+
+    async def ReloadWeights(
+        self, request: admin_pb2.ReloadWeightsRequest, context: Any
+    ) -> admin_pb2.ReloadWeightsResponse:
+        await self._engine.reload(self._resolve(request.uri), request.sha256)
+        served = self._engine.describe().weights_sha256
+        return admin_pb2.ReloadWeightsResponse(weights_sha256=served)
+
+
+def bindings(
+    engine: GeneratorEngine, settings: ServeSettings, resolve: Callable[[str], Path]
+) -> list[Binding]:
+    """The generator's two services; `resolve` turns a checkpoint's URI into a local folder or
+    refuses it.
+    """
+    servicer, admin = GeneratorServicer(engine, settings), GeneratorAdminServicer(engine, resolve)
+    return [
+        Binding(
+            "roundsmith.v1.GeneratorService",
+            lambda server: generator_pb2_grpc.add_GeneratorServiceServicer_to_server(
+                servicer, server
+            ),
+        ),
+        Binding(
+            "roundsmith.v1.GeneratorAdminService",
+            lambda server: generator_admin_pb2_grpc.add_GeneratorAdminServiceServicer_to_server(
+                admin, server
+            ),
+            admin=True,
+        ),
+    ]
+
+
+def _response(
+    item_id: str, result: Completion | status_pb2.Status, last: bool
+) -> pb2.GenerateStreamResponse:
+    if isinstance(result, status_pb2.Status):
+        return pb2.GenerateStreamResponse(item_id=item_id, error=result, last=last)
+    completion = to_message(result)
+    return pb2.GenerateStreamResponse(item_id=item_id, completion=completion, last=last)

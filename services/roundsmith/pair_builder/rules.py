@@ -1,0 +1,99 @@
+"""Selection rules by name: what the pair builder was started with. It knows no recipe itself."""
+
+import importlib
+import importlib.util
+import pkgutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from random import Random
+from types import ModuleType
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+from roundsmith.errors import ConfigError, UnknownName
+from roundsmith.hashing import derive_seed
+from roundsmith.types import Group, Row
+
+
+class Rule(Protocol):
+    """A recipe as the pair builder sees it: settings in, and a pure choice of rows."""
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> "Rule": ...
+
+    def select(self, group: Group, random: Random) -> Sequence[Row]: ...
+
+
+Rules = Mapping[str, type[Rule]]
+
+
+def load_rules(sources: Sequence[str]) -> dict[str, type[Rule]]:
+    """The `RECIPE` class of every module of the packages and folders, by module name.
+
+    A source is the dotted name of a package, or a folder of .py files. Raises ConfigError for one
+    that is neither, and for two recipes of one name.
+    """
+    rules: dict[str, type[Rule]] = {}
+    for source in sources:
+        for name, module in _modules(source):
+            if (rule := getattr(module, "RECIPE", None)) is None:
+                continue
+            if name in rules:
+                raise ConfigError(f"recipe {name!r}: expected one, saw a second in {source}")
+            rules[name] = rule
+    return rules
+
+
+def find_rule(rules: Rules, name: str) -> type[Rule]:
+    """The class of a recipe; raises UnknownName with the list when there is none."""
+    if name not in rules:
+        raise UnknownName(
+            f"recipe {name!r}: expected one of {', '.join(sorted(rules)) or 'none'}: "
+            "check the spelling, or add the folder that holds it with --recipes"
+        )
+    return rules[name]
+
+
+def configure(rule: type[Rule], name: str, config: Mapping[str, Any]) -> Rule:
+    """The rule with its settings; raises ConfigError that names the setting that is wrong."""
+    try:
+        return rule.from_config(config)
+    except ValidationError as error:
+        details = "; ".join(
+            f"{'.'.join(map(str, e['loc']))}: {e['msg']}, saw {e['input']!r}"
+            for e in error.errors()
+        )
+        raise ConfigError(f"recipe {name!r}: {details}") from error
+
+
+def select(
+    rules: Rules, recipe: str, config: Mapping[str, Any], seed: int, group: Group
+) -> list[Row]:
+    """The rows of a group: the recipe's own choice, with the group's own seed H(seed, task_id)."""
+    rule = configure(find_rule(rules, recipe), recipe, config)
+    return list(rule.select(group, Random(derive_seed(seed, group.task.task_id))))
+
+
+def _modules(source: str) -> list[tuple[str, ModuleType]]:
+    folder = Path(source)
+    if folder.is_dir():
+        return [(path.stem, _import_file(path)) for path in sorted(folder.glob("[!_]*.py"))]
+    try:
+        package = importlib.import_module(source)
+        names = sorted(info.name for info in pkgutil.iter_modules(package.__path__))
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(
+            f"--recipes {source}: expected a package or folder of .py files, saw neither ({error})"
+        ) from error
+    return [(name, importlib.import_module(f"{source}.{name}")) for name in names]
+
+
+def _import_file(path: Path) -> ModuleType:
+    name = f"roundsmith_recipe_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
