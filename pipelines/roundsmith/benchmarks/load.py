@@ -49,7 +49,7 @@ def load_tasks(source: str, *, skip_bad_rows: bool = False) -> LoadedTasks:
 def _lab() -> LoadedTasks:
     from roundsmith.lab.splits import tasks as lab_tasks
 
-    tasks = tuple(lab_tasks())
+    tasks = tuple(task for split in Split for task in lab_tasks(split))
     rows = [[t.task_id, t.split, t.description, t.head, t.reference or ""] for t in tasks]
     return LoadedTasks(tasks, (), content_hash(LAB, rows))
 

@@ -1,0 +1,24 @@
+"""What a measurement may claim: pass@k, intervals, paired tests, power and the gate."""
+
+from roundsmith.statistics.auc import auc
+from roundsmith.statistics.bootstrap import Interval, mean_interval
+from roundsmith.statistics.evaluation import Evaluation, TaskCount
+from roundsmith.statistics.gate import GateDecision, decide
+from roundsmith.statistics.paired import PairedDifference, paired_difference
+from roundsmith.statistics.pass_at_k import pass_at_k
+from roundsmith.statistics.power import smallest_difference, smallest_difference_of_solved
+
+__all__ = [
+    "Evaluation",
+    "GateDecision",
+    "Interval",
+    "PairedDifference",
+    "TaskCount",
+    "auc",
+    "decide",
+    "mean_interval",
+    "paired_difference",
+    "pass_at_k",
+    "smallest_difference",
+    "smallest_difference_of_solved",
+]

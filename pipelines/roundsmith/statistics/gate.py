@@ -1,0 +1,82 @@
+"""The gate: a checkpoint is promoted on evidence only."""
+
+from dataclasses import dataclass
+
+from roundsmith.errors import ConfigError
+from roundsmith.statistics.bootstrap import Interval
+from roundsmith.statistics.evaluation import Evaluation, refuse_incomplete
+from roundsmith.statistics.paired import paired_difference
+
+
+@dataclass(frozen=True, slots=True)
+class GateDecision:
+    """Whether to promote, and why in words; `threshold` is alpha / planned_rounds."""
+
+    promoted: bool
+    reasons: tuple[str, ...]
+    difference: float
+    ci95: Interval
+    p_value: float
+    threshold: float
+    method: str
+    num_tasks: int
+
+
+def decide(
+    before: Evaluation,
+    after: Evaluation,
+    *,
+    alpha: float,
+    planned_rounds: int,
+    seed: int,
+    k: int = 1,
+    contaminated: int = 0,
+    budget_exceeded: bool = False,
+) -> GateDecision:
+    """Compare two evaluations of the gate's tasks and decide.
+
+    Promoted when pass@k rose, the two-sided paired p-value is at most alpha / planned_rounds (one
+    alpha over all rounds, Bonferroni), no training row is `contaminated` by a benchmark task and
+    the budget held. Raises IncompleteEvaluation when a task or a sample is missing on either side.
+    """
+    if not 0 < alpha < 1 or planned_rounds < 1:
+        raise ConfigError(
+            f"saw alpha {alpha} over {planned_rounds} rounds, expected 0 < alpha < 1 and 1 or more"
+        )
+    refuse_incomplete([before, after])
+    found = paired_difference(before.pass_at_k(k), after.pass_at_k(k), seed=seed)
+    threshold = alpha / planned_rounds
+    failures = _failures(found.difference, found.p_value, threshold, contaminated, budget_exceeded)
+    promoted = not failures
+    success = (
+        f"pass@{k} rose by {100 * found.difference:.1f} points on {found.num_tasks} tasks, "
+        f"p = {found.p_value:.2g} at most {threshold:.2g}"
+    )
+    return GateDecision(
+        promoted=promoted,
+        reasons=(success,) if promoted else failures,
+        difference=found.difference,
+        ci95=found.ci95,
+        p_value=found.p_value,
+        threshold=threshold,
+        method=found.method,
+        num_tasks=found.num_tasks,
+    )
+
+
+def _failures(
+    difference: float, p_value: float, threshold: float, contaminated: int, budget_exceeded: bool
+) -> tuple[str, ...]:
+    failures = []
+    if difference <= 0:
+        failures.append(f"no gain: the difference is {100 * difference:+.1f} points")
+    elif p_value > threshold:
+        failures.append(
+            f"a gain of {100 * difference:.1f} points that chance explains: "
+            f"p = {p_value:.2g}, more than {threshold:.2g}"
+        )
+    if contaminated:
+        failures.append(f"{contaminated} training rows repeat benchmark tasks")
+    if budget_exceeded:
+        failures.append("the budget was exceeded")
+    return tuple(failures)

@@ -1,0 +1,73 @@
+"""Two measurements of the same tasks: their difference, its interval and its p-value."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from roundsmith.errors import ConfigError
+from roundsmith.statistics.bootstrap import CELLS, Interval, mean_interval
+from scipy.stats import binomtest
+
+Floats = npt.NDArray[np.float64]
+MCNEMAR, SIGN_FLIP = "exact McNemar", "sign-flip permutation"
+PERMUTATIONS = 100_000
+TIE = 1e-12
+"""Two means of the same differences in another order may be this far apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairedDifference:
+    """Mean of after - before over tasks; `p_value` is two-sided."""
+
+    difference: float
+    ci95: Interval
+    p_value: float
+    method: str
+    num_tasks: int
+
+
+def paired_difference(
+    before: Sequence[float] | Floats, after: Sequence[float] | Floats, *, seed: int
+) -> PairedDifference:
+    """Compare two values a task, each in [0, 1] and in the same order; the same for a seed.
+
+    One greedy sample a task makes every value 0 or 1: then the test is McNemar's, exact. Else the
+    signs of the differences are flipped at random. The interval is the BCa bootstrap over tasks.
+    """
+    x, y = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
+    if x.shape != y.shape or x.ndim != 1 or not x.size:
+        raise ConfigError(f"saw {x.size} and {y.size} tasks, expected the same ones, at least one")
+    binary = bool(np.isin(x, (0.0, 1.0)).all() and np.isin(y, (0.0, 1.0)).all())
+    d = y - x
+    return PairedDifference(
+        difference=float(d.mean()),
+        ci95=mean_interval(d, seed=seed, bounds=(-1.0, 1.0)),
+        p_value=mcnemar(int((d > 0).sum()), int((d < 0).sum())) if binary else sign_flip(d, seed),
+        method=MCNEMAR if binary else SIGN_FLIP,
+        num_tasks=int(x.size),
+    )
+
+
+def mcnemar(gained: int, lost: int) -> float:
+    """Two-sided exact p-value: of the tasks whose answer changed, each way is a fair coin."""
+    return float(binomtest(gained, gained + lost, 0.5).pvalue) if gained + lost else 1.0
+
+
+def sign_flip(differences: Floats, seed: int, permutations: int = PERMUTATIONS) -> float:
+    """Two-sided p-value of a mean difference when each task's sign is a fair coin.
+
+    The observed signs count as one of the permutations, so the p-value is never 0 and never too
+    small (Phipson and Smyth 2010).
+    """
+    sizes, counts = np.unique(np.abs(differences[differences != 0.0]), return_counts=True)
+    if not sizes.size:
+        return 1.0
+    least = abs(float(differences.sum())) - TIE * differences.size
+    random, rows, extreme = np.random.default_rng(seed), max(1, CELLS // sizes.size), 0
+    for start in range(0, permutations, rows):
+        shape = (min(rows, permutations - start), sizes.size)
+        # Equal sizes are exchangeable: how many of them stay positive is binomial.
+        positive = random.binomial(counts, 0.5, size=shape)
+        extreme += int((np.abs((2 * positive - counts) @ sizes) >= least).sum())
+    return (extreme + 1) / (permutations + 1)

@@ -1,0 +1,103 @@
+"""The gate promotes on evidence only, and refuses what is incomplete."""
+
+from dataclasses import replace
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from roundsmith.errors import ConfigError, IncompleteEvaluation
+from roundsmith.statistics import Evaluation, GateDecision, TaskCount, decide
+
+EIGHT = st.integers(0, 8)
+
+
+def evaluation(correct: list[int], num_samples: int = 1) -> Evaluation:
+    counts = tuple(TaskCount(f"t{i}", num_samples, c) for i, c in enumerate(correct))
+    return Evaluation(counts, num_samples)
+
+
+def gate(before: list[int], after: list[int], **options: int) -> GateDecision:
+    rounds = options.pop("planned_rounds", 1)
+    return decide(
+        evaluation(before),
+        evaluation(after),
+        alpha=0.05,
+        planned_rounds=rounds,
+        seed=0,
+        contaminated=options.pop("contaminated", 0),
+        budget_exceeded=bool(options.pop("budget_exceeded", 0)),
+    )
+
+
+def test_a_clear_gain_is_promoted_with_its_numbers() -> None:
+    decision = gate([0] * 20, [1] * 10 + [0] * 10)
+    assert decision.promoted
+    assert decision.difference == 0.5
+    assert decision.p_value == pytest.approx(2 / 1024)
+    assert decision.reasons == ("pass@1 rose by 50.0 points on 20 tasks, p = 0.002 at most 0.05",)
+    assert decision.ci95.low > 0
+
+
+def test_one_alpha_is_shared_by_the_planned_rounds() -> None:
+    before, after = [0] * 20, [1] * 7 + [0] * 13  # p = 2 / 128 = 0.0156
+    assert gate(before, after, planned_rounds=3).promoted
+    refused = gate(before, after, planned_rounds=4)
+    assert not refused.promoted
+    assert refused.threshold == 0.0125
+    assert "chance explains" in refused.reasons[0]
+
+
+def test_a_loss_is_not_promoted_however_sure() -> None:
+    decision = gate([1] * 20, [0] * 20)
+    assert not decision.promoted
+    assert decision.reasons == ("no gain: the difference is -100.0 points",)
+
+
+def test_contamination_and_budget_stop_a_gain() -> None:
+    decision = gate([0] * 20, [1] * 20, contaminated=3, budget_exceeded=1)
+    assert not decision.promoted
+    assert decision.reasons == (
+        "3 training rows repeat benchmark tasks",
+        "the budget was exceeded",
+    )
+
+
+def test_a_missing_task_is_refused() -> None:
+    with pytest.raises(IncompleteEvaluation, match=r"\['t2'\]"):
+        gate([0, 0, 0], [1, 1])
+
+
+def test_a_task_twice_is_refused() -> None:
+    twice = Evaluation((TaskCount("a", 1, 1), TaskCount("a", 1, 1)), 1)
+    with pytest.raises(IncompleteEvaluation, match="once"):
+        decide(twice, twice, alpha=0.05, planned_rounds=1, seed=0)
+
+
+def test_a_sample_without_a_verdict_is_refused() -> None:
+    whole = evaluation([2, 1], num_samples=4)
+    short = replace(whole, counts=(whole.counts[0], TaskCount("t1", 3, 1)))
+    with pytest.raises(IncompleteEvaluation, match="task t1: saw 3 samples"):
+        decide(whole, short, alpha=0.05, planned_rounds=1, seed=0)
+
+
+def test_no_tasks_are_refused() -> None:
+    with pytest.raises(IncompleteEvaluation, match="no tasks"):
+        gate([], [])
+
+
+def test_an_alpha_that_is_none_is_refused() -> None:
+    with pytest.raises(ConfigError, match="alpha"):
+        decide(evaluation([0]), evaluation([1]), alpha=1.5, planned_rounds=1, seed=0)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.lists(st.tuples(EIGHT, EIGHT), min_size=1, max_size=25), st.integers(0, 99))
+def test_the_order_of_the_tasks_does_not_matter(pairs: list[tuple[int, int]], seed: int) -> None:
+    before, after = (evaluation([pair[i] for pair in pairs], num_samples=8) for i in (0, 1))
+    counts = list(after.counts)
+    Random(seed).shuffle(counts)
+    shuffled = replace(after, counts=tuple(counts))
+    decision = decide(before, after, alpha=0.05, planned_rounds=1, seed=seed)
+    assert decision == decide(before, shuffled, alpha=0.05, planned_rounds=1, seed=seed)
+    assert not decision.promoted or decision.difference > 0
