@@ -1,0 +1,1 @@
+"""The generator: prompts in, completions out, by continuous batching over fixed slots."""

@@ -1,0 +1,108 @@
+"""The keys and values of every slot: one preallocated block a layer, token t of a row at index t.
+
+Axes: S slots, H heads, L attended length, D width of a head.
+"""
+
+from typing import TYPE_CHECKING
+
+import torch
+from transformers.cache_utils import Cache, CacheLayerMixin, DynamicCache
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class SlotLayer(CacheLayerMixin):
+    """One layer's block. `update` writes one token a row, at that row's own position."""
+
+    is_sliding = False
+
+    def __init__(self, owner: "SlotCache", like: CacheLayerMixin, capacity: int) -> None:
+        super().__init__()
+        assert like.keys is not None
+        assert like.values is not None
+        self.owner = owner
+        # zeros, because 0 × whatever lies beyond a row's end must be 0
+        self.keys = _block(like.keys, owner.slots, capacity)
+        self.values = _block(like.values, owner.slots, capacity)
+        self.is_initialized = True
+
+    def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
+        raise AssertionError("a slot layer is made whole")
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: object, **kwargs: object
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        assert self.keys is not None
+        assert self.values is not None
+        owner = self.owner
+        self.keys[owner.rows_S, :, owner.positions_S] = key_states[:, :, 0]
+        self.values[owner.rows_S, :, owner.positions_S] = value_states[:, :, 0]
+        return self.keys[:, :, : owner.attended], self.values[:, :, : owner.attended]
+
+    def fill(self, slot: int, like: CacheLayerMixin, tokens: int) -> None:
+        """Put a prompt's keys and values at the start of a row."""
+        assert self.keys is not None
+        assert self.values is not None
+        assert like.keys is not None
+        assert like.values is not None
+        self.keys[slot, :, :tokens] = like.keys[0]
+        self.values[slot, :, :tokens] = like.values[0]
+
+    def grow(self, capacity: int) -> None:
+        """Make room for longer rows, keeping what is there."""
+        assert self.keys is not None
+        assert self.values is not None
+        self.keys = _grown(self.keys, capacity)
+        self.values = _grown(self.values, capacity)
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        return self.owner.attended, 0
+
+    def get_seq_length(self) -> int:
+        return self.owner.attended
+
+    def get_max_length(self) -> int:
+        return -1
+
+
+class SlotCache(Cache):
+    """The cache of all slots, shaped like the first prompt's and grown by doubling."""
+
+    def __init__(self, slots: int, like: DynamicCache, device: torch.device, capacity: int) -> None:
+        self.slots = slots
+        self.capacity = capacity
+        self.attended = 0
+        self.rows_S = torch.arange(slots, device=device)
+        self.positions_S = torch.zeros(slots, dtype=torch.long, device=device)
+        super().__init__(layers=[SlotLayer(self, layer, capacity) for layer in like.layers])
+
+    def fill(self, slot: int, like: DynamicCache, tokens: int) -> None:
+        """Put a prompt into a slot; rows must have room (`reserve`)."""
+        for mine, its in zip(self._slot_layers(), like.layers, strict=True):
+            mine.fill(slot, its, tokens)
+
+    def reserve(self, tokens: int) -> None:
+        """Make room for rows of `tokens` tokens."""
+        if tokens > self.capacity:
+            self.capacity = max(tokens, 2 * self.capacity)
+            for layer in self._slot_layers():
+                layer.grow(self.capacity)
+
+    def _slot_layers(self) -> "Iterator[SlotLayer]":
+        for layer in self.layers:
+            assert isinstance(layer, SlotLayer)
+            yield layer
+
+
+def _block(like_1HLD: torch.Tensor, slots: int, capacity: int) -> torch.Tensor:
+    _, heads, _, width = like_1HLD.shape
+    return torch.zeros(
+        slots, heads, capacity, width, dtype=like_1HLD.dtype, device=like_1HLD.device
+    )
+
+
+def _grown(block_SHLD: torch.Tensor, capacity: int) -> torch.Tensor:
+    grown_SHLD = _block(block_SHLD, block_SHLD.shape[0], capacity)
+    grown_SHLD[:, :, : block_SHLD.shape[2]] = block_SHLD
+    return grown_SHLD

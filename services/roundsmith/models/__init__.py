@@ -1,0 +1,1 @@
+"""Loading of Hugging Face model folders, for the generator and the scorer alike."""

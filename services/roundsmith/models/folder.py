@@ -1,0 +1,89 @@
+"""From what a user named (a folder or a hub id) to a checked folder with safetensors weights."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from roundsmith.errors import ConfigError
+from roundsmith.hashing import WEIGHT_FILES, weights_sha256
+
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFolder:
+    """A folder that may be loaded. `commit` is the hub commit, or empty for a local folder."""
+
+    name: str
+    path: Path
+    commit: str
+    weights_sha256: str
+
+
+def resolve(
+    model: str, revision: str | None = None, trust_remote_code: bool = False
+) -> ModelFolder:
+    """The checked folder of `model`; a hub id is downloaded and its revision resolved to a commit.
+
+    Raises ConfigError when the folder has no safetensors weights, needs code of its own that was
+    not allowed, or cannot be had.
+    """
+    path, commit = (Path(model), "") if Path(model).is_dir() else _download(model, revision)
+    check(path, trust_remote_code)
+    return ModelFolder(model, path, commit, weights_sha256(path))
+
+
+def check(path: Path, trust_remote_code: bool) -> None:
+    """Raises ConfigError unless `path` is a Hugging Face folder that loads without its own code."""
+    config = path / "config.json"
+    if not any(path.glob("*.safetensors")):
+        pickles = sorted(p.name for pattern in PICKLES for p in path.glob(pattern))
+        seen = f"only pickled weights ({pickles[0]})" if pickles else _listing(path)
+        raise ConfigError(
+            f"{path}: saw {seen}, expected *.safetensors weights: save the model with "
+            "save_pretrained (it writes safetensors), or name another folder or hub id"
+        )
+    if not config.is_file():
+        raise ConfigError(
+            f"{path}: saw no config.json beside the weights, expected a Hugging Face folder: "
+            "save model and tokenizer with save_pretrained"
+        )
+    if not trust_remote_code and _wants_code(path):
+        raise ConfigError(
+            f"{path}: the model brings Python code of its own (auto_map), expected an "
+            "architecture that "
+            "transformers knows: read that code, then allow it with trust_remote_code"
+        )
+
+
+def _wants_code(path: Path) -> bool:
+    for name in ("config.json", "tokenizer_config.json"):
+        file = path / name
+        try:
+            if file.is_file() and "auto_map" in json.loads(file.read_text("utf-8")):
+                return True
+        except ValueError as error:
+            raise ConfigError(
+                f"{file}: expected JSON, saw: {error}: save the model again"
+            ) from error
+    return False
+
+
+def _listing(path: Path) -> str:
+    names = sorted(p.name for p in path.iterdir()) if path.is_dir() else []
+    return f"no weights among {names[:6]}" if names else "an empty folder"
+
+
+def _download(model: str, revision: str | None) -> tuple[Path, str]:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        path = Path(snapshot_download(model, revision=revision, allow_patterns=list(WEIGHT_FILES)))
+    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise ConfigError(
+            f"model {model!r}: no such folder, and as a hub id it could not be fetched "
+            f"({str(error).splitlines()[0]}): expected a folder with safetensors weights or a hub "
+            "id that can be reached"
+        ) from error
+    return path, path.name  # the hub's cache names a snapshot by its commit

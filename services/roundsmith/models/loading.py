@@ -1,0 +1,200 @@
+"""A checked model folder in memory: weights, tokenizer, limits."""
+
+import logging
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from roundsmith.config import cpu_count
+from roundsmith.errors import ConfigError, WeightsMismatch
+from roundsmith.hashing import weights_sha256
+from roundsmith.models.folder import ModelFolder, check, resolve
+from roundsmith.models.rendering import render
+from roundsmith.models.settings import ModelSettings
+from roundsmith.types import Prompt
+
+if TYPE_CHECKING:
+    import torch
+
+DEFAULT_CONTEXT = 2048
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A causal language model, ready for a forward pass.
+
+    `end_ids` end a completion; `end_id` is scored.
+    """
+
+    folder: ModelFolder
+    model: Any
+    tokenizer: Any
+    device: "torch.device"
+    context_tokens: int
+    end_ids: frozenset[int]
+    end_id: int | None
+
+    @cached_property
+    def vocabulary(self) -> int:
+        """Number of rows of the output layer: ids run below it."""
+        return int(self.model.get_output_embeddings().weight.shape[0])
+
+    @property
+    def weights_sha256(self) -> str:
+        return self.folder.weights_sha256
+
+    @property
+    def has_chat_template(self) -> bool:
+        return self.tokenizer.chat_template is not None
+
+    def render(self, prompt: Prompt) -> list[int]:
+        """The prompt's token ids; see `rendering.render` for what it refuses."""
+        return render(self.tokenizer, prompt, self.vocabulary)
+
+
+def load(settings: ModelSettings) -> LoadedModel:
+    """Resolve and load the configured model; `folder.commit` is what a hub id was resolved to.
+
+    Raises ConfigError for a folder that cannot be served, with what was seen, what was expected and
+    a remedy.
+    """
+    folder = resolve(settings.model, settings.revision, settings.trust_remote_code)
+    return load_folder(folder, settings)
+
+
+def load_checked(path: Path, sha256: str, settings: ModelSettings) -> LoadedModel:
+    """Load a folder whose weight version must be `sha256`; WeightsMismatch when it is another."""
+    check(path, settings.trust_remote_code)
+    seen = weights_sha256(path)
+    if seen != sha256:
+        raise WeightsMismatch(
+            f"{path}: its weight version is {seen}, expected {sha256}: "
+            "the folder is another one, or not completely written; name the right one"
+        )
+    return load_folder(ModelFolder(str(path), path, "", seen), settings)
+
+
+def load_folder(folder: ModelFolder, settings: ModelSettings) -> LoadedModel:
+    """The model of a folder that `resolve` gave.
+
+    Raises ConfigError when it does not load whole and finite.
+    """
+    import torch
+
+    device = torch.device(
+        ("cuda" if torch.cuda.is_available() else "cpu")
+        if settings.device == "auto"
+        else settings.device
+    )
+    model = _load_weights(folder, settings, device)
+    tokenizer = _load_tokenizer(folder, settings)
+    generation_ends = model.generation_config.eos_token_id
+    ends = {
+        tokenizer.eos_token_id,
+        *(generation_ends if isinstance(generation_ends, list) else [generation_ends]),
+    }
+    ends.discard(None)
+    loaded = LoadedModel(
+        folder=folder,
+        model=model,
+        tokenizer=tokenizer,
+        device=device,
+        context_tokens=_context_tokens(model.config.get_text_config(), settings.context_tokens),
+        end_ids=frozenset(ends),
+        end_id=tokenizer.eos_token_id
+        if tokenizer.eos_token_id is not None
+        else min(ends, default=None),
+    )
+    _probe(loaded)
+    logger.info("loaded %s, weights %s, on %s", folder.name, folder.weights_sha256[:12], device)
+    return loaded
+
+
+def threads(settings: ModelSettings) -> int:
+    """The number of threads of one torch operation."""
+    return settings.threads or cpu_count()
+
+
+def _load_weights(folder: ModelFolder, settings: ModelSettings, device: "torch.device") -> Any:
+    import torch
+    import transformers
+    from safetensors import SafetensorError
+
+    transformers.utils.logging.disable_progress_bar()
+    own = torch.float32 if device.type == "cpu" else "auto"
+    dtype = own if settings.dtype == "auto" else getattr(torch, settings.dtype)
+    try:
+        model, report = transformers.AutoModelForCausalLM.from_pretrained(
+            folder.path,
+            dtype=dtype,
+            attn_implementation="sdpa",
+            use_safetensors=True,
+            trust_remote_code=settings.trust_remote_code,
+            output_loading_info=True,
+        )
+    except (SafetensorError, OSError, ValueError, RuntimeError, KeyError) as error:
+        raise ConfigError(
+            f"{folder.path}: the weights do not load ({error}): expected a whole causal language "
+            "model that this "
+            "version of transformers knows; save or download it again"
+        ) from error
+    if report["missing_keys"]:
+        raise ConfigError(
+            f"{folder.path}: the weights lack {sorted(report['missing_keys'])[:4]}: expected "
+            "every tensor of the "
+            "architecture in config.json; save the whole model again"
+        )
+    return model.eval().requires_grad_(False).to(device)
+
+
+def _load_tokenizer(folder: ModelFolder, settings: ModelSettings) -> Any:
+    import transformers
+
+    try:
+        return transformers.AutoTokenizer.from_pretrained(
+            folder.path, trust_remote_code=settings.trust_remote_code
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{folder.path}: no tokenizer ({str(error).splitlines()[0]}): "
+            "expected tokenizer.json beside the weights; save the tokenizer with save_pretrained"
+        ) from error
+
+
+def _context_tokens(config: Any, asked: int) -> int:
+    made_for = int(getattr(config, "max_position_embeddings", None) or DEFAULT_CONTEXT)
+    window = getattr(config, "sliding_window", None)
+    kinds = set(getattr(config, "layer_types", None) or ["sliding_attention"])
+    if window and kinds != {"full_attention"}:
+        made_for = min(
+            made_for, int(window)
+        )  # within the window, sliding attention is plain attention
+    if asked > made_for:
+        raise ConfigError(
+            f"context_tokens: saw {asked}, expected at most {made_for}, which the model was made "
+            "for"
+        )
+    return asked or made_for
+
+
+def _probe(loaded: LoadedModel) -> None:
+    import torch
+
+    with torch.inference_mode():
+        logits = loaded.model(
+            input_ids=torch.zeros(1, 1, dtype=torch.long, device=loaded.device)
+        ).logits
+    if not bool(torch.isfinite(logits).all()):
+        raise ConfigError(
+            f"{loaded.folder.path}: a forward pass gave numbers that are not finite, expected "
+            "finite ones: "
+            "the checkpoint is damaged or diverged in training; name an earlier one"
+        )
+    if len(loaded.tokenizer) > loaded.vocabulary:
+        raise ConfigError(
+            f"{loaded.folder.path}: the tokenizer has {len(loaded.tokenizer)} tokens, the model "
+            f"{loaded.vocabulary}: "
+            "expected the tokenizer that the model was trained with"
+        )
