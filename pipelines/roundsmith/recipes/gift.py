@@ -1,0 +1,142 @@
+"""GiFT: Gibbs Fine-Tuning (Li et al., ACL 2025, arXiv 2502.11466)."""
+
+import math
+from collections.abc import Sequence
+from random import Random
+from typing import Literal
+
+from pydantic import Field
+
+from roundsmith.recipes.contract import Recipe, RecipeConfig, gold_example, sample_example
+from roundsmith.recipes.session import Session
+from roundsmith.recipes.styles import style_of, without_docstrings
+from roundsmith.types import Group, Outcome, Row, Sample, Sampling, Task
+
+
+class GiftConfig(RecipeConfig):
+    """Defaults are those of the released code's README."""
+
+    iterations: int = Field(20, gt=0)
+    """Length of the chain: descriptions that codes are drawn for."""
+    codes_per_iteration: int = Field(3, gt=0)
+    temperature: float = Field(1.0, ge=0)
+    code_top_k: int = Field(50, ge=0)
+    """The release passes no top_p, so its library's default top_k applies (inferred)."""
+    description_top_p: float = Field(0.95, gt=0, le=1)
+    max_tokens: int = Field(512, gt=0)
+    selected_per_task: int = Field(8, gt=0)
+    """K: codes drawn from the pool, with replacement."""
+    tail: float = 2.0
+    """T of softmax(T * perplexity): 0 is uniform, larger favours rare codes."""
+    fallback: Literal["gold", "last"] = "gold"
+    """What is described after an iteration without a passing code: the release's gold code, or the
+    last passing one, which seems to have been intended."""
+
+
+class Gift(Recipe):
+    """Alternates c ~ P(c|d) and d ~ P(d|c), so that codes come from the marginal over descriptions.
+
+    Passing codes are drawn with weights that rise with perplexity, and each is paired with the
+    task's original description; all gold pairs are mixed in. Perplexity is given the description
+    that the code was drawn from, as released. Departures: demonstrations for code to description
+    are other tasks' reference and own description (how the release's summaries were made is not
+    known); the limit is CPU time, not wall time; chat models get a chat prompt; a task without
+    reference has no gold row, and keeps its description while no code has passed.
+    """
+
+    Config = GiftConfig
+    name = "gift"
+    config: GiftConfig
+
+    async def sample(self, task: Task, session: Session) -> Group:
+        """One chain, one coroutine: generator and executor serve other chains meanwhile."""
+        cfg, style = self.config, session.style
+        code_sampling = Sampling(
+            cfg.max_tokens, cfg.temperature, top_k=cfg.code_top_k, stop=style.code_stops
+        )
+        description_sampling = Sampling(
+            cfg.max_tokens,
+            cfg.temperature,
+            top_p=cfg.description_top_p,
+            stop=style.description_stops,
+        )
+        samples: list[Sample] = []
+        outcomes: list[Outcome] = []
+        description, last = task.description, task.reference
+        parents: tuple[str, ...] = ()
+        for step in range(cfg.iterations):
+            codes = await session.write_codes(
+                task,
+                description,
+                code_sampling,
+                step=step,
+                n=cfg.codes_per_iteration,
+                parents=parents,
+            )
+            verdicts = await session.verify(task, codes)
+            samples += codes
+            outcomes += verdicts
+            kept = kept_state(Group(task, codes, verdicts).passing())
+            source = kept.text if kept else self._fallback(task, last)
+            last = kept.text if kept else last
+            if source is None or step == cfg.iterations - 1:
+                continue
+            said = await session.write_description(
+                task,
+                without_docstrings(source),
+                description_sampling,
+                step=step,
+                parents=(kept.sample_id,) if kept else (),
+            )
+            samples.append(said)
+            description, parents = said.text, (said.sample_id,)
+        return Group(task, tuple(samples), tuple(outcomes))
+
+    def to_score(self, group: Group) -> Sequence[Sample]:
+        """The pool: perplexity is given the prompt that drew the code."""
+        return pool(group)
+
+    def select(self, group: Group, random: Random) -> Sequence[Row]:
+        """Gold, and K codes with replacement by softmax(T * perplexity), under the original d_i."""
+        task = group.task
+        style = style_of("auto", any(not isinstance(s.prompt, str) for s in group.samples))
+        prompt = style.code(task, task.description)
+        gold = [gold_example(task, prompt, style.gold(task), self.name)] if task.reference else []
+        if not (codes := pool(group)):
+            return gold
+        perplexities = [group.scores[code.sample_id].perplexity for code in codes]
+        picks = random.choices(
+            codes, weights(perplexities, self.config.tail), k=self.config.selected_per_task
+        )
+        return [*gold, *(sample_example(prompt, pick, group) for pick in picks)]
+
+    def _fallback(self, task: Task, last: str | None) -> str | None:
+        return last if self.config.fallback == "last" else task.reference or last
+
+
+def kept_state(passing: Sequence[Sample]) -> Sample | None:
+    """The chain's next state: one passing code, drawn uniformly, or None.
+
+    The draw is the smallest content hash: uniform, and the same wherever it is asked again.
+    """
+    return min(passing, key=lambda code: code.sample_id, default=None)
+
+
+def pool(group: Group) -> list[Sample]:
+    """The kept codes by iteration, one at most for each; equal codes stay, as released."""
+    by_step: dict[int, list[Sample]] = {}
+    for code in group.passing():
+        by_step.setdefault(code.step, []).append(code)
+    kept = (kept_state(by_step[step]) for step in sorted(by_step))
+    return [code for code in kept if code is not None]
+
+
+def weights(perplexities: Sequence[float], tail: float) -> list[float]:
+    """w_j = softmax_j(T * PPL_j), computed from the largest down so that it never overflows."""
+    top = max(tail * ppl for ppl in perplexities)
+    raw = [math.exp(tail * ppl - top) for ppl in perplexities]
+    total = sum(raw)
+    return [w / total for w in raw]
+
+
+RECIPE = Gift

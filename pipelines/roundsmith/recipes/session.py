@@ -1,0 +1,213 @@
+"""What a recipe works with: typed services, and samples that know where they come from."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from roundsmith.clients import Services
+from roundsmith.errors import SandboxError
+from roundsmith.hashing import content_hash, derive_seed
+from roundsmith.recipes.styles import Demonstration, Style
+from roundsmith.types import (
+    ChatMessage,
+    Completion,
+    ExecuteItem,
+    GenerateItem,
+    Kind,
+    Limits,
+    Outcome,
+    Program,
+    Prompt,
+    Provenance,
+    Sample,
+    Sampling,
+    Task,
+)
+
+MAX_ATTEMPTS = 5
+"""How often a matrix is run before unresolved verdicts are an error."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """One recipe in one round on fixed weights; safe for many tasks at once."""
+
+    services: Services
+    style: Style
+    recipe: str
+    round: int
+    seed: int
+    weights_sha256: str
+    demonstrations: Sequence[Demonstration]
+    limits: Limits
+
+    def random(self, task: Task, *path: str | int) -> Random:
+        """The random numbers of one place in one task's sampling."""
+        return Random(derive_seed(self.seed, "session", task.task_id, *path))
+
+    def demonstration(self, task: Task, step: int) -> Demonstration:
+        """A random one of another task (the same for the same seed, task and step)."""
+        others = [d for d in self.demonstrations if d.description != task.description]
+        return self.random(task, "demonstration", step).choice(others)
+
+    async def write(
+        self,
+        task: Task,
+        kind: Kind,
+        prompt: Prompt,
+        sampling: Sampling,
+        *,
+        step: int,
+        n: int,
+        meaning: Callable[[str], str],
+        parents: tuple[str, ...] = (),
+    ) -> tuple[Sample, ...]:
+        """n samples of one prompt; `meaning` turns a completion into the text that it stands for.
+
+        The seed is H(seed, task, kind, step), and each sample's the generator's H of it and the
+        index.
+        """
+        seed = derive_seed(self.seed, "sample", self.round, task.task_id, kind, step)
+        item_id = f"{self.round}/{task.task_id}/{kind}/{step}"
+        item = GenerateItem(item_id, prompt, sampling, seed, n)
+        found = await self.services.generator.generate(item, self.weights_sha256)
+        provenance = Provenance(
+            task.task_id, self.recipe, self.round, self.weights_sha256, seed, sampling, parents
+        )
+        return tuple(
+            _sample(completion, kind, step, prompt, meaning(completion.text), provenance)
+            for completion in found
+        )
+
+    async def write_codes(
+        self,
+        task: Task,
+        description: str,
+        sampling: Sampling,
+        *,
+        step: int,
+        n: int,
+        parents: tuple[str, ...] = (),
+    ) -> tuple[Sample, ...]:
+        """n programs for a description."""
+        return await self.write(
+            task,
+            Kind.CODE,
+            self.style.code(task, description),
+            sampling,
+            step=step,
+            n=n,
+            meaning=lambda text: self.style.program(task, description, text),
+            parents=parents,
+        )
+
+    async def write_description(
+        self, task: Task, code: str, sampling: Sampling, *, step: int, parents: tuple[str, ...]
+    ) -> Sample:
+        """One description of a program, shown how by a random demonstration."""
+        prompt = self.style.description(code, self.demonstration(task, step))
+        found = await self.write(
+            task,
+            Kind.DESCRIPTION,
+            prompt,
+            sampling,
+            step=step,
+            n=1,
+            meaning=str.strip,
+            parents=parents,
+        )
+        return found[0]
+
+    async def verify(
+        self, task: Task, codes: Sequence[Sample], *, every_test: bool = False
+    ) -> tuple[Outcome, ...]:
+        """Runs programs on the task's tests until every verdict is resolved.
+
+        A program's tests end at its first failure unless `every_test`. Raises SandboxError when the
+        executor keeps failing: that never becomes a label.
+        """
+        programs = [Program(code.sample_id, code.text, task.setup) for code in codes]
+        return await run_until_resolved(
+            self.services,
+            f"{self.round}/{task.task_id}/{codes[0].step}",
+            programs,
+            task,
+            self.limits,
+            every_test,
+        )
+
+
+async def run_until_resolved(
+    services: Services,
+    item_id: str,
+    programs: Sequence[Program],
+    task: Task,
+    limits: Limits,
+    every_test: bool = False,
+) -> tuple[Outcome, ...]:
+    """The outcomes of programs on a task's tests, in the order of both; see `Session.verify`."""
+    done: dict[str, list[Outcome]] = {}
+    missing = list(programs)
+    for attempt in range(MAX_ATTEMPTS):
+        item = ExecuteItem(
+            f"{item_id}/{attempt}",
+            tuple(missing),
+            task.tests,
+            limits=limits,
+            stop_row_on_failure=not every_test,
+        )
+        seen: dict[str, list[Outcome]] = {program.code_id: [] for program in missing}
+        for outcome in await services.executor.execute(item, fresh=attempt > 0):
+            seen[outcome.code_id].append(outcome)
+        resolved = {c: o for c, o in seen.items() if o and all(x.verdict.resolved for x in o)}
+        done |= resolved
+        missing = [program for program in missing if program.code_id not in resolved]
+        if not missing:
+            break
+    else:
+        raise SandboxError(
+            f"task {task.task_id}: expected resolved verdicts after {MAX_ATTEMPTS} attempts, saw "
+            f"{len(missing)} programs without: look at the executor's log, then run again"
+        )
+    order = {test.test_id: i for i, test in enumerate(task.tests)}
+    return tuple(
+        outcome
+        for program in programs
+        for outcome in sorted(done[program.code_id], key=lambda o: order[o.test_id])
+    )
+
+
+def _sample(
+    completion: Completion, kind: Kind, step: int, prompt: Prompt, text: str, origin: Provenance
+) -> Sample:
+    turns = prompt if isinstance(prompt, str) else [_turn(t) for t in prompt]
+    identity = content_hash(
+        "sample",
+        origin.task_id,
+        origin.recipe,
+        origin.round,
+        kind,
+        step,
+        completion.index,
+        origin.seed,
+        completion.weights_sha256,
+        turns,
+        completion.text,
+    )
+    return Sample(
+        sample_id=identity,
+        kind=kind,
+        step=step,
+        index=completion.index,
+        prompt=prompt,
+        completion=completion.text,
+        text=text,
+        logprob_sum=float(sum(completion.logprobs)),
+        token_count=len(completion.token_ids),
+        finish_reason=completion.finish_reason,
+        provenance=origin,
+    )
+
+
+def _turn(turn: int | ChatMessage) -> int | list[str]:
+    return turn if isinstance(turn, int) else [turn.role, turn.content]

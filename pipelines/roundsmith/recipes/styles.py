@@ -1,0 +1,140 @@
+"""The two styles of prompt: what a base model continues, and what a chat model is asked."""
+
+import ast
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from roundsmith.errors import ConfigError
+from roundsmith.recipes import prompts
+from roundsmith.types import ChatMessage, Prompt, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstration:
+    """A solved pair that shows what a description of code looks like."""
+
+    code: str
+    description: str
+
+
+class Style(Protocol):
+    """How a task becomes a prompt, and a completion a program."""
+
+    name: ClassVar[str]
+    code_stops: ClassVar[tuple[str, ...]]
+    description_stops: ClassVar[tuple[str, ...]]
+
+    def code(self, task: Task, description: str) -> Prompt:
+        """Description to code; the completion is the function's body."""
+
+    def program(self, task: Task, description: str, completion: str) -> str:
+        """The whole program that a completion of `code` stands for."""
+
+    def gold(self, task: Task) -> str:
+        """The completion that stands for the reference; raises ConfigError without one."""
+
+    def description(self, code: str, demonstration: Demonstration) -> Prompt:
+        """Code to description, one-shot."""
+
+
+class CompletionStyle:
+    """The code head and its docstring, which the model continues (GiFT's own prompts)."""
+
+    name: ClassVar[str] = "completion"
+    code_stops: ClassVar[tuple[str, ...]] = prompts.CODE_STOPS
+    description_stops: ClassVar[tuple[str, ...]] = prompts.DESCRIPTION_STOPS
+
+    def code(self, task: Task, description: str) -> Prompt:
+        return prompts.code_prompt(task, description)
+
+    def program(self, task: Task, description: str, completion: str) -> str:
+        return prompts.code_stub(task, description) + completion
+
+    def gold(self, task: Task) -> str:
+        return reference_body(task)
+
+    def description(self, code: str, demonstration: Demonstration) -> Prompt:
+        return prompts.description_prompt(code, demonstration.code, demonstration.description)
+
+
+class ChatStyle:
+    """One request, with the answer begun up to the signature; the completion starts with a
+    newline.
+    """
+
+    name: ClassVar[str] = "chat"
+    code_stops: ClassVar[tuple[str, ...]] = (*prompts.CODE_STOPS, "\n```")
+    description_stops: ClassVar[tuple[str, ...]] = ("\n\n", "\n```", "\n" + prompts.HEADER)
+
+    def code(self, task: Task, description: str) -> Prompt:
+        example = f"\nFor example:\n{task.example}" if task.example else ""
+        request = f"Write a Python function that does this:\n{description}{example}"
+        return prompts.as_chat(request, f"```python\n{task.head}")
+
+    def program(self, task: Task, description: str, completion: str) -> str:
+        return f"{task.head}{completion}"
+
+    def gold(self, task: Task) -> str:
+        return f"\n{reference_body(task)}\n```"
+
+    def description(self, code: str, demonstration: Demonstration) -> Prompt:
+        return (
+            ChatMessage("user", _describe(demonstration.code)),
+            ChatMessage("assistant", demonstration.description),
+            ChatMessage("user", _describe(code)),
+        )
+
+
+def style_of(name: str, has_chat_template: bool) -> Style:
+    """The style `completion` or `chat`; `auto` is chat for a model that has a chat template."""
+    if name == "chat" and not has_chat_template:
+        raise ConfigError(
+            "style: expected a model with a chat template for `chat`, saw one without: "
+            "use `completion` or `auto`"
+        )
+    chat = name == "chat" or (name == "auto" and has_chat_template)
+    return ChatStyle() if chat else CompletionStyle()
+
+
+def reference_body(task: Task) -> str:
+    """The reference's lines below the code head, without docstring; raises ConfigError without
+    one.
+    """
+    if task.reference is None:
+        raise ConfigError(f"task {task.task_id}: expected a reference program, saw none")
+    code = without_docstrings(task.reference)
+    head = task.head.rstrip()
+    if not code.startswith(head):
+        raise ConfigError(
+            f"task {task.task_id}: expected a reference that begins with the code head, saw "
+            f"{code[: len(head)]!r}"
+        )
+    return code[len(head) :].strip("\n")
+
+
+def without_docstrings(code: str) -> str:
+    """The code without its functions' docstrings, otherwise unchanged; as it is if it does not
+    parse.
+    """
+    try:
+        tree = ast.parse(code)
+    except (SyntaxError, ValueError):
+        return code
+    lines = code.splitlines(keepends=True)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            first = node.body[0]
+            own_line = first.lineno > node.lineno and len(node.body) > 1
+            if own_line and ast.get_docstring(node, clean=False) is not None:
+                assert first.end_lineno is not None
+                lines[first.lineno - 1 : first.end_lineno] = [""] * (
+                    first.end_lineno - first.lineno + 1
+                )
+    return "".join(lines)
+
+
+def _describe(code: str) -> str:
+    return (
+        "Say in one or two sentences what this Python function must do, so that somebody else can "
+        f"write it from your words.\n```python\n{code.strip()}\n```"
+    )
