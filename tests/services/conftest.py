@@ -18,7 +18,7 @@ TEMPLATE = (
 
 
 def make_model(folder: Path, seed: int, *, chat: bool = True) -> Path:
-    """Write a Hugging Face folder: two Llama layers of width 32, grouped keys, a byte-level BPE tokenizer."""
+    """Write a Hugging Face folder: two Llama layers of width 32 and a byte-level BPE tokenizer."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast

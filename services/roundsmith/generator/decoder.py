@@ -8,11 +8,12 @@ what else is running. Axes: S slots, V vocabulary, L attended length.
 from dataclasses import dataclass
 
 import torch
+from transformers.cache_utils import DynamicCache, DynamicLayer
+
 from roundsmith.errors import ConfigError
 from roundsmith.generator.cache import SlotCache
 from roundsmith.generator.sampling import Draws, draw
 from roundsmith.models.loading import LoadedModel
-from transformers.cache_utils import DynamicCache, DynamicLayer
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from collections import deque
 from concurrent.futures import Future
 
 import torch
+
 from roundsmith.errors import ConfigError, EngineError, Overloaded, Unavailable
 from roundsmith.generator.decoder import Decoder, Prefix
 from roundsmith.generator.requests import Request, Running
@@ -162,7 +163,7 @@ class Scheduler:
                 request.prefix = None
 
     def _next(self) -> Request | None:
-        """The oldest request with completions to start, its prompt computed; bad ones are refused."""
+        """The oldest request with completions to start, its prompt computed; refuses bad ones."""
         while True:
             with self._changed:
                 while self._queue and not self._queue[0].waiting:

@@ -1,6 +1,7 @@
 """What a person configures about the `transformers` engine of the generator."""
 
 from pydantic import Field
+
 from roundsmith.models.settings import ModelSettings
 
 

@@ -1,0 +1,77 @@
+"""The scorer, as asyncio sees it."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from roundsmith.scorer.settings import ScorerSettings
+from roundsmith.types import Score, ScoreItem
+
+
+@dataclass(frozen=True, slots=True)
+class ScorerInfo:
+    """What scores."""
+
+    model: str
+    weights_sha256: str
+    context_tokens: int
+
+
+class TransformersScorer:
+    """Scores by a Hugging Face model, batched in a thread of its own.
+
+    The number is bitwise the same for the same text, whatever it was batched with, for the same
+    settings, torch and kind of CPU.
+    """
+
+    def __init__(self, settings: ScorerSettings) -> None:
+        """Loads the model, which may take long. ConfigError when it cannot score."""
+        from roundsmith.models.loading import load
+        from roundsmith.scorer.worker import Worker
+
+        self._settings = settings
+        loaded = load(settings)
+        self.commit = loaded.folder.commit
+        """What a hub id was resolved to; empty for a folder."""
+        self._worker = Worker(loaded, settings)
+        self._reloading = asyncio.Lock()
+
+    @property
+    def waiting(self) -> int:
+        """Items that wait for a forward pass."""
+        return self._worker.waiting
+
+    async def score(self, item: ScoreItem) -> Score:
+        """The item's score; `p_yes` is exp(z_yes) / (exp(z_yes) + exp(z_no)) after the prompt.
+
+        Raises ConfigError for an item that cannot be scored, Overloaded when the queue is full,
+        Unavailable when the scorer stops.
+        """
+        from roundsmith.scorer.batches import Waiting
+
+        waiting = Waiting(item)
+        self._worker.submit(waiting)
+        return await asyncio.wrap_future(waiting.answer)
+
+    async def reload(self, folder: Path, sha256: str) -> None:
+        """Score with the weights of `folder`, whose weight version must be `sha256`; idempotent.
+
+        Raises ConfigError or WeightsMismatch for a folder that is not what it should be; the old
+        weights go on scoring then.
+        """
+        from roundsmith.models.loading import load_checked
+
+        async with self._reloading:
+            if sha256 == self._worker.loaded.weights_sha256:
+                return
+            loaded = await asyncio.to_thread(load_checked, folder, sha256, self._settings)
+            await asyncio.wrap_future(await asyncio.to_thread(self._worker.swap, loaded))
+
+    def describe(self) -> ScorerInfo:
+        """What scores now."""
+        loaded = self._worker.loaded
+        return ScorerInfo(self._settings.model, loaded.weights_sha256, loaded.context_tokens)
+
+    def close(self) -> None:
+        """Stop the thread; what waits is answered with Unavailable."""
+        self._worker.close()
