@@ -1,0 +1,80 @@
+# Every target sets itself up in .venv; a second run finds it there.
+# Another interpreter: make PYTHON=/path/to/python3.12 round
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := bash
+
+VENV := .venv
+BIN := $(VENV)/bin
+OUT ?= runs/lab
+SOURCES := services pipelines sandbox-image tests hatch_build.py
+INPUTS := pyproject.toml constraints.txt hatch_build.py $(wildcard protos/roundsmith/v1/*.proto)
+
+# The first Python of the supported versions that runs and can make an environment.
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
+  $$name -c 'import ensurepip, sys, venv; assert (3, 11) <= sys.version_info < (3, 14)' \
+    2> /dev/null && command -v $$name && break; done)
+
+.PHONY: help
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' \
+	  | while IFS='|' read -r name text; do printf '  make %-15s %s\n' "$$name" "$$text"; done
+
+.PHONY: round
+round: $(VENV)/local.stamp ## run one GiFT round on the lab and write its report to runs/lab
+	$(BIN)/roundsmith run --recipe gift --preset lab --out $(OUT)
+
+.PHONY: test
+test: lint ## check everything: lint, types, the protos and every test
+	$(BIN)/pytest
+
+.PHONY: test-fast
+test-fast: $(VENV)/dev.stamp ## run the tests that take a minute or two together
+	$(BIN)/pytest -m 'not slow and not cluster and not gpu'
+
+.PHONY: lint
+lint: $(VENV)/dev.stamp ## check format, lint and types
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+
+.PHONY: format
+format: $(VENV)/dev.stamp ## write the format and what the linter can mend
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+.PHONY: protos
+protos: $(VENV)/dev.stamp ## generate the Python stubs of the protos
+	$(BIN)/python hatch_build.py
+
+.PHONY: protos-release
+protos-release: $(VENV)/dev.stamp ## record the protos as released: from here on they only grow
+	$(BIN)/python hatch_build.py --descriptor-set protos/released.binpb
+
+.PHONY: constraints
+constraints: $(VENV)/dev.stamp ## record the versions of this environment as the tested ones
+	{ grep '^#' constraints.txt; $(BIN)/pip freeze --exclude-editable; } > constraints.new
+	mv constraints.new constraints.txt
+
+.PHONY: hooks
+hooks: $(VENV)/dev.stamp ## let git run the checks before each commit
+	$(BIN)/pre-commit install
+
+.PHONY: clean
+clean: ## remove the environment, the caches and what was generated; keep runs
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find protos -name '*_pb2*' -delete
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo 'No Python 3.11, 3.12 or 3.13 with venv was found:' \
+	  'install one, or name it with make PYTHON=/path/to/python.'; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/local.stamp: $(INPUTS) | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[local]'
+	@touch $@
+
+$(VENV)/dev.stamp: $(INPUTS) | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[local,cluster,dev]'
+	@touch $@ $(VENV)/local.stamp
