@@ -28,7 +28,7 @@ class _Part:
     text: str
 
 
-def parse(source: str, field: str) -> ast.Module:
+def parse(source: str, field: str, expected: str = "Python 3 source") -> ast.Module:
     """The syntax tree; raises BadField with the parser's message and line."""
     with warnings.catch_warnings():
         warnings.simplefilter(
@@ -37,7 +37,7 @@ def parse(source: str, field: str) -> ast.Module:
         try:
             return ast.parse(source)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            raise BadField(field, f"{error} in {shown(source, 60)}", "Python 3 source") from error
+            raise BadField(field, f"{error} in {shown(source, 60)}", expected) from error
 
 
 def defined_names(tree: ast.Module) -> tuple[str, ...]:

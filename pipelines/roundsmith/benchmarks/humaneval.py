@@ -11,6 +11,7 @@ import inspect
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
+
 from roundsmith.benchmarks.files import Fields
 from roundsmith.benchmarks.heads import arrange, defined_names, parse
 from roundsmith.benchmarks.problems import BadField, shown

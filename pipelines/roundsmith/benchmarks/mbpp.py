@@ -8,6 +8,7 @@ import ast
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
+
 from roundsmith.benchmarks.files import Fields
 from roundsmith.benchmarks.heads import arrange, defined_names, parse
 from roundsmith.benchmarks.problems import BadField

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+
 from roundsmith.benchmarks.files import Fields
 from roundsmith.benchmarks.own_code import own_code
 from roundsmith.benchmarks.own_tests import OwnTest, own_tests
@@ -28,7 +29,7 @@ class OwnRow(BaseModel):
     head: Filled | None = None
     entry_point: Filled | None = None
     reference: Filled | None = None
-    split: Split | None = None
+    split: Annotated[Split, Field(strict=False)] | None = None
     setup: str = ""
     example: Filled | None = None
     licence: str = ""
@@ -38,11 +39,6 @@ class OwnRow(BaseModel):
     @classmethod
     def _number_as_text(cls, value: object) -> object:
         return str(value) if type(value) is int else value
-
-    @field_validator("split", mode="before")
-    @classmethod
-    def _split_by_name(cls, value: object) -> object:
-        return Split(value) if isinstance(value, str) and value in list(Split) else value
 
 
 def own_task(fields: Fields) -> Task:

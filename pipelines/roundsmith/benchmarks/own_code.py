@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from roundsmith.benchmarks.heads import Def, arrange, parse
 from roundsmith.benchmarks.own_tests import OwnTest, assert_sources, is_script
 from roundsmith.benchmarks.problems import BadField, shown
+from roundsmith.benchmarks.scripts import SCRIPT_HEAD, as_script
 
-SCRIPT_HEAD = "def main() -> None:"
+END_WITH_DEF = "code that ends with a def line at the top level"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ def own_code(
     if reference is None:
         assert head is not None
         return OwnCode(_closed(head), name, None)
+    if is_script(tests):
+        reference = as_script(reference, name)
     names = frozenset(_names([setup, *assert_sources(tests)]))
     arranged = arrange(reference, name, names, "reference")
     if given is None or head is None:
@@ -57,11 +60,9 @@ def _closed(head: str) -> str:
 
 def _signature(head: str) -> Def:
     """The def that a head ends with."""
-    closed = _closed(head)
-    body = parse(f"{closed}\n    pass\n", "head").body
-    last = body[-1]
+    last = parse(f"{_closed(head)}\n    pass\n", "head", END_WITH_DEF).body[-1]
     if not isinstance(last, Def) or not isinstance(last.body[0], ast.Pass):
-        raise BadField("head", shown(head), "code that ends with a def line at the top level")
+        raise BadField("head", shown(head), END_WITH_DEF)
     return last
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
+
 from roundsmith.benchmarks.heads import parse
 from roundsmith.benchmarks.problems import BadField, shown
 from roundsmith.types import AssertTest, CallTest, StdioTest, Test, Value

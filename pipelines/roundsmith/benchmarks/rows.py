@@ -3,6 +3,7 @@
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
+
 from roundsmith.benchmarks.files import Fields
 from roundsmith.benchmarks.problems import BadField, shown
 

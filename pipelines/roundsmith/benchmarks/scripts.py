@@ -1,0 +1,36 @@
+"""Programs judged by standard input and output: a function, and the call that starts it."""
+
+import ast
+
+from roundsmith.benchmarks.heads import parse
+from roundsmith.benchmarks.problems import BadField
+from roundsmith.types import StdioTest, Task
+
+SCRIPT_HEAD = "def main() -> None:"
+
+
+def runnable(task: Task, program: str) -> str:
+    """A model's program as the executor runs it: that of a stdin/stdout task with its call."""
+    if not any(isinstance(test, StdioTest) for test in task.tests):
+        return program
+    try:
+        return as_script(program, task.entry_point)
+    except BadField:
+        return program  # the executor says COMPILE_ERROR
+
+
+def as_script(program: str, entry_point: str) -> str:
+    """The program with `entry_point()` below it, unless its top level calls it already.
+
+    Raises BadField when the program does not parse.
+    """
+    top = [
+        node for node in parse(program, "reference").body if not isinstance(node, ast.FunctionDef)
+    ]
+    called = {
+        node.func.id
+        for statement in top
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    return program if entry_point in called else f"{program.rstrip()}\n\n{entry_point}()\n"

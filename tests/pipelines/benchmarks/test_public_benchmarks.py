@@ -1,0 +1,167 @@
+"""MBPP and HumanEval as published: counts, splits, heads, examples, and their own tests."""
+
+import ast
+import gzip
+import json
+import subprocess
+import sys
+from collections import Counter
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from roundsmith.benchmarks.heads import parse
+from roundsmith.benchmarks.load import LoadedTasks, load_tasks
+from roundsmith.benchmarks.mbpp import example
+from roundsmith.errors import ConfigError
+from roundsmith.recipes.prompts import code_prompt
+from roundsmith.types import AssertTest, Split, Task
+
+DATA = Path(__file__).parents[2] / "data"
+FILES = ["mbpp.jsonl.gz", "sanitized-mbpp.json.gz", "HumanEval.jsonl.gz"]
+
+
+@cache
+def loaded(file: str) -> LoadedTasks:
+    return load_tasks(str(DATA / file))
+
+
+def task(file: str, task_id: str) -> Task:
+    return next(task for task in loaded(file).tasks if task.task_id == task_id)
+
+
+@pytest.mark.parametrize(
+    ("file", "train", "gate", "final"),
+    [(FILES[0], 384, 90, 500), (FILES[1], 127, 43, 257), (FILES[2], 0, 0, 164)],
+)
+def test_every_row_is_read_and_split(file: str, train: int, gate: int, final: int) -> None:
+    assert not loaded(file).problems
+    seen = Counter(task.split for task in loaded(file).tasks)
+    assert (seen[Split.TRAIN], seen[Split.GATE], seen[Split.FINAL]) == (train, gate, final)
+
+
+@pytest.mark.parametrize(
+    ("number", "split"),
+    [(1, "train"), (10, "train"), (11, "final"), (510, "final"), (511, "gate"), (600, "gate")],
+)
+def test_mbpps_ids_say_the_split(number: int, split: str) -> None:
+    assert task(FILES[0], f"mbpp/{number}").split == split
+    assert task(FILES[0], "mbpp/601").split == task(FILES[0], "mbpp/974").split == "train"
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_the_prompt_leads_into_the_reference(file: str) -> None:
+    for each in loaded(file).tasks:
+        assert each.reference is not None
+        assert each.reference.startswith(f"{each.head}\n")
+        body = each.reference.removeprefix(f"{each.head}\n")
+        tree = parse(code_prompt(each, each.description) + body, "reference")
+        functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+        ours = [node for node in functions if node.name == each.entry_point][-1]
+        assert ast.get_docstring(ours), each.task_id
+        last = parse(f"{each.head}\n    pass", "head").body[-1]
+        assert isinstance(last, ast.FunctionDef)
+        assert last.name == each.entry_point, each.task_id
+
+
+RUN = """
+import json, sys
+for task_id, program in json.load(sys.stdin):
+    try:
+        exec(compile(program, task_id, "exec"), {"__name__": "solution"})
+    except BaseException as error:
+        print(task_id, type(error).__name__)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", FILES)
+def test_every_reference_passes_its_own_tests(file: str) -> None:
+    programs = []
+    for each in loaded(file).tasks:
+        tests = [test.source for test in each.tests if isinstance(test, AssertTest)]
+        programs.append((each.task_id, "\n".join([each.setup, each.reference or "", *tests])))
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", RUN],
+        input=json.dumps(programs),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+    failed = [line for line in done.stdout.splitlines() if line.startswith(("mbpp/", "HumanEval/"))]
+    assert failed == []
+
+
+def test_the_first_assert_becomes_a_solved_call() -> None:
+    assert example("assert f([1, 2], 'a') == [2]") == ">>> f([1, 2], 'a')\n[2]"
+    assert example("assert set(f(1)) == set((4, 5))") == ">>> set(f(1))\nset((4, 5))"
+    assert example("assert f(1)") == ">>> f(1)\nTrue"
+    assert example("assert not f('a == b')") == ">>> not f('a == b')\nTrue"
+    assert example("assert f(\n  1) == 2") == ">>> f(1)\n2"
+
+
+def test_mbpps_first_assert_is_shown_and_all_are_judged() -> None:
+    found = task(FILES[0], "mbpp/11")
+    assert found.example == '>>> remove_Occ("hello","l")\n"heo"'
+    assert len(found.tests) == 3
+    assert (found.licence, found.source) == ("CC-BY-4.0", "mbpp")
+    assert task(FILES[1], "mbpp/11").source == "mbpp-sanitized"
+
+
+def test_a_helper_above_the_entry_point_moves_below_it() -> None:
+    found = task(FILES[0], "mbpp/6")
+    assert found.head == "def differ_At_One_Bit_Pos(a,b):"
+    assert found.entry_point == "differ_At_One_Bit_Pos"
+    assert found.reference is not None
+    assert found.reference.index("def differ_At_One") < found.reference.index("def is_Power_Of_Two")
+
+
+def test_a_class_that_the_tests_use_stays_in_the_head() -> None:
+    assert "class Pair" in task(FILES[0], "mbpp/601").head
+    tree = task(FILES[0], "mbpp/367")
+    assert tree.head.startswith("class Node:")
+    assert "def get_height" not in tree.head
+    assert isinstance(tree.tests[0], AssertTest)
+    assert tree.tests[0].source.startswith("root = Node(1)")
+    assert tree.setup == ""
+
+
+def test_imports_for_sanitized_tests_are_the_setup() -> None:
+    setups = {each.setup for each in loaded(FILES[1]).tasks}
+    assert "import math\n" in setups
+
+
+def test_humanevals_prompt_is_taken_apart_and_put_together_again() -> None:
+    found = task(FILES[2], "HumanEval/0")
+    assert found.head.splitlines()[0] == "from typing import List"
+    assert found.description.startswith("Check if in given list of numbers")
+    assert ">>>" not in found.description
+    assert found.example is not None
+    assert found.example.splitlines()[:2] == [
+        ">>> has_close_elements([1.0, 2.0, 3.0], 0.5)",
+        "False",
+    ]
+    assert (found.licence, found.split) == ("MIT", Split.FINAL)
+    (test,) = found.tests
+    assert isinstance(test, AssertTest)
+    assert test.source.endswith("check(has_close_elements)")
+
+
+def test_humanevals_helpers_and_odd_import_are_in_the_head() -> None:
+    assert "def poly(xs: list, x: float):" in task(FILES[2], "HumanEval/32").head
+    assert task(FILES[2], "HumanEval/115").head == "import math\ndef max_fill(grid, capacity):"
+
+
+def test_a_bad_row_of_a_benchmark_is_said_too(tmp_path: Path) -> None:
+    lines = gzip.decompress((DATA / FILES[0]).read_bytes()).splitlines()
+    rows = [json.loads(line) for line in lines[:3]]
+    rows[1]["test_list"] = ["assert other(1) == 2"]
+    rows[2]["task_id"] = 1000
+    path = tmp_path / "mbpp.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in rows))
+    with pytest.raises(ConfigError) as refused:
+        load_tasks(str(path))
+    assert "mbpp.jsonl:2: test_list: saw calls of ['other']" in str(refused.value)
+    assert "mbpp.jsonl:3: task_id: saw 1000" in str(refused.value)
