@@ -1,6 +1,7 @@
 """Who may import whom: read from the sources, and tried in a fresh interpreter."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -117,6 +118,30 @@ def test_kfp_is_imported_only_by_the_round_and_the_platforms() -> None:
         if any(used.partition(".")[0] == "kfp" for used in imports(path.read_text()))
     }
     assert users <= {"round", "platform"}
+
+
+def test_a_recipe_reaches_the_world_only_through_its_session() -> None:
+    below = {unit for units in LAYERS[:2] for unit in units} | {"recipes"}
+    foreign = {"asyncio", "grpc", "io", "os", "pathlib", "shutil", "socket", "subprocess"} | HEAVY
+    for name, path in sources("pipelines"):
+        if unit(name) == "recipes":
+            used = imports(path.read_text())
+            assert {unit(other) for other in used} - {""} <= below, name
+            assert not {other.partition(".")[0] for other in used} & foreign, name
+
+
+def test_the_map_for_contributors_is_true() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    named = set(re.findall(r"^(\S+)  ", text.split("## Map")[1].split("```")[1], re.MULTILINE))
+    assert named, "the map is gone"
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+    held = {
+        f"{path.relative_to(ROOT)}{'/' if path.is_dir() else ''}"
+        for root in ("services", "pipelines", "sandbox-image")
+        for path in (ROOT / root / "roundsmith").iterdir()
+        if path.suffix == ".py" or any(path.rglob("*.py"))
+    }
+    assert sorted(held - named) == [], "give what is new a line in the map"
 
 
 def test_the_command_line_loads_nothing_heavy() -> None:
