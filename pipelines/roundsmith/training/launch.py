@@ -1,0 +1,96 @@
+"""Runs a training as a child process, and tells of its progress."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from roundsmith.config import child_environment
+from roundsmith.errors import ConfigError, EngineError, PlatformError
+from roundsmith.training.job import TrainingJob
+from roundsmith.training.progress import Progress, ProgressTail
+from roundsmith.training.result import TrainingResult, read_result
+
+LOG_FILE = "training.log"
+_POLL_S = 0.2
+_GRACE_S = 10.0
+_TAIL_BYTES = 4000
+
+
+async def launch(
+    job: TrainingJob, nproc: int = 1, on_progress: Callable[[Progress], None] | None = None
+) -> TrainingResult:
+    """Train in a process of its own, or in `nproc` by torchrun; `on_progress` hears of every step.
+
+    What it prints goes to `training.log` in `job.out`. Cancelling ends the process; its checkpoints
+    stay. Raises ConfigError when the job is wrong, EngineError when the training fails,
+    PlatformError when it was killed.
+    """
+    job.out.mkdir(parents=True, exist_ok=True)
+    request = job.out / "request.json"
+    request.write_text(job.model_dump_json(indent=1) + "\n")
+    with (job.out / LOG_FILE).open("ab") as log:
+        start = log.tell()
+        process = await asyncio.create_subprocess_exec(
+            *_command(request, nproc),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=child_environment(PYTHONUNBUFFERED="1"),
+        )
+    try:
+        await _follow(process, ProgressTail(job.out), on_progress or (lambda _: None))
+    finally:
+        await _end(process)
+    if process.returncode:
+        _fail(process.returncode, job.out / LOG_FILE, start)
+    return read_result(job.out)
+
+
+def _command(request: Path, nproc: int) -> list[str]:
+    program = ["-m", "roundsmith.training", str(request), "--die-with-parent"]
+    if nproc == 1:
+        return [sys.executable, *program]
+    return [
+        *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+        *(f"--nproc-per-node={nproc}", *program),
+    ]
+
+
+async def _follow(
+    process: asyncio.subprocess.Process, tail: ProgressTail, on_progress: Callable[[Progress], None]
+) -> None:
+    ended = asyncio.ensure_future(process.wait())
+    while not ended.done():
+        await asyncio.wait([ended], timeout=_POLL_S)
+        for progress in tail.fresh():
+            on_progress(progress)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), _GRACE_S)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+def _fail(code: int, log: Path, start: int) -> None:
+    with log.open("rb") as stream:
+        stream.seek(max(start, log.stat().st_size - _TAIL_BYTES))
+        tail = stream.read().decode("utf-8", "replace").strip()
+    if code < 0:
+        raise PlatformError(
+            f"expected the training to end by itself, saw {signal.Signals(-code).name} (the "
+            "kernel's, when memory ran "
+            f"out): run again, it goes on from its last checkpoint; or lower micro_batch_size. "
+            f"{log}:\n{tail}"
+        )
+    kind = ConfigError if code == ConfigError.exit_code else EngineError
+    raise kind(
+        f"expected the training to end well, saw exit code {code}; the end of {log}:\n{tail}"
+    )

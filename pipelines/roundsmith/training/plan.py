@@ -1,0 +1,53 @@
+"""What a training will do, settled before its first step: rows, order, steps, batches, device,
+arithmetic.
+"""
+
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+from roundsmith.training.job import TrainingJob
+from roundsmith.training.schedule import micro_batch, num_steps, row_order
+from roundsmith.training.tokens import TokenFile
+
+SMALL_MODEL_PARAMETERS = 50_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`order` names the row of every place of every step, [steps * batch_size]."""
+
+    tokens: TokenFile
+    tokenizer: Any
+    steps: int
+    order: list[int]
+    micro_batch_size: int
+    accumulation: int
+    """Forward passes of one process for one step."""
+
+    def tokens_by_step(self) -> list[int]:
+        """Tokens seen after each step, from step 0 on, over all processes, [steps + 1]."""
+        size = len(self.order) // self.steps
+        tokens = [0, *accumulate(self.tokens.lengths[row] for row in self.order)]
+        return tokens[::size]
+
+
+def plan_training(job: TrainingJob, tokens: TokenFile, tokenizer: Any, processes: int) -> Plan:
+    """The plan of a job over tokenized rows."""
+    steps = num_steps(len(tokens.lengths), job.batch_size, job.epochs, job.max_steps)
+    micro = micro_batch(job.batch_size, processes, job.micro_batch_size)
+    return Plan(
+        tokens=tokens,
+        tokenizer=tokenizer,
+        steps=steps,
+        order=row_order(tokens.lengths, job.batch_size, steps, job.seed),
+        micro_batch_size=micro,
+        accumulation=job.batch_size // processes // micro,
+    )
+
+
+def uses_bfloat16(job: TrainingJob, parameters: int) -> bool:
+    """Whether matrix products run in bfloat16: small models lose more than they gain by it."""
+    if job.dtype == "auto":
+        return parameters >= SMALL_MODEL_PARAMETERS
+    return job.dtype == "bfloat16"

@@ -1,0 +1,65 @@
+"""`progress.jsonl`: one line a step, written while a training runs and read by who waits for it."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+PROGRESS_FILE = "progress.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One optimizer step of `of`. `loss` is the mean over the step's trained tokens, in nats."""
+
+    step: int
+    of: int
+    loss: float
+    learning_rate: float
+    tokens_per_s: float
+    seconds_left: float
+
+
+class ProgressLog:
+    """Appends lines to the progress file of a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / PROGRESS_FILE
+
+    def restart(self, step: int) -> None:
+        """Drop the lines after `step`, which a resumed training writes again."""
+        kept = [line for line in read_progress(self.path) if line.step <= step]
+        self.path.write_text("".join(_line(progress) for progress in kept))
+
+    def add(self, progress: Progress) -> None:
+        """Append a line."""
+        with self.path.open("a") as stream:
+            stream.write(_line(progress))
+
+
+class ProgressTail:
+    """Reads the lines that were completed since the last look."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / PROGRESS_FILE
+        self._seen = 0
+
+    def fresh(self) -> list[Progress]:
+        """Complete lines not seen before; all again after a training was restarted."""
+        lines = list(read_progress(self._path))
+        if len(lines) < self._seen:
+            self._seen = 0
+        new, self._seen = lines[self._seen :], len(lines)
+        return new
+
+
+def read_progress(path: Path) -> Iterator[Progress]:
+    """The complete lines of a progress file; none when there is no file."""
+    text = path.read_text() if path.exists() else ""
+    for line in text.splitlines(keepends=True):
+        if line.endswith("\n"):
+            yield Progress(**json.loads(line))
+
+
+def _line(progress: Progress) -> str:
+    return json.dumps(asdict(progress)) + "\n"

@@ -1,0 +1,125 @@
+"""One training from beginning to end, in this process and its peers under torchrun."""
+
+import contextlib
+import logging
+import time
+from typing import Any
+
+from roundsmith.config import cpu_count
+from roundsmith.errors import ConfigError
+from roundsmith.models.folder import check
+from roundsmith.training.folder import JobFolder
+from roundsmith.training.job import TrainingJob
+from roundsmith.training.plan import Plan, plan_training, uses_bfloat16
+from roundsmith.training.progress import ProgressLog, read_progress
+from roundsmith.training.result import TrainingResult, read_result, write_result
+from roundsmith.training.tokens import Coder, write_tokens
+
+log = logging.getLogger(__name__)
+
+
+def train(job: TrainingJob) -> TrainingResult:
+    """Run a job, or go on with it from its last checkpoint; a finished one is only read.
+
+    Raises ConfigError for rows, a model or a folder that can not be used, EngineError when the loss
+    diverges.
+    """
+    import torch
+    from accelerate import PartialState  # type: ignore[import-untyped]  # ships no types
+    from transformers.utils import logging as transformers_logging
+
+    check(job.model, trust_remote_code=False)
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    device = _device(job)
+    peers = PartialState(cpu=device == "cpu")
+    torch.set_num_threads(job.num_threads or max(1, cpu_count() // peers.num_processes))
+    folder = JobFolder(job)
+    try:
+        with folder.claimed() if peers.is_main_process else contextlib.nullcontext():
+            if peers.is_main_process and not folder.finished:
+                folder.open()
+            peers.wait_for_everyone()
+            if not folder.finished:
+                _train(job, folder, device, peers)
+            elif peers.is_main_process:
+                folder.tidy()
+            return read_result(job.out)
+    finally:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
+
+def _device(job: TrainingJob) -> str:
+    import torch
+
+    if job.device != "auto":
+        return job.device
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _train(job: TrainingJob, folder: JobFolder, device: str, peers: Any) -> None:
+    from roundsmith.training.sft import arguments, build
+    from roundsmith.training.watch import ProgressWriter
+
+    model, coder = load(job)
+    bfloat16 = uses_bfloat16(job, model.num_parameters())
+    # The device's settings must be made before the model is moved, hence before the plan.
+    config = arguments(job, folder, device, bfloat16)
+    tokens = write_tokens(coder, job.rows, folder.work / f"tokens-{peers.process_index}.arrow")
+    plan = plan_training(job, tokens, coder.tokenizer, peers.num_processes)
+    checkpoint, step = folder.last_checkpoint()
+    progress = ProgressLog(folder.path) if peers.is_main_process else None
+    if progress is not None:
+        progress.restart(step)
+    log.info("%d rows, %d steps, from step %d on %s", len(tokens.lengths), plan.steps, step, device)
+    trainer = build(job, folder, plan, config, model, [ProgressWriter(plan, progress)])
+    began_s = time.monotonic()
+    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    log.info("%d steps in %.1f s", plan.steps - step, time.monotonic() - began_s)
+    if peers.is_main_process:
+        _finish(job, folder, plan, trainer, "bfloat16" if bfloat16 else "float32", device)
+    peers.wait_for_everyone()
+
+
+def load(job: TrainingJob) -> tuple[Any, Coder]:
+    """The model in float32 and its coder. Raises ConfigError when there is no end token."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(
+        job.model, dtype=torch.float32, attn_implementation="sdpa", use_safetensors=True
+    )
+    tokenizer = AutoTokenizer.from_pretrained(job.model)
+    end_id = tokenizer.eos_token_id
+    if end_id is None:
+        raise ConfigError(
+            f"{job.model}: expected a tokenizer with an end token, saw none: set eos_token in "
+            "tokenizer_config.json"
+        )
+    positions = getattr(model.config.get_text_config(), "max_position_embeddings", job.max_length)
+    vocabulary = len(model.get_output_embeddings().weight)  # type: ignore[no-untyped-call]
+    return model, Coder(tokenizer, end_id, vocabulary, min(job.max_length, positions))
+
+
+def _finish(
+    job: TrainingJob, folder: JobFolder, plan: Plan, trainer: Any, dtype: str, device: str
+) -> None:
+    partial = folder.work / "model"
+    trainer.accelerator.unwrap_model(trainer.model).save_pretrained(partial)
+    losses = [progress.loss for progress in read_progress(folder.path / "progress.jsonl")]
+    last = losses[-max(1, len(losses) // 10) :]
+    write_result(
+        folder.path,
+        TrainingResult(
+            weights_sha256=folder.complete(partial),
+            steps=plan.steps,
+            num_rows=len(plan.tokens.lengths),
+            num_dropped_rows=plan.tokens.num_dropped,
+            tokens=plan.tokens_by_step()[-1],
+            loss=sum(last) / len(last),
+            dtype=dtype,
+            device=device,
+        ),
+    )
+    folder.finish(partial)

@@ -1,0 +1,98 @@
+"""A model of a few thousand weights with a tokenizer of its own, and rows for it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from roundsmith.store import EXAMPLES, write_file
+from roundsmith.training import TrainingJob
+from roundsmith.types import Example, Prompt, Provenance
+
+TEXT = [
+    "def add(a, b):\n    return a + b\n",
+    "### Code\n### Description\n",
+    "0123456789 (),:=+*-[]",
+]
+TEMPLATE = (
+    "{% for m in messages %}<{{ m.role }}>{{ m.content }}"
+    "{% if not loop.last %}</s>{% endif %}{% endfor %}"
+)
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Llama of two layers, with a byte-level tokenizer and a chat template."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("tiny") / "model"
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    tokenizer.train_from_iterator(
+        TEXT,
+        trainers.BpeTrainer(
+            vocab_size=300, special_tokens=["<s>", "</s>"], initial_alphabet=alphabet
+        ),
+    )
+    fast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>"
+    )
+    fast.chat_template = TEMPLATE
+    fast.save_pretrained(folder)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(fast),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        max_position_embeddings=256,
+        tie_word_embeddings=True,
+        bos_token_id=0,
+        eos_token_id=1,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)  # type: ignore[no-untyped-call]
+    return folder
+
+
+def example(number: int, prompt: Prompt | None = None, completion: str = "") -> Example:
+    """A row; its length differs from its neighbours'."""
+    prompt = f"def f{number}(a):\n" if prompt is None else prompt
+    completion = completion or f"    return a + {number}\n" * (1 + number % 3)
+    return Example(f"e{number}", prompt, completion, Provenance("t", "rft", 0))
+
+
+MakeJob = Callable[..., TrainingJob]
+
+
+@pytest.fixture
+def make_job(model: Path, tmp_path: Path) -> MakeJob:
+    """Makes a job over the given examples (24 by default), with small settings."""
+
+    def make(
+        examples: list[Example] | None = None, out: str = "out", **changed: Any
+    ) -> TrainingJob:
+        rows = tmp_path / "rows.parquet"
+        write_file(
+            EXAMPLES, rows, [example(i) for i in range(24)] if examples is None else examples
+        )
+        settings: dict[str, Any] = {
+            "batch_size": 8,
+            "micro_batch_size": 4,
+            "learning_rate": 1e-3,
+            "warmup_steps": 2,
+            "num_threads": 1,
+            "device": "cpu",
+            "checkpoint_every_steps": 2,
+        }
+        return TrainingJob(
+            **{"model": model, "rows": (rows,), "out": tmp_path / out} | settings | changed
+        )
+
+    return make
