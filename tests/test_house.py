@@ -3,7 +3,7 @@
 import ast
 import re
 import tokenize
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from io import StringIO
 from pathlib import Path
 
@@ -83,15 +83,19 @@ def matches(pattern: re.Pattern[str], source: str) -> list[str]:
     ]
 
 
-def problems(paths: Iterator[Path], check: Callable[[str], list[str]]) -> dict[str, list[str]]:
-    """What a check finds, by file."""
-    found = {path: check(path.read_text(encoding="utf-8")) for path in paths}
-    return {path.relative_to(ROOT).as_posix(): lines for path, lines in found.items() if lines}
+def hold(paths: Iterable[Path], check: Callable[[str], list[str]]) -> None:
+    """Asserts that a check finds nothing in any of the files."""
+    found = [
+        f"{path.relative_to(ROOT).as_posix()}: {problem}"
+        for path in paths
+        for problem in check(path.read_text(encoding="utf-8"))
+    ]
+    assert not found, "\n".join(found)
 
 
 def test_a_file_is_one_idea() -> None:
-    assert problems(python_files(*SHIPPED, "tools"), lambda s: over_long(s, 300)) == {}
-    assert problems(python_files("tests"), lambda s: over_long(s, 500)) == {}
+    hold(python_files(*SHIPPED, "tools"), lambda s: over_long(s, 300))
+    hold(python_files("tests"), lambda s: over_long(s, 500))
 
 
 def test_every_module_has_a_name_of_its_own() -> None:
@@ -106,30 +110,29 @@ def test_the_namespace_has_no_module_of_its_own() -> None:
 
 
 def test_every_silenced_type_error_says_which_and_why() -> None:
-    assert problems(python_files(*SHIPPED, "tests", "tools"), bare_ignores) == {}
+    hold(python_files(*SHIPPED, "tests", "tools"), bare_ignores)
 
 
 def test_everything_public_is_described() -> None:
-    assert problems(python_files(*SHIPPED, "tools"), undescribed) == {}
+    hold(python_files(*SHIPPED, "tools"), undescribed)
 
 
 def test_only_servers_and_the_sandbox_catch_everything() -> None:
     """A server answers every error with a status; in the sandbox what a program raises is data."""
     allowed = re.compile(r"/roundsmith/(serve|sandbox)[/.]")
     paths = (path for path in python_files(*SHIPPED) if not allowed.search(path.as_posix()))
-    assert problems(paths, catch_alls) == {}
+    hold(paths, catch_alls)
 
 
 def test_services_name_no_recipe() -> None:
-    found = problems(files("services", "protos", "sandbox-image"), lambda s: matches(RECIPES, s))
-    assert found == {}
+    hold(files("services", "protos", "sandbox-image"), lambda s: matches(RECIPES, s))
 
 
 @pytest.mark.parametrize("pattern", [UNFINISHED, OUTSIDE], ids=["unfinished", "outside"])
 def test_no_text_is_unfinished_or_points_outside(pattern: re.Pattern[str]) -> None:
     roots = (*SHIPPED, "tests", "tools", "protos", "docs", "presets")
     paths = [*files(*roots), *(path for path in ROOT.iterdir() if path.suffix in TEXTS)]
-    assert problems(iter(paths), lambda s: matches(pattern, s)) == {}
+    hold(paths, lambda s: matches(pattern, s))
 
 
 @pytest.mark.parametrize(
