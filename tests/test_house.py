@@ -128,6 +128,11 @@ def test_services_name_no_recipe() -> None:
     hold(files("services", "protos", "sandbox-image"), lambda s: matches(RECIPES, s))
 
 
+def test_ci_runs_the_test_command_of_the_readme() -> None:
+    assert (ROOT / ".ci/run").read_text().splitlines()[-1] == "make test"
+    assert re.search(r"^\s*make test\b", (ROOT / "README.md").read_text(), re.MULTILINE)
+
+
 @pytest.mark.parametrize("pattern", [UNFINISHED, OUTSIDE], ids=["unfinished", "outside"])
 def test_no_text_is_unfinished_or_points_outside(pattern: re.Pattern[str]) -> None:
     roots = (*SHIPPED, "tests", "tools", "protos", "docs", "presets")

@@ -196,6 +196,16 @@ def test_all_extras_but_vllm_resolve_together_with_the_tested_versions(
     assert set(chosen) - {"roundsmith"} <= {name.replace("_", "-") for name in pinned}
 
 
+def test_the_vllm_extra_resolves(base: Path, wheel: Path, tmp_path: Path) -> None:
+    """Without the tested versions: vLLM pins its own, which need not be the trainer's."""
+    report = tmp_path / "report.json"
+    pip = (base, "-m", "pip", "install", "--quiet", "--dry-run", "--report", report)
+    run(*pip, f"{wheel}[vllm]")
+    assert "vllm" in {
+        item["metadata"]["name"] for item in json.loads(report.read_text())["install"]
+    }
+
+
 def test_the_extras_are_named_by_role(wheel: Path) -> None:
     archive = zipfile.ZipFile(wheel)
     metadata = next(name for name in archive.namelist() if name.endswith("METADATA"))
