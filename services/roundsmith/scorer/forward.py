@@ -51,7 +51,9 @@ class Forward:
         where_T = torch.tensor(where + [0] * pad, device=device)
         picks_T2 = torch.tensor(picks + [(0, 0)] * pad, device=device)
         found: list[torch.Tensor] = []
-        for where_C, picks_C2 in zip(where_T.split(CHUNK), picks_T2.split(CHUNK), strict=True):
+        for where_C, picks_C2 in zip(
+            torch.split(where_T, CHUNK), torch.split(picks_T2, CHUNK), strict=True
+        ):
             logits_CV = self._head(hidden_TD[where_C]).float()
             normal_C = torch.logsumexp(logits_CV, dim=-1)
             found.append(logits_CV.gather(1, picks_C2) - normal_C[:, None])

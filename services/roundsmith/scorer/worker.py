@@ -82,18 +82,19 @@ class Worker:
 
     def _serve(self) -> None:
         torch.set_num_threads(threads(self._settings))
-        error: EngineError = Unavailable("the scorer has stopped: start it again")
         try:
             while self._awaken():
                 self._step()
-        except BaseException as failure:
-            error = EngineError(
-                f"the scorer failed ({type(failure).__name__}: {failure}): see its log, start it "
-                "again"
+        except Exception as failure:
+            self._stop(
+                EngineError(
+                    f"the scorer failed ({type(failure).__name__}: {failure}): "
+                    "see its log, and start it again"
+                )
             )
-            logger.exception("the scorer's thread failed")
-        self._stop(error)
-        self._abandon()
+            raise
+        finally:
+            self._abandon()
 
     def _awaken(self) -> bool:
         """Wait for a batch, an arrival or a change of weights; False when it is time to stop."""

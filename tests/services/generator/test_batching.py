@@ -1,0 +1,113 @@
+"""Continuous batching: a sample is the same whatever it was batched with."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from roundsmith.errors import ConfigError
+from roundsmith.generator.engine import TransformersEngine
+from roundsmith.hashing import derive_seed
+from roundsmith.types import Completion, GenerateItem, Sampling
+
+Ask = Callable[[Sequence[GenerateItem]], list[list[Completion]]]
+WORDS = ("def add(a, b):", "\n    return ", "### Code\n", "assert ", "x", "[1, 2, 3]", "the fox ")
+
+
+@st.composite
+def items(draw: st.DrawFn) -> GenerateItem:
+    """An item of any length, any sampling, any seed."""
+    prompt = "".join(draw(st.lists(st.sampled_from(WORDS), min_size=1, max_size=20)))
+    sampling = Sampling(
+        max_tokens=draw(st.integers(1, 40)),
+        temperature=draw(st.sampled_from([0.0, 0.5, 1.0, 1.5])),
+        top_p=draw(st.sampled_from([1.0, 0.9, 0.3])),
+        top_k=draw(st.sampled_from([0, 1, 10])),
+        stop=draw(st.sampled_from([(), ("\n",), ("a", "return")])),
+    )
+    seed, n = draw(st.integers(0, 2**63 - 1)), draw(st.integers(1, 3))
+    return GenerateItem("item", prompt, sampling, seed, n)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(items(), min_size=2, max_size=8), st.randoms(use_true_random=False))
+def test_a_sample_is_bitwise_the_same_alone_and_in_any_company(
+    ask: Ask, together: list[GenerateItem], shuffler: random.Random
+) -> None:
+    answers = ask(together)
+    assert ask(together[:1]) == answers[:1]
+    order = list(range(len(together)))
+    shuffler.shuffle(order)
+    assert ask([together[i] for i in order]) == [answers[i] for i in order]
+
+
+def test_a_larger_n_keeps_the_earlier_samples(ask: Ask) -> None:
+    item = GenerateItem("item", "def add", Sampling(12), seed=7, n=2)
+    (two,), (five,) = ask([item]), ask([replace(item, n=5)])
+    assert five[:2] == two
+    assert len({completion.token_ids for completion in five}) == 5
+
+
+def test_each_completion_has_the_seed_of_its_index(ask: Ask) -> None:
+    # greedy apart, a completion is a function of derive_seed(seed, index) alone
+    item = GenerateItem("item", "def add", Sampling(12), seed=7, n=2)
+    (first, second), (other, _) = ask([item, replace(item, seed=derive_seed(7, 1))])
+    assert first.token_ids != second.token_ids
+    assert other.token_ids != second.token_ids  # derived once more
+
+
+def test_a_short_completion_does_not_wait_for_a_long_one(
+    ask: Ask, engine: TransformersEngine
+) -> None:
+    import asyncio
+
+    async def order() -> list[str]:
+        ended: list[str] = []
+
+        async def follow(item: GenerateItem) -> None:
+            async for _ in engine.generate(item):
+                ended.append(item.item_id)
+
+        long = GenerateItem("long", "def", Sampling(200, stop=()), seed=1)
+        shorts = [GenerateItem(f"short{i}", "def", Sampling(2), seed=i) for i in range(12)]
+        await asyncio.gather(follow(long), *map(follow, shorts))
+        return ended
+
+    ended = asyncio.run(order())
+    assert ended[-1] == "long"
+    assert len(ended) == 13
+
+
+def test_all_slots_are_used_and_given_back(ask: Ask, engine: TransformersEngine) -> None:
+    items = [GenerateItem(str(i), "def", Sampling(5), seed=i, n=3) for i in range(10)]
+    assert [len(completions) for completions in ask(items)] == [3] * 10
+    assert (engine.running, engine.waiting) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        (GenerateItem("i", "", Sampling(4), 0), "empty prompt"),
+        (GenerateItem("i", (), Sampling(4), 0), "empty prompt"),
+        (GenerateItem("i", (1, 2, 100_000), Sampling(4), 0), "token id 100000: expected ids"),
+        (GenerateItem("i", (5,) * 256, Sampling(4), 0), "prompt of 256 tokens: expected fewer"),
+        (GenerateItem("i", "def", Sampling(4), 0, n=0), "n: saw 0"),
+        (GenerateItem("i", "def", Sampling(4), -1), "seed: saw -1"),
+        (GenerateItem("i", "def", Sampling(0), 0), "max_tokens"),
+    ],
+)
+def test_a_bad_item_is_refused_and_its_neighbours_are_not(
+    ask: Ask, engine: TransformersEngine, item: GenerateItem, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        ask([item])
+    assert ask([GenerateItem("good", "def", Sampling(3), 0)])
+
+
+def test_a_completion_ends_where_the_context_does(ask: Ask) -> None:
+    ((completion,),) = ask([GenerateItem("i", (5,) * 250, Sampling(50, top_k=1), 0)])
+    assert completion.finish_reason == "stop" or len(completion.token_ids) == 6
+    assert completion.prompt_tokens == 250

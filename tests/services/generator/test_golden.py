@@ -1,0 +1,77 @@
+"""The engine against plain transformers: same tokens, same log-probabilities."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from roundsmith.generator.engine import TransformersEngine
+from roundsmith.types import ChatMessage, Completion, GenerateItem, Sampling
+
+Ask = Callable[[Sequence[GenerateItem]], list[list[Completion]]]
+PROMPTS = ("def add(a, b):\n", "### Code\n", "the", "assert add(1, 2) == 3\n" * 8)
+
+
+@pytest.fixture(scope="module")
+def plain(tiny: Path) -> tuple[Any, Any]:
+    """Model and tokenizer as transformers loads them."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.float32)
+    return model, AutoTokenizer.from_pretrained(tiny)
+
+
+def test_greedy_tokens_are_those_of_generate(ask: Ask, plain: tuple[Any, Any]) -> None:
+    model, tokenizer = plain
+    items = [GenerateItem(p, p, Sampling(40, temperature=0.0), seed=0) for p in PROMPTS]
+    for item, (completion,) in zip(items, ask(items), strict=True):
+        inputs = tokenizer(item.prompt, return_tensors="pt")
+        whole = model.generate(
+            **inputs, max_new_tokens=40, do_sample=False, pad_token_id=tokenizer.eos_token_id
+        )
+        ids = whole[0, inputs["input_ids"].shape[1] :].tolist()
+        assert list(completion.token_ids) == ids
+        assert completion.text == tokenizer.decode(ids, skip_special_tokens=True)
+
+
+def test_log_probabilities_are_those_of_one_forward_pass(ask: Ask, plain: tuple[Any, Any]) -> None:
+    model, tokenizer = plain
+    items = [GenerateItem(p, p, Sampling(30, 0.7, top_p=0.9), seed=3, n=3) for p in PROMPTS]
+    for item, completions in zip(items, ask(items), strict=True):
+        prompt = tokenizer(item.prompt)["input_ids"]
+        for completion in completions:
+            ids = torch.tensor([[*prompt, *completion.token_ids]])
+            with torch.inference_mode():
+                logprobs = torch.log_softmax(model(ids).logits[0].double(), -1)
+            at = range(len(prompt) - 1, ids.shape[1] - 1)
+            golden = [
+                logprobs[t, token].item() for t, token in zip(at, completion.token_ids, strict=True)
+            ]
+            assert completion.logprobs == pytest.approx(golden, abs=2e-5)
+
+
+def test_chat_messages_are_rendered_by_the_models_template(
+    ask: Ask, plain: tuple[Any, Any]
+) -> None:
+    _, tokenizer = plain
+    greedy = Sampling(8, temperature=0.0)
+    ask_turn = (ChatMessage("user", "add"),)
+    begun = (*ask_turn, ChatMessage("assistant", "def add"))
+    texts = ("<|user|>add<|end|><|assistant|>", "<|user|>add<|end|><|assistant|>def add")
+    answers = ask(
+        [
+            GenerateItem("turn", ask_turn, greedy, 0),
+            GenerateItem("begun", begun, greedy, 0),
+            *(GenerateItem(t, tuple(tokenizer(t)["input_ids"]), greedy, 0) for t in texts),
+        ]
+    )
+    assert answers[:2] == answers[2:]
+
+
+def test_it_says_what_it_serves(engine: TransformersEngine, tiny: Path) -> None:
+    described = engine.describe()
+    assert (described.model, described.slots, described.context_tokens) == (str(tiny), 4, 256)
+    assert (described.reproducible, described.has_chat_template) == (True, True)
+    assert len(described.weights_sha256) == 64

@@ -1,0 +1,114 @@
+"""The draw of one token, against the distribution that it must follow."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from roundsmith.errors import ConfigError
+from roundsmith.generator.sampling import Draws, check_sampling, draw, uniforms
+from roundsmith.types import Sampling
+
+LOGITS = torch.tensor([2.0, 1.0, 0.0, -1.0, -3.0])
+
+
+def draw_many(
+    sampling: Sampling, num: int = 20_000
+) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+    """The share of each token in many draws from LOGITS."""
+    draws = Draws.idle(num)
+    for slot in range(num):
+        draws.set(slot, slot, sampling)
+    tokens, _ = draw(LOGITS.expand(num, -1).clone(), draws)
+    return np.bincount(tokens.numpy(), minlength=len(LOGITS)) / num
+
+
+def expected(temperature: float, kept: int) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+    """The distribution at a temperature, cut to the `kept` most likely tokens."""
+    weights = np.exp(LOGITS.double().numpy() / temperature)
+    weights[kept:] = 0
+    return np.asarray(weights / weights.sum())
+
+
+@pytest.mark.parametrize(
+    ("sampling", "temperature", "kept"),
+    [
+        (Sampling(1), 1.0, 5),
+        (Sampling(1, temperature=0.5), 0.5, 5),
+        (Sampling(1, top_k=2), 1.0, 2),
+        (Sampling(1, top_k=99), 1.0, 5),
+        (Sampling(1, top_p=0.8), 1.0, 2),  # 0.66 + 0.24
+        (Sampling(1, top_p=0.01), 1.0, 1),
+        (Sampling(1, top_k=3, top_p=0.95), 1.0, 3),
+    ],
+)
+def test_tokens_come_as_often_as_the_model_says(
+    sampling: Sampling, temperature: float, kept: int
+) -> None:
+    assert np.abs(draw_many(sampling) - expected(temperature, kept)).max() < 0.012
+
+
+def test_temperature_zero_takes_the_most_likely() -> None:
+    assert draw_many(Sampling(1, temperature=0.0), 50)[0] == 1.0
+
+
+def test_the_log_probability_is_the_models_own_before_temperature_and_cuts() -> None:
+    draws = Draws.idle(64)
+    for slot in range(64):
+        draws.set(slot, slot, Sampling(1, temperature=3.0, top_k=3))
+    tokens, logprobs = draw(LOGITS.expand(64, -1).clone(), draws)
+    assert torch.equal(logprobs, torch.log_softmax(LOGITS, -1)[tokens])
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2**63 - 1), st.integers(0, 4096)), min_size=1, max_size=8),
+    st.integers(0, 2**32),
+)
+def test_a_rows_draw_does_not_depend_on_the_other_rows(
+    rows: list[tuple[int, int]], noise: int
+) -> None:
+    generator = torch.Generator().manual_seed(noise)
+    logits = torch.randn(len(rows), 300, generator=generator) * 3
+    samplings = [
+        Sampling(1, 0.7),
+        Sampling(1, 1.0, top_p=0.8),
+        Sampling(1, 0.0),
+        Sampling(1, top_k=5),
+    ]
+    draws = Draws.idle(len(rows))
+    for slot, (seed, step) in enumerate(rows):
+        draws.set(slot, seed, samplings[slot % 4])
+        draws.steps_S[slot] = step
+    tokens, logprobs = draw(logits.clone(), draws)
+    for slot in range(len(rows)):
+        alone = Draws(*(getattr(draws, f.name)[slot : slot + 1] for f in dataclasses.fields(Draws)))
+        token, logprob = draw(logits[slot : slot + 1].clone(), alone)
+        assert (token.item(), logprob.item()) == (tokens[slot].item(), logprobs[slot].item())
+
+
+def test_uniforms_are_those_of_splitmix64() -> None:
+    # the first outputs for seed 1234567, as published with the algorithm's reference code
+    steps = np.arange(3, dtype=np.uint64)
+    got = uniforms(np.full(3, 1234567, np.uint64), steps)
+    outputs = [6457827717110365317, 3203168211198807973, 9817491932198370423]
+    assert got.tolist() == [(output >> 11) * 2.0**-53 for output in outputs]
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        Sampling(0),
+        Sampling(1, temperature=-1.0),
+        Sampling(1, temperature=float("nan")),
+        Sampling(1, top_p=0.0),
+        Sampling(1, top_p=1.5),
+        Sampling(1, top_k=-1),
+        Sampling(1, stop=("",)),
+    ],
+)
+def test_a_value_without_meaning_is_refused_with_its_name(sampling: Sampling) -> None:
+    with pytest.raises(ConfigError, match=r"sampling\.\w+: saw .*, expected"):
+        check_sampling(sampling)

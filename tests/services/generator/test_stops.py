@@ -1,0 +1,63 @@
+"""Stop strings end a completion wherever the tokens are cut."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from roundsmith.generator.stops import StopStrings
+from roundsmith.types import Completion, GenerateItem, Sampling
+
+Ask = Callable[[Sequence[GenerateItem]], list[list[Completion]]]
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tiny: Path) -> Any:
+    """The tiny model's tokenizer."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(tiny)
+
+
+@given(
+    st.text("ab\nc é", max_size=30),
+    st.lists(st.text("ab\nc é", min_size=1, max_size=4), max_size=3),
+)
+def test_a_stop_is_seen_at_the_token_that_completes_it(
+    tokenizer: Any, text: str, stop: list[str]
+) -> None:
+    # one token a byte: every stop string crosses token boundaries
+    ids = [i for byte in text for i in tokenizer(byte)["input_ids"]]
+    stops = StopStrings(tokenizer, stop)
+    reached = [stops.reached(ids[: n + 1]) for n in range(len(ids))]
+    decoded = [tokenizer.decode(ids[: n + 1]) for n in range(len(ids))]
+    first = next((n for n, prefix in enumerate(decoded) if any(s in prefix for s in stop)), None)
+    assert (reached.index(True) if True in reached else None) == first
+    cut = min((text.find(s) for s in stop if s in text), default=len(text))
+    if first is None:
+        assert stops.text(ids) == text
+    else:
+        assert stops.text(ids[: first + 1]) == decoded[first][:cut]
+
+
+def test_a_completion_is_cut_before_the_stop_and_keeps_its_tokens(ask: Ask) -> None:
+    item = GenerateItem("i", "def add(a, b):\n", Sampling(60), seed=11)
+    ((free,),) = ask([item])
+    middle = free.text[len(free.text) // 2 :][:3]
+    ((stopped,),) = ask([GenerateItem("i", item.prompt, Sampling(60, stop=(middle,)), seed=11)])
+    assert stopped.finish_reason == "stop"
+    assert stopped.text == free.text[: free.text.index(middle)]
+    assert stopped.token_ids == free.token_ids[: len(stopped.token_ids)]
+    assert len(stopped.logprobs) == len(stopped.token_ids) < len(free.token_ids)
+
+
+def test_the_end_token_ends_a_completion_and_is_no_text(ask: Ask, tokenizer: Any) -> None:
+    items = [GenerateItem(str(seed), "def", Sampling(200), seed) for seed in range(20)]
+    ended = [c for (c,) in ask(items) if c.finish_reason == "stop"]
+    assert ended
+    for completion in ended:
+        assert completion.token_ids.index(tokenizer.eos_token_id) == len(completion.token_ids) - 1
+        assert "<|end|>" not in completion.text

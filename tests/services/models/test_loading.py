@@ -1,0 +1,161 @@
+"""What may be served, and what a refusal says."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from roundsmith.config import child_environment
+from roundsmith.errors import ConfigError
+from roundsmith.hashing import weights_sha256
+from roundsmith.models.folder import resolve
+from roundsmith.models.loading import load
+from roundsmith.models.settings import ModelSettings
+from roundsmith.types import ChatMessage
+
+
+@pytest.fixture
+def folder(tiny: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny model that a test may damage."""
+    return shutil.copytree(tiny, tmp_path / "model")
+
+
+def edit(file: Path, **values: object) -> None:
+    """Set keys of a JSON file."""
+    file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
+
+
+def no_weights(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+
+
+def pickled(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+
+
+def no_config(folder: Path) -> None:
+    (folder / "config.json").unlink()
+
+
+def no_tokenizer(folder: Path) -> None:
+    (folder / "tokenizer.json").unlink()
+    (folder / "tokenizer_config.json").unlink()
+
+
+def own_code(folder: Path) -> None:
+    edit(folder / "config.json", auto_map={"AutoModelForCausalLM": "modeling.Mine"})
+
+
+def unknown_kind(folder: Path) -> None:
+    edit(folder / "config.json", model_type="nobody-knows")
+
+
+def half_json(folder: Path) -> None:
+    (folder / "config.json").write_text('{"model_type": ')
+
+
+def cut_off(folder: Path) -> None:
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+
+
+def lacks_tensors(folder: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(folder / "model.safetensors")
+    del tensors["model.norm.weight"]
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def small_vocabulary(folder: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(folder / "model.safetensors")
+    tensors["model.embed_tokens.weight"] = tensors["model.embed_tokens.weight"][:100].clone()
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    edit(folder / "config.json", vocab_size=100)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (no_weights, r"saw no weights among .*expected \*\.safetensors weights: save the model"),
+        (pickled, r"saw only pickled weights \(pytorch_model\.bin\), expected \*\.safetensors"),
+        (no_config, r"saw no config\.json beside the weights, expected"),
+        (no_tokenizer, r"no tokenizer .*expected tokenizer\.json"),
+        (own_code, r"Python code of its own \(auto_map\).*trust_remote_code"),
+        (unknown_kind, r"the weights do not load .*nobody-knows"),
+        (half_json, r"config\.json: expected JSON"),
+        (cut_off, r"the weights do not load .*expected a whole causal language model"),
+        (lacks_tensors, r"the weights lack \['model\.norm\.weight'\]"),
+        (small_vocabulary, r"the tokenizer has 40\d tokens, the model 100: expected"),
+    ],
+)
+def test_a_folder_that_cannot_be_served_is_refused_with_a_remedy(
+    folder: Path, damage: Callable[[Path], None], message: str
+) -> None:
+    damage(folder)
+    with pytest.raises(ConfigError, match=message):
+        load(ModelSettings(model=str(folder)))
+
+
+def test_a_name_that_is_neither_folder_nor_reachable_says_what_was_tried() -> None:
+    with pytest.raises(ConfigError, match="no such folder, and as a hub id"):
+        resolve("./not/here/at-all")
+
+
+def test_a_hub_id_is_resolved_to_the_commit_of_its_snapshot(folder: Path, tmp_path: Path) -> None:
+    commit, cache = "c0ffee" + "0" * 34, tmp_path / "hub"
+    repository = cache / "models--someone--something"
+    shutil.copytree(folder, repository / "snapshots" / commit)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit)
+    code = (
+        "from roundsmith.models.folder import resolve; r = resolve('someone/something'); "
+        "print(r.name, r.commit, r.weights_sha256)"
+    )
+    offline = child_environment(HF_HUB_CACHE=str(cache), HF_HUB_OFFLINE="1")
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=offline, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["someone/something", commit, weights_sha256(folder)]
+
+
+def test_float32_is_the_default_on_a_cpu_and_bfloat16_an_option(tiny: Path) -> None:
+    def dtype_of(**settings: str) -> torch.dtype:
+        loaded = load(
+            ModelSettings.model_validate({"model": str(tiny), "device": "cpu", **settings})
+        )
+        dtype: torch.dtype = loaded.model.dtype
+        return dtype
+
+    assert dtype_of() == torch.float32
+    assert dtype_of(dtype="bfloat16") == torch.bfloat16
+
+
+def test_the_context_is_the_models_own_or_shorter(tiny: Path) -> None:
+    assert load(ModelSettings(model=str(tiny))).context_tokens == 256
+    assert load(ModelSettings(model=str(tiny), context_tokens=100)).context_tokens == 100
+    with pytest.raises(ConfigError, match="context_tokens: saw 257, expected at most 256"):
+        load(ModelSettings(model=str(tiny), context_tokens=257))
+
+
+def test_messages_need_a_chat_template(plain_tiny: Path) -> None:
+    loaded = load(ModelSettings(model=str(plain_tiny)))
+    assert not loaded.has_chat_template
+    with pytest.raises(ConfigError, match="no chat template"):
+        loaded.render((ChatMessage("user", "hello"),))
+
+
+def test_messages_that_the_template_refuses_are_the_callers_error(folder: Path) -> None:
+    template = folder / "chat_template.jinja"
+    assert template.exists()
+    template.write_text("{{ raise_exception('users speak first') }}")
+    loaded = load(ModelSettings(model=str(folder)))
+    with pytest.raises(ConfigError, match=r"refused the messages .*roles seen: \['assistant'\]"):
+        loaded.render((ChatMessage("assistant", "hello"),))
