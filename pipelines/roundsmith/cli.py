@@ -1,0 +1,267 @@
+"""The command `roundsmith`. Nothing heavy is imported before a command needs it."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from roundsmith.errors import RoundsmithError
+
+app = typer.Typer(
+    help="Rounds of self-training: a code language model made better with data that it writes itself.",
+    epilog="Start with: roundsmith run --recipe gift --out runs/lab   (minutes, no GPU, no download)",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+serve_app = typer.Typer(help="Run services on this machine.", no_args_is_help=True)
+lab_app = typer.Typer(help="The built-in world: its tasks, its model.", no_args_is_help=True)
+app.add_typer(serve_app, name="serve")
+app.add_typer(lab_app, name="lab")
+
+Model = Annotated[
+    str | None,
+    typer.Option(help="`lab`, a Hugging Face folder, or a hub id.", rich_help_panel="Inputs"),
+]
+Tasks = Annotated[
+    str | None,
+    typer.Option(
+        help="`lab`, a JSONL or Parquet file, or a file of MBPP or HumanEval (docs/tasks.md).",
+        rich_help_panel="Inputs",
+    ),
+]
+Seed = Annotated[int | None, typer.Option(help="The same seed, the same result.")]
+Out = Annotated[Path, typer.Option(help="Folder of the run. Run again in it to go on.")]
+Port = Annotated[int, typer.Option(help="0 picks a free one.")]
+ReadyFile = Annotated[Path | None, typer.Option(help="Written with the addresses when ready.")]
+DieWithParent = Annotated[
+    bool, typer.Option("--die-with-parent", help="End when the process that started this one ends.")
+]
+
+
+@app.command()
+def run(
+    recipe: Annotated[
+        str, typer.Option(help="gift, rft, or one of your own (--recipes).")
+    ] = "gift",
+    out: Out = Path("runs/run"),
+    model: Model = None,
+    tasks: Tasks = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Training tasks at most.", rich_help_panel="Inputs")
+    ] = None,
+    eval_limit: Annotated[
+        int | None,
+        typer.Option(help="Tasks of gate and of final at most.", rich_help_panel="Inputs"),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="lab, laptop or paper. By default lab for the lab's model, else paper where there "
+            "is a GPU and laptop where there is none."
+        ),
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file of settings.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="A setting of the recipe, such as iterations=3 or training.epochs=1."
+        ),
+    ] = None,
+    recipes: Annotated[
+        list[str] | None, typer.Option(help="Package or folder of recipes of your own.")
+    ] = None,
+    rounds: Annotated[
+        int | None, typer.Option(help="Each goes on from the promoted checkpoint.")
+    ] = None,
+    seed: Seed = None,
+    control: Annotated[
+        bool, typer.Option(help="Also train on gold rows alone for as many steps.")
+    ] = True,
+    skip_bad_rows: Annotated[
+        bool,
+        typer.Option("--skip-bad-rows", help="Leave bad task rows out.", rich_help_panel="Inputs"),
+    ] = False,
+    revision: Annotated[
+        str | None,
+        typer.Option(help="Branch, tag or commit of a hub id.", rich_help_panel="Inputs"),
+    ] = None,
+    trust_remote_code: Annotated[
+        bool,
+        typer.Option(
+            "--trust-remote-code",
+            help="Let the model's repository run code here.",
+            rich_help_panel="Inputs",
+        ),
+    ] = False,
+) -> None:
+    """Run rounds on this machine: sample, verify, select, fine-tune, evaluate, promote.
+
+    Ctrl-C, kill -9 and power cuts lose at most what is under way: run the same command again and it
+    goes on. A round ends in OUT/round-N: summary.json, report.html, checkpoint/ and data/.
+    """
+    from roundsmith.commands.progress import error_console
+    from roundsmith.commands.run import default_preset, run_rounds, show
+    from roundsmith.presets import run_config
+    from roundsmith.steps.config import RECIPES
+
+    options = {
+        "recipe": recipe,
+        "model": model,
+        "tasks": tasks,
+        "limit": limit,
+        "eval_limit": eval_limit,
+        "rounds": rounds,
+        "seed": seed,
+        "control": control,
+        "skip_bad_rows": skip_bad_rows or None,
+        "revision": revision,
+        "trust_remote_code": trust_remote_code or None,
+        "recipes": (RECIPES, *recipes) if recipes else None,
+    }
+    chosen = preset or default_preset(model or "lab")
+    settings = run_config(chosen, config, options, set_ or [])
+    console = error_console()
+    for summary in run_rounds(settings, out, console):
+        show(summary, out / f"round-{summary.result.round}", console)
+
+
+@serve_app.command("generator")
+def serve_generator(
+    model: Annotated[str, typer.Option(help="`lab`, a Hugging Face folder, or a hub id.")] = "lab",
+    port: Port = 0,
+    admin_port: Port = 0,
+    host: str = "127.0.0.1",
+    storage_root: Annotated[
+        Path | None, typer.Option(help="Folder that ReloadWeights may load from.")
+    ] = None,
+    slots: Annotated[int, typer.Option(help="Sequences decoded at once.")] = 32,
+    dtype: str = "auto",
+    device: str = "auto",
+    threads: Annotated[int, typer.Option(help="0 is one a core.")] = 0,
+    trust_remote_code: Annotated[bool, typer.Option("--trust-remote-code")] = False,
+    ready_file: ReadyFile = None,
+    die_with_parent: DieWithParent = False,
+) -> None:
+    """Serve GeneratorService: prompts in, completions out."""
+    from roundsmith.commands.serve import generator
+
+    options = {"slots": slots, "dtype": dtype, "device": device, "threads": threads}
+    options["trust_remote_code"] = trust_remote_code
+    listen = {"host": host, "port": port, "admin_port": admin_port}
+    generator(model, options, listen, storage_root, ready_file, die_with_parent)
+
+
+@serve_app.command("scorer")
+def serve_scorer(
+    model: Annotated[str, typer.Option(help="`lab`, a Hugging Face folder, or a hub id.")] = "lab",
+    port: Port = 0,
+    admin_port: Port = 0,
+    host: str = "127.0.0.1",
+    storage_root: Annotated[
+        Path | None, typer.Option(help="Folder that ReloadScorerWeights may load from.")
+    ] = None,
+    dtype: str = "auto",
+    device: str = "auto",
+    threads: Annotated[int, typer.Option(help="0 is one a core.")] = 0,
+    trust_remote_code: Annotated[bool, typer.Option("--trust-remote-code")] = False,
+    ready_file: ReadyFile = None,
+    die_with_parent: DieWithParent = False,
+) -> None:
+    """Serve ScorerService: log-probabilities, perplexity, P(yes)."""
+    from roundsmith.commands.serve import scorer
+
+    options = {"dtype": dtype, "device": device, "threads": threads}
+    options["trust_remote_code"] = trust_remote_code
+    listen = {"host": host, "port": port, "admin_port": admin_port}
+    scorer(model, options, listen, storage_root, ready_file, die_with_parent)
+
+
+@serve_app.command("executor")
+def serve_executor(
+    port: Port = 0,
+    host: str = "127.0.0.1",
+    slots: Annotated[int, typer.Option(help="Programs run at once; 0 is one a core.")] = 0,
+    floor: Annotated[
+        str | None, typer.Option(help="Refuse to serve below this tier: T1, T2 or T3.")
+    ] = None,
+    ready_file: ReadyFile = None,
+    die_with_parent: DieWithParent = False,
+) -> None:
+    """Serve ExecutorService: untrusted programs in, outcomes out."""
+    from roundsmith.commands.serve import executor
+
+    executor(slots, floor, {"host": host, "port": port}, ready_file, die_with_parent)
+
+
+@serve_app.command("pair-builder")
+def serve_pair_builder(
+    recipes: Annotated[
+        list[str] | None, typer.Option(help="Packages and folders that recipes are loaded from.")
+    ] = None,
+    port: Port = 0,
+    host: str = "127.0.0.1",
+    ready_file: ReadyFile = None,
+    die_with_parent: DieWithParent = False,
+) -> None:
+    """Serve PairBuilderService: groups in, training rows out."""
+    from roundsmith.commands.serve import pair_builder
+
+    listen = {"host": host, "port": port}
+    pair_builder(recipes or ["roundsmith.recipes"], listen, ready_file, die_with_parent)
+
+
+@serve_app.command("all")
+def serve_all(
+    model: Annotated[str, typer.Option(help="`lab`, a Hugging Face folder, or a hub id.")] = "lab",
+    out: Annotated[Path, typer.Option(help="Folder of logs and checkpoints.")] = Path("runs/serve"),
+) -> None:
+    """Serve everything on loopback until Ctrl-C, and print where."""
+    from roundsmith.commands.serve import everything
+
+    everything(model, out)
+
+
+def main() -> None:
+    """The entry point: errors become one message and an exit code."""
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    for noisy in ("httpx", "fsspec", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        app(standalone_mode=False)
+    except RoundsmithError as error:
+        _say(str(error))
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        _say("interrupted: run the same command again to go on")
+        sys.exit(130)
+    except Exception as error:
+        _exit(error)
+
+
+def _exit(error: Exception) -> None:
+    """click's own errors are the user's (exit 2); a group of ours is its first; others are bugs."""
+    from click.exceptions import ClickException
+
+    if isinstance(error, ClickException):
+        error.show()
+        sys.exit(error.exit_code)
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, RoundsmithError):
+        _say(str(error))
+        sys.exit(error.exit_code)
+    raise error
+
+
+def _say(message: str) -> None:
+    print(f"roundsmith: {message}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""Progress of long work: live bars with rate and time left on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+LINE_EVERY_S = 5.0
+"""How often a plain line is printed for a step at most."""
+
+
+class ProgressView:
+    """Shows (step, done, total, note); call it as work goes on."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._tasks: dict[str, TaskID] = {}
+        self._bars = Progress(
+            TextColumn("{task.description:<10}"),
+            BarColumn(30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[rate]} {task.fields[note]}"),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._started: dict[str, float] = {}
+        self._printed: dict[str, float] = {}
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bars.stop()
+
+    def forget(self) -> None:
+        """Begins anew: the next round's steps have the same names."""
+        for task in self._tasks.values():
+            self._bars.remove_task(task)
+        self._tasks.clear()
+        self._started.clear()
+        self._printed.clear()
+
+    def __call__(self, step: str, done: int, total: int, note: str) -> None:
+        now = time.monotonic()
+        started = self._started.setdefault(step, now)
+        per_s = done / (now - started) if now > started else 0.0
+        rate = f"{per_s:.1f}/s" if per_s else ""
+        if self._console.is_terminal:
+            if step not in self._tasks or done < self._bars.tasks[self._index(step)].completed:
+                self._tasks[step] = self._bars.add_task(step, total=total, rate="", note="")
+            self._bars.update(self._tasks[step], completed=done, total=total, rate=rate, note=note)
+        elif done == total or now - self._printed.get(step, 0.0) > LINE_EVERY_S:
+            self._printed[step] = now
+            left = f", {(total - done) / per_s:.0f} s left" if per_s and done < total else ""
+            self._console.print(f"{step}: {done}/{total} {rate}{left} {note}".rstrip())
+
+    def _index(self, step: str) -> int:
+        return self._bars.task_ids.index(self._tasks[step])
+
+
+def error_console() -> Console:
+    """Where progress and messages go: standard error, so that standard output stays clean."""
+    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())

@@ -1,0 +1,136 @@
+"""`roundsmith run`: rounds on one machine, resumable at any moment."""
+
+import asyncio
+import fcntl
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from roundsmith.commands.progress import ProgressView
+from roundsmith.errors import ConfigError
+from roundsmith.pair_builder.rules import configure, find_rule, load_rules
+from roundsmith.platform.local import LocalPlatform
+from roundsmith.report.summary import Summary, from_json
+from roundsmith.round import RoundRefs, play_rounds
+from roundsmith.steps import run_step
+from roundsmith.steps.config import RunConfig
+from roundsmith.steps.context import Context
+from roundsmith.store import Store
+
+
+def run_rounds(config: RunConfig, out: Path, console: Console) -> list[Summary]:
+    """Plays the rounds of a run in a folder and exports each; what was finished before is found.
+
+    Raises ConfigError before anything is started when the settings are wrong.
+    """
+    check(config)
+    out.mkdir(parents=True, exist_ok=True)
+    with _only_run(out), asyncio.Runner() as runner, ProgressView(console) as view:
+        (out / "run.json").write_text(config.model_dump_json(indent=2) + "\n")
+        work = (out / "work").resolve()
+        platform = LocalPlatform(config, work)
+        store = Store(str(out / "store"))
+        context = Context(store, config, 1, work, platform, view)
+
+        def begin(number: int) -> None:
+            nonlocal context
+            context = replace(context, round=number)
+            view.forget()
+            console.print(f"[bold]round {number} of {config.rounds}[/]: {config.recipe}")
+
+        def do(step: str, split: str = "", /, **refs: str) -> str:
+            return runner.run(platform.watched(run_step(context, step, split=split, **refs)))
+
+        def promoted(decision: str) -> bool:
+            return bool(context.manifest(decision).stats["promoted"])
+
+        try:
+            numbers = range(1, config.rounds + 1)
+            played = play_rounds(do, promoted, numbers, begin, config.control)
+        finally:
+            runner.run(platform.close())
+        return [
+            export(replace(context, round=number), refs, out / f"round-{number}")
+            for number, refs in zip(numbers, played, strict=True)
+        ]
+
+
+def default_preset(model: str) -> str:
+    """`lab` for the lab's model, else `paper` where a GPU is there and `laptop` where none is."""
+    if model == "lab":
+        return "lab"
+    import torch
+
+    return "paper" if torch.cuda.is_available() else "laptop"
+
+
+def check(config: RunConfig) -> None:
+    """Raises ConfigError for a recipe or a setting of it that does not exist."""
+    rules = load_rules(config.recipes)
+    configure(find_rule(rules, config.recipe), config.recipe, config.recipe_config)
+
+
+def export(context: Context, refs: RoundRefs[str], folder: Path) -> Summary:
+    """The round as files: summary.json, report.html, checkpoint/ and data/*.parquet."""
+    store = context.store
+    report = context.manifest(refs.report)
+    texts = [store.get_blob(ref).decode() for ref in report.of_kind("blob")]
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, ref in (("tasks", refs.tasks), ("groups", refs.scored), ("rows", refs.rows)):
+        for number, part in enumerate(context.manifest(ref).objects):
+            target = folder / "data" / f"{name}-{part.kind}-{number:04}.parquet"
+            if not target.exists():
+                store.fetch(part, target)
+    checkpoint = store.folder(context.manifest(refs.checkpoint).of_kind("folder")[0])
+    target = folder / "checkpoint"
+    if target.exists():
+        shutil.rmtree(target)
+    store.fetch_folder(checkpoint, target)
+    (folder / "report.html").write_text(texts[1], "utf-8")
+    (folder / "summary.json").write_text(texts[0], "utf-8")
+    return from_json(texts[0])
+
+
+def show(summary: Summary, folder: Path, console: Console) -> None:
+    """What a person wants to know when a round is over."""
+    result = summary.result
+    table = Table(title=f"round {result.round}: {result.recipe} on {result.model}")
+    for column in ("split", "metric", "tasks", "before", "control", "after", "gain", "95 %", "p"):
+        table.add_column(column, justify="left" if column in ("split", "metric") else "right")
+    for split, by_k in result.pass_at_k.items():
+        for k, found in by_k.items():
+            low, high = found.ci95
+            table.add_row(
+                split,
+                f"pass@{k}",
+                str(found.num_tasks),
+                f"{100 * found.before:.1f}",
+                "" if found.control is None else f"{100 * found.control:.1f}",
+                f"{100 * found.after:.1f}",
+                f"{100 * (found.after - found.before):+.1f}",
+                f"[{100 * low:+.1f}, {100 * high:+.1f}]",
+                f"{found.p_value:.2g}",
+            )
+    console.print(table)
+    word = "promoted" if result.promoted else "not promoted"
+    reasons = "; ".join(result.gate.reasons) if result.gate else ""
+    console.print(f"checkpoint {word}: {reasons}")
+    console.print(f"report: {folder / 'report.html'}")
+
+
+@contextmanager
+def _only_run(out: Path) -> Iterator[None]:
+    with (out / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigError(
+                f"{out}: expected no other run in this folder, saw one: wait for it, stop it, or "
+                "give another --out"
+            ) from error
+        yield

@@ -1,0 +1,99 @@
+"""`roundsmith serve`: one service until SIGTERM, or all of them on loopback."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from roundsmith.config import ServeSettings, Settings
+from roundsmith.errors import ConfigError
+from roundsmith.serve import run
+from roundsmith.serve.server import die_with_parent as follow_parent
+from roundsmith.steps.inputs import model_source
+
+Options = Mapping[str, Any]
+
+
+def generator(
+    model: str, options: Options, listen: Options, root: Path | None, ready: Path | None, tied: bool
+) -> None:
+    """The generator on the `transformers` engine."""
+    from roundsmith.generator.settings import GeneratorSettings
+    from roundsmith.generator.start import start
+
+    serve = _begin(listen, tied)
+    settings = _settings(GeneratorSettings, {"model": model_source(model), **options})
+    asyncio.run(run(lambda: start(settings, serve, root), serve, ready))
+
+
+def scorer(
+    model: str, options: Options, listen: Options, root: Path | None, ready: Path | None, tied: bool
+) -> None:
+    """The scorer."""
+    from roundsmith.scorer.settings import ScorerSettings
+    from roundsmith.scorer.start import start
+
+    serve = _begin(listen, tied)
+    settings = _settings(ScorerSettings, {"model": model_source(model), **options})
+    asyncio.run(run(lambda: start(settings, serve, root), serve, ready))
+
+
+def executor(
+    slots: int, floor: str | None, listen: Options, ready: Path | None, tied: bool
+) -> None:
+    """The executor on the local pool."""
+    from roundsmith.executor.settings import ExecutorSettings
+    from roundsmith.executor.start import start
+
+    serve = _begin(listen, tied)
+    given = {"slots": slots or None, "floor": floor}
+    options = {name: value for name, value in given.items() if value is not None}
+    settings = _settings(ExecutorSettings, options)
+    asyncio.run(run(lambda: start(settings, serve), serve, ready))
+
+
+def pair_builder(recipes: Sequence[str], listen: Options, ready: Path | None, tied: bool) -> None:
+    """The pair builder with the rules of these packages and folders."""
+    from roundsmith.pair_builder.start import start
+
+    serve = _begin(listen, tied)
+    asyncio.run(run(lambda: start(recipes, serve), serve, ready))
+
+
+def everything(model: str, out: Path) -> None:
+    """All services on loopback until Ctrl-C; prints their addresses as JSON when ready."""
+    from roundsmith.platform.local import LocalPlatform
+    from roundsmith.steps.config import RunConfig
+
+    config = RunConfig(recipe="", model=model)
+    platform = LocalPlatform(config, out.resolve())
+
+    async def until_interrupted() -> None:
+        try:
+            await platform.services(Path(model_source(model)))
+            assert platform.endpoints is not None
+            print(platform.endpoints.model_dump_json(indent=2), flush=True)
+            await platform.watched(asyncio.Event().wait())
+        finally:
+            await platform.close()
+
+    asyncio.run(until_interrupted())
+
+
+def _begin(listen: Options, tied: bool) -> ServeSettings:
+    if tied:
+        follow_parent()
+    return _settings(ServeSettings, listen)
+
+
+def _settings(cls: "Callable[..., Any] | type[Settings]", options: Options) -> Any:
+    try:
+        return cls(**options)
+    except ValidationError as error:
+        details = "; ".join(
+            f"--{e['loc'][0]}: {e['msg']}, saw {e['input']!r}".replace("_", "-")
+            for e in error.errors()
+        )
+        raise ConfigError(details) from error

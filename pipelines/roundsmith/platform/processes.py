@@ -1,0 +1,137 @@
+"""The services as child processes on loopback: started together, watched, ended together."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from roundsmith.clients import Endpoints
+from roundsmith.config import child_environment
+from roundsmith.errors import ConfigError, PlatformError
+
+log = logging.getLogger(__name__)
+
+START_S = 300.0
+"""A service that is not ready by then is given up."""
+GRACE_S = 5.0
+"""How long a service may drain."""
+
+
+@dataclass
+class ServiceProcesses:
+    """Processes of `roundsmith serve`, by service name; each logs to `logs/NAME.log`."""
+
+    folder: Path
+    _running: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
+
+    async def start(self, commands: Mapping[str, Sequence[str]]) -> dict[str, dict[str, str]]:
+        """Starts all at once; the addresses of each by name when all are ready.
+
+        Raises ConfigError or PlatformError with the log's end when one fails; then none is left.
+        """
+        try:
+            return dict(
+                zip(
+                    commands,
+                    await asyncio.gather(*(self._start(n, c) for n, c in commands.items())),
+                    strict=True,
+                )
+            )
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """SIGTERM, a time to drain, SIGKILL."""
+        await asyncio.gather(*(_end(process) for process in self._running.values()))
+        self._running.clear()
+
+    def refuse_dead(self) -> None:
+        """Raises PlatformError when a service has ended by itself, with the end of its log."""
+        for name, process in self._running.items():
+            if process.returncode is not None:
+                raise PlatformError(
+                    f"{name}: expected it to serve until the run ends, saw it end with "
+                    f"{_ending(process.returncode)}: run again, nothing is lost.\n{self._tail(name)}"
+                )
+
+    async def _start(self, name: str, arguments: Sequence[str]) -> dict[str, str]:
+        logs, ready = self.folder / "logs", self.folder / f"{name}.ready"
+        logs.mkdir(parents=True, exist_ok=True)
+        ready.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "roundsmith.cli", "serve", name, *arguments]
+        with (logs / f"{name}.log").open("wb") as output:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                "--ready-file",
+                str(ready),
+                "--die-with-parent",
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=child_environment(PYTHONUNBUFFERED="1", NO_COLOR="1", COLUMNS="200"),
+                start_new_session=True,  # Ctrl-C reaches the run, which ends its services in order
+            )
+        self._running[name] = process
+        return await self._addresses(name, process, ready)
+
+    async def _addresses(
+        self, name: str, process: asyncio.subprocess.Process, ready: Path
+    ) -> dict[str, str]:
+        ended = asyncio.ensure_future(process.wait())
+        try:
+            async with asyncio.timeout(START_S):
+                while not ready.exists():
+                    if ended.done():
+                        raise self._not_started(name, ended.result())
+                    await asyncio.sleep(0.05)
+        except TimeoutError as error:
+            raise PlatformError(
+                f"{name}: expected it to be ready in {START_S:.0f} s, saw it still starting: "
+                f"{self._tail(name)}"
+            ) from error
+        finally:
+            ended.cancel()
+        addresses: dict[str, str] = json.loads(ready.read_text())
+        return addresses
+
+    def _not_started(self, name: str, code: int) -> Exception:
+        kind = ConfigError if code == ConfigError.exit_code else PlatformError
+        return kind(f"{name} did not start ({_ending(code)}):\n{self._tail(name)}")
+
+    def _tail(self, name: str) -> str:
+        lines = (self.folder / "logs" / f"{name}.log").read_text("utf-8", "replace").splitlines()
+        return "\n".join(lines[-12:])
+
+
+def endpoints(addresses: Mapping[str, Mapping[str, str]]) -> Endpoints:
+    """Where the clients find what `start` started."""
+    return Endpoints(
+        generator=addresses["generator"]["address"],
+        generator_admin=addresses["generator"]["admin_address"],
+        executor=addresses["executor"]["address"],
+        scorer=addresses["scorer"]["address"],
+        scorer_admin=addresses["scorer"]["admin_address"],
+        pair_builder=addresses["pair-builder"]["address"],
+    )
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), GRACE_S)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+def _ending(code: int) -> str:
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

@@ -1,0 +1,100 @@
+"""Presets: named settings of a run, as TOML files in this folder or the user's own."""
+
+import difflib
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from roundsmith.errors import ConfigError, UnknownName
+from roundsmith.steps.config import RunConfig
+
+FOLDER = Path(__file__).parent
+
+
+def names() -> list[str]:
+    """The presets that come with Roundsmith."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def run_config(
+    preset: str, file: Path | None, options: Mapping[str, Any], settings: Sequence[str]
+) -> RunConfig:
+    """The settings of a run: the preset's, then a file's, then the command line's.
+
+    `options` are fields of RunConfig (None is left out), `settings` are `name=value` of the recipe,
+    with dots for nested ones. A table `recipe.NAME` holds a recipe's settings. Raises ConfigError
+    that names what is wrong.
+    """
+    layers = [_read(_preset_file(preset))] + ([_read(file)] if file else [])
+    given = {name: value for name, value in options.items() if value is not None}
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        merged = _merge(merged, layer)
+    by_recipe = merged.pop("recipe", {})
+    merged = _merge(merged, given)
+    if isinstance(by_recipe, str):  # a file may name the recipe itself
+        merged, by_recipe = {"recipe": by_recipe, **merged}, {}
+    own = by_recipe.get(merged.get("recipe", ""), {})
+    merged["recipe_config"] = _merge(own, merged.get("recipe_config", {}))
+    for setting in settings:
+        merged["recipe_config"] = _merge(merged["recipe_config"], _setting(setting))
+    try:
+        return RunConfig.model_validate({"preset": preset, **merged})
+    except ValidationError as error:
+        raise ConfigError(_explain(error)) from error
+
+
+def _preset_file(preset: str) -> Path:
+    if preset not in names():
+        close = difflib.get_close_matches(preset, names(), 1)
+        hint = f": did you mean {close[0]!r}?" if close else ""
+        raise UnknownName(f"preset {preset!r}: expected one of {', '.join(names())}{hint}")
+    return FOLDER / f"{preset}.toml"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: expected a TOML file, saw: {error}") from error
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for name, value in over.items():
+        old = merged.get(name)
+        both = isinstance(old, dict) and isinstance(value, dict)
+        merged[name] = _merge(old, value) if both else value
+    return merged
+
+
+def _setting(text: str) -> dict[str, Any]:
+    """The nested table of `a.b=value`; the value is read as TOML, else as a word."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise ConfigError(f"--set {text!r}: expected name=value, such as --set iterations=3")
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value
+    for part in reversed(name.strip().split(".")):
+        parsed = {part: parsed}
+    assert isinstance(parsed, dict)
+    return parsed
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors(include_url=False):
+        where = ".".join(map(str, problem["loc"]))
+        close = difflib.get_close_matches(str(problem["loc"][-1]), RunConfig.model_fields, 1)
+        hint = (
+            f" (did you mean {close[0]!r}?)"
+            if problem["type"] == "extra_forbidden" and close
+            else ""
+        )
+        lines.append(f"{where}: {problem['msg']}, saw {problem['input']!r}{hint}")
+    return "settings: " + "; ".join(lines)

@@ -1,0 +1,97 @@
+"""The rounds, read downwards: what is done in which order, written once for every platform.
+
+`do` runs a step and returns the reference of what it made; on one machine it runs the step right
+away, for a Kubeflow pipeline it adds a task and returns its future output. Either way this page is
+the order.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from roundsmith.types import Split
+
+Ref = TypeVar("Ref")
+
+
+class Do(Protocol[Ref]):
+    """Runs the step of this name on references of earlier steps."""
+
+    def __call__(self, step: str, split: str = "", /, **inputs: Ref) -> Ref: ...
+
+
+@dataclass(frozen=True)
+class RoundRefs(Generic[Ref]):
+    """What a round made, by reference."""
+
+    tasks: Ref
+    model: Ref
+    groups: Ref
+    scored: Ref
+    rows: Ref
+    checkpoint: Ref
+    gate_before: Ref
+    gate_after: Ref
+    decision: Ref
+    report: Ref
+
+
+def play_round(
+    do: Do[Ref], *, first: Ref, model: Ref, tasks: Ref, last: bool, control: bool
+) -> RoundRefs[Ref]:
+    """One round: sample, score, select, train, evaluate, decide, report.
+
+    `first` is the model that the run began with and `model` the one that this round begins with.
+    The split `final` is looked at in the last round only, for the first model, the checkpoint and,
+    with `control`, a model trained on the gold rows alone for as many steps.
+    """
+    gate_before = do("evaluate", Split.GATE, tasks=tasks, model=model)
+    groups = do("sample", tasks=tasks, model=model)
+    scored = do("score", groups=groups, model=model)
+    rows = do("select", groups=scored, model=model)
+    checkpoint = do("train", rows=rows, model=model)
+    gate_after = do("evaluate", Split.GATE, tasks=tasks, model=checkpoint)
+    decision = do("decide", before=gate_before, after=gate_after, rows=rows, tasks=tasks)
+    made = {
+        "tasks": tasks,
+        "model": model,
+        "groups": groups,
+        "scored": scored,
+        "rows": rows,
+        "checkpoint": checkpoint,
+        "gate_before": gate_before,
+        "gate_after": gate_after,
+        "decision": decision,
+    }
+    final: dict[str, Ref] = {}
+    if last:
+        final["final_before"] = do("evaluate", Split.FINAL, tasks=tasks, model=first)
+        final["final_after"] = do("evaluate", Split.FINAL, tasks=tasks, model=checkpoint)
+        if control:
+            gold = do("select_gold", rows=rows)
+            trained = do("train", rows=gold, model=model, like=checkpoint)
+            final["final_control"] = do("evaluate", Split.FINAL, tasks=tasks, model=trained)
+            final["control"] = trained
+    return RoundRefs(**made, report=do("report", **made, **final))
+
+
+def play_rounds(
+    do: Do[str],
+    promoted: Callable[[str], bool],
+    rounds: Sequence[int],
+    begin: Callable[[int], None],
+    control: bool,
+) -> list[RoundRefs[str]]:
+    """All rounds of a run, each from the promoted checkpoint, or from the same model where none
+    was.
+    """
+    tasks, first = do("load_tasks"), do("load_model")
+    model, played = first, []
+    for number in rounds:
+        begin(number)
+        refs = play_round(
+            do, first=first, model=model, tasks=tasks, last=number == rounds[-1], control=control
+        )
+        model = refs.checkpoint if promoted(refs.decision) else model
+        played.append(refs)
+    return played

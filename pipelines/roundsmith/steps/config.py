@@ -1,0 +1,79 @@
+"""The settings of a run: what a person chooses, checked before anything heavy is loaded."""
+
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from roundsmith.config import Settings
+
+RECIPES = "roundsmith.recipes"
+"""The package of our own recipes."""
+
+
+class EvaluationConfig(Settings):
+    """How pass@k is measured. The default is GiFT's: one greedy sample a task."""
+
+    samples: int = Field(1, gt=0)
+    """n: samples of each task."""
+    ks: tuple[int, ...] = (1,)
+    """The k of pass@k; none may exceed n."""
+    temperature: float = Field(0.0, ge=0)
+    top_p: float = Field(1.0, gt=0, le=1)
+    max_tokens: int = Field(512, gt=0)
+
+    @model_validator(mode="after")
+    def _enough_samples(self) -> "EvaluationConfig":
+        if not self.ks or max(self.ks) > self.samples or min(self.ks) < 1:
+            raise ValueError(f"ks: expected 1 to n = {self.samples}, saw {self.ks}")
+        return self
+
+
+class ServicesConfig(Settings):
+    """How the services of one machine are sized."""
+
+    generator_slots: int = Field(32, gt=0)
+    """Sequences decoded at once; part of what makes a sample repeatable."""
+    executor_slots: int = Field(0, ge=0)
+    """Programs run at once; 0 is one a core."""
+    threads: int = Field(0, ge=0)
+    """Threads of the models' arithmetic; 0 is one a core. Part of what makes a run repeatable."""
+    dtype: str = "auto"
+    """`auto` is float32 on a CPU and the checkpoint's own on a GPU."""
+    device: str = "auto"
+
+
+class RunConfig(Settings):
+    """One run of one or more rounds. What a round makes is a function of this and the inputs'
+    hashes.
+    """
+
+    recipe: str
+    recipe_config: dict[str, Any] = Field(default_factory=dict)
+    """The recipe's own settings over its defaults, which are the paper's."""
+    recipes: tuple[str, ...] = (RECIPES,)
+    """Packages and folders that recipes are loaded from."""
+    preset: str = "paper"
+    """Where the settings come from; named in the summary."""
+    model: str = "lab"
+    """`lab`, a Hugging Face folder, or a hub id."""
+    revision: str | None = None
+    trust_remote_code: bool = False
+    tasks: str = "lab"
+    """`lab`, or a file of tasks."""
+    skip_bad_rows: bool = False
+    limit: int | None = Field(None, gt=0)
+    """Training tasks at most; none is all."""
+    eval_limit: int | None = Field(None, gt=0)
+    """Tasks of `gate` and of `final` at most, each; none is all."""
+    seed: int = Field(0, ge=0, lt=2**63)
+    rounds: int = Field(1, gt=0)
+    alpha: float = Field(0.05, gt=0, lt=1)
+    """The gate's error rate over all planned rounds."""
+    control: bool = True
+    """Also train on the gold rows alone for as many steps, and judge that on `final`."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    services: ServicesConfig = ServicesConfig()
+    shard_tasks: int = Field(32, gt=0)
+    """Tasks that are committed together; a kill loses at most what is under way."""
+    tasks_in_flight: int = Field(64, gt=0)
+    """Tasks that are sampled at once."""

@@ -1,0 +1,83 @@
+"""The first steps: tasks and model are read, checked and put into the store."""
+
+import asyncio
+import random
+
+from roundsmith.benchmarks.load import load_tasks as read_tasks
+from roundsmith.hashing import derive_seed
+from roundsmith.steps.context import Context, Made, reference
+from roundsmith.store import TASKS, Manifest
+from roundsmith.types import Split, Task
+
+
+async def load_tasks(ctx: Context) -> str:
+    """The tasks of the run: one object a split, in the order train, gate, final.
+
+    A limit takes a random choice of a split's tasks, the same for a seed.
+    """
+    config = ctx.config
+    loaded = await asyncio.to_thread(read_tasks, config.tasks, skip_bad_rows=config.skip_bad_rows)
+    limits = {
+        Split.TRAIN: config.limit,
+        Split.GATE: config.eval_limit,
+        Split.FINAL: config.eval_limit,
+    }
+    settings = {
+        "source": loaded.source_hash,
+        "limits": {str(split): limit for split, limit in limits.items()},
+        "seed": config.seed,
+    }
+
+    async def make() -> Made:
+        objects, stats = [], {}
+        for split, limit in limits.items():
+            tasks = _limited(loaded.of(split), limit, config.seed)
+            objects.append(ctx.store.write_rows(TASKS, tasks))
+            stats[str(split)] = len(tasks)
+        return Made(objects, stats | {"left_out": len(loaded.problems)})
+
+    return reference(await ctx.once("tasks", 1, settings, (), make))
+
+
+async def load_model(ctx: Context) -> str:
+    """The model that the run starts from, as a folder in the store; a hub id is resolved to a
+    commit.
+    """
+    from roundsmith.models.folder import resolve
+
+    config = ctx.config
+    found = await asyncio.to_thread(
+        resolve,
+        model_source(config.model),
+        revision=config.revision,
+        trust_remote_code=config.trust_remote_code,
+    )
+    settings = {"model": config.model, "weights_sha256": found.weights_sha256}
+
+    async def make() -> Made:
+        ref = await asyncio.to_thread(ctx.store.put_folder, found.path)
+        return Made([ref.object], {"weights_sha256": ref.weights_sha256, "commit": found.commit})
+
+    return reference(await ctx.once("model", 1, settings, (), make))
+
+
+def model_source(name: str) -> str:
+    """The folder of the word `lab`, or the name as it is."""
+    if name != "lab":
+        return name
+    from roundsmith.lab import MODEL
+
+    return str(MODEL)
+
+
+def tasks_of(ctx: Context, tasks: Manifest, split: Split) -> list[Task]:
+    """The tasks of one split, in order."""
+    ref = tasks.of_kind(TASKS.name)[list(Split).index(split)]
+    return list(ctx.store.read_rows(TASKS, ref))
+
+
+def _limited(tasks: tuple[Task, ...], limit: int | None, seed: int) -> list[Task]:
+    if limit is None or limit >= len(tasks):
+        return list(tasks)
+    chosen = random.Random(derive_seed(seed, "limit")).sample(range(len(tasks)), limit)
+    return [tasks[i] for i in sorted(chosen)]

@@ -1,0 +1,174 @@
+"""The end of a round: summary.json for programs and report.html for people, from what was kept."""
+
+import platform as machine
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+
+from roundsmith.config import cpu_count
+from roundsmith.report.curves import LossPoint
+from roundsmith.report.html import ReportInputs, SampleRow, render
+from roundsmith.report.measure import gate, measured
+from roundsmith.report.summary import Cost, PassAtK, Result, Summary, to_json
+from roundsmith.statistics import Evaluation, GateDecision, Interval
+from roundsmith.steps.context import Context, Made, reference
+from roundsmith.steps.evaluate import evaluation_of
+from roundsmith.store import EXAMPLES, GROUPS, PAIRS, Manifest
+from roundsmith.types import Group, Kind, Sample
+
+BROWSED = 2000
+"""Samples that the report's browser is offered; it shows an even spread of them."""
+
+
+async def report(ctx: Context, **refs: str) -> str:
+    """Two blobs, summary.json and report.html, made from every manifest of the round."""
+    made = {name: ctx.manifest(ref) for name, ref in refs.items()}
+
+    async def make() -> Made:
+        summary = summarise(ctx, made)
+        inputs = report_inputs(ctx, made, summary)
+        texts = (to_json(summary), render(inputs))
+        return Made([ctx.store.put_blob(text.encode()) for text in texts])
+
+    settings = {"round": ctx.round, "preset": ctx.config.preset}
+    return reference(await ctx.once("report", 1, settings, tuple(made.values()), make))
+
+
+def summarise(ctx: Context, made: Mapping[str, Manifest]) -> Summary:
+    """The round in numbers; `result` depends on inputs and seed alone."""
+    config, sampled, rows = ctx.config, made["groups"].stats, made["rows"].stats
+    scored, checkpoint = made["scored"].stats, made["checkpoint"].stats
+    funnel = {
+        "tasks": sampled["tasks"],
+        "samples": sampled["samples"],
+        "codes": sampled["codes"],
+        "passing codes": sampled["passing"],
+        "tasks with a passing code": sampled["tasks_with_passing"],
+        "scored codes": scored.get("scored", 0),
+        "selected rows": rows["selected"],
+        "training rows with gold": rows["rows"],
+    }
+    evaluations = [made[n] for n in made if n.startswith(("gate_", "final_"))]
+    decision = decision_of(made["decision"])
+    result = Result(
+        recipe=config.recipe,
+        preset=config.preset,
+        model=config.model,
+        seed=config.seed,
+        round=ctx.round,
+        tasks=config.tasks,
+        tasks_sha256=made["tasks"].hash,
+        weights_sha256=made["model"].stats["weights_sha256"],
+        pass_at_k=_pass_at_k(ctx, made),
+        funnel=funnel,
+        verdicts={
+            name.removeprefix("verdict_"): count
+            for name, count in sampled.items()
+            if name.startswith("verdict_")
+        },
+        tokens={
+            "sampled": sampled["sampled_tokens"],
+            "scored": scored.get("scored_tokens", 0),
+            "trained": checkpoint["trained_tokens"],
+            "evaluated": sum(m.stats["sampled_tokens"] for m in evaluations),
+        },
+        executions=sampled["executions"] + sum(m.stats["executions"] for m in evaluations),
+        promoted=decision.promoted,
+        gate=gate(decision),
+        checkpoint="checkpoint",
+        checkpoint_sha256=checkpoint["weights_sha256"],
+    )
+    seconds = {name: float(m.cost.get("seconds", 0.0)) for name, m in made.items()}
+    where = {"platform": machine.platform(), "python": machine.python_version()}
+    return Summary(
+        result,
+        Cost(
+            seconds=seconds,
+            retries=ctx.platform.retries,
+            machine=where | {"cores": str(cpu_count())},
+        ),
+    )
+
+
+def report_inputs(ctx: Context, made: Mapping[str, Manifest], summary: Summary) -> ReportInputs:
+    """What the page shows beside the summary."""
+    chosen = _selected_ids(ctx, made["rows"])
+    everything, selected, browsed, num_samples = [], [], [], 0
+    every = max(1, made["groups"].stats["codes"] // BROWSED)
+    for group in ctx.store.read_all(GROUPS, made["scored"]):
+        for sample in group.samples:
+            score = group.scores.get(sample.sample_id)
+            if score is not None:
+                everything.append(score.perplexity)
+                if sample.sample_id in chosen:
+                    selected.append(score.perplexity)
+            if sample.kind is Kind.CODE:
+                num_samples += 1
+                if num_samples % every == 0:
+                    browsed.append(_row(group, sample, sample.sample_id in chosen))
+    control = made.get("control")
+    return ReportInputs(
+        summary=summary,
+        perplexities_all=tuple(everything),
+        perplexities_selected=tuple(selected),
+        loss_curve=_loss(made["checkpoint"]),
+        control_loss_curve=_loss(control) if control else (),
+        samples=tuple(browsed),
+        num_samples=num_samples,
+    )
+
+
+def decision_of(manifest: Manifest) -> GateDecision:
+    """The decision that a manifest of the step `decide` keeps."""
+    stats = {f.name: manifest.stats[f.name] for f in fields(GateDecision)}
+    interval = Interval(**stats.pop("ci95"))
+    return GateDecision(**stats | {"ci95": interval, "reasons": tuple(stats["reasons"])})
+
+
+def _pass_at_k(ctx: Context, made: Mapping[str, Manifest]) -> dict[str, dict[str, PassAtK]]:
+    found: dict[str, dict[str, PassAtK]] = {}
+    for split in ("gate", "final"):
+        if f"{split}_before" not in made:
+            continue
+        before, after, control = (
+            _evaluation(ctx, made, f"{split}_{when}") for when in ("before", "after", "control")
+        )
+        assert before is not None
+        assert after is not None
+        found[split] = {
+            str(k): measured(before, after, control, k=k, seed=ctx.config.seed)
+            for k in ctx.config.evaluation.ks
+        }
+    return found
+
+
+def _evaluation(ctx: Context, made: Mapping[str, Manifest], name: str) -> Evaluation | None:
+    return evaluation_of(ctx, made[name]) if name in made else None
+
+
+def _selected_ids(ctx: Context, rows: Manifest) -> set[str]:
+    def parents() -> Iterator[str]:
+        for example in ctx.store.read_all(EXAMPLES, rows):
+            yield from example.provenance.parents
+        for pair in ctx.store.read_all(PAIRS, rows):
+            yield from pair.provenance.parents
+
+    return set(parents())
+
+
+def _row(group: Group, sample: Sample, selected: bool) -> SampleRow:
+    seen = [outcome for outcome in group.outcomes if outcome.code_id == sample.sample_id]
+    worst = next((o for o in seen if o.verdict != "PASS"), seen[-1] if seen else None)
+    score = group.scores.get(sample.sample_id)
+    return SampleRow(
+        sample_id=sample.sample_id,
+        task_id=group.task.task_id,
+        description=group.task.description,
+        code=sample.text,
+        verdict=str(worst.verdict) if worst else "not run",
+        perplexity=score.perplexity if score else None,
+        selected=selected,
+    )
+
+
+def _loss(checkpoint: Manifest) -> tuple[LossPoint, ...]:
+    return tuple(LossPoint(int(step), float(loss)) for step, loss in checkpoint.stats["loss"])

@@ -1,0 +1,97 @@
+"""Sampling and scoring: the recipe decides what is drawn, run and scored; the steps keep it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from roundsmith.steps.context import Context, reference
+from roundsmith.steps.inputs import tasks_of
+from roundsmith.steps.shards import sharded
+from roundsmith.store import GROUPS
+from roundsmith.types import Group, Kind, Sample, Score, ScoreItem, Split, Task
+
+Scorable = tuple[Group, Sequence[Sample]]
+"""A group and those of its samples that are to be scored."""
+
+
+async def sample(ctx: Context, tasks: str, model: str) -> str:
+    """One group for each training task, drawn and run as the recipe says."""
+    task_set, weights = ctx.manifest(tasks), ctx.manifest(model)
+    items = tasks_of(ctx, task_set, Split.TRAIN)
+    settings = {
+        "recipe": ctx.recipe.name,
+        "config": ctx.recipe.config.model_dump(mode="json", exclude={"training"}),
+        "seed": ctx.config.seed,
+        "round": ctx.round,
+        "slots": ctx.config.services.generator_slots,
+    }
+
+    @asynccontextmanager
+    async def begin() -> AsyncIterator[Callable[[Task], Awaitable[list[Group]]]]:
+        services = await ctx.serving(weights)
+        session = await ctx.session(services, weights, ctx.recipe.name, items)
+
+        async def work(task: Task) -> list[Group]:
+            return [await ctx.recipe.sample(task, session)]
+
+        yield work
+
+    parents = (task_set, weights)
+    made = await sharded(ctx, "sample", 1, settings, parents, GROUPS, items, begin, _count)
+    return reference(made)
+
+
+async def score(ctx: Context, groups: str, model: str) -> str:
+    """The groups with the perplexities that the recipe's choice needs, under the model's
+    weights.
+    """
+    drawn, weights = ctx.manifest(groups), ctx.manifest(model)
+    items = list(ctx.store.read_all(GROUPS, drawn))
+    wanted = [(group, ctx.recipe.to_score(group)) for group in items]
+    settings = {"recipe": ctx.recipe.name}
+
+    @asynccontextmanager
+    async def begin() -> AsyncIterator[Callable[[Scorable], Awaitable[list[Group]]]]:
+        services = await ctx.serving(weights, score=True)
+
+        async def one(sample: Sample) -> tuple[str, Score]:
+            item = ScoreItem(sample.sample_id, sample.prompt, sample.completion)
+            found = await services.scorer.score(item, sample.provenance.weights_sha256)
+            return sample.sample_id, found
+
+        async def work(pair: Scorable) -> list[Group]:
+            group, samples = pair
+            scores = dict(await asyncio.gather(*(one(sample) for sample in samples)))
+            return [replace(group, scores=scores)]
+
+        yield work
+
+    parents = (drawn, weights)
+    made = await sharded(ctx, "score", 1, settings, parents, GROUPS, wanted, begin, _count_scored)
+    return reference(made)
+
+
+def _count(groups: Sequence[Group]) -> dict[str, int]:
+    """What was drawn, for the funnel and the ledger."""
+    samples = [sample for group in groups for sample in group.samples]
+    codes = [sample for sample in samples if sample.kind is Kind.CODE]
+    counts = {
+        "tasks": len(groups),
+        "samples": len(samples),
+        "codes": len(codes),
+        "passing": sum(len(group.passing()) for group in groups),
+        "tasks_with_passing": sum(bool(group.passing()) for group in groups),
+        "sampled_tokens": sum(sample.token_count for sample in samples),
+        "executions": sum(len(group.outcomes) for group in groups),
+    }
+    for group in groups:
+        for outcome in group.outcomes:
+            name = f"verdict_{outcome.verdict}"
+            counts[name] = counts.get(name, 0) + 1
+    return counts
+
+
+def _count_scored(groups: Sequence[Group]) -> dict[str, int]:
+    scores = [score for group in groups for score in group.scores.values()]
+    return {"scored": len(scores), "scored_tokens": sum(score.token_count for score in scores)}

@@ -1,0 +1,75 @@
+"""Many tasks at once, committed shard by shard, so that a kill loses at most what is under way."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, TypeVar
+
+from roundsmith.steps.context import Context, Made
+from roundsmith.store import Manifest, RowKind
+
+Item = TypeVar("Item")
+RowT = TypeVar("RowT")
+
+
+async def sharded(
+    ctx: Context,
+    step: str,
+    version: int,
+    config: Mapping[str, Any],
+    parents: Sequence[Manifest],
+    kind: RowKind[RowT],
+    items: Sequence[Item],
+    begin: Callable[[], AbstractAsyncContextManager[Callable[[Item], Awaitable[list[RowT]]]]],
+    count: Callable[[Sequence[RowT]], Mapping[str, int]],
+) -> Manifest:
+    """Runs the work that `begin` opens on every item and commits each shard's rows, then the whole.
+
+    `begin` is opened only when there is something to do.
+
+    At most `tasks_in_flight` items are under way, over all shards and in their order, so that no
+    shard waits for the slowest item of another. Stats are the sums of `count` over shards.
+    """
+    size, flight = ctx.config.shard_tasks, asyncio.Semaphore(ctx.config.tasks_in_flight)
+    done = 0
+
+    async def one(work: Callable[[Item], Awaitable[list[RowT]]], item: Item) -> list[RowT]:
+        nonlocal done
+        async with flight:
+            rows = await work(item)
+        done += 1
+        ctx.progress(step, done, len(items), "")
+        return rows
+
+    async def shard(work: Callable[[Item], Awaitable[list[RowT]]], number: int) -> Manifest:
+        nonlocal done
+        mine = items[number * size : (number + 1) * size]
+        ran = False
+
+        async def make() -> Made:
+            nonlocal ran
+            ran = True
+            async with asyncio.TaskGroup() as tasks:
+                running = [tasks.create_task(one(work, item)) for item in mine]
+            rows = [row for task in running for row in task.result()]
+            ref = await asyncio.to_thread(ctx.store.write_rows, kind, rows)
+            return Made([ref], count(rows))
+
+        manifest = await ctx.once(f"{step}-shard", version, config, parents, make, number)
+        if not ran:
+            done += len(mine)
+            ctx.progress(step, done, len(items), "found")
+        return manifest
+
+    async def whole() -> Made:
+        numbers = range((len(items) + size - 1) // size)
+        async with begin() as work, asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(shard(work, number)) for number in numbers]
+        shards = [task.result() for task in running]
+        stats: dict[str, int] = {}
+        for manifest in shards:
+            for name, value in manifest.stats.items():
+                stats[name] = stats.get(name, 0) + value
+        return Made([ref for m in shards for ref in m.objects], stats)
+
+    return await ctx.once(step, version, {**config, "shard_tasks": size}, parents, whole)
