@@ -1,0 +1,1 @@
+"""What a round leaves to read: summary.json for programs, report.html for people."""
