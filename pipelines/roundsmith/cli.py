@@ -10,8 +10,8 @@ import typer
 from roundsmith.errors import RoundsmithError
 
 app = typer.Typer(
-    help="Rounds of self-training: a code language model made better with data that it writes itself.",
-    epilog="Start with: roundsmith run --recipe gift --out runs/lab   (minutes, no GPU, no download)",
+    help="Rounds of self-training: a code language model made better with data it writes itself.",
+    epilog="Start with: roundsmith run --recipe gift --out runs/lab  (minutes, no GPU needed)",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -125,8 +125,62 @@ def run(
     chosen = preset or default_preset(model or "lab")
     settings = run_config(chosen, config, options, set_ or [])
     console = error_console()
-    for summary in run_rounds(settings, out, console):
+    try:
+        summaries = run_rounds(settings, out, console)
+    except KeyboardInterrupt as error:
+        _say("interrupted: run the same command again and it goes on")
+        raise typer.Exit(130) from error
+    for summary in summaries:
         show(summary, out / f"round-{summary.result.round}", console)
+
+
+@app.command(name="eval")
+def evaluate(
+    model: Annotated[str, typer.Argument(help="`lab`, a Hugging Face folder, or a hub id.")],
+    tasks: Annotated[str, typer.Option(help="`lab`, or a file of tasks.")] = "lab",
+    split: Annotated[str, typer.Option(help="train, gate or final.")] = "gate",
+    limit: Annotated[int | None, typer.Option(help="Tasks at most.")] = None,
+    samples: Annotated[int, typer.Option(help="Samples of each task (n).")] = 1,
+    k: Annotated[list[int] | None, typer.Option(help="The k of pass@k; at most n.")] = None,
+    temperature: Annotated[float, typer.Option(help="0 is greedy.")] = 0.0,
+    max_tokens: Annotated[int, typer.Option(help="Tokens of a completion at most.")] = 512,
+    style: Annotated[str, typer.Option(help="auto, completion or chat.")] = "auto",
+    out: Out = Path("runs/eval"),
+    json_: Annotated[Path | None, typer.Option("--json", help="Also write the numbers.")] = None,
+    seed: int = 0,
+    skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows")] = False,
+) -> None:
+    """Measure pass@k of a model on a split, with intervals; every task stays in the denominator."""
+    from roundsmith.commands.evaluate import evaluate_model
+    from roundsmith.commands.progress import error_console
+
+    options = {
+        "model": model,
+        "tasks": tasks,
+        "seed": seed,
+        "skip_bad_rows": skip_bad_rows,
+        "limit": limit,
+        "eval_limit": limit,
+        "evaluation": {
+            "samples": samples,
+            "ks": k or [1],
+            "temperature": temperature,
+            "max_tokens": max_tokens,
+        },
+    }
+    evaluate_model(options, style, split, out, json_, error_console())
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="A round's folder, such as runs/lab/round-1.")],
+) -> None:
+    """Print a finished round's numbers, and where its report is."""
+    from rich.console import Console
+
+    from roundsmith.commands.run import read_summary, show
+
+    show(read_summary(folder), folder, Console(highlight=False))
 
 
 @serve_app.command("generator")
@@ -233,30 +287,25 @@ def main() -> None:
     for noisy in ("httpx", "fsspec", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
-        app(standalone_mode=False)
+        app()
     except RoundsmithError as error:
-        _say(str(error))
-        sys.exit(error.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        _say("interrupted: run the same command again to go on")
-        sys.exit(130)
-    except Exception as error:
-        _exit(error)
+        _fail(error)
+    except ExceptionGroup as group:
+        _fail(_first(group))
 
 
-def _exit(error: Exception) -> None:
-    """click's own errors are the user's (exit 2); a group of ours is its first; others are bugs."""
-    from click.exceptions import ClickException
-
-    if isinstance(error, ClickException):
-        error.show()
-        sys.exit(error.exit_code)
+def _first(error: Exception) -> Exception:
+    """What went wrong first in tasks that ran side by side; the others were cancelled for it."""
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
-    if isinstance(error, RoundsmithError):
-        _say(str(error))
-        sys.exit(error.exit_code)
-    raise error
+    return error
+
+
+def _fail(error: Exception) -> None:
+    if not isinstance(error, RoundsmithError):
+        raise error
+    _say(str(error))
+    sys.exit(error.exit_code)
 
 
 def _say(message: str) -> None:

@@ -96,6 +96,18 @@ def export(context: Context, refs: RoundRefs[str], folder: Path) -> Summary:
     return from_json(texts[0])
 
 
+def read_summary(folder: Path) -> Summary:
+    """The summary of a round's folder; raises ConfigError when there is none."""
+    path = folder / "summary.json"
+    try:
+        return from_json(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: expected a finished round's summary, saw none: give the folder of a round, "
+            "such as runs/lab/round-1"
+        ) from error
+
+
 def show(summary: Summary, folder: Path, console: Console) -> None:
     """What a person wants to know when a round is over."""
     result = summary.result

@@ -85,7 +85,8 @@ def everything(model: str, out: Path) -> None:
 def _begin(listen: Options, tied: bool) -> ServeSettings:
     if tied:
         follow_parent()
-    return _settings(ServeSettings, listen)
+    settings: ServeSettings = _settings(ServeSettings, listen)
+    return settings
 
 
 def _settings(cls: "Callable[..., Any] | type[Settings]", options: Options) -> Any:
