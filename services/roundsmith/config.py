@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Settings(BaseModel):
@@ -20,6 +20,8 @@ class ServeSettings(Settings):
     """0 picks a free port; the ready file tells which."""
     admin_port: int = Field(0, ge=0, le=65535)
     """Where the owner of the weights calls; only services with weights listen on it."""
+    metrics_port: int | None = Field(None, ge=0, le=65535)
+    """Where Prometheus reads /metrics and a kubelet /ready, in plain text; none means nowhere."""
     max_deadline_s: float = Field(3600.0, gt=0)
     """A longer deadline is refused, and so is none."""
     max_items_in_flight: int = Field(1024, gt=0)
@@ -36,6 +38,18 @@ class ServeSettings(Settings):
     tls_key: Path | None = None
     tls_client_ca: Path | None = None
     """Callers must show a certificate of this authority; their subject names them."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "ServeSettings":
+        """Half a TLS configuration must not mean plain text, nor one port two listeners."""
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("expected tls_certificate and tls_key together, saw one of them")
+        if self.tls_client_ca is not None and self.tls_certificate is None:
+            raise ValueError("tls_client_ca: expected tls_certificate and tls_key with it")
+        ports = [p for p in (self.port, self.admin_port, self.metrics_port) if p]
+        if len(set(ports)) < len(ports):
+            raise ValueError(f"expected ports that differ, saw {ports}")
+        return self
 
 
 def cpu_count() -> int:

@@ -9,13 +9,17 @@ from roundsmith.clients.services import (
     Services,
     connect,
 )
+from roundsmith.clients.stream import StreamSettings
+from roundsmith.clients.tls import ClientTls
 
 __all__ = [
+    "ClientTls",
     "Endpoints",
     "ExecutorClient",
     "GeneratorClient",
     "PairBuilderClient",
     "ScorerClient",
     "Services",
+    "StreamSettings",
     "connect",
 ]

@@ -10,7 +10,9 @@ from typing import Any
 from uuid import uuid4
 
 import grpc
-from roundsmith.clients.stream import ItemStream, StreamSettings, call_error
+
+from roundsmith.clients.stream import PATIENT, ItemStream, StreamSettings, call_error
+from roundsmith.clients.tls import ClientTls
 from roundsmith.config import Settings
 from roundsmith.types import (
     Completion,
@@ -42,7 +44,10 @@ _OPTIONS = [
     ("grpc.max_receive_message_length", 64 * 2**20),
     ("grpc.max_send_message_length", 64 * 2**20),
     ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
     ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})),
 ]
 
@@ -58,18 +63,25 @@ class Endpoints(Settings):
     scorer: str
     scorer_admin: str
     pair_builder: str
+    tls: ClientTls | None = None
+    """None means plain text."""
 
 
 class GeneratorClient:
     """GeneratorService and its admin: `generate` may be called as often at once as you like."""
 
-    def __init__(self, channel: grpc.aio.Channel, admin: grpc.aio.Channel | None = None) -> None:
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        admin: grpc.aio.Channel | None = None,
+        settings: StreamSettings = PATIENT,
+    ) -> None:
         self._stub: Any = generator_pb2_grpc.GeneratorServiceStub(channel)
         self._admin: Any = generator_admin_pb2_grpc.GeneratorAdminServiceStub(admin or channel)
         self._request_id = uuid4().hex
         self.stream: ItemStream[
             generator_pb2.GenerateStreamRequest, generator_pb2.GenerateStreamResponse
-        ] = ItemStream(self._stub.GenerateStream, lambda r: r.item.item_id, StreamSettings())
+        ] = ItemStream(self._stub.GenerateStream, lambda r: r.item.item_id, settings)
 
     async def generate(self, item: GenerateItem, weights_sha256: str = "") -> list[Completion]:
         """The item's completions by index; raises WeightsMismatch when other weights are served."""
@@ -95,6 +107,7 @@ class GeneratorClient:
         version.
         """
         request = generator_admin_pb2.ReloadWeightsRequest(uri=uri, sha256=sha256)
+        self._request_id = uuid4().hex  # what was answered by other weights is not asked for again
         answer = await _unary(self._admin.ReloadWeights, request, timeout_s)
         return str(answer.weights_sha256)
 
@@ -102,12 +115,17 @@ class GeneratorClient:
 class ScorerClient:
     """ScorerService and its admin."""
 
-    def __init__(self, channel: grpc.aio.Channel, admin: grpc.aio.Channel | None = None) -> None:
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        admin: grpc.aio.Channel | None = None,
+        settings: StreamSettings = PATIENT,
+    ) -> None:
         stub: Any = scorer_pb2_grpc.ScorerServiceStub(channel)
         self._admin: Any = scorer_admin_pb2_grpc.ScorerAdminServiceStub(admin or channel)
         self._request_id = uuid4().hex
         self.stream: ItemStream[scorer_pb2.ScoreStreamRequest, scorer_pb2.ScoreStreamResponse] = (
-            ItemStream(stub.ScoreStream, lambda r: r.item.item_id, StreamSettings())
+            ItemStream(stub.ScoreStream, lambda r: r.item.item_id, settings)
         )
 
     async def score(self, item: ScoreItem, weights_sha256: str = "") -> Score:
@@ -122,6 +140,7 @@ class ScorerClient:
     async def reload(self, uri: str, sha256: str, timeout_s: float = 600.0) -> str:
         """Scores with the weights of a folder under the storage root from now on."""
         request = scorer_admin_pb2.ReloadScorerWeightsRequest(uri=uri, sha256=sha256)
+        self._request_id = uuid4().hex  # what was answered by other weights is not asked for again
         answer = await _unary(self._admin.ReloadScorerWeights, request, timeout_s)
         return str(answer.weights_sha256)
 
@@ -129,13 +148,13 @@ class ScorerClient:
 class ExecutorClient:
     """ExecutorService."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
+    def __init__(self, channel: grpc.aio.Channel, settings: StreamSettings = PATIENT) -> None:
         self._stub: Any = executor_pb2_grpc.ExecutorServiceStub(channel)
         self._request_id = uuid4().hex
         self._attempts = itertools.count()
         self.stream: ItemStream[
             executor_pb2.ExecuteStreamRequest, executor_pb2.ExecuteStreamResponse
-        ] = ItemStream(self._stub.ExecuteStream, lambda r: r.item.item_id, StreamSettings())
+        ] = ItemStream(self._stub.ExecuteStream, lambda r: r.item.item_id, settings)
 
     async def execute(self, item: ExecuteItem, fresh: bool = False) -> list[Outcome]:
         """The outcomes of a matrix, in no order; `fresh` runs what was run before once more."""
@@ -157,12 +176,13 @@ class ExecutorClient:
 class PairBuilderClient:
     """PairBuilderService."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
+    def __init__(self, channel: grpc.aio.Channel, settings: StreamSettings = PATIENT) -> None:
         self._stub: Any = pair_builder_pb2_grpc.PairBuilderServiceStub(channel)
         self._request_id = uuid4().hex
+        self._builds = itertools.count()
         self.stream: ItemStream[
             pair_builder_pb2.BuildStreamRequest, pair_builder_pb2.BuildStreamResponse
-        ] = ItemStream(self._stub.BuildStream, lambda r: r.item_id, StreamSettings())
+        ] = ItemStream(self._stub.BuildStream, lambda r: r.item_id, settings)
 
     async def build(
         self, recipe: str, config: Mapping[str, Any], seed: int, group: Group
@@ -175,7 +195,7 @@ class PairBuilderClient:
         )
         request = pair_builder_pb2.BuildStreamRequest(
             request_id=self._request_id,
-            item_id=group.task.task_id,
+            item_id=f"{group.task.task_id}/{next(self._builds)}",
             selection=selection,
             group=to_message(group),
         )
@@ -214,20 +234,18 @@ class Services:
 class connect:
     """Opens a channel to every endpoint, and closes streams and channels at the end."""
 
-    def __init__(self, endpoints: Endpoints) -> None:
-        self._endpoints = endpoints
+    def __init__(self, endpoints: Endpoints, settings: StreamSettings = PATIENT) -> None:
+        self._endpoints, self._settings = endpoints, settings
 
     async def __aenter__(self) -> Services:
-        self._channels = {
-            name: grpc.aio.insecure_channel(target, options=_OPTIONS)
-            for name, target in self._endpoints.model_dump().items()
-        }
-        c = self._channels
+        tls = self._endpoints.tls
+        targets = self._endpoints.model_dump(exclude={"tls"})
+        c = self._channels = {name: open_channel(target, tls) for name, target in targets.items()}
         self._services = Services(
-            GeneratorClient(c["generator"], c["generator_admin"]),
-            ExecutorClient(c["executor"]),
-            ScorerClient(c["scorer"], c["scorer_admin"]),
-            PairBuilderClient(c["pair_builder"]),
+            GeneratorClient(c["generator"], c["generator_admin"], self._settings),
+            ExecutorClient(c["executor"], self._settings),
+            ScorerClient(c["scorer"], c["scorer_admin"], self._settings),
+            PairBuilderClient(c["pair_builder"], self._settings),
         )
         return self._services
 
@@ -239,6 +257,16 @@ class connect:
     ) -> None:
         await self._services.close()
         await asyncio.gather(*(channel.close() for channel in self._channels.values()))
+
+
+def open_channel(target: str, tls: ClientTls | None = None) -> grpc.aio.Channel:
+    """A channel to one target, encrypted by `tls` where it is given."""
+    if tls is None:
+        return grpc.aio.insecure_channel(target, options=_OPTIONS)
+    options = list(_OPTIONS)
+    if tls.server_name is not None:
+        options.append(("grpc.ssl_target_name_override", tls.server_name))
+    return grpc.aio.secure_channel(target, tls.credentials(), options=options)
 
 
 async def _unary(method: Any, request: Any, timeout_s: float) -> Any:

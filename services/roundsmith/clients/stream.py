@@ -1,29 +1,29 @@
 """One stream of items that outlives connections: what is unanswered is sent again, nothing is
-yielded twice.
+answered twice.
 """
 
 import asyncio
 import contextlib
 import logging
+import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 import grpc
 from google.rpc import status_pb2
-from roundsmith.errors import EngineError, Overloaded, RoundsmithError, Unavailable
-from roundsmith.serve.status import from_status
+
+from roundsmith.errors import ConfigError, Overloaded, RoundsmithError, Unavailable
+from roundsmith.wire.status import OPENED, from_status
 
 log = logging.getLogger(__name__)
 
-Request = TypeVar("Request")
-Response = TypeVar("Response", bound="ItemResponse")
-_RETRIED = {
-    grpc.StatusCode.UNAVAILABLE,
-    grpc.StatusCode.DEADLINE_EXCEEDED,
-    grpc.StatusCode.CANCELLED,
-}
+
+class ItemRequest(Protocol):
+    """What every stream sends."""
+
+    def ByteSize(self) -> int: ...
 
 
 class ItemResponse(Protocol):
@@ -38,11 +38,21 @@ class ItemResponse(Protocol):
     def HasField(self, name: Any) -> bool: ...
 
 
+Request = TypeVar("Request", bound=ItemRequest)
+Response = TypeVar("Response", bound=ItemResponse)
+_RETRIED = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.CANCELLED,
+}
+
+
 @dataclass
 class _Pending(Generic[Request, Response]):
     request: Request
     done: asyncio.Future[list[Response]]
     answers: list[Response] = field(default_factory=list)
+    sends: int = 0
 
 
 @dataclass(frozen=True)
@@ -52,8 +62,41 @@ class StreamSettings:
     deadline_s: float = 1800.0
     give_up_s: float = 60.0
     """When the server can not be reached for this long, all items fail."""
+    max_sends: int = 20
+    """An item fails when the connection broke this often before it was answered."""
     first_backoff_s: float = 0.1
     max_backoff_s: float = 5.0
+    max_message_bytes: int = 64 * 2**20
+
+
+PATIENT = StreamSettings()
+
+
+class _Outage:
+    """Since when the server can not be reached, and how long to wait before the next attempt."""
+
+    def __init__(self, settings: StreamSettings) -> None:
+        self._settings = settings
+        self._since: float | None = None
+        self._backoff_s = settings.first_backoff_s
+
+    def remaining_s(self) -> float:
+        """How long until the client gives up."""
+        since = self._since = self._since or time.monotonic()
+        return since + self._settings.give_up_s - time.monotonic()
+
+    def reached(self) -> None:
+        """The server took the call."""
+        self._since = None
+
+    def answered(self) -> None:
+        """The server works."""
+        self._backoff_s = self._settings.first_backoff_s
+
+    async def wait(self) -> None:
+        """Waits twice as long each time, never beyond the moment to give up."""
+        await asyncio.sleep(min(self._backoff_s, max(0.0, self.remaining_s())))
+        self._backoff_s = min(2 * self._backoff_s, self._settings.max_backoff_s)
 
 
 class ItemStream(Generic[Request, Response]):
@@ -66,8 +109,9 @@ class ItemStream(Generic[Request, Response]):
     ) -> None:
         self._method, self._item_id, self._settings = method, item_id, settings
         self._pending: dict[str, _Pending[Request, Response]] = {}
-        self._outbox: asyncio.Queue[Request] = asyncio.Queue()
+        self._outbox: asyncio.Queue[_Pending[Request, Response]] = asyncio.Queue()
         self._pump: asyncio.Task[None] | None = None
+        self._closed = False
         self.retries = 0
         """Items sent again, for the cost ledger."""
 
@@ -75,73 +119,104 @@ class ItemStream(Generic[Request, Response]):
         """All answers to one item; raises the error that the server gave for it.
 
         An overloaded server is asked again after the time that it names. Raises Unavailable when it
-        can not be reached for `give_up_s`.
+        can not be reached for `give_up_s`, and ConfigError for an item that is too large or whose
+        id is under way already.
         """
+        if (size := request.ByteSize()) > self._settings.max_message_bytes:
+            raise ConfigError(
+                f"item {self._item_id(request)!r}: expected at most "
+                f"{self._settings.max_message_bytes} bytes, saw {size}: split it"
+            )
         while True:
             try:
                 return await self._once(request)
             except Overloaded as error:
                 self.retries += 1
-                await asyncio.sleep(error.retry_after_s)
+                await asyncio.sleep(error.retry_after_s * random.uniform(1.0, 1.25))
 
     async def close(self) -> None:
-        """Ends the stream; items under way are cancelled."""
+        """Ends the stream; items under way fail as Unavailable."""
+        self._closed = True
         if self._pump is not None:
             self._pump.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._pump
+            await asyncio.gather(self._pump, return_exceptions=True)
 
     async def _once(self, request: Request) -> list[Response]:
         name = self._item_id(request)
-        assert name not in self._pending, f"item {name!r} is already under way"
+        if self._closed:
+            raise Unavailable("the client is closed: open another by connect()")
+        if name in self._pending:
+            raise ConfigError(f"item {name!r}: expected an id of its own, saw one under way")
         future: asyncio.Future[list[Response]] = asyncio.get_running_loop().create_future()
-        self._pending[name] = _Pending(request, future)
-        self._outbox.put_nowait(request)
+        pending = self._pending[name] = _Pending(request, future)
+        self._outbox.put_nowait(pending)
         if self._pump is None or self._pump.done():
             self._pump = asyncio.create_task(self._run())
         try:
             return await future
         finally:
-            self._pending.pop(name, None)
+            del self._pending[name]
+            if future.cancelled() and not self._pending:
+                self._pump.cancel()  # nobody waits any more: the server may stop working
 
     async def _run(self) -> None:
+        try:
+            await self._keep_open()
+        except BaseException as error:
+            self._fail(Unavailable(f"the stream was closed ({type(error).__name__})"))
+            raise
+
+    async def _keep_open(self) -> None:
         """Keeps a stream open while there is something to answer; fails all items when it gives
         up.
         """
-        settings = self._settings
-        down_since, backoff = None, settings.first_backoff_s
+        outage = _Outage(self._settings)
         while self._pending:
             try:
-                async for _ in self._exchange():
-                    down_since, backoff = None, settings.first_backoff_s
+                await self._exchange(outage)
                 error: RoundsmithError = Unavailable("the server ended the stream")
+            except TimeoutError:
+                error = Unavailable("no answer from the server")
             except grpc.aio.AioRpcError as failure:
                 error = call_error(failure)
-                if failure.code() not in _RETRIED:
+                if failure.code() not in _RETRIED and not isinstance(error, Overloaded):
                     return self._fail(error)
-            down_since = down_since or time.monotonic()
-            if time.monotonic() - down_since > settings.give_up_s:
-                return self._fail(error)
+            if outage.remaining_s() <= 0:
+                return self._fail(
+                    Unavailable(f"gave up after {self._settings.give_up_s} s: {error}")
+                )
+            self._fail_hopeless(error)
             log.info("stream broke, sending %d items again: %s", len(self._pending), error)
-            self.retries += len(self._pending)
-            await asyncio.sleep(backoff)
-            backoff = min(2 * backoff, settings.max_backoff_s)
+            await outage.wait()
 
-    async def _exchange(self) -> AsyncIterator[None]:
-        """One connection: sends all that is pending and what comes, yields once an answer."""
+    async def _exchange(self, outage: _Outage) -> None:
+        """One connection: sends all that is pending and what comes, takes the answers."""
         self._outbox = asyncio.Queue()
         for pending in self._pending.values():
-            pending.answers.clear()
-            self._outbox.put_nowait(pending.request)
+            if not pending.done.done():
+                pending.answers.clear()
+                self._outbox.put_nowait(pending)
         call = self._method(timeout=self._settings.deadline_s)
-        writer = asyncio.create_task(_write(call, self._outbox))
+        writer = asyncio.create_task(self._write(call, self._outbox))
         try:
-            async for response in call:
+            async with asyncio.timeout(max(0.01, outage.remaining_s())):
+                began = await call.initial_metadata()
+            if OPENED in tuple(began or ()):
+                outage.reached()
+            while (response := await call.read()) is not grpc.aio.EOF:
+                outage.answered()
                 self._take(cast(Response, response))
-                yield
         finally:
             writer.cancel()
             call.cancel()
+
+    async def _write(self, call: Any, outbox: "asyncio.Queue[_Pending[Request, Response]]") -> None:
+        with contextlib.suppress(asyncio.InvalidStateError, grpc.aio.AioRpcError):
+            while True:  # when it fails, reading says why
+                pending = await outbox.get()
+                self.retries += pending.sends > 0
+                pending.sends += 1
+                await call.write(pending.request)
 
     def _take(self, response: Response) -> None:
         pending = self._pending.get(response.item_id)
@@ -154,18 +229,19 @@ class ItemStream(Generic[Request, Response]):
         if response.last:
             pending.done.set_result(pending.answers)
 
+    def _fail_hopeless(self, error: RoundsmithError) -> None:
+        """Fails the items that have been sent too often, lest one that kills the server is sent
+        for ever.
+        """
+        for name, pending in self._pending.items():
+            if pending.sends >= self._settings.max_sends and not pending.done.done():
+                message = f"item {name!r}: sent {pending.sends} times, never answered: {error}"
+                pending.done.set_exception(Unavailable(message))
+
     def _fail(self, error: RoundsmithError) -> None:
         for pending in self._pending.values():
             if not pending.done.done():
                 pending.done.set_exception(type(error)(str(error)))
-
-
-async def _write(call: Any, outbox: "asyncio.Queue[Any]") -> None:
-    with contextlib.suppress(
-        asyncio.InvalidStateError, grpc.aio.AioRpcError
-    ):  # the reader says why
-        while True:
-            await call.write(await outbox.get())
 
 
 def call_error(failure: grpc.aio.AioRpcError) -> RoundsmithError:
@@ -173,5 +249,6 @@ def call_error(failure: grpc.aio.AioRpcError) -> RoundsmithError:
     for key, value in failure.trailing_metadata() or ():
         if key == "grpc-status-details-bin" and isinstance(value, bytes):
             return from_status(status_pb2.Status.FromString(value))
-    status = status_pb2.Status(code=failure.code().value[0], message=failure.details() or "")
-    return from_status(status) if status.message else EngineError(str(failure.code()))
+    code = failure.code()
+    message = f"{code.name}: {failure.details()}"
+    return from_status(status_pb2.Status(code=code.value[0], message=message))

@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from pydantic import ValidationError
-from roundsmith.errors import ConfigError, UnknownName
+
+from roundsmith.errors import ConfigError, EngineError, UnknownName
 from roundsmith.hashing import derive_seed
 from roundsmith.types import Group, Row
 
@@ -32,16 +33,20 @@ def load_rules(sources: Sequence[str]) -> dict[str, type[Rule]]:
     """The `RECIPE` class of every module of the packages and folders, by module name.
 
     A source is the dotted name of a package, or a folder of .py files. Raises ConfigError for one
-    that is neither, and for two recipes of one name.
+    that is neither, can not be imported or holds no recipe, and for two recipes of one name.
     """
     rules: dict[str, type[Rule]] = {}
     for source in sources:
-        for name, module in _modules(source):
-            if (rule := getattr(module, "RECIPE", None)) is None:
-                continue
-            if name in rules:
-                raise ConfigError(f"recipe {name!r}: expected one, saw a second in {source}")
-            rules[name] = rule
+        found = {
+            name: module.RECIPE for name, module in _modules(source) if hasattr(module, "RECIPE")
+        }
+        if not found:
+            raise ConfigError(
+                f"--recipes {source}: expected at least one module with RECIPE, saw none: "
+                "name the class of each recipe RECIPE in its module"
+            )
+        for name, rule in found.items():
+            rules[name] = _checked(rule, name, source, rules)
     return rules
 
 
@@ -70,9 +75,33 @@ def configure(rule: type[Rule], name: str, config: Mapping[str, Any]) -> Rule:
 def select(
     rules: Rules, recipe: str, config: Mapping[str, Any], seed: int, group: Group
 ) -> list[Row]:
-    """The rows of a group: the recipe's own choice, with the group's own seed H(seed, task_id)."""
+    """The rows of a group: the recipe's own choice, with the group's own seed H(seed, task_id).
+
+    Raises EngineError that names recipe and task when the recipe's own code raises.
+    """
     rule = configure(find_rule(rules, recipe), recipe, config)
-    return list(rule.select(group, Random(derive_seed(seed, group.task.task_id))))
+    task_id = group.task.task_id
+    try:
+        return list(rule.select(group, Random(derive_seed(seed, task_id))))
+    except Exception as error:
+        seen = f"{type(error).__name__}: {error}"
+        raise EngineError(
+            f"recipe {recipe!r}, task {task_id!r}: expected rows from select, saw {seen}"
+        ) from error
+
+
+def _checked(rule: Any, name: str, source: str, rules: Mapping[str, type[Rule]]) -> type[Rule]:
+    if name in rules:
+        raise ConfigError(
+            f"recipe {name!r}: expected one, saw a second in {source}: rename one of the files"
+        )
+    lacking = [method for method in ("from_config", "select") if not hasattr(rule, method)]
+    if lacking:
+        raise ConfigError(
+            f"recipe {name!r} in {source}: expected RECIPE to be a class with from_config and "
+            f"select, saw none of {lacking}"
+        )
+    return cast(type[Rule], rule)
 
 
 def _modules(source: str) -> list[tuple[str, ModuleType]]:
@@ -82,11 +111,12 @@ def _modules(source: str) -> list[tuple[str, ModuleType]]:
     try:
         package = importlib.import_module(source)
         names = sorted(info.name for info in pkgutil.iter_modules(package.__path__))
-    except (ImportError, AttributeError) as error:
+        return [(name, importlib.import_module(f"{source}.{name}")) for name in names]
+    except Exception as error:  # whatever a user's module raises
         raise ConfigError(
-            f"--recipes {source}: expected a package or folder of .py files, saw neither ({error})"
+            f"--recipes {source}: expected a package or a folder of .py files that can be "
+            f"imported, saw {type(error).__name__}: {error}"
         ) from error
-    return [(name, importlib.import_module(f"{source}.{name}")) for name in names]
 
 
 def _import_file(path: Path) -> ModuleType:
@@ -95,5 +125,10 @@ def _import_file(path: Path) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever a user's module raises
+        raise ConfigError(
+            f"{path}: expected a module that can be imported, saw {type(error).__name__}: {error}"
+        ) from error
     return module

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from google.rpc import status_pb2
+
 from roundsmith.config import ServeSettings
 from roundsmith.errors import ConfigError
 from roundsmith.pair_builder.rules import Rules, select
@@ -31,19 +32,17 @@ class PairBuilderServicer(pair_builder_pb2_grpc.PairBuilderServiceServicer):
         found = [rows async for rows in self._follow(request, caller_of(context))]
         return pb2.BuildResponse(rows=[row_to_message(row) for row in found[0]])
 
-    async def BuildStream(
+    def BuildStream(
         self, requests: AsyncIterator[pb2.BuildStreamRequest], context: Any
     ) -> AsyncIterator[pb2.BuildStreamResponse]:
         caller = caller_of(context)
-        answers = answer_items(
+        return answer_items(
             requests,
             lambda request: request.item_id,
             lambda request: self._follow(request, caller),
             _response,
             self._settings.max_items_in_flight,
         )
-        async for answer in answers:
-            yield answer
 
     async def ListRecipes(
         self, request: pb2.ListRecipesRequest, context: Any
@@ -55,12 +54,7 @@ class PairBuilderServicer(pair_builder_pb2_grpc.PairBuilderServiceServicer):
         return self._results.follow(key, lambda: self._build(request))
 
     async def _build(self, request: Request) -> AsyncIterator[list[Row]]:
-        chosen = request.selection
-        config = _config(chosen.config_json)
-        group = from_message(Group, request.group)
-        yield await asyncio.to_thread(
-            select, self._rules, chosen.recipe, config, chosen.seed, group
-        )
+        yield await asyncio.to_thread(_rows, self._rules, request)
 
 
 def bindings(rules: Rules, settings: ServeSettings) -> list[Binding]:
@@ -74,6 +68,11 @@ def bindings(rules: Rules, settings: ServeSettings) -> list[Binding]:
             ),
         )
     ]
+
+
+def _rows(rules: Rules, request: Request) -> list[Row]:
+    chosen, group = request.selection, from_message(Group, request.group)
+    return select(rules, chosen.recipe, _config(chosen.config_json), chosen.seed, group)
 
 
 def _config(text: str) -> Mapping[str, Any]:

@@ -1,6 +1,17 @@
 """What every service shares: listening, health, errors, deadlines, repeated items, draining."""
 
 from roundsmith.serve.items import ItemResults, answer_items, item_key
-from roundsmith.serve.server import Binding, Service, caller_of, run
+from roundsmith.serve.ports import Binding
+from roundsmith.serve.server import Service, caller_of, die_with_parent, listening, run
 
-__all__ = ["Binding", "ItemResults", "Service", "answer_items", "caller_of", "item_key", "run"]
+__all__ = [
+    "Binding",
+    "ItemResults",
+    "Service",
+    "answer_items",
+    "caller_of",
+    "die_with_parent",
+    "item_key",
+    "listening",
+    "run",
+]

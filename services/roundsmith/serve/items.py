@@ -9,11 +9,14 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
+from uuid import uuid4
 
 from google.protobuf.message import Message
 from google.rpc import status_pb2
-from roundsmith.errors import RoundsmithError
-from roundsmith.serve.status import to_status
+
+from roundsmith.errors import Overloaded, RoundsmithError, Unavailable
+from roundsmith.serve.failures import as_failure
+from roundsmith.wire.status import to_status
 
 Key = tuple[str, ...]
 Request = TypeVar("Request")
@@ -22,9 +25,11 @@ Result = TypeVar("Result")
 
 
 def item_key(caller: str, request_id: str, item_id: str, content: Message) -> Key:
-    """What makes two items the same: who asks, under which ids, for what."""
+    """What makes two items the same: who asks, under which ids, for what. Without a request_id no
+    two are.
+    """
     body = content.SerializeToString(deterministic=True)
-    return (caller, request_id, item_id, hashlib.sha256(body).hexdigest())
+    return (caller, request_id or uuid4().hex, item_id, hashlib.sha256(body).hexdigest())
 
 
 @dataclass
@@ -40,45 +45,52 @@ class _Entry(Generic[Result]):
 
 
 class ItemResults(Generic[Result]):
-    """Results by (caller, request, item), kept `ttl_s` seconds after the item is done.
+    """Results by (caller, request, item), kept `ttl_s` seconds after the item is done, at most
+    `max_entries` of them.
 
     An item that is asked for again is followed, not begun again; when nobody follows an unfinished
-    item any more its work is cancelled. Errors are not kept, so that a retry tries.
+    item any more its work is cancelled. Errors are not kept, so that a retry tries. Beyond
+    `max_running` unfinished items a further one is refused as Overloaded.
     """
 
-    def __init__(self, ttl_s: float, max_entries: int) -> None:
-        self._ttl_s, self._max_entries = ttl_s, max_entries
-        self._entries: OrderedDict[Key, _Entry[Result]] = OrderedDict()
+    def __init__(self, ttl_s: float, max_entries: int, max_running: int = 8192) -> None:
+        self._ttl_s, self._max_entries, self._max_running = ttl_s, max_entries, max_running
+        self._running: dict[Key, _Entry[Result]] = {}
+        self._kept: OrderedDict[Key, _Entry[Result]] = OrderedDict()  # in order of finishing
 
     async def follow(
         self, key: Key, begin: Callable[[], AsyncIterator[Result]]
     ) -> AsyncIterator[Result]:
         """Yields the item's results from the first on; raises what its work raised."""
         self._expire()
-        entry = self._entries.get(key)
-        if entry is None:
-            entry = self._entries[key] = _Entry()
-            entry.task = asyncio.create_task(self._fill(key, entry, begin))
+        entry = self._running.get(key) or self._kept.get(key) or self._begin(key, begin)
         entry.followers += 1
         try:
             seen = 0
             while True:
                 changed = entry.changed
-                for result in entry.results[seen:]:
+                while seen < len(entry.results):
                     seen += 1
-                    yield result
-                if seen == len(entry.results) and entry.finished_at is not None:
+                    yield entry.results[seen - 1]
+                if entry.finished_at is not None:
                     break
-                if entry.changed is changed:
-                    await changed.wait()
+                await changed.wait()
             if entry.error is not None:
                 raise entry.error
         finally:
             entry.followers -= 1
             if not entry.followers and entry.finished_at is None:
-                self._drop(key, entry)
-                if entry.task is not None:
-                    entry.task.cancel()
+                self._abandon(key, entry)
+
+    def _begin(self, key: Key, begin: Callable[[], AsyncIterator[Result]]) -> _Entry[Result]:
+        if len(self._running) >= self._max_running:
+            raise Overloaded(
+                f"expected fewer than {self._max_running} items under way, saw as many: "
+                "send the item again after the time in RetryInfo"
+            )
+        entry = self._running[key] = _Entry()
+        entry.task = asyncio.create_task(self._fill(key, entry, begin))
+        return entry
 
     async def _fill(
         self, key: Key, entry: _Entry[Result], begin: Callable[[], AsyncIterator[Result]]
@@ -87,29 +99,34 @@ class ItemResults(Generic[Result]):
             async for result in begin():
                 entry.results.append(result)
                 _notify(entry)
-        except RoundsmithError as error:
-            entry.error = error
-        except Exception as error:
-            entry.error = RoundsmithError(f"internal error: {type(error).__name__}: {error}")
+        except asyncio.CancelledError:
+            entry.error = Unavailable("the item's work was cancelled: send it again")
             raise
+        except Exception as error:
+            entry.error = as_failure(error)
         finally:
             entry.finished_at = time.monotonic()
-            if entry.error is not None:
-                self._drop(key, entry)
+            if self._running.get(key) is entry:
+                del self._running[key]
+                if entry.error is None:
+                    self._kept[key] = entry
             _notify(entry)
 
-    def _drop(self, key: Key, entry: _Entry[Result]) -> None:
-        if self._entries.get(key) is entry:
-            del self._entries[key]
+    def _abandon(self, key: Key, entry: _Entry[Result]) -> None:
+        if self._running.get(key) is entry:
+            del self._running[key]
+        if entry.task is not None:
+            entry.task.cancel()
 
     def _expire(self) -> None:
-        """Forgets what is old, oldest first; an unfinished item stops the sweep only for itself."""
+        """Forgets what is too old or too many, the longest finished first."""
         oldest = time.monotonic() - self._ttl_s
-        for key in list(self._entries)[: max(64, len(self._entries) - self._max_entries)]:
-            entry = self._entries[key]
-            surplus = len(self._entries) > self._max_entries
-            if entry.finished_at is not None and (surplus or entry.finished_at <= oldest):
-                del self._entries[key]
+        while self._kept:
+            key, entry = next(iter(self._kept.items()))
+            old = entry.finished_at is not None and entry.finished_at <= oldest
+            if not old and len(self._kept) <= self._max_entries:
+                break
+            del self._kept[key]
 
 
 def _notify(entry: _Entry[Result]) -> None:
@@ -127,9 +144,9 @@ async def answer_items(
     """Answers a stream of items: `response(item_id, result or status, last)` for each result of
     `work`.
 
-    A result is sent when the next one, or the end, is known, so that the last one can say so.
-    Requests are read only while fewer than `max_in_flight` items are unanswered; closing the
-    iterator cancels all.
+    A result is sent when the next one, or the end, is known, so that the last one can say so; an
+    item that fails is answered by its status alone from then on. Requests are read only while fewer
+    than `max_in_flight` items are unanswered; closing the iterator cancels all.
     """
     slots = asyncio.Semaphore(max_in_flight)
     answers: asyncio.Queue[tuple[Response, bool] | None] = asyncio.Queue()
@@ -145,15 +162,17 @@ async def answer_items(
             if held is None:
                 raise RoundsmithError(f"item {name!r}: expected a result, saw none")
             answers.put_nowait((response(name, held, True), True))
-        except RoundsmithError as error:
-            answers.put_nowait((response(name, to_status(error), True), True))
+        except Exception as error:
+            status = to_status(as_failure(error))
+            answers.put_nowait((response(name, status, True), True))
 
     async def read() -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
+                await slots.acquire()
                 async for request in requests:
-                    await slots.acquire()
                     tasks.create_task(answer(request))
+                    await slots.acquire()
         finally:
             answers.put_nowait(None)
 
@@ -167,3 +186,4 @@ async def answer_items(
         await reader
     finally:
         reader.cancel()
+        await asyncio.gather(reader, return_exceptions=True)

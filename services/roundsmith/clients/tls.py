@@ -1,0 +1,47 @@
+"""What a client shows and trusts: TLS, and mutual TLS where the servers ask for it."""
+
+from pathlib import Path
+
+import grpc
+from pydantic import model_validator
+
+from roundsmith.config import Settings
+from roundsmith.errors import ConfigError
+
+
+class ClientTls(Settings):
+    """PEM files. With `certificate` and `key` the client has a subject, which names it as a
+    caller.
+    """
+
+    ca: Path | None = None
+    """The authority that signed the servers' certificates; none means the machine's own roots."""
+    certificate: Path | None = None
+    key: Path | None = None
+    server_name: str | None = None
+    """The name to expect in the servers' certificates, where it is not the target's."""
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> "ClientTls":
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("expected certificate and key together, saw one of them")
+        return self
+
+    def credentials(self) -> grpc.ChannelCredentials:
+        """What a secure channel is opened with; raises ConfigError when a file can not be read."""
+        return grpc.ssl_channel_credentials(
+            root_certificates=read_pem(self.ca) if self.ca else None,
+            private_key=read_pem(self.key) if self.key else None,
+            certificate_chain=read_pem(self.certificate) if self.certificate else None,
+        )
+
+
+def read_pem(path: Path) -> bytes:
+    """The file's bytes; raises ConfigError when it can not be read or is no PEM file."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: expected a PEM file, saw {error.strerror}") from error
+    if b"-----BEGIN " not in content:
+        raise ConfigError(f"{path}: expected a PEM file, saw no BEGIN line")
+    return content

@@ -1,0 +1,132 @@
+"""What stands before every method: a deadline is insisted on, items are measured, errors become
+statuses, and draining lets calls end.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, contextmanager
+from typing import Any
+
+import grpc
+
+from roundsmith.errors import DeadlineMissing, Unavailable
+from roundsmith.serve.failures import abort
+from roundsmith.serve.metrics import CallMeter, Meter, item_id_of
+from roundsmith.wire.status import OPENED
+
+_OPEN = ("/grpc.health.v1.Health/", "/grpc.reflection.v1alpha.ServerReflection/")
+
+
+class Guard(grpc.aio.ServerInterceptor):
+    """Guards all calls of a process but health and reflection."""
+
+    def __init__(self, max_deadline_s: float, meter: Meter) -> None:
+        self._max_deadline_s, self._meter = max_deadline_s, meter
+        self._draining, self._idle = asyncio.Event(), asyncio.Event()
+        self._calls = 0
+        self._idle.set()
+
+    @property
+    def draining(self) -> bool:
+        """Whether calls are refused."""
+        return self._draining.is_set()
+
+    async def drain(self, drain_s: float) -> None:
+        """Refuses new calls, ends streams after the items they have sent, and waits at most
+        `drain_s` for the calls in flight.
+        """
+        self._draining.set()
+        try:
+            async with asyncio.timeout(drain_s):
+                await self._idle.wait()
+        except TimeoutError:
+            return  # what still runs is cancelled when the server stops
+
+    async def intercept_service(self, continuation: Any, details: Any) -> Any:
+        """Wraps the method that a call asks for."""
+        handler = await continuation(details)
+        if handler is None or details.method.startswith(_OPEN):
+            return handler
+        if handler.request_streaming and handler.response_streaming:
+            return grpc.stream_stream_rpc_method_handler(
+                self._streaming(details.method, handler.stream_stream),
+                handler.request_deserializer,
+                handler.response_serializer,
+            )
+        assert handler.unary_unary is not None, f"{details.method}: streams in one way only"
+        return grpc.unary_unary_rpc_method_handler(
+            self._unary(details.method, handler.unary_unary),
+            handler.request_deserializer,
+            handler.response_serializer,
+        )
+
+    def _unary(self, path: str, method: Any) -> Any:
+        async def guarded(request: Any, context: Any) -> Any:
+            try:
+                with self._admit(context), self._meter.call(path) as call:
+                    call.begin("")
+                    response = await method(request, context)
+                    call.end("", failed=False)
+                    return response
+            except Exception as error:
+                await abort(context, error)
+
+        return guarded
+
+    def _streaming(self, path: str, method: Any) -> Any:
+        async def guarded(requests: Any, context: Any) -> None:
+            draining = asyncio.ensure_future(self._draining.wait())
+            try:
+                with self._admit(context), self._meter.call(path) as call:
+                    await context.send_initial_metadata((OPENED,))
+                    taken = _until(requests, draining, call)
+                    async with aclosing(method(taken, context)) as responses:
+                        async for response in responses:
+                            await context.write(response)
+                            if response.last:
+                                call.end(response.item_id, response.HasField("error"))
+            except Exception as error:
+                await abort(context, error)
+            finally:
+                draining.cancel()
+
+        return guarded
+
+    @contextmanager
+    def _admit(self, context: Any) -> Iterator[None]:
+        """Counts the call; raises Unavailable when draining and DeadlineMissing without a
+        deadline.
+        """
+        if self.draining:
+            raise Unavailable("draining: call again, another server answers")
+        remaining = context.time_remaining()
+        if remaining is None or remaining > self._max_deadline_s:
+            seen = "none" if remaining is None else f"{remaining:.0f} s"
+            raise DeadlineMissing(
+                f"deadline: expected one of at most {self._max_deadline_s:.0f} s, saw {seen}: "
+                "set a timeout on the call"
+            )
+        self._calls += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._calls -= 1
+            if not self._calls:
+                self._idle.set()
+
+
+async def _until(
+    requests: Any, draining: "asyncio.Future[Any]", call: CallMeter
+) -> AsyncIterator[Any]:
+    """The requests of a stream until it ends or draining begins."""
+    while True:
+        following = asyncio.ensure_future(anext(requests, None))
+        try:
+            await asyncio.wait((following, draining), return_when=asyncio.FIRST_COMPLETED)
+            if not following.done() or (request := following.result()) is None:
+                return
+        finally:
+            following.cancel()
+        call.begin(item_id_of(request))
+        yield request

@@ -1,0 +1,261 @@
+"""Items are followed, bounded, cancelled and forgotten as promised; no channel needed."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+import pytest
+from google.rpc import status_pb2
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from roundsmith.errors import ConfigError, Overloaded, RoundsmithError, Unavailable
+from roundsmith.serve import ItemResults, answer_items, item_key
+from roundsmith.v1 import pair_builder_pb2 as pb2
+
+KEY = ("caller", "request", "item", "content")
+Follower = AsyncIterator[int]
+
+
+class Work:
+    """Yields numbers as they are put, until None; counts how often it was begun and cancelled."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[int | None] = asyncio.Queue()
+        self.begun = self.cancelled = 0
+
+    async def __call__(self) -> AsyncIterator[int]:
+        self.begun += 1
+        try:
+            while (number := await self.queue.get()) is not None:
+                yield number
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+
+
+async def collect(follower: AsyncIterator[Any]) -> list[Any]:
+    """All that an iterator yields."""
+    return [result async for result in follower]
+
+
+async def settle() -> None:
+    """Lets every task run until it waits."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """A test that is a coroutine."""
+
+    def run(*args: Any) -> None:
+        asyncio.run(test(*args))
+
+    run.__name__ = test.__name__
+    return run
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(["put", "join", "step"]), max_size=30))
+def test_every_follower_sees_every_result_once_and_in_order(steps: list[str]) -> None:
+    async def play() -> None:
+        results, work = ItemResults[int](60.0, 10), Work()
+        followers = [asyncio.create_task(collect(results.follow(KEY, work)))]
+        for number, step in enumerate(steps):
+            match step:
+                case "put":
+                    work.queue.put_nowait(number)
+                case "join":
+                    followers.append(asyncio.create_task(collect(results.follow(KEY, work))))
+                case "step":
+                    await asyncio.sleep(0)
+        work.queue.put_nowait(None)
+        expected = [number for number, step in enumerate(steps) if step == "put"]
+        assert await asyncio.gather(*followers) == [expected] * len(followers)
+        assert await collect(results.follow(KEY, work)) == expected
+        assert work.begun == 1
+
+    asyncio.run(play())
+
+
+@in_loop
+async def test_work_that_nobody_follows_any_more_is_cancelled_and_begun_again() -> None:
+    results, work = ItemResults[int](60.0, 10), Work()
+    both = [asyncio.create_task(collect(results.follow(KEY, work))) for _ in range(2)]
+    await settle()
+    both[0].cancel()
+    await settle()
+    assert work.cancelled == 0
+    both[1].cancel()
+    await settle()
+    assert work.cancelled == 1
+    for item in (7, None):
+        work.queue.put_nowait(item)
+    assert await collect(results.follow(KEY, work)) == [7]
+    assert work.begun == 2
+
+
+@in_loop
+async def test_an_error_is_told_and_not_kept() -> None:
+    results, tries = ItemResults[int](60.0, 10), iter([Overloaded("full", 2.0), None])
+
+    async def work() -> AsyncIterator[int]:
+        if (error := next(tries)) is not None:
+            raise error
+        yield 1
+
+    with pytest.raises(Overloaded, match="full"):
+        await collect(results.follow(KEY, work))
+    assert await collect(results.follow(KEY, work)) == [1]
+
+
+@in_loop
+async def test_cancelled_work_is_never_a_short_success() -> None:
+    results = ItemResults[int](60.0, 10)
+
+    async def work() -> AsyncIterator[int]:
+        yield 1
+        raise asyncio.CancelledError
+
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await collect(results.follow(KEY, work))
+
+
+@in_loop
+async def test_results_are_forgotten_after_their_time_and_beyond_their_number() -> None:
+    begun = []
+
+    async def answer(results: ItemResults[int], name: str) -> None:
+        async def work() -> AsyncIterator[int]:
+            begun.append(name)
+            yield 1
+
+        assert await collect(results.follow((name,), work)) == [1]
+
+    short, few = ItemResults[int](0.05, 10), ItemResults[int](60.0, 2)
+    for name in ("a", "a"):
+        await answer(short, name)
+    await asyncio.sleep(0.06)
+    await answer(short, "a")
+    assert begun == ["a", "a"]
+    begun.clear()
+    for name in ("a", "b", "c", "d", "d", "a"):
+        await answer(few, name)
+    assert begun == ["a", "b", "c", "d", "a"]
+
+
+@in_loop
+async def test_too_many_unfinished_items_are_refused_with_a_time_to_wait() -> None:
+    results, work = ItemResults[int](60.0, 10, max_running=1), Work()
+    first = asyncio.create_task(collect(results.follow(("a",), work)))
+    await settle()
+    with pytest.raises(Overloaded) as refused:
+        await collect(results.follow(("b",), work))
+    assert refused.value.retry_after_s > 0
+    work.queue.put_nowait(None)
+    await first
+    work.queue.put_nowait(None)
+    assert await collect(results.follow(("b",), work)) == []
+
+
+def test_items_are_the_same_by_caller_ids_and_content_and_never_without_a_request_id() -> None:
+    request = pb2.BuildRequest(request_id="r", item_id="i")
+    stream = pb2.BuildStreamRequest(request_id="r", item_id="i")
+    key = item_key("caller", "r", "i", request)
+    assert key == item_key("caller", "r", "i", stream)
+    assert key != item_key("other", "r", "i", request)
+    assert key != item_key("caller", "r", "i", pb2.BuildRequest(request_id="r", item_id="j"))
+    assert item_key("caller", "", "i", request) != item_key("caller", "", "i", request)
+
+
+Answer = tuple[str, int | str, bool]
+
+
+def response(name: str, result: int | status_pb2.Status, last: bool) -> Answer:
+    """An answer that shows the code of an error."""
+    seen = f"error {result.code}" if isinstance(result, status_pb2.Status) else result
+    return (name, seen, last)
+
+
+async def feed(*names: str) -> AsyncIterator[str]:
+    """Requests that are their own ids."""
+    for name in names:
+        yield name
+
+
+async def count(name: str) -> AsyncIterator[int]:
+    """As many results as the item's name says."""
+    if name == "bad":
+        raise ConfigError("bad")
+    if name == "bug":
+        raise ZeroDivisionError
+    for number in range(int(name)):
+        await asyncio.sleep(0)
+        yield number
+
+
+@in_loop
+async def test_a_bad_item_is_answered_by_its_status_and_ends_no_stream() -> None:
+    names = ("2", "bad", "0", "bug", "1")
+    found = await collect(answer_items(feed(*names), str, count, response, 8))
+    assert sorted(found, key=str) == sorted(
+        [
+            ("2", 0, False),
+            ("2", 1, True),
+            ("bad", "error 3", True),
+            ("0", "error 2", True),
+            ("bug", "error 2", True),
+            ("1", 0, True),
+        ],
+        key=str,
+    )
+
+
+@in_loop
+async def test_requests_are_read_only_as_fast_as_items_are_answered() -> None:
+    read, most = 0, 3
+
+    async def requests() -> AsyncIterator[str]:
+        nonlocal read
+        for _ in range(20):
+            read += 1
+            yield "1"
+
+    answers = answer_items(requests(), str, count, response, most)
+    taken = 0
+    async for _ in answers:
+        await settle()
+        assert read <= taken + most
+        taken += 1
+    assert taken == 20
+
+
+@in_loop
+async def test_closing_a_stream_cancels_its_items() -> None:
+    results, work = ItemResults[int](60.0, 10), Work()
+
+    async def open_requests() -> AsyncIterator[str]:
+        yield "a"
+        await asyncio.Event().wait()
+
+    answers: Any = answer_items(
+        open_requests(), str, lambda _: results.follow(KEY, work), response, 8
+    )
+    for number in (1, 2):
+        work.queue.put_nowait(number)
+    assert await anext(answers) == ("a", 1, False)
+    await answers.aclose()
+    await settle()
+    assert work.cancelled == 1
+
+
+@in_loop
+async def test_a_broken_reader_ends_the_stream_with_its_error() -> None:
+    async def broken() -> AsyncIterator[str]:
+        yield "1"
+        raise RoundsmithError("broken")
+
+    with pytest.raises(ExceptionGroup), contextlib.suppress(StopAsyncIteration):
+        await collect(answer_items(broken(), str, count, response, 8))
