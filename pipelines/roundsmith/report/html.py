@@ -56,23 +56,21 @@ def render(inputs: ReportInputs) -> str:
     result = inputs.summary.result
     style, script = ((HERE / name).read_text("utf-8") for name in ("report.css", "report.js"))
     shown = spread(inputs.samples, SHOWN_SAMPLES)
-    return (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            summary=inputs.summary,
-            result=result,
-            cost=inputs.summary.cost,
-            measured=_measured(result),
-            figures=_figures(inputs),
-            samples=[_cut(row) for row in shown],
-            verdicts=sorted({row.verdict for row in shown}),
-            num_samples=len(inputs.samples) if inputs.num_samples is None else inputs.num_samples,
-            style=Markup(style),
-            script=Markup(script),
-            policy=_policy(style, script),
-        )
+    page = _environment().get_template("report.html.j2")
+    text = page.render(
+        summary=inputs.summary,
+        result=result,
+        cost=inputs.summary.cost,
+        measured=_measured(result),
+        figures=_figures(inputs),
+        samples=[_cut(row) for row in shown],
+        verdicts=sorted({row.verdict for row in shown}),
+        num_samples=len(inputs.samples) if inputs.num_samples is None else inputs.num_samples,
+        style=Markup(style),
+        script=Markup(script),
+        policy=_policy(style, script),
     )
+    return text.encode("utf-8", "replace").decode()  # a lone surrogate has no bytes in UTF-8
 
 
 def spread(rows: Sequence[SampleRow], most: int) -> list[SampleRow]:

@@ -179,3 +179,9 @@ def test_infinite_perplexities_are_left_out() -> None:
     text = render(replace(INPUTS, perplexities_all=(1.5, float("inf"), float("nan"), 2.0)))
     assert "2 scored samples, median 1.75" in text
     assert "nan" not in re.findall(r"<svg.*?</svg>", text, re.DOTALL)[-2]
+
+
+def test_text_that_utf8_has_no_bytes_for_is_shown_as_a_question_mark() -> None:
+    text = render(with_sample(replace(SAMPLE, code="left \udcff right")))
+    assert "left ? right" in text
+    assert text.encode()
