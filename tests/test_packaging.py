@@ -66,7 +66,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", ".gitignore"):
         shutil.copy(ROOT / name, folder / name)
     generated = shutil.ignore_patterns("*_pb2*", "__pycache__")
-    for root in (*SOURCE_ROOTS, "presets"):
+    for root in SOURCE_ROOTS:
         shutil.copytree(ROOT / root, folder / root, ignore=generated)
     return folder
 
@@ -177,6 +177,20 @@ def test_the_base_install_is_typed(base: Path, tmp_path: Path) -> None:
 def test_every_module_imports_where_all_extras_are(full: Path, modules: list[str]) -> None:
     missing = json.loads(run(full, "-c", IMPORT_ALL, stdin=json.dumps(modules)))
     assert {name: absent for name, absent in missing.items() if absent != "vllm"} == {}
+
+
+def test_a_small_lab_round_runs_from_the_wheel(full: Path, tmp_path: Path) -> None:
+    if find_spec("roundsmith.cli") is None:
+        pytest.skip("roundsmith.cli is not written")
+    sizes = ("--limit", 8, "--eval-limit", 8, "--set", "iterations=2")
+    command = (full.parent / "roundsmith", "run", "--recipe", "gift", "--preset", "lab", *sizes)
+    run(*command, "--out", "runs/lab", cwd=tmp_path)
+    folder = tmp_path / "runs/lab/round-1"
+    result = json.loads((folder / "summary.json").read_text())["result"]
+    assert (result["recipe"], result["preset"]) == ("gift", "lab")
+    assert result["pass_at_k"]
+    assert (folder / "report.html").stat().st_size > 0
+    assert list((folder / "checkpoint").glob("*.safetensors"))
 
 
 def test_all_extras_but_vllm_resolve_together_with_the_tested_versions(
