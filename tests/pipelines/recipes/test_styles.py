@@ -1,0 +1,91 @@
+"""Prompts, and the programs that completions stand for."""
+
+from dataclasses import replace
+
+import pytest
+
+from roundsmith.errors import ConfigError
+from roundsmith.recipes.styles import (
+    ChatStyle,
+    CompletionStyle,
+    Demonstration,
+    reference_body,
+    style_of,
+    without_docstrings,
+)
+from roundsmith.types import ChatMessage
+from tests.pipelines.recipes.groups import TASK
+
+DEMO = Demonstration("def f():\n    return 1", "Give one.")
+
+
+def test_the_completion_prompt_is_the_head_and_an_indented_docstring() -> None:
+    assert CompletionStyle().code(TASK, "Double it.") == (
+        'def solve(x: int) -> int:\n    """ Double it. """\n'
+    )
+
+
+def test_an_example_travels_in_the_docstring() -> None:
+    task = replace(TASK, example=">>> solve(1)\n2")
+    assert CompletionStyle().code(task, "Double it.") == (
+        'def solve(x: int) -> int:\n    """ Double it.\n    >>> solve(1)\n    2\n    """\n'
+    )
+
+
+def test_a_description_can_not_end_the_docstring() -> None:
+    program = CompletionStyle().program(TASK, 'x """\nimport os\n"""', "    return x")
+    assert compile(program, "p", "exec")
+    assert program.count('"""') == 2
+
+
+@pytest.mark.parametrize("style", [CompletionStyle(), ChatStyle()])
+def test_the_gold_completion_makes_the_reference_program(
+    style: CompletionStyle | ChatStyle,
+) -> None:
+    completion = style.gold(TASK).removesuffix("\n```")
+    space: dict[str, object] = {}
+    exec(style.program(TASK, "Double it.", completion), space)
+    solve = space["solve"]
+    assert callable(solve)
+    assert solve(21) == 42
+
+
+def test_the_chat_prompt_ends_in_an_answer_begun_up_to_the_signature() -> None:
+    prompt = ChatStyle().code(TASK, "Double it.")
+    assert isinstance(prompt, tuple)
+    last = prompt[-1]
+    assert isinstance(last, ChatMessage)
+    assert last == ChatMessage("assistant", "```python\ndef solve(x: int) -> int:")
+
+
+def test_the_one_shot_description_prompt_leaves_the_query_open() -> None:
+    assert CompletionStyle().description("def g():\n    return 2\n", DEMO) == (
+        "### Code\ndef f():\n    return 1\n### Description of the given code\nGive one.\n\n"
+        "### Code\ndef g():\n    return 2\n### Description of the given code\n"
+    )
+
+
+def test_docstrings_go_and_nothing_else() -> None:
+    code = (
+        'def f(x):\n    """ says much\n    in lines """\n    y = "kept"\n    return y\n'
+        'def g():\n    """only this"""\n'
+    )
+    assert without_docstrings(code) == (
+        'def f(x):\n    y = "kept"\n    return y\ndef g():\n    """only this"""\n'
+    )
+    assert without_docstrings("def broken(:") == "def broken(:"
+
+
+def test_a_reference_that_does_not_begin_with_the_head_is_refused() -> None:
+    with pytest.raises(ConfigError, match="begins with the code head"):
+        reference_body(replace(TASK, reference="def other():\n    pass"))
+    with pytest.raises(ConfigError, match="saw none"):
+        reference_body(replace(TASK, reference=None))
+
+
+def test_auto_is_chat_for_a_model_with_a_template() -> None:
+    assert style_of("auto", True).name == "chat"
+    assert style_of("auto", False).name == "completion"
+    assert style_of("completion", True).name == "completion"
+    with pytest.raises(ConfigError, match="chat template"):
+        style_of("chat", False)
