@@ -1,8 +1,10 @@
 """Rows of a task file: JSONL, a JSON array or Parquet, gzipped or not, told apart by content."""
 
+import codecs
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,8 +40,9 @@ def read_rows(path: Path) -> Iterator[RawRow | Problem]:
     try:
         content = path.read_bytes()
         content = gzip.decompress(content) if content.startswith(GZIP) else content
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise ConfigError(f"{path}: saw {error}, expected a readable or whole gzip file") from error
+    content = content.removeprefix(codecs.BOM_UTF8)
     if content.startswith(PARQUET):
         return _parquet(path, content)
     if content.lstrip()[:1] == b"[":
@@ -48,7 +51,7 @@ def read_rows(path: Path) -> Iterator[RawRow | Problem]:
 
 
 def _lines(path: Path, content: bytes) -> Iterator[RawRow | Problem]:
-    for line, text in enumerate(content.split(b"\n"), start=1):
+    for line, text in enumerate(io.BytesIO(content), start=1):
         if text.strip():
             yield _decoded(path, line, text)
 

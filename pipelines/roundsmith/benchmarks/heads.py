@@ -40,6 +40,11 @@ def parse(source: str, field: str, expected: str = "Python 3 source") -> ast.Mod
             raise BadField(field, f"{error} in {shown(source, 60)}", expected) from error
 
 
+def unix_lines(source: str) -> str:
+    """The source with the line ends that Python itself reads it with."""
+    return source.replace("\r\n", "\n").replace("\r", "\n")
+
+
 def defined_names(tree: ast.Module) -> tuple[str, ...]:
     """The names of the functions and classes that a module defines at its top level, in order."""
     return tuple(n.name for n in tree.body if isinstance(n, Def | ast.ClassDef))
@@ -54,7 +59,7 @@ def arrange(code: str, entry_point: str, needed: frozenset[str], field: str) -> 
     below the head; the entry point's own docstring is left out. Raises BadField when the code
     defines no such function.
     """
-    source = reindent(code.replace("\r\n", "\n"))
+    source = reindent(unix_lines(code))
     parts = _parts(source, parse(source, field))
     at = _entry_index(parts, entry_point, field)
     kept = _kept(parts[:at], needed)

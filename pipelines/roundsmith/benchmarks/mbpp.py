@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from roundsmith.benchmarks.files import Fields
-from roundsmith.benchmarks.heads import arrange, defined_names, parse
+from roundsmith.benchmarks.heads import arrange, defined_names, parse, unix_lines
 from roundsmith.benchmarks.problems import BadField
 from roundsmith.benchmarks.rows import checked
 from roundsmith.types import AssertTest, Split, Task
@@ -47,7 +47,7 @@ def mbpp_task(fields: Fields) -> Task:
     entry_point = _entry_point(row)
     needed = frozenset(_names([row.test_setup_code, *row.test_list]))
     arranged = arrange(row.code, entry_point, needed, "code")
-    setup = row.test_setup_code.replace("\r\n", "\n").strip()
+    setup = unix_lines(row.test_setup_code).strip()
     return Task(
         task_id=f"mbpp/{row.task_id}",
         split=_split(row.task_id),
@@ -91,7 +91,7 @@ def _split(task_id: int) -> Split:
 
 def _entry_point(row: MbppRow) -> str:
     """The first function of the program that every test calls."""
-    tree = parse(row.code.replace("\r\n", "\n"), "code")
+    tree = parse(row.code, "code")
     classes = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
     functions = [name for name in defined_names(tree) if name not in classes]
     called = [_names([test]) for test in row.test_list]
@@ -103,5 +103,5 @@ def _entry_point(row: MbppRow) -> str:
 
 def _names(sources: list[str]) -> list[str]:
     """The names that Python sources use, outermost first."""
-    trees = [parse(source.replace("\r\n", "\n").strip(), "test_list") for source in sources]
+    trees = [parse(source.strip(), "test_list") for source in sources]
     return [node.id for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Name)]

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from roundsmith.benchmarks.heads import Def, arrange, parse
+from roundsmith.benchmarks.heads import Def, arrange, parse, unix_lines
 from roundsmith.benchmarks.own_tests import OwnTest, assert_sources, is_script
 from roundsmith.benchmarks.problems import BadField, shown
 from roundsmith.benchmarks.scripts import SCRIPT_HEAD, as_script
@@ -54,7 +54,7 @@ def own_code(
 
 
 def _closed(head: str) -> str:
-    text = head.replace("\r\n", "\n").rstrip()
+    text = unix_lines(head).rstrip()
     return text if text.endswith(":") else f"{text}:"
 
 

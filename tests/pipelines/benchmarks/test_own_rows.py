@@ -47,6 +47,9 @@ SPLITS_OF_TWELVE = [
     "final",
     "train",
 ]
+TORN = bytearray(gzip.compress(b"{}" * 500 + bytes(range(256))))
+TORN[30:40] = b"\xff" * 10
+BROKEN = [b"PAR1 and no more", b"\x1f\x8bcut", b"[{}, ", bytes(TORN)]
 
 
 def written(folder: Path, *rows: Any) -> str:
@@ -135,6 +138,13 @@ def test_every_format_gives_the_same_tasks(tmp_path: Path, kind: str) -> None:
     assert load_tasks(str(path)).tasks == expected
 
 
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_byte_order_mark_does_not_matter(tmp_path: Path, whole: bool) -> None:
+    path = tmp_path / "tasks"
+    path.write_text(json.dumps([ROW] if whole else ROW), encoding="utf-8-sig")
+    assert [task.task_id for task in load_tasks(str(path)).tasks] == ["total"]
+
+
 def test_the_hash_is_of_the_files_content(tmp_path: Path) -> None:
     first = load_tasks(written(tmp_path, ROW)).source_hash
     assert first == load_tasks(written(tmp_path, ROW)).source_hash
@@ -173,7 +183,7 @@ def test_a_file_without_rows_is_refused(tmp_path: Path, content: bytes) -> None:
         load_tasks(str(path))
 
 
-@pytest.mark.parametrize("content", [b"PAR1 and no more", b"\x1f\x8bcut", b"[{}, "])
+@pytest.mark.parametrize("content", BROKEN)
 def test_a_file_that_is_broken_as_a_whole_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "broken"
     path.write_bytes(content)
