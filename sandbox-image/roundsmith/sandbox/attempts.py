@@ -1,0 +1,163 @@
+"""The program that the capability probe runs in a child: each function tries one forbidden thing.
+
+Each answers `refused: ...` when the attempt failed, as isolation promises, or `done: ...` when it
+worked. It is sent as source text, so it imports the standard library only.
+"""
+
+import ctypes
+import errno
+import os
+import threading
+from collections.abc import Callable
+
+
+def _attempt(work: Callable[[], object]) -> str:
+    try:
+        return f"done: {work()!r}"[:200]
+    except (OSError, MemoryError, RuntimeError, ValueError) as error:
+        return f"refused: {type(error).__name__} {error}"[:200]
+
+
+def system_call(number: int, *words: int) -> str:
+    """Makes a system call; only EPERM is a refusal, any other error shows that the filter let it
+    through.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.syscall.restype = ctypes.c_long
+    result = libc.syscall(*[ctypes.c_long(word) for word in (number, *words, 0, 0, 0, 0, 0, 0)][:7])
+    code = ctypes.get_errno() if result == -1 else 0
+    return ("refused: " if code == errno.EPERM else "done: ") + errno.errorcode.get(
+        code, "it worked"
+    )
+
+
+def execute() -> str:
+    """Becomes another program."""
+    return _attempt(lambda: os.execv("/proc/self/exe", ["python"]))
+
+
+def fork() -> str:
+    """Starts a process."""
+
+    def work() -> int:
+        pid = os.fork()
+        if not pid:
+            os._exit(0)
+        return os.waitpid(pid, 0)[0]
+
+    return _attempt(work)
+
+
+def start_thread() -> str:
+    """Starts a thread, where a run may have one."""
+    return _attempt(threading.Thread(target=int).start)
+
+
+def lock_file() -> str:
+    """Locks a file that other runs can open too: a channel between them."""
+    import fcntl
+
+    def work() -> None:
+        with open(os.__file__, "rb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_SH)
+
+    return _attempt(work)
+
+
+def signal_process(pid: int) -> str:
+    """Signals a process by number (signal 0 only asks whether one may)."""
+    return _attempt(lambda: os.kill(pid, 0))
+
+
+def signal_parent() -> str:
+    """Signals the parent."""
+    return signal_process(os.getppid())
+
+
+def read_any(paths: list[str]) -> str:
+    """Reads or lists any of the paths."""
+
+    def work(path: str) -> object:
+        if os.path.isdir(path):
+            return os.listdir(path)
+        with open(path, "rb") as stream:
+            return len(stream.read(64))
+
+    return _first_done([_attempt(lambda path=path: work(path)) for path in paths])  # type: ignore[misc]  # bound now
+
+
+def write_any(directories: list[str]) -> str:
+    """Makes a file in any of the directories."""
+
+    def work(directory: str) -> str:
+        path = os.path.join(directory, f"probe-{os.getpid()}")
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
+        os.unlink(path)
+        return path
+
+    return _first_done([_attempt(lambda d=d: work(d)) for d in directories])  # type: ignore[misc]  # bound now
+
+
+def _first_done(answers: list[str]) -> str:
+    return next((answer for answer in answers if answer.startswith("done")), answers[0])
+
+
+def be_root() -> str:
+    """Has a capability, or may gain one by setuid(0)."""
+
+    def work() -> str:
+        os.setuid(0)
+        os.chown(".", 1, 1)
+        return "changed the owner of a directory"
+
+    return _attempt(work)
+
+
+def read_environment() -> str:
+    """Finds anything in the environment besides the fixed settings."""
+    fixed = {"LANG", "LC_ALL", "LC_CTYPE", "TZ", "PYTHONHASHSEED", "OMP_NUM_THREADS"}
+    found = sorted(set(os.environ) - fixed)
+    return f"done: {found}" if found else "refused: only the fixed settings"
+
+
+def find_descriptors() -> str:
+    """Finds an open descriptor besides standard streams and the answer socket."""
+
+    def is_open(fd: int) -> bool:
+        try:
+            os.fstat(fd)
+        except OSError:
+            return False
+        return True
+
+    found = [fd for fd in range(4, 4096) if is_open(fd)]
+    return f"done: {found}" if found else "refused: none above 3"
+
+
+def take_memory(size: int) -> str:
+    """Takes more memory than allowed."""
+    return _attempt(lambda: len(bytearray(size)))
+
+
+def write_large(size: int) -> str:
+    """Writes a file larger than allowed."""
+
+    def work() -> int:
+        try:
+            with open("large", "wb") as stream:
+                stream.truncate(size)
+                return stream.tell()
+        finally:
+            os.unlink("large")
+
+    return _attempt(work)
+
+
+def see_other_processes() -> str:
+    """Sees itself as a process among others."""
+    return f"done: process {os.getpid()}" if os.getpid() != 1 else "refused: alone as process 1"
+
+
+def see_path(path: str) -> str:
+    """Sees a path of the host at all."""
+    return _attempt(lambda: os.stat(path).st_mode)

@@ -1,0 +1,347 @@
+"""The supervisor's view of its children: asks the zygote for one, talks to it within limits, sees
+how it ended.
+"""
+
+import array
+import fcntl
+import os
+import secrets
+import select
+import signal
+import socket
+import struct
+import time
+from dataclasses import dataclass, field
+
+from roundsmith.sandbox.codec import HEADER, CodecError
+from roundsmith.sandbox.frames import FrameBuffer
+from roundsmith.sandbox.hardening import RunLimits
+from roundsmith.sandbox.zygote import EXITED, EXITED_BODY, FORK, FORKED, KILL, KILL_BODY
+
+_CHUNK = 1 << 16
+_CREDENTIALS = struct.Struct("3i")
+SCM_CREDENTIALS = 2
+NONCE_BYTES = 8
+
+
+class ZygoteGone(Exception):
+    """The zygote ended: the supervisor must end too, and the server starts another."""
+
+
+class Cancelled(Exception):
+    """The server wants no more of this run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What one exchange may use: CPU and wall seconds, and bytes of output."""
+
+    cpu_s: float
+    wall_s: float
+    output_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One frame from a child: kind, body, and the CPU and wall seconds since the question."""
+
+    kind: bytes
+    body: bytes
+    cpu_s: float
+    wall_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Why a child gives no more answers: `cpu`, `wall`, `output`, `tampered`, `exit`, `signal` or
+    `setup`.
+    """
+
+    why: str
+    detail: str
+    cpu_s: float = 0.0
+    wall_s: float = 0.0
+
+
+@dataclass(slots=True)
+class Child:
+    """One running child."""
+
+    child_id: int
+    control: socket.socket
+    streams: dict[int, bytearray]
+    """Standard output and error by descriptor: what was read since the last question."""
+    pid: int = 0
+    frames: FrameBuffer = field(default_factory=FrameBuffer)
+    exit_status: int | None = None
+    cpu_at_exit_s: float = 0.0
+    closed: bool = False
+
+    def cpu_s(self) -> float:
+        """CPU seconds so far, as the kernel counts them for the whole process."""
+        if self.exit_status is not None or not self.pid:
+            return self.cpu_at_exit_s
+        try:
+            return time.clock_gettime((~self.pid << 3) | 2)
+        except OSError:
+            return self.cpu_at_exit_s
+
+
+class Children:
+    """Starts children and talks with them; one caller, no threads."""
+
+    def __init__(self, zygote: socket.socket, server: int) -> None:
+        self._zygote, self._server = zygote, server
+        self._alive: dict[int, Child] = {}
+
+    def start(self, limits: RunLimits, stdin: bytes = b"") -> Child:
+        """A hardened child that waits for its first frame. `stdin` is sealed memory, so that
+        nothing can change it.
+        """
+        ancillary: list[tuple[int, int, array.array[int]]] = []
+        descriptor = _sealed(stdin) if stdin else None
+        if descriptor is not None:
+            ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [descriptor]))]
+        self._zygote.sendmsg([FORK + limits.pack()], ancillary)
+        if descriptor is not None:
+            os.close(descriptor)
+        while True:
+            message, fds = self._from_zygote()
+            if message[:1] == FORKED:
+                return self._adopt(KILL_BODY.unpack(message[1:])[0], fds)
+
+    def _adopt(self, child_id: int, fds: list[int]) -> Child:
+        control = socket.socket(fileno=fds[0])
+        control.setblocking(False)
+        for fd in fds[1:]:
+            os.set_blocking(fd, False)
+        child = Child(child_id, control, {fd: bytearray() for fd in fds[1:]})
+        self._alive[child_id] = child
+        return child
+
+    def _from_zygote(self) -> tuple[bytes, list[int]]:
+        message, ancillary, _, _ = self._zygote.recvmsg(256, socket.CMSG_SPACE(12))
+        if not message:
+            raise ZygoteGone
+        if message[:1] == EXITED:
+            child_id, status, _, cpu_us = EXITED_BODY.unpack(message[1:])
+            child = self._alive[child_id]
+            child.cpu_at_exit_s, child.exit_status = cpu_us / 1e6, status
+        fds = array.array("i")
+        for _, kind, content in ancillary:
+            if kind == socket.SCM_RIGHTS:
+                fds.frombytes(content)
+        return message, list(fds)
+
+    def end(self, child: Child) -> None:
+        """Kills the child and everything of its pid namespace, and waits until the zygote has
+        reaped it.
+        """
+        self.kill(child)
+        child.control.close()
+        for fd in child.streams:
+            os.close(fd)
+        del self._alive[child.child_id]
+
+    def kill(self, child: Child) -> None:
+        """Kills a child that lives, and waits until it is reaped."""
+        if child.exit_status is None:
+            self._zygote.send(KILL + KILL_BODY.pack(child.child_id))
+        while child.exit_status is None:
+            self._from_zygote()
+
+    def end_all(self) -> None:
+        """Ends whatever is left."""
+        for child in list(self._alive.values()):
+            self.end(child)
+
+    def ask(self, child: Child, kind: bytes, body: bytes, budget: Budget) -> Reply | Ended:
+        """Sends one question and waits for its answer or the end, within the budget. Raises
+        Cancelled, ZygoteGone.
+        """
+        return Exchange(self, child, kind, body, budget).run()
+
+    def listen(self, poll: select.poll) -> None:
+        """Adds what every exchange must hear besides its child."""
+        poll.register(self._zygote, select.POLLIN)
+        poll.register(self._server, select.POLLIN)
+
+    def hear(self, fd: int) -> None:
+        """Handles what came from the zygote or the server."""
+        if fd == self._server:
+            raise Cancelled
+        self._from_zygote()
+
+
+class Exchange:
+    """One question to one child and what comes of it."""
+
+    def __init__(
+        self, children: Children, child: Child, kind: bytes, body: bytes, budget: Budget
+    ) -> None:
+        self._children, self._child, self._budget = children, child, budget
+        self._nonce = secrets.token_bytes(NONCE_BYTES)
+        size = 1 + NONCE_BYTES + len(body)
+        self._unsent = memoryview(b"".join((HEADER.pack(size), kind, self._nonce, body)))
+        self._cpu_start, self._wall_start = child.cpu_s(), time.monotonic()
+        for stream in child.streams.values():
+            stream.clear()
+
+    def run(self) -> Reply | Ended:
+        """Sends, drains output and watches both clocks until there is an answer."""
+        if early := self._receive():
+            return (
+                early
+                if isinstance(early, Ended)
+                else self._ended("tampered", "an answer before the question")
+            )
+        poll = select.poll()
+        self._children.listen(poll)
+        for fd in self._child.streams:
+            poll.register(fd, select.POLLIN)
+        self._send(poll)
+        while True:
+            timeout_s = self._remaining_s()
+            if isinstance(timeout_s, Ended):
+                return timeout_s
+            for fd, _ in poll.poll(timeout_s * 1000 + 1):
+                if result := self._handle(poll, fd):
+                    return result
+
+    def _handle(self, poll: select.poll, fd: int) -> Reply | Ended | None:
+        child = self._child
+        if fd in child.streams:
+            return self._drain(fd, poll)
+        if fd == child.control.fileno():
+            result = self._receive()
+            if result is None and child.closed:
+                return self._after_close()
+            if result is None and self._unsent:
+                self._send(poll)
+            return self._drained(result) if isinstance(result, Reply) else result
+        self._children.hear(fd)
+        return self._after_exit() if child.exit_status is not None else None
+
+    def _send(self, poll: select.poll) -> None:
+        try:
+            while self._unsent:
+                self._unsent = self._unsent[self._child.control.send(self._unsent) :]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._unsent = memoryview(b"")
+        poll.register(self._child.control, select.POLLIN | (select.POLLOUT if self._unsent else 0))
+
+    def _remaining_s(self) -> float | Ended:
+        """How long to sleep before a clock can have run out, or which one has."""
+        cpu_s = self._budget.cpu_s - (self._child.cpu_s() - self._cpu_start)
+        wall_s = self._budget.wall_s - (time.monotonic() - self._wall_start)
+        if cpu_s <= 0:
+            return self._ended("cpu", f"more than {self._budget.cpu_s:.3g} s of CPU time")
+        if wall_s <= 0:
+            return self._ended("wall", f"more than {self._budget.wall_s:.3g} s of wall time")
+        return min(cpu_s, wall_s)
+
+    def _receive(self) -> Reply | Ended | None:
+        """Reads what the child wrote on its control socket; None while there is no whole frame."""
+        child = self._child
+        try:
+            while not child.closed:
+                chunk = self._read_chunk()
+                child.closed = not chunk
+                child.frames.feed(chunk)
+        except BlockingIOError:
+            pass
+        except ConnectionResetError:
+            child.closed = True
+        try:
+            return self._sort(list(child.frames.frames()))
+        except CodecError as error:
+            return self._ended("tampered", str(error))
+
+    def _read_chunk(self) -> bytes:
+        child = self._child
+        if child.pid:
+            return child.control.recv(_CHUNK)
+        chunk, ancillary, _, _ = child.control.recvmsg(_CHUNK, socket.CMSG_SPACE(_CREDENTIALS.size))
+        for _, kind, content in ancillary:
+            if kind == SCM_CREDENTIALS:
+                # The kernel translates the sender's pid into this process's own pid namespace.
+                child.pid = _CREDENTIALS.unpack(content)[0]
+        return chunk
+
+    def _sort(self, frames: list[bytes]) -> Reply | Ended | None:
+        if frames and frames[0] == b"H":
+            # The greeting: hardened, nothing untrusted has run yet.
+            frames = frames[1:]
+        if not frames:
+            return None
+        if frames[0][:1] == b"!":
+            return self._ended("setup", frames[0][1:].decode(errors="replace"))
+        frame = frames[0]
+        kind, nonce, body = frame[:1], frame[1 : 1 + NONCE_BYTES], frame[1 + NONCE_BYTES :]
+        if len(frames) > 1 or self._child.frames.partial:
+            return self._ended("tampered", "more than one answer")
+        if nonce != self._nonce or kind not in (b"A", b"E", b"N", b"D"):
+            return self._ended("tampered", "an answer to another question")
+        return Reply(kind, body, self._child.cpu_s() - self._cpu_start, self._wall_s())
+
+    def _drain(self, fd: int, poll: select.poll) -> Ended | None:
+        """Takes what was printed; over the limit the run is over."""
+        stream = self._child.streams[fd]
+        try:
+            while sum(map(len, self._child.streams.values())) <= self._budget.output_bytes:
+                chunk = os.read(fd, _CHUNK)
+                if not chunk:
+                    poll.unregister(fd)
+                    return None
+                stream += chunk
+        except BlockingIOError:
+            return None
+        return self._ended("output", f"more than {self._budget.output_bytes} bytes of output")
+
+    def _drained(self, reply: Reply) -> Reply | Ended:
+        """The reply, after everything printed before it was counted."""
+        nobody = select.poll()
+        for fd in self._child.streams:
+            nobody.register(fd, select.POLLIN)
+            if over := self._drain(fd, nobody):
+                return over
+        return reply
+
+    def _after_close(self) -> Reply | Ended:
+        """The socket is closed: the child is ending, or it closed the socket and lives on, which
+        the kill shows.
+        """
+        self._children.kill(self._child)
+        if self._child.exit_status == signal.SIGKILL:
+            return self._ended("tampered", "closed the answer descriptor")
+        return self._after_exit()
+
+    def _after_exit(self) -> Reply | Ended:
+        """The child is gone: what it said last still counts, then how it ended."""
+        result = self._receive()
+        if result is None:
+            status = os.waitstatus_to_exitcode(self._child.exit_status or 0)
+            result = (
+                self._ended("signal", str(-status))
+                if status < 0
+                else self._ended("exit", str(status))
+            )
+        last = self._drained(Reply(b"", b"", 0, 0))
+        return last if isinstance(last, Ended) else result
+
+    def _ended(self, why: str, detail: str) -> Ended:
+        return Ended(why, detail, self._child.cpu_s() - self._cpu_start, self._wall_s())
+
+    def _wall_s(self) -> float:
+        return time.monotonic() - self._wall_start
+
+
+def _sealed(content: bytes) -> int:
+    """Memory that holds the bytes and can not be written, grown or shrunk, read from its start."""
+    fd = os.memfd_create("stdin", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.write(fd, content)
+    os.lseek(fd, 0, os.SEEK_SET)
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK)
+    return fd

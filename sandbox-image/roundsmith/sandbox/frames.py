@@ -1,0 +1,64 @@
+"""Length-prefixed frames over a file descriptor, by read and write only: a solver has no socket
+calls.
+"""
+
+import os
+from collections.abc import Iterator
+
+from roundsmith.sandbox.codec import HEADER, CodecError
+
+MAX_FRAME = 2 * 2**20
+
+
+def write_frame(fd: int, *parts: bytes) -> None:
+    """Writes one frame of the parts joined. Raises OSError when the other side is gone."""
+    size = sum(map(len, parts))
+    view = memoryview(b"".join((HEADER.pack(size), *parts)))
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def read_frame(fd: int) -> bytes:
+    """Reads one frame from a trusted side; raises EOFError when it closed."""
+    (size,) = HEADER.unpack(_read_exactly(fd, HEADER.size))
+    return _read_exactly(fd, size)
+
+
+def _read_exactly(fd: int, size: int) -> bytes:
+    chunks = []
+    while size:
+        chunk = os.read(fd, size)
+        if not chunk:
+            raise EOFError("the other side closed")
+        chunks.append(chunk)
+        size -= len(chunk)
+    return b"".join(chunks)
+
+
+class FrameBuffer:
+    """Frames out of chunks as they arrive, for a side that must not block on an enemy."""
+
+    def __init__(self) -> None:
+        self._pending = bytearray()
+
+    def feed(self, chunk: bytes) -> None:
+        """Adds what was read."""
+        self._pending += chunk
+
+    def frames(self) -> Iterator[bytes]:
+        """The whole frames so far. Raises CodecError for one that announces more than the limit."""
+        while len(self._pending) >= HEADER.size:
+            (size,) = HEADER.unpack_from(self._pending)
+            if size > MAX_FRAME:
+                raise CodecError(f"a frame of {size} bytes, expected at most {MAX_FRAME}")
+            end = HEADER.size + size
+            if len(self._pending) < end:
+                return
+            frame = bytes(self._pending[HEADER.size : end])
+            del self._pending[:end]
+            yield frame
+
+    @property
+    def partial(self) -> bool:
+        """Whether a frame was begun and not ended."""
+        return bool(self._pending)

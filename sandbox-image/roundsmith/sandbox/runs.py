@@ -1,0 +1,149 @@
+"""One run: a program loaded in a fresh child, its cells asked one after the other, what came of
+each reported.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from roundsmith.sandbox.children import Budget, Child, Children, Ended, Reply
+from roundsmith.sandbox.codec import decode, encode
+from roundsmith.sandbox.hardening import RunLimits
+
+Event = tuple[int, str, str, bytes, float, float]
+"""Cell (-1 for loading), what happened, a word on it, the answer's bytes, CPU seconds, wall
+seconds.
+"""
+
+LOADING = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What the server asks for. Each of `cells` is (kind of question, its body).
+
+    The first question to a fresh child may use `fresh_cpu_s`, later ones `later_cpu_s`.
+    """
+
+    name: str
+    """`solution`, or `__main__` for a script, whose loading is its run."""
+    setup: str
+    source: str
+    stdin: bytes
+    cells: tuple[tuple[bytes, bytes], ...]
+    fresh_cpu_s: float
+    later_cpu_s: float
+    wall_factor: float
+    memory_bytes: int
+    output_bytes: int
+    file_bytes: int
+    processes: int
+
+    def pack(self) -> bytes:
+        """For the socket between server and supervisor, which trust each other."""
+        return encode(tuple(getattr(self, name) for name in self.__slots__), 2**31, 8)
+
+    @classmethod
+    def unpack(cls, content: bytes) -> "Run":
+        return cls(*decode(content, 2**31, 8))
+
+    def limits(self) -> RunLimits:
+        """The kernel's limits; its CPU limit only stands behind the supervisor's own clock."""
+        cpu_s = self.fresh_cpu_s * 2 + self.later_cpu_s * len(self.cells)
+        return RunLimits(int(cpu_s) + 5, self.memory_bytes, self.file_bytes, self.processes)
+
+
+class Runner:
+    """Carries out one run. Events go to `report` as they are known."""
+
+    def __init__(self, children: Children, run: Run, report: Callable[[Event], None]) -> None:
+        self._children, self._run, self._report = children, run, report
+
+    def execute(self) -> None:
+        """Loads, asks every cell until the child ends, and leaves no process behind."""
+        run = self._run
+        child = self._children.start(run.limits(), run.stdin)
+        try:
+            program = encode((run.name, run.setup, run.source), 2**31)
+            loaded = self._children.ask(child, b"P", program, self._budget(fresh=True))
+            if run.name == "__main__":
+                self._report_script(child, loaded)
+            elif self._report_loading(loaded):
+                self._ask_cells(child)
+        finally:
+            self._children.end_all()
+
+    def _ask_cells(self, child: Child) -> None:
+        for at, (kind, body) in enumerate(self._run.cells):
+            budget = self._budget(fresh=at == 0)
+            ask = self._ask_with_tester if kind == b"T" else self._children.ask
+            result = ask(child, kind, body, budget)
+            if at == len(self._run.cells) - 1 and isinstance(result, Reply):
+                result = self._unless_more_said(child, result)
+            self._report(_event(at, result))
+            if isinstance(result, Ended):
+                return
+
+    def _unless_more_said(self, child: Child, reply: Reply) -> Reply | Ended:
+        """Asks for an empty answer last, so that a second answer to the last cell shows."""
+        quiet = self._children.ask(child, b"Q", b"", self._budget(fresh=False))
+        return quiet if isinstance(quiet, Ended) and quiet.why == "tampered" else reply
+
+    def _ask_with_tester(
+        self, solver: Child, kind: bytes, body: bytes, budget: Budget
+    ) -> Reply | Ended:
+        """Runs the statements in a second child that reaches the solver by calls through this
+        process only.
+        """
+        tester = self._children.start(self._run.limits())
+        try:
+            return self._relay(tester, solver, body, budget)
+        finally:
+            self._children.end(tester)
+
+    def _relay(self, tester: Child, solver: Child, body: bytes, budget: Budget) -> Reply | Ended:
+        start, solver_cpu_s = time.monotonic(), 0.0
+        kind = b"T"
+        while True:
+            said = self._children.ask(tester, kind, body, budget)
+            wall_s = time.monotonic() - start
+            if isinstance(said, Ended):
+                return said
+            if said.kind in (b"A", b"E"):
+                return Reply(said.kind, said.body, solver_cpu_s + tester.cpu_s(), wall_s)
+            left = Budget(budget.cpu_s - solver_cpu_s, budget.wall_s - wall_s, budget.output_bytes)
+            answer = self._children.ask(solver, said.kind, said.body, left)
+            if isinstance(answer, Ended):
+                return answer
+            if answer.kind not in (b"A", b"E"):
+                return Ended("tampered", "a question instead of an answer")
+            solver_cpu_s += answer.cpu_s
+            kind, body = answer.kind, answer.body
+
+    def _report_loading(self, loaded: Reply | Ended) -> bool:
+        event = _event(LOADING, loaded)
+        self._report(event)
+        return event[1] == "answer"
+
+    def _report_script(self, child: Child, ended: Reply | Ended) -> None:
+        """A script ends by itself or by `os._exit`; what counts is what it printed."""
+        event = _event(0, ended)
+        printed = bytes(next(iter(child.streams.values())))
+        if event[1] == "answer" or event[1:3] == ("exit", "0"):
+            event = (0, "answer", "", printed, event[4], event[5])
+        self._report(event)
+
+    def _budget(self, fresh: bool) -> Budget:
+        run = self._run
+        cpu_s = run.fresh_cpu_s if fresh else run.later_cpu_s
+        return Budget(cpu_s, run.wall_factor * cpu_s, run.output_bytes)
+
+
+def _event(cell: int, result: Reply | Ended) -> Event:
+    if isinstance(result, Ended):
+        return cell, result.why, result.detail, b"", result.cpu_s, result.wall_s
+    if result.kind == b"A":
+        return cell, "answer", "", result.body, result.cpu_s, result.wall_s
+    if result.kind == b"E":
+        return cell, "failure", "", result.body, result.cpu_s, result.wall_s
+    return cell, "tampered", "a question instead of an answer", b"", result.cpu_s, result.wall_s

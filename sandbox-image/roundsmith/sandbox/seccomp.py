@@ -1,0 +1,150 @@
+"""The seccomp deny filter as raw BPF, as a search tree over system call numbers, built before any
+fork.
+
+Denied calls fail with EPERM; starting a process or thread beyond the limit of one with EAGAIN, as a
+limit would; a call of another architecture kills. What only the zygote still needs is denied in the
+children (`Stage.CHILD`).
+"""
+
+import ctypes
+import errno
+import signal
+import struct
+from collections.abc import Iterable, Mapping
+
+from roundsmith.sandbox import syscalls
+from roundsmith.sandbox.syscalls import call, number
+
+_INSTRUCTION = struct.Struct("HBBI")
+_LOAD, _EQUAL, _GREATER_EQUAL, _SET, _JUMP, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x05, 0x06
+_ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
+_AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+_X32 = 0x40000000
+NAMESPACE_FLAGS = 0x7E020080
+_ARGUMENT_LOW = (16, 24, 32)  # offsets of the low halves of the first three arguments
+
+Code = list[tuple[int, int, int, int]]
+
+# What neither zygote nor child ever needs: installed once in the zygote, inherited by every fork.
+EVER = """
+accept accept4 acct add_key adjtimex bind bpf chroot clock_adjtime clock_settime connect
+delete_module execve execveat fanotify_init fanotify_mark finit_module flock fsconfig fsmount fsopen
+fspick getsockopt init_module inotify_add_watch inotify_init inotify_init1 io_uring_enter
+io_uring_register io_uring_setup ioperm iopl ioprio_set kcmp kexec_file_load kexec_load keyctl
+listen listmount lookup_dcookie mbind memfd_create memfd_secret migrate_pages mknod mknodat
+modify_ldt mount_setattr move_mount move_pages mq_open mq_unlink msgctl msgget msgrcv msgsnd
+name_to_handle_at open_by_handle_at open_tree open_tree_attr perf_event_open personality pidfd_getfd
+pivot_root process_madvise process_mrelease process_vm_readv process_vm_writev ptrace quotactl
+quotactl_fd reboot recvmmsg request_key sched_setaffinity sched_setattr sched_setparam
+sched_setscheduler semctl semget semop semtimedop sendmmsg set_mempolicy setdomainname sethostname
+setpriority settimeofday shmat shmctl shmget socket statmount swapoff swapon sync syncfs syslog
+umount2 userfaultfd vhangup
+"""
+# What the zygote needs and a child must not have.
+CHILD = """
+capset mount pidfd_open pidfd_send_signal recvfrom recvmsg rt_sigqueueinfo rt_tgsigqueueinfo seccomp
+sendmsg sendto setns setsockopt socketpair tkill unshare
+"""
+# fcntl: locks, leases, directory notification.
+_LOCKS = (5, 6, 7, 36, 37, 38, 1024, 1026)
+_PRCTL = (
+    syscalls.PR_SET_PDEATHSIG,
+    syscalls.PR_SET_DUMPABLE,
+    syscalls.PR_SET_SECCOMP,
+    syscalls.PR_SET_MM,
+    syscalls.PR_SET_CHILD_SUBREAPER,
+    syscalls.PR_SET_PTRACER,
+)
+
+
+def _refuse(error: int = errno.EPERM) -> Code:
+    return [(_RETURN, 0, 0, _ERRNO | error)]
+
+
+def _refuse_when_any(argument: int, values: Iterable[int]) -> Code:
+    """Refuse when the argument is one of the values, else allow."""
+    listed = list(values)
+    code: Code = [(_LOAD, 0, 0, _ARGUMENT_LOW[argument])]
+    code += [(_EQUAL, len(listed) - at, 0, value) for at, value in enumerate(listed)]
+    return [*code, (_RETURN, 0, 0, _ALLOW), *_refuse()]
+
+
+def _refuse_unless(argument: int, value: int, then: Code) -> Code:
+    """Refuse unless the argument has the value; then go on with `then`."""
+    return [(_LOAD, 0, 0, _ARGUMENT_LOW[argument]), (_EQUAL, 1, 0, value), *_refuse(), *then]
+
+
+def _clone(threads: bool) -> Code:
+    if not threads:
+        return _refuse(errno.EAGAIN)
+    return [
+        (_LOAD, 0, 0, _ARGUMENT_LOW[0]),
+        (_SET, 0, 1, NAMESPACE_FLAGS),
+        *_refuse(),
+        (_RETURN, 0, 0, _ALLOW),
+    ]
+
+
+def zygote_filter() -> bytes:
+    """The filter for the zygote and everything that it forks."""
+    return _program({number(name): _refuse() for name in EVER.split()})
+
+
+def child_filter(threads: bool, own_pid: int) -> bytes:
+    """The filter that a child adds. It may signal only itself, and neither kill nor stop itself."""
+    deadly = _refuse_when_any(1, (signal.SIGKILL, signal.SIGSTOP))
+    code = {number(name): _refuse() for name in CHILD.split()}
+    code |= {
+        number("clone"): _clone(threads),
+        number("clone3"): _refuse(errno.ENOSYS if threads else errno.EAGAIN),
+        number("fork"): _refuse(errno.EAGAIN) if not threads else [(_RETURN, 0, 0, _ALLOW)],
+        number("vfork"): _refuse(errno.EAGAIN) if not threads else [(_RETURN, 0, 0, _ALLOW)],
+        number("fcntl"): _refuse_when_any(1, _LOCKS),
+        number("prctl"): _refuse_when_any(0, _PRCTL),
+        number("prlimit64"): _refuse_unless(0, 0, [(_RETURN, 0, 0, _ALLOW)]),
+        number("kill"): _refuse_unless(0, own_pid, deadly),
+        number("tgkill"): _refuse_unless(
+            0, own_pid, _refuse_when_any(2, (signal.SIGKILL, signal.SIGSTOP))
+        ),
+    }
+    return _program(code)
+
+
+def _program(code_by_number: Mapping[int, Code]) -> bytes:
+    head: Code = [
+        (_LOAD, 0, 0, 4),
+        (_EQUAL, 1, 0, _AUDIT_ARCH[syscalls.ARCHITECTURE]),
+        (_RETURN, 0, 0, _KILL),
+        (_LOAD, 0, 0, 0),
+        (_GREATER_EQUAL, 0, 1, _X32),
+        (_RETURN, 0, 0, _KILL),
+    ]
+    known = sorted((n, code) for n, code in code_by_number.items() if n >= 0)
+    return b"".join(_INSTRUCTION.pack(*instruction) for instruction in head + _tree(known))
+
+
+def _tree(known: list[tuple[int, Code]]) -> Code:
+    if len(known) == 1:
+        value, code = known[0]
+        return [(_EQUAL, 1, 0, value), (_RETURN, 0, 0, _ALLOW), *code]
+    middle = len(known) // 2
+    left, right = _tree(known[:middle]), _tree(known[middle:])
+    # Conditional jumps reach 255 instructions, plain ones any number.
+    return [(_GREATER_EQUAL, 0, 1, known[middle][0]), (_JUMP, 0, 0, len(left)), *left, *right]
+
+
+class _Program(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
+
+
+class Filter:
+    """A filter ready for the kernel; keeps its buffer alive."""
+
+    def __init__(self, program: bytes) -> None:
+        self._buffer = ctypes.create_string_buffer(program, len(program))
+        self._program = _Program(len(program) // _INSTRUCTION.size, ctypes.addressof(self._buffer))
+        self._pointer = ctypes.byref(self._program)
+
+    def install(self) -> None:
+        """Confines the calling process for ever; it needs no-new-privs. Raises OSError."""
+        call("prctl", syscalls.PR_SET_SECCOMP, 2, self._pointer, 0, 0)

@@ -1,0 +1,123 @@
+"""The supervisor: takes runs from the server, one at a time, and drives children that its zygote
+forks.
+
+Started by exec with a socket to the server. First frame in: the settings; first frame out: what was
+set up, or why not. Then one R frame a `Run` in; out, frames of events, the last one marked. A C
+frame while a run is going cancels it. It ends when the socket closes, and takes every process with
+it.
+"""
+
+import importlib
+import os
+import socket
+import sys
+import time
+import traceback
+
+from roundsmith.sandbox import namespaces, profiles, solver
+from roundsmith.sandbox.children import Cancelled, Children, ZygoteGone
+from roundsmith.sandbox.codec import decode, encode
+from roundsmith.sandbox.frames import read_frame, write_frame
+from roundsmith.sandbox.hardening import Box, address_space_bytes
+from roundsmith.sandbox.runs import Event, Run, Runner
+from roundsmith.sandbox.zygote import Zygote
+
+RUN, CANCEL = b"R", b"C"
+CHILD_UID_INSIDE = 1
+_FLUSH_S = 0.02
+
+
+def main(server: int) -> None:
+    """Sets up, says what holds, serves. `server` is the descriptor of the socket."""
+    isolate, uid_base, profile, scratch = decode(read_frame(server))
+    try:
+        zygote = _start_zygote(server, isolate, uid_base, profile, scratch)
+    except OSError as error:
+        write_frame(server, encode((False, str(error), [])))
+        return
+    interfaces = namespaces.interfaces() if isolate else []
+    write_frame(server, encode((True, "", interfaces)))
+    try:
+        serve(server, Children(zygote, server))
+    except (EOFError, ZygoteGone, BrokenPipeError, ConnectionResetError):
+        return
+
+
+def _start_zygote(
+    server: int, isolate: bool, uid_base: int, profile: str, scratch: str
+) -> socket.socket:
+    _prepare_interpreter(profile)
+    box = _make_box(isolate, uid_base, profiles.readable_paths(profile), scratch)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    if os.fork():
+        theirs.close()
+        return ours
+    try:
+        ours.close()
+        os.close(server)
+        Zygote(theirs, box).serve()
+    except BaseException:
+        # The supervisor sees the socket close; the reason goes to the operator.
+        traceback.print_exc()
+        raise
+    finally:
+        os._exit(0)
+
+
+def _make_box(isolate: bool, uid_base: int, readable: tuple[str, ...], scratch: str) -> Box:
+    address_space = address_space_bytes()
+    privileged = os.geteuid() == 0
+    if isolate:
+        namespaces.enter(uid_base, readable)
+        child_uid = CHILD_UID_INSIDE if privileged else None
+        return Box(True, child_uid, namespaces.SCRATCH, readable, address_space)
+    # A runtime below a directory that only root may enter (a root's own pyenv) is closed to any
+    # other user.
+    child_uid = uid_base + 1 if privileged and profiles.open_to_all(readable) else None
+    if child_uid is not None:
+        os.chown(scratch, child_uid, child_uid)
+    return Box(False, child_uid, scratch, readable, address_space)
+
+
+def _prepare_interpreter(profile: str) -> None:
+    """What every child inherits: the profile's modules, a script's arguments."""
+    for name in profiles.PRELOADED[profile]:
+        importlib.import_module(name)
+    solver.add_interactive_builtins()
+    sys.argv = ["solution.py"]
+
+
+def serve(server: int, children: Children) -> None:
+    """Runs until the server closes the socket."""
+    while True:
+        frame = read_frame(server)
+        if frame[:1] == CANCEL:
+            # It came as its run had just ended.
+            continue
+        events = _Events(server)
+        try:
+            Runner(children, Run.unpack(frame[1:]), events.add).execute()
+        except Cancelled:
+            read_frame(server)
+        events.flush(last=True)
+
+
+class _Events:
+    """Sends events in batches: at once when the last batch is some time ago, else with the next
+    ones.
+    """
+
+    def __init__(self, server: int) -> None:
+        self._server = server
+        self._pending: list[Event] = []
+        self._sent = time.monotonic()
+
+    def add(self, event: Event) -> None:
+        self._pending.append(event)
+        if time.monotonic() - self._sent > _FLUSH_S:
+            self.flush(last=False)
+
+    def flush(self, last: bool) -> None:
+        write_frame(self._server, encode((last, self._pending), 2**31, 8))
+        self._pending = []
+        self._sent = time.monotonic()

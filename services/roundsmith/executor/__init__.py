@@ -1,0 +1,1 @@
+"""Runs untrusted programs: values in, outcomes out. The engine is `local_pool.LocalPool`."""

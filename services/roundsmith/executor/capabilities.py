@@ -1,0 +1,28 @@
+"""What isolation really holds, as tried at start."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class IsolationCheck:
+    """One promise: whether the forbidden thing failed when it was tried, and what was seen."""
+
+    name: str
+    tier: str
+    """The lowest tier that promises it."""
+    holds: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """The answer of GetCapabilities; sizes in bytes."""
+
+    tier: str
+    checks: tuple[IsolationCheck, ...]
+    profiles: tuple[str, ...]
+    slots: int
+    max_value_bytes: int
+    max_value_depth: int
+    max_cells: int
+    image: str

@@ -1,0 +1,109 @@
+"""From what the sandbox reports of one cell to how it ended."""
+
+import signal
+from dataclasses import dataclass
+
+from roundsmith.errors import SandboxError
+from roundsmith.executor.questions import NotSplittable, Question
+from roundsmith.sandbox.codec import CodecError, decode
+from roundsmith.sandbox.runs import LOADING, Event
+from roundsmith.sandbox.tester import UNSUPPORTED
+from roundsmith.verdicts import Verdict
+
+
+class Unsupported(Exception):
+    """The question does not work for this program; `inside` says whether only the solver's own
+    process is left.
+    """
+
+    def __init__(self, inside: bool) -> None:
+        super().__init__(inside)
+        self.inside = inside
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How one cell, or the loading of a program, ended; CPU and wall in seconds."""
+
+    verdict: Verdict
+    detail: str
+    cpu_s: float
+    wall_s: float
+
+
+# What a child may say of itself; none of it is a PASS.
+_CLAIMS = {
+    verdict.value: verdict
+    for verdict in (
+        Verdict.FAIL,
+        Verdict.ERROR,
+        Verdict.COMPILE_ERROR,
+        Verdict.MEMORY,
+        Verdict.FILE_LIMIT,
+        Verdict.PROCESS_LIMIT,
+        Verdict.DENIED,
+        Verdict.EXITED_EARLY,
+    )
+}
+_ENDS = {
+    "cpu": Verdict.CPU_TIMEOUT,
+    "wall": Verdict.WALL_TIMEOUT,
+    "output": Verdict.OUTPUT_LIMIT,
+    "tampered": Verdict.TAMPERED,
+    "exit": Verdict.EXITED_EARLY,
+}
+_SIGNALS = {
+    signal.SIGXCPU: Verdict.CPU_TIMEOUT,
+    signal.SIGSYS: Verdict.DENIED,
+    signal.SIGXFSZ: Verdict.FILE_LIMIT,
+}
+TIMEOUTS = frozenset({Verdict.CPU_TIMEOUT, Verdict.WALL_TIMEOUT})
+# What depends on what ran before in the same child: only a run alone decides it.
+RESOURCES = frozenset(
+    TIMEOUTS | {Verdict.MEMORY, Verdict.OUTPUT_LIMIT, Verdict.FILE_LIMIT, Verdict.PROCESS_LIMIT}
+)
+
+
+def ending(question: Question, event: Event) -> Ending:
+    """Reads one event. Raises SandboxError when the sandbox failed, Unsupported when the test needs
+    another way.
+    """
+    cell, what, detail, body, cpu_s, wall_s = event
+    if what == "answer":
+        verdict, detail = _judged(question, body) if cell != LOADING else (Verdict.PASS, "")
+    elif what == "failure":
+        verdict, detail = _claimed(body)
+    elif what == "signal":
+        verdict, detail = _signaled(int(detail))
+    elif what in _ENDS:
+        verdict, detail = _ENDS[what], f"exit status {detail}" if what == "exit" else detail
+    else:
+        raise SandboxError(f"a child could not be confined: {detail}")
+    return Ending(verdict, detail, cpu_s, wall_s)
+
+
+def _judged(question: Question, answer: bytes) -> tuple[Verdict, str]:
+    try:
+        return question.judge(answer)
+    except NotSplittable as error:
+        raise Unsupported(inside=False) from error
+    except CodecError as error:
+        return Verdict.TAMPERED, f"an answer that is no value: {error}"
+
+
+def _claimed(body: bytes) -> tuple[Verdict, str]:
+    try:
+        kind, detail = decode(body)
+        if kind == UNSUPPORTED:
+            raise Unsupported(inside=True)
+        return _CLAIMS[kind], str(detail)
+    except (CodecError, KeyError, TypeError, ValueError):
+        return Verdict.TAMPERED, "a failure that can not be one"
+
+
+def _signaled(number: int) -> tuple[Verdict, str]:
+    if number == signal.SIGKILL:
+        # No program can send it and the supervisor did not: the kernel was short of memory, or a
+        # person.
+        raise SandboxError("a child was killed from outside the sandbox")
+    return _SIGNALS.get(signal.Signals(number), Verdict.SIGNALED), signal.Signals(number).name

@@ -1,0 +1,72 @@
+"""The promises of isolation, by the attempt that must fail (`roundsmith.sandbox.attempts`)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from roundsmith.sandbox.syscalls import number
+from roundsmith.types import Limits
+
+_SECCOMP = "seccomp filters (CONFIG_SECCOMP_FILTER)"
+_LANDLOCK = "Landlock ABI 6 or later (CONFIG_SECURITY_LANDLOCK, lsm=landlock)"
+_NAMESPACES = (
+    "user namespaces (user.max_user_namespaces above 0, and unshare allowed by the container "
+    "runtime's seccomp profile)"
+)
+_FAMILIES = {"unix": 1, "inet": 2, "inet6": 10, "netlink": 16, "packet": 17, "alg": 38, "vsock": 40}
+_SYSTEM_CALLS = """
+ptrace process_vm_readv unshare setns mount keyctl add_key bpf perf_event_open io_uring_setup
+userfaultfd memfd_create personality open_by_handle_at shmget mq_open kexec_load init_module
+sched_setaffinity
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """One promise: the tier that makes it, the attempt that must fail, and what keeps it."""
+
+    name: str
+    tier: str
+    attempt: str
+    arguments: tuple[object, ...]
+    needs: str
+
+
+def promises(supervisor_pid: int) -> tuple[Promise, ...]:
+    """Every promise. `supervisor_pid` is the trusted process next to the child."""
+    return (*_no_kernel_surface(), *_no_neighbours(supervisor_pid), *_limits(), *_namespaces())
+
+
+def _no_kernel_surface() -> Iterator[Promise]:
+    for name, family in _FAMILIES.items():
+        arguments = (number("socket"), family, 1)
+        yield Promise(f"no_{name}_socket", "T1", "system_call", arguments, _SECCOMP)
+    for name in _SYSTEM_CALLS.split():
+        yield Promise(f"no_{name}", "T1", "system_call", (number(name),), _SECCOMP)
+    for name in ("execute", "fork", "start_thread", "lock_file"):
+        yield Promise(f"no_{name}", "T1", name, (), _SECCOMP)
+
+
+def _no_neighbours(supervisor_pid: int) -> Iterator[Promise]:
+    secrets = ["/etc/shadow", "/etc/hostname", "/root"]
+    outside = ["/tmp", "/", "/dev/shm", "/var/tmp"]
+    memory = [f"/proc/{supervisor_pid}/{name}" for name in ("environ", "mem", "maps")]
+    yield Promise("no_signal_out", "T1", "signal_process", (supervisor_pid,), _LANDLOCK)
+    yield Promise("no_signal_to_parent", "T1", "signal_parent", (), _LANDLOCK)
+    yield Promise("no_secret_files", "T1", "read_any", (secrets,), _LANDLOCK)
+    yield Promise("no_supervisor_memory", "T1", "read_any", (memory,), _LANDLOCK)
+    yield Promise("no_write_outside", "T1", "write_any", (outside,), _LANDLOCK)
+    yield Promise("no_privilege", "T1", "be_root", (), "a user or capabilities to give up")
+    yield Promise("no_environment", "T1", "read_environment", (), "a clean environment")
+    yield Promise("no_descriptors", "T1", "find_descriptors", (), "close_range")
+
+
+def _limits() -> Iterator[Promise]:
+    limits = Limits()
+    yield Promise("memory_limit", "T1", "take_memory", (2 * limits.memory_bytes,), "RLIMIT_AS")
+    yield Promise("file_limit", "T1", "write_large", (limits.file_bytes + 1,), "RLIMIT_FSIZE")
+
+
+def _namespaces() -> Iterator[Promise]:
+    yield Promise("own_pid_namespace", "T2", "see_other_processes", (), _NAMESPACES)
+    yield Promise("own_root", "T2", "see_path", ("/etc/passwd",), _NAMESPACES)
+    yield Promise("own_proc", "T2", "see_path", ("/proc/self",), _NAMESPACES)
