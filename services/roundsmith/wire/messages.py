@@ -16,6 +16,7 @@ from typing import Any, TypeVar, cast
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
+
 from roundsmith import types as values
 from roundsmith.errors import ConfigError
 from roundsmith.types import ChatMessage, Prompt, Test
@@ -53,10 +54,17 @@ def to_message(value: Any) -> Any:
 
 
 def from_message(cls: type[T], message: Message) -> T:
-    """The dataclass `cls` of a message; absent fields take the dataclass's defaults."""
+    """The dataclass `cls` of a message; absent fields take the dataclass's defaults. Raises
+    ConfigError when one without a default is absent.
+    """
     if cls in (values.CallTest, values.AssertTest, values.StdioTest):
         raise TypeError("a test's id is on its Test message: use test_from_message")
-    return cls(**{f.name: f.unpack(message) for f in _plan(cls) if f.present(message)})
+    found = {f.name: f.unpack(message) for f in _plan(cls) if f.present(message)}
+    try:
+        return cls(**found)
+    except TypeError as error:
+        absent = ", ".join(f.name for f in _plan(cls) if f.name not in found)
+        raise ConfigError(f"{cls.__name__}: expected {absent}, saw none") from error
 
 
 def test_from_message(message: task_pb2.Test) -> Test:
@@ -204,7 +212,7 @@ def _codec(hint: Any, fd: Any) -> tuple[Callable[[Any], Any], Callable[[Any], An
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return to_message, functools.partial(from_message, hint)
     if hint is float and fd.message_type is not None:
-        return _pack_seconds, lambda d: d.seconds + d.nanos / 1e9
+        return _pack_seconds, lambda d: (d.seconds * 10**9 + d.nanos) / 1e9
     return lambda x: x, hint
 
 

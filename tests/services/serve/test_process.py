@@ -1,0 +1,128 @@
+"""A server as a process of its own: the ready file, SIGTERM, SIGKILL, a taken port."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import grpc
+import pytest
+
+from roundsmith.clients import StreamSettings
+from roundsmith.errors import Unavailable
+from tests.services.serve.world import child, connected, group
+
+
+def test_sigterm_lets_calls_in_flight_finish_and_closes_the_engine(tmp_path: Path) -> None:
+    async def play() -> None:
+        with child(tmp_path, drain_s=10) as server:
+            async with connected(await server.address(), StreamSettings(give_up_s=0.5)) as client:
+                await client.build("echo", {}, 1, group("first"))
+                slow = asyncio.create_task(client.build("echo", {"pause_s": 1.0}, 1, group("slow")))
+                await asyncio.sleep(0.3)
+                server.terminate()
+                await asyncio.sleep(0.2)
+                with pytest.raises(Unavailable):
+                    await client.recipes(timeout_s=0.5)
+                assert len(await slow) == 1
+            status, out, err = await server.ended()
+            assert (status, out) == (0, "closed\n")
+            assert "Traceback" not in err
+            assert "destroyed" not in err
+            assert "never awaited" not in err
+
+    asyncio.run(play())
+
+
+def test_draining_ends_after_its_time_whatever_still_runs(tmp_path: Path) -> None:
+    async def play() -> float:
+        with child(tmp_path, drain_s=0.3) as server:
+            async with connected(await server.address(), StreamSettings(give_up_s=0.5)) as client:
+                slow = asyncio.create_task(client.build("echo", {"pause_s": 3.0}, 1, group("slow")))
+                await asyncio.sleep(0.3)
+                begun = asyncio.get_running_loop().time()
+                server.terminate()
+                with pytest.raises(Unavailable):
+                    await slow
+                return asyncio.get_running_loop().time() - begun
+
+    assert asyncio.run(play()) < 2.5
+
+
+def test_the_ready_file_appears_whole_and_a_stale_one_is_removed(tmp_path: Path) -> None:
+    async def play() -> None:
+        with child(tmp_path, metrics_port=0) as server:
+            address = await server.address()
+            told = json.loads((tmp_path / "ready.json").read_text())
+            assert set(told) == {"address", "metrics_address"}
+            assert not list(tmp_path.glob("*.partial"))
+            port = int(address.rsplit(":", 1)[1])
+            with child(tmp_path / "second", port=port) as second:
+                status, _, err = await second.ended()
+                assert status == 1
+                assert f"127.0.0.1:{port}: expected a free port" in err
+                assert not (tmp_path / "second" / "ready.json").exists()
+            async with connected(address) as client:
+                assert await client.recipes() == ["echo"]
+
+    (tmp_path / "second").mkdir()
+    asyncio.run(play())
+
+
+def test_a_server_killed_in_mid_stream_and_started_again_answers_every_item_once(
+    tmp_path: Path,
+) -> None:
+    names = [f"t{number}" for number in range(60)]
+
+    async def play() -> None:
+        with child(tmp_path) as server:
+            address = await server.address()
+            port = int(address.rsplit(":", 1)[1])
+            async with connected(address) as client:
+                undisturbed = [await client.build("echo", {}, 1, group(name)) for name in names]
+                config = {"pause_s": 0.05}
+                builds = [
+                    asyncio.create_task(client.build("echo", config, 1, group(name)))
+                    for name in names
+                ]
+                for _ in range(2):
+                    done = sum(build.done() for build in builds)
+                    while sum(build.done() for build in builds) < done + 6:
+                        await asyncio.sleep(0.01)
+                    server.restart(port=port)
+                    await server.address()
+                assert await asyncio.gather(*builds) == undisturbed
+                assert client.stream.retries > 0
+
+    asyncio.run(play())
+
+
+def test_a_client_gives_up_in_its_time_when_the_server_stays_away(tmp_path: Path) -> None:
+    async def play() -> None:
+        with child(tmp_path) as server:
+            async with connected(await server.address(), StreamSettings(give_up_s=1.0)) as client:
+                await client.build("echo", {}, 1, group())
+                builds = [client.build("echo", {"pause_s": 5.0}, 1, group(n)) for n in "ab"]
+                pending = asyncio.gather(*builds, return_exceptions=True)
+                await asyncio.sleep(0.2)
+                server.kill()
+                begun = asyncio.get_running_loop().time()
+                failures = await pending
+                assert 0.9 < asyncio.get_running_loop().time() - begun < 2.0
+                assert [type(failure) for failure in failures] == [Unavailable] * 2
+                assert "gave up after 1.0 s" in str(failures[0])
+
+    asyncio.run(play())
+
+
+def test_nothing_listens_any_more_after_the_end(tmp_path: Path) -> None:
+    async def play() -> None:
+        with child(tmp_path) as server:
+            address = await server.address()
+            server.terminate()
+            assert (await server.ended())[0] == 0
+            async with grpc.aio.insecure_channel(address) as channel:
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.3):
+                        await channel.channel_ready()
+
+    asyncio.run(play())
