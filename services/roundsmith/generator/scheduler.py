@@ -9,13 +9,11 @@ import time
 from collections import deque
 from concurrent.futures import Future
 
-import torch
-
 from roundsmith.errors import ConfigError, EngineError, Overloaded, Unavailable
 from roundsmith.generator.decoder import Decoder, Prefix
 from roundsmith.generator.requests import Request, Running
 from roundsmith.generator.settings import GeneratorSettings
-from roundsmith.models.loading import LoadedModel, threads
+from roundsmith.models.loading import LoadedModel, use_threads
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +104,7 @@ class Scheduler:
             self._changed.notify()
 
     def _serve(self) -> None:
-        torch.set_num_threads(threads(self._settings))
+        use_threads(self._settings, self.loaded)
         try:
             while self._awaken():
                 begun = time.monotonic()
@@ -208,6 +206,7 @@ class Scheduler:
             for request in self._queue:
                 request.prefix = None  # computed with the old weights
         self._decoder = self._decoder_of(loaded)
+        use_threads(self._settings, loaded)
         self._swap = None
         logger.info("serving weights %s", loaded.weights_sha256[:12])
         done.set_result(None)

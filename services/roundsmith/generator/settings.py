@@ -10,7 +10,7 @@ class GeneratorSettings(ModelSettings):
 
     slots: int = Field(default=32, ge=1)
     """Sequences decoded at once. Part of what makes a sample repeatable: keep it the same."""
-    bucket_tokens: int = Field(default=64, ge=1)
+    bucket_tokens: int = Field(default=32, ge=1)
     """The attended length is rounded up to a multiple of this."""
     max_waiting: int = Field(default=8192, ge=1)
     """Completions that may wait for a slot; more are refused with a time to retry after."""

@@ -20,7 +20,7 @@ class ModelSettings(Settings):
     device: str = "auto"
     """A torch device; `auto` is `cuda` where there is one, else `cpu`."""
     threads: int = Field(default=0, ge=0)
-    """Threads of one torch operation; 0 is the number of CPUs.
+    """Threads of one torch operation; 0 is 1 for a small model, else the number of CPUs.
 
     Part of what makes a number repeatable.
     """

@@ -6,10 +6,8 @@ import threading
 import time
 from concurrent.futures import Future
 
-import torch
-
 from roundsmith.errors import ConfigError, EngineError, Overloaded, Unavailable
-from roundsmith.models.loading import LoadedModel, threads
+from roundsmith.models.loading import LoadedModel, use_threads
 from roundsmith.scorer.batches import Batch, Buckets, Waiting
 from roundsmith.scorer.forward import Forward
 from roundsmith.scorer.rows import Row, row_of
@@ -81,7 +79,7 @@ class Worker:
             self._changed.notify()
 
     def _serve(self) -> None:
-        torch.set_num_threads(threads(self._settings))
+        use_threads(self._settings, self.loaded)
         try:
             while self._awaken():
                 self._step()
@@ -111,6 +109,7 @@ class Worker:
             swap, self._swap = self._swap, None
         if swap is not None:
             self._forward = swap[0]
+            use_threads(self._settings, self.loaded)
             arrived = self._buckets.clear() + arrived  # tokenized by the old tokenizer
             logger.info("scoring with weights %s", self.loaded.weights_sha256[:12])
             swap[1].set_result(None)

@@ -1,0 +1,109 @@
+"""Tokens a second of the engine, against plain `generate` with static batches on the same prompts."""
+
+import asyncio
+import random
+import statistics
+import time
+from collections.abc import Callable, Sequence
+
+from roundsmith.bench import BenchResult
+from roundsmith.generator.engine import TransformersEngine
+from roundsmith.generator.settings import GeneratorSettings
+from roundsmith.models.loading import LoadedModel, load, use_threads
+from roundsmith.types import GenerateItem, Sampling
+
+STUBS = (
+    'def add(a, b):\n    """ Return the sum of a and b. """\n',
+    'def longest(words):\n    """ Return the longest of the words, the first one of several. """\n',
+    'def count(xs, x):\n    """ Count how often x is in the list xs. """\n    total = 0\n',
+    'def evens(xs):\n    """ Keep the even numbers. """\n',
+)
+MAX_TOKENS = (8, 128)
+"""Fewest and most tokens of a completion, log-uniform between: many short ones and a few long."""
+
+
+def bench(
+    model: str, requests: int = 96, pairs: int = 3, settings: GeneratorSettings | None = None
+) -> list[BenchResult]:
+    """Both sides draw the same greedy completions, in interleaved pairs; the median pair is told.
+
+    `model` is a folder or hub id. `generate` runs batches as large as the engine's slots, each until
+    its longest completion has ended; only tokens that were asked for count.
+    """
+    chosen = settings or GeneratorSettings(model=model)
+    items = _items(requests)
+    loaded = load(chosen)
+    engine = TransformersEngine(chosen)
+    ours: list[float] = []
+    theirs: list[float] = []
+    try:
+        for _ in range(pairs):
+            ours.append(_rate(lambda: asyncio.run(_by_engine(engine, items))))
+            theirs.append(_rate(lambda: _by_generate(loaded, chosen, items)))
+    finally:
+        engine.close()
+    value, against = statistics.median(ours), statistics.median(theirs)
+    ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
+    case = f"mixed lengths, {requests} requests, {chosen.slots} slots"
+    return [BenchResult(case, value, "tokens/s", "generate", against, ratio)]
+
+
+def _items(requests: int) -> list[GenerateItem]:
+    draw = random.Random(0)
+    low, high = MAX_TOKENS
+    return [
+        GenerateItem(
+            str(i),
+            STUBS[i % len(STUBS)],
+            Sampling(round(low * (high / low) ** draw.random()), temperature=0.0),
+            seed=i,
+        )
+        for i in range(requests)
+    ]
+
+
+def _rate(run: Callable[[], int]) -> float:
+    begun = time.perf_counter()
+    tokens = run()
+    return tokens / (time.perf_counter() - begun)
+
+
+async def _by_engine(engine: TransformersEngine, items: Sequence[GenerateItem]) -> int:
+    async def tokens(item: GenerateItem) -> int:
+        return sum([len(completion.token_ids) async for completion in engine.generate(item)])
+
+    return sum(await asyncio.gather(*map(tokens, items)))
+
+
+def _by_generate(
+    loaded: LoadedModel, settings: GeneratorSettings, items: Sequence[GenerateItem]
+) -> int:
+    import torch
+
+    use_threads(settings, loaded)
+    total = 0
+    for at in range(0, len(items), settings.slots):
+        batch = items[at : at + settings.slots]
+        prompts = [loaded.render(item.prompt) for item in batch]
+        longest = max(map(len, prompts))
+        pad = [[0] * (longest - len(ids)) for ids in prompts]  # on the left
+        inputs = [zeros + ids for zeros, ids in zip(pad, prompts, strict=True)]
+        mask = [zeros + [1] * len(ids) for zeros, ids in zip(pad, prompts, strict=True)]
+        drawn = loaded.model.generate(
+            input_ids=torch.tensor(inputs, device=loaded.device),
+            attention_mask=torch.tensor(mask, device=loaded.device),
+            do_sample=False,
+            max_new_tokens=max(item.sampling.max_tokens for item in batch),
+            pad_token_id=loaded.end_id,
+        )[:, longest:].tolist()
+        total += sum(
+            _wanted(ids, item.sampling.max_tokens, loaded.end_ids)
+            for ids, item in zip(drawn, batch, strict=True)
+        )
+    return total
+
+
+def _wanted(token_ids: list[int], max_tokens: int, end_ids: frozenset[int]) -> int:
+    """How many of the tokens were asked for: up to the end token or the limit."""
+    ended = (n + 1 for n, token_id in enumerate(token_ids) if token_id in end_ids)
+    return min(next(ended, len(token_ids)), max_tokens)
