@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from roundsmith.commands import compile as compiling
+from roundsmith.commands import doctor
 from roundsmith.errors import RoundsmithError
 
 app = typer.Typer(
@@ -277,6 +279,10 @@ def serve_all(
     from roundsmith.commands.serve import everything
 
     everything(model, out)
+
+
+app.command("compile", epilog=compiling.EPILOG)(compiling.compile_)
+app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
 
 
 def main() -> None:

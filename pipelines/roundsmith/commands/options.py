@@ -1,0 +1,65 @@
+"""The options by which a person chooses a run, shared by the commands that take them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+_INPUTS = "Inputs"
+
+Recipe = Annotated[str, typer.Option(help="gift, rft, or one of your own (--recipes).")]
+Model = Annotated[
+    str | None,
+    typer.Option(help="`lab`, a Hugging Face folder, or a hub id.", rich_help_panel=_INPUTS),
+]
+Tasks = Annotated[
+    str | None,
+    typer.Option(
+        help="`lab`, a JSONL or Parquet file, or a file of MBPP or HumanEval (docs/tasks.md).",
+        rich_help_panel=_INPUTS,
+    ),
+]
+Limit = Annotated[int | None, typer.Option(help="Training tasks at most.", rich_help_panel=_INPUTS)]
+EvalLimit = Annotated[
+    int | None,
+    typer.Option(help="Tasks of gate and of final at most.", rich_help_panel=_INPUTS),
+]
+SkipBadRows = Annotated[
+    bool,
+    typer.Option("--skip-bad-rows", help="Leave bad task rows out.", rich_help_panel=_INPUTS),
+]
+Revision = Annotated[
+    str | None,
+    typer.Option(help="Branch, tag or commit of a hub id.", rich_help_panel=_INPUTS),
+]
+TrustRemoteCode = Annotated[
+    bool,
+    typer.Option(
+        "--trust-remote-code",
+        help="Let the model's repository run code here.",
+        rich_help_panel=_INPUTS,
+    ),
+]
+ConfigFile = Annotated[Path | None, typer.Option(help="TOML file of settings.")]
+Setting = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", help="A setting of the recipe, such as iterations=3 or training.epochs=1."
+    ),
+]
+Recipes = Annotated[
+    list[str] | None, typer.Option(help="Package or folder of recipes of your own.")
+]
+Rounds = Annotated[int | None, typer.Option(help="Each goes on from the promoted checkpoint.")]
+Seed = Annotated[int | None, typer.Option(help="The same seed, the same result.")]
+Control = Annotated[bool, typer.Option(help="Also train on gold rows alone for as many steps.")]
+
+
+def fields(*, recipes: Sequence[str] | None, **given: Any) -> dict[str, Any]:
+    """The fields of a RunConfig that the options set; a flag that was not given sets none."""
+    from roundsmith.steps.config import RECIPES
+
+    flags = ("skip_bad_rows", "trust_remote_code")
+    set_flags = {name: given.get(name) or None for name in flags}
+    return {**given, **set_flags, "recipes": (RECIPES, *recipes) if recipes else None}
