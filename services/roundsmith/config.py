@@ -63,5 +63,13 @@ def offline() -> bool:
 
 
 def child_environment(**extra: str) -> dict[str, str]:
-    """The environment of a process that Roundsmith starts: the user's own, and what is named."""
-    return {**os.environ, **extra}
+    """The environment of a process that Roundsmith starts: the user's own, who starts it, and what
+    is named.
+    """
+    return {**os.environ, "ROUNDSMITH_PARENT_PID": str(os.getpid()), **extra}
+
+
+def parent_pid() -> int | None:
+    """The Roundsmith process that started this one (ROUNDSMITH_PARENT_PID), or None."""
+    given = os.environ.get("ROUNDSMITH_PARENT_PID", "")
+    return int(given) if given.isdecimal() else None

@@ -16,7 +16,7 @@ import grpc
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health import aio as health_aio
 
-from roundsmith.config import ServeSettings
+from roundsmith.config import ServeSettings, parent_pid
 from roundsmith.errors import PlatformError
 from roundsmith.serve.guard import Guard
 from roundsmith.serve.http import metrics_page
@@ -112,12 +112,12 @@ async def listening(
 def die_with_parent() -> None:
     """Asks the kernel to end this process when the thread that started it ends, however that ends.
 
-    Raises PlatformError when the parent went away before the kernel could be asked.
+    Raises PlatformError when the parent named by the environment went away before that.
     """
-    parent = os.getppid()
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        raise PlatformError("the process that started this one is gone")
+    parent = parent_pid()
+    if parent is not None and os.getppid() != parent:
+        raise PlatformError(f"expected process {parent} as parent, saw it gone: nothing is served")
 
 
 async def _unless(

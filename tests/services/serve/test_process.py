@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import grpc
 import pytest
 
 from roundsmith.clients import StreamSettings
+from roundsmith.config import child_environment
 from roundsmith.errors import Unavailable
 from tests.services.serve.world import child, connected, group
 
@@ -126,3 +129,34 @@ def test_nothing_listens_any_more_after_the_end(tmp_path: Path) -> None:
                         await channel.channel_ready()
 
     asyncio.run(play())
+
+
+TIED = """
+import subprocess, sys, time
+from roundsmith.config import child_environment
+code = "from roundsmith.serve import die_with_parent as d; d(); print('on', flush=True); input()"
+child = subprocess.Popen(
+    [sys.executable, "-c", code], env=child_environment(), stdin=subprocess.PIPE
+)
+print(child.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_tied_process_ends_with_the_one_that_started_it() -> None:
+    parent = subprocess.Popen([sys.executable, "-c", TIED], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    told = sorted(parent.stdout.readline() for _ in range(2))
+    parent.kill()
+    assert told[1] == "on\n"
+    assert parent.stdout.read() == "", "the child holds the pipe until it ends"
+    parent.communicate()
+
+
+def test_a_tied_process_whose_parent_is_gone_refuses_to_start() -> None:
+    code = "from roundsmith.serve import die_with_parent; die_with_parent()"
+    environment = child_environment(ROUNDSMITH_PARENT_PID="1")
+    ended = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+    )
+    assert "expected process 1 as parent" in ended.stderr
