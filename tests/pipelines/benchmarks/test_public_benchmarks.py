@@ -1,10 +1,9 @@
 """MBPP and HumanEval as published: counts, splits, heads, examples, and their own tests."""
 
 import ast
+import asyncio
 import gzip
 import json
-import subprocess
-import sys
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -15,8 +14,11 @@ from roundsmith.benchmarks.heads import parse
 from roundsmith.benchmarks.load import LoadedTasks, load_tasks
 from roundsmith.benchmarks.mbpp import example
 from roundsmith.errors import ConfigError
+from roundsmith.executor.local_pool import LocalPool
+from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.recipes.prompts import code_prompt
-from roundsmith.types import AssertTest, Split, Task
+from roundsmith.types import AssertTest, ExecuteItem, Program, Split, Task
+from roundsmith.verdicts import Verdict
 
 DATA = Path(__file__).parents[2] / "data"
 FILES = ["mbpp.jsonl.gz", "sanitized-mbpp.json.gz", "HumanEval.jsonl.gz"]
@@ -65,33 +67,32 @@ def test_the_prompt_leads_into_the_reference(file: str) -> None:
         assert last.name == each.entry_point, each.task_id
 
 
-RUN = """
-import json, sys
-for task_id, program in json.load(sys.stdin):
-    try:
-        exec(compile(program, task_id, "exec"), {"__name__": "solution"})
-    except BaseException as error:
-        print(task_id, type(error).__name__)
-"""
+async def verdicts(tasks: tuple[Task, ...], body: str | None = None) -> dict[str, set[Verdict]]:
+    """The verdicts by task of the references, or of each head with another body."""
+
+    async def judged(pool: LocalPool, each: Task) -> set[Verdict]:
+        source = each.reference or "" if body is None else f"{each.head}\n{body}"
+        item = ExecuteItem(each.task_id, (Program("c", source, each.setup),), each.tests)
+        return {outcome.verdict async for outcome in pool.execute(item)}
+
+    async with LocalPool(ExecutorSettings()) as pool:
+        found = await asyncio.gather(*(judged(pool, each) for each in tasks))
+    return {each.task_id: verdict for each, verdict in zip(tasks, found, strict=True)}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("file", FILES)
-def test_every_reference_passes_its_own_tests(file: str) -> None:
-    programs = []
-    for each in loaded(file).tasks:
-        tests = [test.source for test in each.tests if isinstance(test, AssertTest)]
-        programs.append((each.task_id, "\n".join([each.setup, each.reference or "", *tests])))
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", RUN],
-        input=json.dumps(programs),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=True,
-    )
-    failed = [line for line in done.stdout.splitlines() if line.startswith(("mbpp/", "HumanEval/"))]
-    assert failed == []
+def test_every_reference_passes_its_own_tests_in_our_executor(file: str) -> None:
+    seen = asyncio.run(verdicts(loaded(file).tasks))
+    assert len(seen) == len(loaded(file).tasks)
+    assert {task_id: found for task_id, found in seen.items() if found != {Verdict.PASS}} == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", FILES)
+def test_a_program_that_does_nothing_solves_no_task(file: str) -> None:
+    seen = asyncio.run(verdicts(loaded(file).tasks[:20], "    return NotImplemented\n"))
+    assert [task_id for task_id, found in seen.items() if found == {Verdict.PASS}] == []
 
 
 def test_the_first_assert_becomes_a_solved_call() -> None:
