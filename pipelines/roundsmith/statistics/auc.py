@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
-from roundsmith.errors import ConfigError
 from scipy.stats import rankdata
+
+from roundsmith.errors import ConfigError
 
 
 def auc(scores: Sequence[float], labels: Sequence[bool]) -> float:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from roundsmith.errors import ConfigError
 from scipy.stats import norm
+
+from roundsmith.errors import ConfigError
 
 Floats = npt.NDArray[np.float64]
 RESAMPLES = 10_000

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
 from roundsmith.errors import IncompleteEvaluation
 from roundsmith.statistics.bootstrap import Interval, mean_interval
 from roundsmith.statistics.pass_at_k import pass_at_k

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import binomtest
+
 from roundsmith.errors import ConfigError
 from roundsmith.statistics.bootstrap import CELLS, Interval, mean_interval
-from scipy.stats import binomtest
 
 Floats = npt.NDArray[np.float64]
 MCNEMAR, SIGN_FLIP = "exact McNemar", "sign-flip permutation"

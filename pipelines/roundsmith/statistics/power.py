@@ -2,9 +2,10 @@
 
 import math
 
-from roundsmith.errors import ConfigError
 from scipy.optimize import brentq
 from scipy.stats import norm
+
+from roundsmith.errors import ConfigError
 
 
 def smallest_difference(

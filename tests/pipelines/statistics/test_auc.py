@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from roundsmith.errors import ConfigError
 from roundsmith.statistics import auc
 

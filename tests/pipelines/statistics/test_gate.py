@@ -6,6 +6,7 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from roundsmith.errors import ConfigError, IncompleteEvaluation
 from roundsmith.statistics import Evaluation, GateDecision, TaskCount, decide
 

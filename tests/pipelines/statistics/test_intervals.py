@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import bootstrap
+
 from roundsmith.errors import ConfigError
 from roundsmith.statistics import mean_interval
-from scipy.stats import bootstrap
 
 SHARES = st.lists(st.sampled_from([0.0, 0.125, 0.5, 0.875, 1.0]), min_size=2, max_size=60)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from roundsmith.errors import ConfigError
 from roundsmith.statistics import paired_difference
 from roundsmith.statistics.paired import MCNEMAR, SIGN_FLIP, mcnemar, sign_flip

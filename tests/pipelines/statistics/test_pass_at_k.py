@@ -6,6 +6,7 @@ from math import comb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from roundsmith.errors import ConfigError
 from roundsmith.statistics import pass_at_k
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from roundsmith.errors import ConfigError
 from roundsmith.statistics import smallest_difference, smallest_difference_of_solved
 from roundsmith.statistics.paired import mcnemar
