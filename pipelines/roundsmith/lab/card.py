@@ -17,8 +17,9 @@ from roundsmith.recipes.prompts import (
     judge_prompt,
     test_prompt,
 )
-from roundsmith.types import CallTest, ExecuteItem, Program, Prompt, Sampling, Split, Task
-from roundsmith.verdicts import Verdict, solved
+from roundsmith.statistics.auc import auc
+from roundsmith.types import CallTest, ExecuteItem, Outcome, Program, Prompt, Sampling, Split, Task
+from roundsmith.verdicts import solved
 
 MAX_CODE_TOKENS = 120
 MAX_DESCRIPTION_TOKENS = 64
@@ -42,8 +43,8 @@ class Writer(Protocol):
 class Runner(Protocol):
     """What runs programs."""
 
-    def run(self, items: Sequence[ExecuteItem]) -> list[list[list[Verdict]]]:
-        """Judge every matrix: by item, program and test, each in the order given."""
+    def run(self, items: Sequence[ExecuteItem]) -> list[list[list[Outcome]]]:
+        """Judge every matrix: outcomes by item, program and test, each in the order given."""
         ...
 
 
@@ -198,23 +199,14 @@ def _judge_auc(
     codes: Sequence[Sequence[str]],
     right: Sequence[Sequence[bool]],
 ) -> float | None:
-    """The area under the ROC curve of P(Yes) over all samples; ties count half (Mann and
-    Whitney).
-    """
-    from scipy.stats import rankdata
-
+    """The area under the ROC curve of P(Yes) over all samples."""
     prompts = [
         judge_prompt(code_stub(task, task.description) + text)
         for task, texts in zip(chosen, codes, strict=True)
         for text in texts
     ]
     labels = [label for row in right for label in row]
-    num_right, num_wrong = sum(labels), len(labels) - sum(labels)
-    if not num_right or not num_wrong:
-        return None
-    ranks = rankdata(writer.p_yes(prompts))
-    rank_sum = sum(float(rank) for rank, label in zip(ranks, labels, strict=True) if label)
-    return (rank_sum - num_right * (num_right + 1) / 2) / (num_right * num_wrong)
+    return auc(writer.p_yes(prompts), labels) if any(labels) and not all(labels) else None
 
 
 def _mean(values: Sequence[float | bool]) -> float:

@@ -121,7 +121,7 @@ def extend(values: tuple[Value, ...], atoms: tuple[Atom, ...]) -> tuple[Value, .
 
 def chains(depth: int) -> list[Composition]:
     """Every chain of `depth` distinct, type-compatible atoms, valid or not, in a fixed order."""
-    found = [(atom,) for atom in ATOMS]
+    found: list[tuple[Atom, ...]] = [(atom,) for atom in ATOMS]
     for _ in range(depth - 1):
         found = [
             (*chain, atom)

@@ -55,9 +55,10 @@ def orthogonal(gradients_NRC: Tensor) -> Tensor:
     """The nearly orthogonal matrices next to N matrices of R rows and C columns."""
     a, b, c = _COEFFICIENTS
     tall = gradients_NRC.shape[1] > gradients_NRC.shape[2]
-    x = gradients_NRC.mT if tall else gradients_NRC
+    x: Tensor = gradients_NRC.mT if tall else gradients_NRC
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(_ITERATIONS):
         gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.mT if tall else x
+    back: Tensor = x.mT if tall else x
+    return back

@@ -42,7 +42,7 @@ def train_tokenizer(texts: Iterable[str]) -> "PreTrainedTokenizerFast":
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]  # transformers leaves it untyped
         tokenizer_object=tokenizer,
         bos_token=END,
         eos_token=END,

@@ -90,7 +90,7 @@ def train_base(out: Path, seed: int = 0, settings: BaseSettings | None = None) -
     rng = Random(derive_seed(seed, "batches"))
     stream = batches(rows, tokenizer, chosen.tokens_per_batch, chosen.prompt_weight, rng)
     tokens, losses = _fit(model, stream, chosen)
-    model.to(torch.bfloat16).save_pretrained(out)
+    model.bfloat16().save_pretrained(out)
     tokenizer.save_pretrained(out)
     _write_manifest(out / MANIFEST, seed, chosen, shown)
     parameters = sum(p.numel() for p in model.parameters())
@@ -101,7 +101,7 @@ def build_model(settings: BaseSettings, tok: "PreTrainedTokenizerFast") -> "Llam
     """An untrained model of the settings' size for the tokenizer's vocabulary."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    return LlamaForCausalLM(
+    return LlamaForCausalLM(  # type: ignore[no-untyped-call]  # transformers leaves it untyped
         LlamaConfig(
             vocab_size=len(tok),
             hidden_size=settings.hidden,
