@@ -38,6 +38,8 @@ class ServeSettings(Settings):
     tls_key: Path | None = None
     tls_client_ca: Path | None = None
     """Callers must show a certificate of this authority; their subject names them."""
+    admin_subjects: tuple[str, ...] = ()
+    """Who may call on the admin port; none means whoever reaches it."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "ServeSettings":
@@ -46,6 +48,8 @@ class ServeSettings(Settings):
             raise ValueError("expected tls_certificate and tls_key together, saw one of them")
         if self.tls_client_ca is not None and self.tls_certificate is None:
             raise ValueError("tls_client_ca: expected tls_certificate and tls_key with it")
+        if self.admin_subjects and self.tls_client_ca is None:
+            raise ValueError("admin_subjects: expected tls_client_ca, which proves them")
         ports = [p for p in (self.port, self.admin_port, self.metrics_port) if p]
         if len(set(ports)) < len(ports):
             raise ValueError(f"expected ports that differ, saw {ports}")

@@ -4,6 +4,7 @@
       ConfigError            what a user wrote: INVALID_ARGUMENT, exit 2
         UnknownName          a recipe, a step, an adapter that is not there: NOT_FOUND
         DeadlineMissing      a call without a deadline
+        NotAllowed           a caller that does not own the weights: PERMISSION_DENIED
       EngineError            generator or scorer: INTERNAL
         Overloaded           a full queue: RESOURCE_EXHAUSTED with RetryInfo
         WeightsMismatch      other weights than the caller expects: FAILED_PRECONDITION
@@ -39,6 +40,12 @@ class UnknownName(ConfigError):
 
 class DeadlineMissing(ConfigError):
     pass
+
+
+class NotAllowed(ConfigError):
+    """A caller asks for what only configured subjects may do."""
+
+    status = "PERMISSION_DENIED"
 
 
 class EngineError(RoundsmithError):

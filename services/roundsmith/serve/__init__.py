@@ -1,8 +1,9 @@
 """What every service shares: listening, health, errors, deadlines, repeated items, draining."""
 
+from roundsmith.serve.callers import caller_of
 from roundsmith.serve.items import ItemResults, answer_items, item_key
 from roundsmith.serve.ports import Binding
-from roundsmith.serve.server import Service, caller_of, die_with_parent, listening, run
+from roundsmith.serve.server import Service, die_with_parent, listening, run
 
 __all__ = [
     "Binding",

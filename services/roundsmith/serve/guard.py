@@ -3,13 +3,14 @@ statuses, and draining lets calls end.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from typing import Any
 
 import grpc
 
 from roundsmith.errors import DeadlineMissing, Unavailable
+from roundsmith.serve.callers import refuse_others
 from roundsmith.serve.failures import abort
 from roundsmith.serve.metrics import CallMeter, Meter, item_id_of
 from roundsmith.wire.status import OPENED
@@ -20,8 +21,11 @@ _OPEN = ("/grpc.health.v1.Health/", "/grpc.reflection.v1alpha.ServerReflection/"
 class Guard(grpc.aio.ServerInterceptor):
     """Guards all calls of a process but health and reflection."""
 
-    def __init__(self, max_deadline_s: float, meter: Meter) -> None:
-        self._max_deadline_s, self._meter = max_deadline_s, meter
+    def __init__(
+        self, max_deadline_s: float, meter: Meter, owners: Mapping[str, Collection[str]]
+    ) -> None:
+        """`owners` are the subjects that alone may call a service, by its full name."""
+        self._max_deadline_s, self._meter, self._owners = max_deadline_s, meter, owners
         self._draining, self._idle = asyncio.Event(), asyncio.Event()
         self._calls = 0
         self._idle.set()
@@ -63,7 +67,7 @@ class Guard(grpc.aio.ServerInterceptor):
     def _unary(self, path: str, method: Any) -> Any:
         async def guarded(request: Any, context: Any) -> Any:
             try:
-                with self._admit(context), self._meter.call(path) as call:
+                with self._admit(path, context), self._meter.call(path) as call:
                     call.begin("")
                     response = await method(request, context)
                     call.end("", failed=False)
@@ -77,7 +81,7 @@ class Guard(grpc.aio.ServerInterceptor):
         async def guarded(requests: Any, context: Any) -> None:
             draining = asyncio.ensure_future(self._draining.wait())
             try:
-                with self._admit(context), self._meter.call(path) as call:
+                with self._admit(path, context), self._meter.call(path) as call:
                     await context.send_initial_metadata((OPENED,))
                     taken = _until(requests, draining, call)
                     async with aclosing(method(taken, context)) as responses:
@@ -93,12 +97,14 @@ class Guard(grpc.aio.ServerInterceptor):
         return guarded
 
     @contextmanager
-    def _admit(self, context: Any) -> Iterator[None]:
-        """Counts the call; raises Unavailable when draining and DeadlineMissing without a
-        deadline.
+    def _admit(self, path: str, context: Any) -> Iterator[None]:
+        """Counts the call; raises Unavailable when draining, NotAllowed for a caller that is no
+        owner and DeadlineMissing without a deadline.
         """
         if self.draining:
             raise Unavailable("draining: call again, another server answers")
+        if (owners := self._owners.get(path.split("/")[1])) is not None:
+            refuse_others(context, owners)
         remaining = context.time_remaining()
         if remaining is None or remaining > self._max_deadline_s:
             seen = "none" if remaining is None else f"{remaining:.0f} s"

@@ -10,9 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import grpc
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health import aio as health_aio
 
@@ -26,7 +24,6 @@ from roundsmith.serve.tls import server_credentials
 
 log = logging.getLogger(__name__)
 
-CLIENT_KEY = "x-roundsmith-client"
 _FLUSH_S = 0.5
 """How long after draining the last bytes may take, and watchers of health may stay."""
 _PR_SET_PDEATHSIG = 1
@@ -38,16 +35,6 @@ class Service:
 
     bindings: Sequence[Binding]
     close: Callable[[], Awaitable[None]]
-
-
-def caller_of(context: grpc.aio.ServicerContext[Any, Any]) -> str:
-    """Who calls: the mTLS subject, else the address with the metadata key x-roundsmith-client."""
-    identities = context.peer_identities()
-    if identities:
-        return b",".join(identities).decode("utf-8", "replace")
-    address = context.peer().rsplit(":", 1)[0]
-    named = dict(context.invocation_metadata() or ()).get(CLIENT_KEY, "")
-    return f"{address}/{named if isinstance(named, str) else named.decode('utf-8', 'replace')}"
 
 
 async def run(
@@ -85,7 +72,9 @@ async def listening(
 ) -> AsyncIterator[dict[str, str]]:
     """Serves the bindings until the block ends, then drains; yields the addresses by name."""
     meter = Meter()
-    guard, health = Guard(settings.max_deadline_s, meter), health_aio.HealthServicer()
+    owned = frozenset(b.name for b in bindings if b.admin) if settings.admin_subjects else ()
+    guard = Guard(settings.max_deadline_s, meter, dict.fromkeys(owned, settings.admin_subjects))
+    health = health_aio.HealthServicer()
     async with AsyncExitStack() as stack:
         addresses = {}
         for key, port, admin in (

@@ -313,6 +313,7 @@ def test_two_servers_can_not_share_a_port(tmp_path: Path) -> None:
         {"tls_key": "k.pem"},
         {"tls_client_ca": "ca.pem"},
         {"port": 5000, "admin_port": 5000},
+        {"admin_subjects": ["trainer"]},
     ],
 )
 def test_half_a_configuration_is_refused(settings: dict[str, Any]) -> None:

@@ -14,7 +14,8 @@ from cryptography.x509.oid import NameOID
 
 from roundsmith.clients import ClientTls, StreamSettings
 from roundsmith.config import ServeSettings
-from roundsmith.errors import ConfigError, Unavailable
+from roundsmith.errors import ConfigError, NotAllowed, Unavailable
+from roundsmith.pair_builder.service import bindings
 from roundsmith.serve import Binding, Service, caller_of, listening, run
 from tests.services.serve.world import connected, group, serving
 
@@ -175,3 +176,28 @@ def test_a_certificate_that_can_not_be_read_is_told_before_the_engine_is_loaded(
             ClientTls(ca=path).credentials()
     with pytest.raises(ValueError, match="together"):
         ClientTls(key=tmp_path / "k.pem")
+
+
+def test_only_configured_subjects_reach_what_the_owner_of_the_weights_may_do(
+    tmp_path: Path,
+) -> None:
+    ours = Authority(tmp_path, "ours")
+    given = server_settings(ours, mutual=True) | {"admin_subjects": ("trainer",)}
+    settings = ServeSettings.model_validate(given)
+    here = {"ca": ours.ca, "server_name": "roundsmith.test"}
+
+    async def play() -> None:
+        owned = [Binding(b.name, b.add, admin=True) for b in bindings({}, settings)]
+        async with listening(owned, settings) as addresses:
+            for subject in ("trainer", "someone-else"):
+                tls = ClientTls.model_validate(here | ours.issue(subject))
+                async with connected(addresses["admin_address"], SOON, tls) as client:
+                    if subject == "trainer":
+                        assert await client.recipes() == []
+                        continue
+                    with pytest.raises(NotAllowed, match="saw someone-else"):
+                        await client.recipes()
+                    with pytest.raises(NotAllowed):
+                        await client.build("echo", {}, 1, group())
+
+    asyncio.run(play())

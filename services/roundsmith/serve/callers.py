@@ -1,0 +1,30 @@
+"""Who calls, as far as the transport proves it."""
+
+from collections.abc import Collection
+from typing import Any
+
+import grpc
+
+from roundsmith.errors import NotAllowed
+
+CLIENT_KEY = "x-roundsmith-client"
+
+
+def caller_of(context: grpc.aio.ServicerContext[Any, Any]) -> str:
+    """Who calls: the mTLS subject, else the address with the metadata key x-roundsmith-client."""
+    identities = context.peer_identities()
+    if identities:
+        return b",".join(identities).decode("utf-8", "replace")
+    address = context.peer().rsplit(":", 1)[0]
+    named = dict(context.invocation_metadata() or ()).get(CLIENT_KEY, "")
+    return f"{address}/{named if isinstance(named, str) else named.decode('utf-8', 'replace')}"
+
+
+def refuse_others(context: grpc.aio.ServicerContext[Any, Any], owners: Collection[str]) -> None:
+    """Raises NotAllowed unless a name in the caller's certificate is one of the owners."""
+    names = [name.decode("utf-8", "replace") for name in context.peer_identities() or ()]
+    if not set(names) & set(owners):
+        raise NotAllowed(
+            f"expected one of the configured subjects, saw {', '.join(names) or 'no certificate'}: "
+            "call as an owner of the weights"
+        )
