@@ -40,7 +40,7 @@ def weights_sha256(folder: Path) -> str:
     if not any(path.suffix == ".safetensors" for path in names):
         raise ConfigError(
             f"{folder}: expected a Hugging Face folder with *.safetensors, saw "
-            f"{sorted(p.name for p in folder.iterdir())[:8] if folder.is_dir() else 'no such folder'}: "
+            f"{sorted(p.name for p in folder.iterdir())[:8] if folder.is_dir() else 'no folder'}: "
             "give a model folder with safetensors weights, or a hub id"
         )
     return content_hash("weights", [[path.name, file_sha256(path)] for path in names])

@@ -6,6 +6,7 @@ again.
 
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import Protocol
 
 from roundsmith.errors import IncompleteEvaluation
 
@@ -60,24 +61,35 @@ _UNRESOLVED = frozenset({Verdict.CANCELLED, Verdict.INFRA_ERROR})
 _NO_LABEL = _UNRESOLVED | {Verdict.TAMPERED, Verdict.FLAKY, Verdict.UNKNOWN}
 
 
-def solved(verdicts: Iterable[Verdict]) -> bool:
-    """Whether a sample with these verdicts, one a test, counts as solved for pass@k.
+class Judged(Protocol):
+    """What the accounting reads of an outcome."""
 
-    Only PASS on every test counts; TAMPERED and FLAKY are not solved. Raises IncompleteEvaluation
-    when a verdict is not resolved or there is none, because such a sample must be run again and may
-    not leave or enter a denominator.
+    @property
+    def verdict(self) -> Verdict: ...
+    @property
+    def near_limit(self) -> bool: ...
+
+
+def solved(outcomes: Iterable[Judged]) -> bool:
+    """Whether a sample with these outcomes, one a test, counts as solved for pass@k.
+
+    Only PASS on every test counts; TAMPERED, FLAKY and what ended near its limit are not solved.
+    Raises IncompleteEvaluation when a verdict is not resolved or there is none, because such a
+    sample must be run again and may not leave or enter a denominator.
     """
-    seen = list(verdicts)
-    if not seen or not all(verdict.resolved for verdict in seen):
+    seen = list(outcomes)
+    if not seen or not all(outcome.verdict.resolved for outcome in seen):
         raise IncompleteEvaluation(
-            f"expected a resolved verdict for every test, saw {[str(v) for v in seen] or 'none'}: run again"
+            "expected a resolved verdict for every test, saw "
+            f"{[str(o.verdict) for o in seen] or 'none'}: run again"
         )
-    return all(verdict is Verdict.PASS for verdict in seen)
+    return all(outcome.verdict is Verdict.PASS and not outcome.near_limit for outcome in seen)
 
 
-def reward(verdicts: Iterable[Verdict]) -> float | None:
+def reward(outcomes: Iterable[Judged]) -> float | None:
     """1.0 for solved, 0.0 for not (TAMPERED too), None to mask a sample that the sandbox failed
     on.
     """
-    seen = list(verdicts)
-    return float(solved(seen)) if seen and all(verdict.resolved for verdict in seen) else None
+    seen = list(outcomes)
+    resolved = seen and all(outcome.verdict.resolved for outcome in seen)
+    return float(solved(seen)) if resolved else None

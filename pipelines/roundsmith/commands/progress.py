@@ -27,7 +27,7 @@ class ProgressView:
         self._console = console
         self._tasks: dict[str, TaskID] = {}
         self._bars = Progress(
-            TextColumn("{task.description:<10}"),
+            TextColumn("{task.description:<14}"),
             BarColumn(30),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -37,7 +37,7 @@ class ProgressView:
             console=console,
             disable=not console.is_terminal,
         )
-        self._started: dict[str, float] = {}
+        self._started: dict[str, tuple[int, float]] = {}
         self._printed: dict[str, float] = {}
 
     def __enter__(self) -> Self:
@@ -62,20 +62,20 @@ class ProgressView:
 
     def __call__(self, step: str, done: int, total: int, note: str) -> None:
         now = time.monotonic()
-        started = self._started.setdefault(step, now)
-        per_s = done / (now - started) if now > started else 0.0
+        first, begun = self._started.get(step, (done, now))
+        if done <= first:  # the same step once more, or its first word
+            first, begun = self._started[step] = (done, now)
+            self._tasks.pop(step, None)
+        per_s = (done - first) / (now - begun) if now > begun else 0.0
         rate = f"{per_s:.1f}/s" if per_s else ""
         if self._console.is_terminal:
-            if step not in self._tasks or done < self._bars.tasks[self._index(step)].completed:
+            if step not in self._tasks:
                 self._tasks[step] = self._bars.add_task(step, total=total, rate="", note="")
             self._bars.update(self._tasks[step], completed=done, total=total, rate=rate, note=note)
         elif done == total or now - self._printed.get(step, 0.0) > LINE_EVERY_S:
             self._printed[step] = now
             left = f", {(total - done) / per_s:.0f} s left" if per_s and done < total else ""
             self._console.print(f"{step}: {done}/{total} {rate}{left} {note}".rstrip())
-
-    def _index(self, step: str) -> int:
-        return self._bars.task_ids.index(self._tasks[step])
 
 
 def error_console() -> Console:

@@ -57,7 +57,7 @@ class ServiceProcesses:
             if process.returncode is not None:
                 raise PlatformError(
                     f"{name}: expected it to serve until the run ends, saw it end with "
-                    f"{_ending(process.returncode)}: run again, nothing is lost.\n{self._tail(name)}"
+                    f"{_ending(process.returncode)}: run again, nothing is lost\n{self._tail(name)}"
                 )
 
     async def _start(self, name: str, arguments: Sequence[str]) -> dict[str, str]:

@@ -38,12 +38,12 @@ class Stage(Settings):
     """Rows an optimizer step, over all processes."""
     micro_batch_size: int = Field(16, gt=0)
     warmup_steps: int = Field(30, ge=0)
-    warmup_start_lr: float = Field(5e-6, ge=0)
+    warmup_start_ratio: float = Field(0.25, ge=0, le=1)
+    """The first step's learning rate as a part of `learning_rate` (GiFT: 5e-6 of 2e-5)."""
     weight_decay: float = Field(0.05, ge=0)
-    adam_beta1: float = 0.9
-    adam_beta2: float = 0.999
-    adam_epsilon: float = 1e-6
-    max_grad_norm: float = 1.0
+    adam_betas: tuple[float, float] = (0.9, 0.999)
+    adam_epsilon: float = Field(1e-6, gt=0)
+    max_grad_norm: float = Field(1.0, gt=0)
     max_length: int = Field(1536, gt=0)
     """Tokens of a row; longer ones are dropped and counted."""
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
+from roundsmith.benchmarks.scripts import runnable
 from roundsmith.clients import Services
 from roundsmith.errors import SandboxError
 from roundsmith.hashing import content_hash, derive_seed
@@ -126,7 +127,9 @@ class Session:
         A program's tests end at its first failure unless `every_test`. Raises SandboxError when the
         executor keeps failing: that never becomes a label.
         """
-        programs = [Program(code.sample_id, code.text, task.setup) for code in codes]
+        programs = [
+            Program(code.sample_id, runnable(task, code.text), task.setup) for code in codes
+        ]
         return await run_until_resolved(
             self.services,
             f"{self.round}/{task.task_id}/{codes[0].step}",

@@ -97,19 +97,16 @@ def style_of(name: str, has_chat_template: bool) -> Style:
 
 
 def reference_body(task: Task) -> str:
-    """The reference's lines below the code head, without docstring; raises ConfigError without
-    one.
-    """
+    """The reference's lines below the code head; raises ConfigError without a reference."""
     if task.reference is None:
         raise ConfigError(f"task {task.task_id}: expected a reference program, saw none")
-    code = without_docstrings(task.reference)
     head = task.head.rstrip()
-    if not code.startswith(head):
+    if not task.reference.startswith(head):
         raise ConfigError(
             f"task {task.task_id}: expected a reference that begins with the code head, saw "
-            f"{code[: len(head)]!r}"
+            f"{task.reference[: len(head)]!r}"
         )
-    return code[len(head) :].strip("\n")
+    return task.reference[len(head) :].strip("\n")
 
 
 def without_docstrings(code: str) -> str:

@@ -71,7 +71,8 @@ async def evaluate(ctx: Context, tasks: str, model: str, split: str) -> str:
         yield work
 
     parents = (task_set, weights)
-    made = await sharded(ctx, "evaluate", 1, settings, parents, EVALS, items, begin, _count)
+    label = f"evaluate {split}"
+    made = await sharded(ctx, "evaluate", 1, settings, parents, EVALS, items, begin, _count, label)
     return reference(made)
 
 

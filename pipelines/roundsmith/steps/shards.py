@@ -22,10 +22,11 @@ async def sharded(
     items: Sequence[Item],
     begin: Callable[[], AbstractAsyncContextManager[Callable[[Item], Awaitable[list[RowT]]]]],
     count: Callable[[Sequence[RowT]], Mapping[str, int]],
+    label: str = "",
 ) -> Manifest:
     """Runs the work that `begin` opens on every item and commits each shard's rows, then the whole.
 
-    `begin` is opened only when there is something to do.
+    `begin` is opened only when there is something to do; progress is told under `label`.
 
     At most `tasks_in_flight` items are under way, over all shards and in their order, so that no
     shard waits for the slowest item of another. Stats are the sums of `count` over shards.
@@ -38,7 +39,7 @@ async def sharded(
         async with flight:
             rows = await work(item)
         done += 1
-        ctx.progress(step, done, len(items), "")
+        ctx.progress(label or step, done, len(items), "")
         return rows
 
     async def shard(work: Callable[[Item], Awaitable[list[RowT]]], number: int) -> Manifest:
@@ -58,7 +59,7 @@ async def sharded(
         manifest = await ctx.once(f"{step}-shard", version, config, parents, make, number)
         if not ran:
             done += len(mine)
-            ctx.progress(step, done, len(items), "found")
+            ctx.progress(label or step, done, len(items), "found")
         return manifest
 
     async def whole() -> Made:

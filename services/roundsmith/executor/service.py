@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
 from google.rpc import status_pb2
+
 from roundsmith.config import ServeSettings
 from roundsmith.errors import ConfigError
 from roundsmith.executor.capabilities import Capabilities

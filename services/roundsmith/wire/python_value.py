@@ -54,8 +54,8 @@ def value_to_message(value: Value, depth: int = 0) -> value_pb2.Value:
     name = f"{kind.__name__}_value"
     if name not in _SEQUENCES:
         raise ConfigError(
-            f"value: expected None, bool, int, float, str, bytes, list, tuple, set, frozenset or dict, "
-            f"saw {kind.__name__}"
+            "value: expected None, bool, int, float, str, bytes, list, tuple, set, frozenset or "
+            f"dict, saw {kind.__name__}"
         )
     members = sorted(value, key=repr) if kind in (set, frozenset) else value
     items = [value_to_message(item, depth + 1) for item in members]
