@@ -9,6 +9,7 @@ import os
 import sys
 from pathlib import Path
 
+from roundsmith.config import child_environment
 from roundsmith.errors import RoundsmithError
 from roundsmith.training.job import TrainingJob
 
@@ -18,6 +19,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m roundsmith.training", description=__doc__)
     parser.add_argument("job", type=Path, help="a training job in JSON")
     parser.add_argument("--die-with-parent", action="store_true", help="end when the caller ends")
+    parser.add_argument("--processes", type=int, default=1, help="on this machine, by torchrun")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     # A training reads folders and asks no hub; TRL would report its use to one.
@@ -28,14 +30,25 @@ def main() -> int:
 
             die_with_parent()
         job = TrainingJob.read(options.job)
+        if options.processes > 1:
+            share(options.job, options.processes, options.die_with_parent)
+        else:
+            from roundsmith.training.run import train
 
-        from roundsmith.training.run import train
-
-        train(job)
+            train(job)
     except RoundsmithError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return error.exit_code
     return 0
+
+
+def share(job: Path, processes: int, tied: bool) -> None:
+    """Run a job in so many processes; with `tied` they end when this one does, however it ends."""
+    from torch.distributed.run import main as torchrun
+
+    os.environ |= child_environment()
+    program = ["-m", "roundsmith.training", str(job), *(["--die-with-parent"] if tied else [])]
+    torchrun(["--standalone", f"--nproc-per-node={processes}", *program])
 
 
 if __name__ == "__main__":

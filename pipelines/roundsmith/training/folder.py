@@ -46,21 +46,25 @@ class JobFolder:
         return self.model.is_dir()
 
     def open(self) -> None:
-        """Make the folder this job's. Raises ConfigError when it holds another job's training."""
+        """Make the folder this job's, and ready. Raises ConfigError when it holds another job's."""
+        path, own = self.path / "job.json", self.identity()
+        if path.exists() and (seen := json.loads(path.read_text())["identity"]) != own:
+            raise ConfigError(
+                f"{self.path}: expected no training or this one ({own[:12]}), saw another "
+                f"({seen[:12]}), with other rows, model or settings: give another out folder, or "
+                "remove this one"
+            )
+        prepare = self._tidy if self.finished else self._prepare
+        prepare()
+        if not path.exists():
+            partial = self.work / path.name
+            partial.write_text(json.dumps({"schema_version": _VERSION, "identity": own}) + "\n")
+            partial.replace(path)
+
+    def _prepare(self) -> None:
         self.checkpoints.mkdir(exist_ok=True)
         shutil.rmtree(self.work, ignore_errors=True)
         self.work.mkdir()
-        path, own = self.path / "job.json", self.identity()
-        if not path.exists():
-            partial = self.work / "job.json"
-            partial.write_text(json.dumps({"schema_version": _VERSION, "identity": own}) + "\n")
-            partial.replace(path)
-        elif (seen := json.loads(path.read_text())["identity"]) != own:
-            raise ConfigError(
-                f"{self.path}: expected no training or this one ({own[:12]}), saw another "
-                f"({seen[:12]}), with other "
-                "rows, model or settings: give another out folder, or remove this one"
-            )
 
     def identity(self) -> str:
         """The hash of settings, rows and model, wherever these lie."""
@@ -102,9 +106,9 @@ class JobFolder:
     def finish(self, partial: Path) -> None:
         """Commit the trained model and remove what only a resume needed."""
         partial.rename(self.model)
-        self.tidy()
+        self._tidy()
 
-    def tidy(self) -> None:
+    def _tidy(self) -> None:
         """Remove checkpoints and work of a finished training."""
         for path in (self.checkpoints, self.work):
             shutil.rmtree(path, ignore_errors=True)

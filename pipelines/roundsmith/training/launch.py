@@ -49,13 +49,8 @@ async def launch(
 
 
 def _command(request: Path, nproc: int) -> list[str]:
-    program = ["-m", "roundsmith.training", str(request), "--die-with-parent"]
-    if nproc == 1:
-        return [sys.executable, *program]
-    return [
-        *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
-        *(f"--nproc-per-node={nproc}", *program),
-    ]
+    options = ["--die-with-parent", f"--processes={nproc}"]
+    return [sys.executable, "-m", "roundsmith.training", str(request), *options]
 
 
 async def _follow(

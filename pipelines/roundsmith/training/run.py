@@ -24,11 +24,11 @@ def train(job: TrainingJob) -> TrainingResult:
     Raises ConfigError for rows, a model or a folder that can not be used, EngineError when the loss
     diverges.
     """
+    check(job.model, trust_remote_code=False)
     import torch
     from accelerate import PartialState  # type: ignore[import-untyped]  # ships no types
     from transformers.utils import logging as transformers_logging
 
-    check(job.model, trust_remote_code=False)
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     device = _device(job)
@@ -37,13 +37,11 @@ def train(job: TrainingJob) -> TrainingResult:
     folder = JobFolder(job)
     try:
         with folder.claimed() if peers.is_main_process else contextlib.nullcontext():
-            if peers.is_main_process and not folder.finished:
+            if peers.is_main_process:
                 folder.open()
             peers.wait_for_everyone()
             if not folder.finished:
                 _train(job, folder, device, peers)
-            elif peers.is_main_process:
-                folder.tidy()
             return read_result(job.out)
     finally:
         if torch.distributed.is_initialized():

@@ -129,10 +129,12 @@ def test_bfloat16_arithmetic_keeps_float32_weights(make_job: MakeJob) -> None:
     assert {str(tensor.dtype) for tensor in weights.values()} == {"torch.float32"}
 
 
-def test_another_job_in_the_same_folder_is_refused(make_job: MakeJob) -> None:
+@pytest.mark.parametrize("finished", [True, False])
+def test_another_job_in_the_same_folder_is_refused(make_job: MakeJob, finished: bool) -> None:
     job = make_job()
     train(job)
-    shutil.rmtree(job.out / "model")
+    if not finished:
+        shutil.rmtree(job.out / "model")
     with pytest.raises(ConfigError, match=r"saw another .*give another out folder"):
         train(make_job(seed=7))
 

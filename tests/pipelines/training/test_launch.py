@@ -1,0 +1,127 @@
+"""A training as a process: killed, resumed, shared by two, and heard of while it runs."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from roundsmith.errors import ConfigError, PlatformError
+from roundsmith.training import Progress, TrainingJob, launch
+from roundsmith.training.progress import read_progress
+from roundsmith.training.run import train
+from tests.pipelines.training.conftest import MakeJob
+
+
+def start(job: TrainingJob) -> subprocess.Popen[bytes]:
+    path = job.out.with_suffix(".json")
+    path.write_text(job.model_dump_json())
+    return subprocess.Popen([sys.executable, "-W", "error", "-m", "roundsmith.training", str(path)])
+
+
+def kill_after(process: subprocess.Popen[bytes], job: TrainingJob, step: int) -> None:
+    """SIGKILL once the training has written the line of a step."""
+    lines = job.out / "progress.jsonl"
+    while not any(line.step >= step for line in read_progress(lines)):
+        assert process.poll() is None, "it ended before it was killed"
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+
+
+def test_a_training_killed_twice_ends_with_bitwise_the_same_weights(make_job: MakeJob) -> None:
+    settings = {"max_steps": 40, "checkpoint_every_steps": 3, "batch_size": 16}
+    undisturbed = train(make_job(out="undisturbed", **settings))
+    job = make_job(out="killed", **settings)
+    kill_after(start(job), job, 7)
+    kept = [path.name for path in (job.out / "checkpoints").iterdir()]
+    assert kept
+    kill_after(start(job), job, 20)
+    assert train(job) == undisturbed
+    assert [line.step for line in read_progress(job.out / "progress.jsonl")] == list(range(1, 41))
+
+
+def test_a_half_written_checkpoint_is_not_resumed_from(make_job: MakeJob) -> None:
+    undisturbed = train(make_job(out="undisturbed"))
+    job = make_job(out="broken")
+    half = job.out / "work" / "checkpoint-4"
+    half.mkdir(parents=True)
+    (half / "model.safetensors").write_bytes(b"half")
+    assert train(job) == undisturbed
+
+
+def test_progress_is_heard_of_step_by_step(make_job: MakeJob) -> None:
+    heard: list[Progress] = []
+    job = make_job()
+    result = asyncio.run(launch(job, on_progress=heard.append))
+    assert [progress.step for progress in heard] == [1, 2, 3, 4, 5, 6]
+    assert heard[-1].seconds_left == 0
+    assert all(progress.tokens_per_s > 0 for progress in heard)
+    assert (job.out / "model").is_dir()
+    assert train(job) == result
+
+
+def test_a_wrong_job_is_a_config_error_with_the_end_of_the_log(make_job: MakeJob) -> None:
+    job = make_job()
+    empty = job.out.with_name("empty")
+    empty.mkdir()
+    wrong = job.model_copy(update={"model": empty})
+    with pytest.raises(ConfigError, match=r"saw exit code 2(.|\n)*expected \*\.safetensors"):
+        asyncio.run(launch(wrong))
+
+
+def test_a_killed_training_is_a_platform_error_that_says_to_run_again(make_job: MakeJob) -> None:
+    job = make_job(max_steps=100_000)
+
+    def kill(progress: Progress) -> None:
+        os.kill(child_of(os.getpid()), signal.SIGKILL)
+
+    with pytest.raises(PlatformError, match=r"saw SIGKILL .*run again, it goes on from its last"):
+        asyncio.run(launch(job, on_progress=kill))
+
+
+def test_cancelling_ends_the_process(make_job: MakeJob) -> None:
+    async def cancel_after_a_step() -> int:
+        stepped = asyncio.Event()
+        job = make_job(max_steps=100_000)
+        task = asyncio.create_task(launch(job, on_progress=lambda _: stepped.set()))
+        waiting = asyncio.create_task(stepped.wait())
+        await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
+        assert not task.done(), task.exception()
+        child = child_of(os.getpid())
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return child
+
+    child = asyncio.run(cancel_after_a_step())
+    assert not Path(f"/proc/{child}").exists()
+
+
+def child_of(parent: int) -> int:
+    """The one child process that runs a training."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    (child,) = (
+        int(pid)
+        for pid in children
+        if b"roundsmith.training" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    )
+    return child
+
+
+@pytest.mark.slow
+def test_two_processes_by_torchrun_train_the_same_model_up_to_rounding(make_job: MakeJob) -> None:
+    alone = make_job(out="alone")
+    train(alone)
+    shared = make_job(out="shared")
+    result = asyncio.run(launch(shared, nproc=2))
+    assert result.steps == 6
+    losses = [
+        [line.loss for line in read_progress(job.out / "progress.jsonl")] for job in (alone, shared)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    assert (shared.out / "model" / "model.safetensors").is_file()
