@@ -1,6 +1,7 @@
 """Hypothesis strategies for every row that the store keeps."""
 
 from hypothesis import strategies as st
+
 from roundsmith.store import EvalRecord
 from roundsmith.types import (
     AssertTest,

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from roundsmith.errors import StoreError
 from roundsmith.store import EVALS, EXAMPLES, GROUPS, PAIRS, TASKS, RowKind, read_file, write_file
 from roundsmith.store.values import text_value, value_text
 from roundsmith.types import Example, Group, JudgedAt, Outcome, Provenance, Split, Task
 from roundsmith.verdicts import Verdict
-
 from tests.pipelines.store import strategies as rows
 
 BY_KIND = [

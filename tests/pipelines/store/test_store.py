@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from roundsmith.errors import ConfigError, StoreError
 from roundsmith.hashing import file_sha256, weights_sha256
 from roundsmith.store import EXAMPLES, PAIRS, Manifest, Store, step_key
