@@ -12,7 +12,7 @@ import pytest
 from roundsmith.clients import StreamSettings
 from roundsmith.config import child_environment
 from roundsmith.errors import Unavailable
-from tests.services.serve.world import child, connected, group
+from tests.services.serve.world import begun, child, connected, group
 
 
 def test_sigterm_lets_calls_in_flight_finish_and_closes_the_engine(tmp_path: Path) -> None:
@@ -20,8 +20,9 @@ def test_sigterm_lets_calls_in_flight_finish_and_closes_the_engine(tmp_path: Pat
         with child(tmp_path, drain_s=10) as server:
             async with connected(await server.address(), StreamSettings(give_up_s=0.5)) as client:
                 await client.build("echo", {}, 1, group("first"))
-                slow = asyncio.create_task(client.build("echo", {"pause_s": 1.0}, 1, group("slow")))
-                await asyncio.sleep(0.3)
+                config = {"pause_s": 2.0, "note": str(tmp_path / "note")}
+                slow = asyncio.create_task(client.build("echo", config, 1, group("slow")))
+                await begun(tmp_path / "note", 1)
                 server.terminate()
                 await asyncio.sleep(0.2)
                 with pytest.raises(Unavailable):
@@ -40,15 +41,16 @@ def test_draining_ends_after_its_time_whatever_still_runs(tmp_path: Path) -> Non
     async def play() -> float:
         with child(tmp_path, drain_s=0.3) as server:
             async with connected(await server.address(), StreamSettings(give_up_s=0.5)) as client:
-                slow = asyncio.create_task(client.build("echo", {"pause_s": 3.0}, 1, group("slow")))
-                await asyncio.sleep(0.3)
-                begun = asyncio.get_running_loop().time()
+                config = {"pause_s": 8.0, "note": str(tmp_path / "note")}
+                slow = asyncio.create_task(client.build("echo", config, 1, group("slow")))
+                await begun(tmp_path / "note", 1)
+                start = asyncio.get_running_loop().time()
                 server.terminate()
                 with pytest.raises(Unavailable):
                     await slow
-                return asyncio.get_running_loop().time() - begun
+                return asyncio.get_running_loop().time() - start
 
-    assert asyncio.run(play()) < 2.5
+    assert asyncio.run(play()) < 6
 
 
 def test_the_ready_file_appears_whole_and_a_stale_one_is_removed(tmp_path: Path) -> None:
@@ -104,13 +106,14 @@ def test_a_client_gives_up_in_its_time_when_the_server_stays_away(tmp_path: Path
         with child(tmp_path) as server:
             async with connected(await server.address(), StreamSettings(give_up_s=1.0)) as client:
                 await client.build("echo", {}, 1, group())
-                builds = [client.build("echo", {"pause_s": 5.0}, 1, group(n)) for n in "ab"]
+                config = {"pause_s": 9.0, "note": str(tmp_path / "note")}
+                builds = [client.build("echo", config, 1, group(name)) for name in "ab"]
                 pending = asyncio.gather(*builds, return_exceptions=True)
-                await asyncio.sleep(0.2)
+                await begun(tmp_path / "note", 2)
                 server.kill()
-                begun = asyncio.get_running_loop().time()
+                start = asyncio.get_running_loop().time()
                 failures = await pending
-                assert 0.9 < asyncio.get_running_loop().time() - begun < 2.0
+                assert 0.9 < asyncio.get_running_loop().time() - start < 5
                 assert [type(failure) for failure in failures] == [Unavailable] * 2
                 assert "gave up after 1.0 s" in str(failures[0])
 

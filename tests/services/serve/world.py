@@ -10,8 +10,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-import grpc
-
 from roundsmith.clients import ClientTls, PairBuilderClient, StreamSettings
 from roundsmith.clients.services import open_channel
 from roundsmith.config import ServeSettings
@@ -160,6 +158,8 @@ class Child:
         return self.process.returncode, out, err
 
 
-def code_of(failure: grpc.aio.AioRpcError) -> str:
-    """The name of a failed call's status."""
-    return failure.code().name
+async def begun(note: Path, number: int) -> None:
+    """Returns as soon as so many selections have begun, by the note that they leave."""
+    async with asyncio.timeout(30):
+        while not note.exists() or note.read_text().count("\n") < number:
+            await asyncio.sleep(0.01)
