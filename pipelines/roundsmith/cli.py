@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from roundsmith.commands import bench, doctor
 from roundsmith.commands import compile as compiling
-from roundsmith.commands import doctor
 from roundsmith.errors import RoundsmithError
 
 app = typer.Typer(
@@ -282,6 +282,7 @@ def serve_all(
 
 
 app.command("compile", epilog=compiling.EPILOG)(compiling.compile_)
+app.command("bench", epilog=bench.EPILOG)(bench.bench)
 app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
 
 

@@ -1,0 +1,150 @@
+"""`roundsmith bench`: how fast each part is here, beside a peer measured in the same run."""
+
+import difflib
+import json
+import platform
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from roundsmith.bench import BenchResult
+from roundsmith.errors import UnknownName
+
+EPILOG = """Examples:
+
+roundsmith bench store
+
+roundsmith bench generator --model org/name --json generator.json
+
+NAME is one of executor, generator, scorer, pairs, store and round. A ratio above 1 is better than
+the peer. Run it on a machine that does nothing else; other work moves the rates, the ratios
+less."""
+
+
+def bench(
+    name: Annotated[str, typer.Argument(help="What to measure; see below.", show_default=False)],
+    json_: Annotated[Path | None, typer.Option("--json", help="Also write the numbers.")] = None,
+    model: Annotated[
+        str,
+        typer.Option(
+            help="`lab`, a Hugging Face folder, or a hub id; for generator, scorer and round."
+        ),
+    ] = "lab",
+) -> None:
+    """Measure one part of Roundsmith on this machine, side by side with a plain way to do the same.
+
+    The two take turns, and the median is told, so that what else runs here weighs on both.
+    """
+    from roundsmith.commands.progress import error_console
+
+    measure = find(name)
+    with error_console().status(f"measuring {name}, about a minute or two"):
+        results = measure(model)
+    if json_ is not None:
+        json_.parent.mkdir(parents=True, exist_ok=True)
+        json_.write_text(to_json(results), "utf-8")
+    show(name, results)
+
+
+def find(name: str) -> Callable[[str], list[BenchResult]]:
+    """The bench of this name, on a model; raises UnknownName with the list."""
+    if name not in BENCHES:
+        close = difflib.get_close_matches(name, BENCHES, 1)
+        hint = f": did you mean {close[0]!r}?" if close else ""
+        raise UnknownName(f"bench {name!r}: expected one of {', '.join(BENCHES)}{hint}")
+    return BENCHES[name]
+
+
+def to_json(results: list[BenchResult]) -> str:
+    """The machine and the results, as docs and scripts read them."""
+    from dataclasses import asdict
+
+    from roundsmith.config import cpu_count
+
+    machine = {
+        "platform": platform.platform(),
+        "processor": processor(),
+        "cores": cpu_count(),
+        "python": platform.python_version(),
+    }
+    rows = [asdict(result) for result in results]
+    return json.dumps({"machine": machine, "results": rows}, indent=2) + "\n"
+
+
+def processor() -> str:
+    """The processor's name, or the architecture where the kernel does not tell it."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = (line.partition(": ")[2] for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
+def show(name: str, results: list[BenchResult]) -> None:
+    """The results as a table on standard output."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=f"bench {name}")
+    for column in ("case", "value", "unit", "against", "its value", "ratio"):
+        text = column in ("case", "unit", "against")
+        table.add_column(column, justify="left" if text else "right")
+    for r in results:
+        numbers = [_number(value) for value in (r.value, r.against_value)]
+        table.add_row(
+            Text(r.case), numbers[0], r.unit, Text(r.against), numbers[1], f"{r.ratio:.2f}"
+        )
+    Console(highlight=False).print(table)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _executor(_: str) -> list[BenchResult]:
+    from roundsmith.executor.bench import bench as measure
+
+    return measure()
+
+
+def _generator(model: str) -> list[BenchResult]:
+    from roundsmith.generator.bench import bench as measure
+    from roundsmith.steps.inputs import model_source
+
+    return measure(model_source(model))
+
+
+def _scorer(model: str) -> list[BenchResult]:
+    from roundsmith.scorer.bench import bench as measure
+    from roundsmith.steps.inputs import model_source
+
+    return measure(model_source(model))
+
+
+def _pairs(_: str) -> list[BenchResult]:
+    from roundsmith.commands.bench.pairs import measure
+
+    return measure()
+
+
+def _store(_: str) -> list[BenchResult]:
+    from roundsmith.commands.bench.store import measure
+
+    return measure()
+
+
+def _round(model: str) -> list[BenchResult]:
+    from roundsmith.commands.bench.round import measure
+
+    return measure(model)
+
+
+BENCHES = {
+    "executor": _executor,
+    "generator": _generator,
+    "scorer": _scorer,
+    "pairs": _pairs,
+    "store": _store,
+    "round": _round,
+}

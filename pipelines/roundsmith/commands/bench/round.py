@@ -1,0 +1,56 @@
+"""The step that takes most of a round, sampling and verifying, beside one task at a time."""
+
+import asyncio
+import itertools
+import tempfile
+from pathlib import Path
+
+from roundsmith.bench import BenchResult
+from roundsmith.commands.bench.turns import in_turns
+from roundsmith.platform.local import LocalPlatform
+from roundsmith.presets import run_config
+from roundsmith.steps import run_step
+from roundsmith.steps.config import RunConfig
+from roundsmith.steps.context import Context
+from roundsmith.store import Store
+
+SETTINGS = ("iterations=2", "max_tokens=64")
+
+
+def measure(model: str, num_tasks: int = 32, turns: int = 3) -> list[BenchResult]:
+    """Tasks a second of the step `sample` through the real services, as a run does it.
+
+    Both draw the same chains by the same services; the peer waits for each task to end before it
+    begins the next, so the ratio tells what keeping generator and executor busy together is worth.
+    """
+    options = {"recipe": "gift", "model": model, "limit": num_tasks, "eval_limit": 1}
+    config = run_config("lab", None, options, SETTINGS)
+    with tempfile.TemporaryDirectory() as name, asyncio.Runner() as runner:
+        folder, seeds = Path(name), (itertools.count(), itertools.count())
+        platform = LocalPlatform(config, folder)
+
+        def sample(side: int, tasks_in_flight: int) -> None:
+            # A seed of its own a turn: no service and no store knows the answer already.
+            changes = {"seed": next(seeds[side]), "tasks_in_flight": tasks_in_flight}
+            store = Store(str(folder / f"store-{side}"))
+            runner.run(_sample(config.model_copy(update=changes), store, folder, platform))
+
+        try:
+            result = in_turns(
+                f"sample and verify {num_tasks} lab tasks by gift",
+                num_tasks,
+                "tasks/s",
+                lambda: sample(0, config.tasks_in_flight),
+                "one task at a time",
+                lambda: sample(1, 1),
+                turns,
+            )
+        finally:
+            runner.run(platform.close())
+    return [result]
+
+
+async def _sample(config: RunConfig, store: Store, work: Path, platform: LocalPlatform) -> None:
+    context = Context(store, config, 1, work, platform, lambda *_: None)
+    tasks, model = await run_step(context, "load_tasks"), await run_step(context, "load_model")
+    await platform.watched(run_step(context, "sample", tasks=tasks, model=model))
