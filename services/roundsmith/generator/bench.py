@@ -1,4 +1,4 @@
-"""Tokens a second of the engine, against plain `generate` with static batches on the same prompts."""
+"""Tokens a second of the engine, against plain `generate` with static batches."""
 
 import asyncio
 import random
@@ -19,7 +19,7 @@ STUBS = (
     'def evens(xs):\n    """ Keep the even numbers. """\n',
 )
 MAX_TOKENS = (8, 128)
-"""Fewest and most tokens of a completion, log-uniform between: many short ones and a few long."""
+"""Fewest and most tokens of a completion, log-uniform between: many short, a few long."""
 
 
 def bench(
