@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class BenchResult:
-    """One case against one peer. `ratio` is value / against_value where more is better, else its inverse."""
+    """One case against one peer. `ratio` is value / against_value where more is better, else its
+    inverse.
+    """
 
     case: str
     value: float

@@ -68,7 +68,7 @@ def _write(out: bytearray, value: Any, max_bytes: int, depth: int) -> None:
 
 
 def _write_foreign(out: bytearray, value: Any, max_bytes: int, depth: int) -> None:
-    name = type(value).__name__
+    name = value.type_name if type(value) is Opaque else type(value).__name__
     for base, lower in _LOWER.items():
         if isinstance(value, base):
             out += b"L"

@@ -12,6 +12,8 @@ from roundsmith.sandbox.syscalls import call, syscall
 CONTROL_FD = 3
 RULESET_FD = 4
 _OWN_PID = 0x7A5E0FDD  # stands in the prebuilt filter for the pid that only the child knows
+# Supervisor, zygote and tester, where they have the child's user.
+_TRUSTED_PROCESSES = 3
 _CAPABILITY_VERSION_3 = 0x20080522
 
 
@@ -65,6 +67,8 @@ class Hardening:
         self.ruleset = landlock.build(box.readable, writable)
         pid = 1 if box.isolated else _OWN_PID
         self._programs = {threads: seccomp.child_filter(threads, pid) for threads in (False, True)}
+        # RLIMIT_NPROC counts a user's processes: it needs a user, or a user namespace, of the slot's own.
+        self._counts_processes = box.isolated or box.child_uid is not None
         self._capability_header = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
 
     def protect_zygote(self) -> None:
@@ -94,7 +98,7 @@ class Hardening:
         call("prctl", syscalls.PR_SET_DUMPABLE, 0, 0, 0, 0)
         landlock.restrict(RULESET_FD)
         os.close(RULESET_FD)
-        program = self._programs[limits.processes > 1]
+        program = self._programs[limits.processes > 1 and self._counts_processes]
         if not self._box.isolated:
             program = program.replace(struct.pack("=I", _OWN_PID), struct.pack("=I", os.getpid()))
         seccomp.Filter(program).install()
@@ -112,8 +116,9 @@ class Hardening:
             resource.RLIMIT_MEMLOCK: 0,
             resource.RLIMIT_MSGQUEUE: 0,
         }
-        if self._box.child_uid is not None:
-            values[resource.RLIMIT_NPROC] = limits.processes
+        if self._counts_processes:
+            trusted = 0 if self._box.child_uid is not None else _TRUSTED_PROCESSES
+            values[resource.RLIMIT_NPROC] = limits.processes + trusted
         for kind, value in values.items():
             hard = resource.getrlimit(kind)[1]
             value = value if hard == resource.RLIM_INFINITY else min(value, hard)

@@ -86,7 +86,7 @@ class Runner:
 
     def _unless_more_said(self, child: Child, reply: Reply) -> Reply | Ended:
         """Asks for an empty answer last, so that a second answer to the last cell shows."""
-        quiet = self._children.ask(child, b"Q", b"", self._budget(fresh=False))
+        quiet = self._children.ask(child, b"Q", b"", self._budget(fresh=True))
         return quiet if isinstance(quiet, Ended) and quiet.why == "tampered" else reply
 
     def _ask_with_tester(

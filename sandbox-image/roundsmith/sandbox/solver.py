@@ -14,10 +14,11 @@ import random
 import sys
 import types
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from roundsmith.sandbox import tester
 from roundsmith.sandbox.codec import CodecError, decode, encode, encode_opaque
+from roundsmith.sandbox.exposure import Exposure
 from roundsmith.sandbox.failures import classify, compile_failure
 from roundsmith.sandbox.frames import read_frame, write_frame
 from roundsmith.sandbox.tester import NONCE_BYTES, TEST
@@ -41,6 +42,7 @@ class Solver:
     def __init__(self, control: int) -> None:
         self._control = control
         self._module = types.ModuleType("solution")
+        self._exposure = Exposure(self._module.__dict__)
 
     def answer(self, kind: bytes, nonce: bytes, body: bytes) -> None:
         """Does what one frame asks and writes exactly one answer."""
@@ -50,9 +52,9 @@ class Solver:
         work: Callable[[bytes], bytes] | None = {
             b"P": self._load,
             b"C": self._call,
-            b"D": self._call_back,
+            b"D": self._exposure.call,
             b"X": self._run,
-            b"N": self._names,
+            b"N": self._exposure.describe,
             b"Q": self._nothing,
         }.get(kind)
         assert work is not None, f"unknown frame {kind!r}"
@@ -64,26 +66,21 @@ class Solver:
         name, setup, source = decode(body, 2**26)
         self._module.__name__ = name
         sys.modules[name] = self._module
-        for text, filename in ((setup, "<setup>"), (source, SOLUTION)):
-            if text:
-                exec(_compile(text, filename), self._module.__dict__)
+        try:
+            for text, filename in ((setup, "<setup>"), (source, SOLUTION)):
+                if text:
+                    exec(_compile(text, filename), self._module.__dict__)
+        except SystemExit as leaving:
+            # A script may end so; a module that tests call into may not.
+            if name != "__main__":
+                raise
+            if leaving.code:
+                raise RuntimeError(f"exit status {leaving.code!r}") from leaving
         return encode(None)
 
     def _call(self, body: bytes) -> bytes:
         entry_point, args, kwargs = decode(body)
-        return _encoded(self._function(entry_point)(*args, **kwargs))
-
-    def _call_back(self, body: bytes) -> bytes:
-        entry_point, args, kwargs = decode(body)
-        result = self._function(entry_point)(*args, **kwargs)
-        alias = next((at for at, argument in enumerate(args) if argument is result), -1)
-        return _encoded((alias, result, args, kwargs))
-
-    def _function(self, name: str) -> Callable[..., object]:
-        function = self._module.__dict__.get(name, getattr(builtins, name, None))
-        if function is None:
-            raise NameError(f"the program defines no {name!r}")
-        return cast(Callable[..., object], function)
+        return _encoded(self._exposure.function(entry_point)(*args, **kwargs))
 
     def _run(self, body: bytes) -> bytes:
         exec(_compile(body.decode("utf-8", "surrogatepass"), TEST), dict(self._module.__dict__))
@@ -91,10 +88,6 @@ class Solver:
 
     def _nothing(self, body: bytes) -> bytes:
         return b""
-
-    def _names(self, body: bytes) -> bytes:
-        """Of the names asked for, what the program has: (name, kind, value or module name)."""
-        return encode([tester.describe(name, self._module.__dict__) for name in decode(body)])
 
 
 class _CompileFailure(Exception):

@@ -1,58 +1,32 @@
 """A test process: runs assert statements beside the solver, which it reaches by calls through the
 codec only.
 
-Names of the test that the program defines as functions become proxies; modules are imported here;
-plain values are copied. What does not cross (classes, functions as arguments, objects) is
-UNSUPPORTED, and the server then runs the statements inside the solver.
+A name that the program defines becomes a stand-in here: functions and classes are called over
+there, modules are imported here, plain values are copied. An object that does not cross stays over
+there behind a `Remote`, which equals nothing but itself; an instance of a subclass of a built-in
+compares by its base value. So whatever a program answers, the comparison is this process's. Only a
+test that passes functions of its own is UNSUPPORTED: the server then runs it inside the solver.
 """
 
 import ast
 import builtins
 import importlib
-import sys
-import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from roundsmith.sandbox.codec import CodecError, Node, decode, encode, nodes
+from roundsmith.sandbox.codec import Lowered, Opaque, decode, encode
 from roundsmith.sandbox.failures import SolverFailure, classify
 from roundsmith.sandbox.frames import read_frame, write_frame
 
 UNSUPPORTED = "UNSUPPORTED"
 TEST = "<test>"
 NONCE_BYTES = 8
-
-
-def describe(name: str, namespace: dict[str, object]) -> tuple[str, str, object]:
-    """In the solver: (name, kind, value) with kind `missing`, `call`, `module`, `value` or
-    `object`.
-    """
-    if name not in namespace:
-        return name, "missing", None
-    value = namespace[name]
-    if isinstance(value, types.ModuleType):
-        return name, "module", value.__name__
-    if callable(value):
-        return name, "object" if isinstance(value, type) else "call", None
-    try:
-        return (name, "value", value) if _plain(nodes(encode(value))) else (name, "object", None)
-    except CodecError:
-        return name, "object", None
-
-
-def _plain(node: Node) -> bool:
-    if node.tag in "LO":
-        return False
-    if node.tag == "m":
-        return all(_plain(part) for pair in node.content for part in pair)
-    return all(map(_plain, node.content)) if node.tag in "ltSZ" else True
+_PLAIN = (type(None), bool, int, float, complex, str, bytes)
 
 
 def run(control: int, nonce: bytes, body: bytes) -> tuple[bytes, bytes, bytes]:
-    """Runs the statements: kind, nonce and body of the answer, A when none raised, else E with the
-    kind of failure.
-    """
-    link = _Link(control, nonce)
+    """Runs the statements: kind, nonce and body of the answer, A when none raised, else E."""
+    link = Link(control, nonce)
     try:
         tree = ast.parse(body.decode("utf-8", "surrogatepass"), TEST)
         code = compile(tree, TEST, "exec", dont_inherit=True)
@@ -66,60 +40,106 @@ def _names(tree: ast.Module) -> list[str]:
     return sorted({node.id for node in ast.walk(tree) if isinstance(node, ast.Name)})
 
 
-class _Link:
+class Link:
     """The way to the solver: a request frame out, an answer frame in."""
 
     def __init__(self, control: int, nonce: bytes) -> None:
         self._control, self.nonce = control, nonce
 
     def namespace(self, names: list[str]) -> dict[str, Any]:
-        """The test's globals. A program's name hides a built-in only in a test that uses no other
-        name of it.
+        """The test's globals.
+
+        A program's name hides a built-in only in a test that uses no other name of the program, so
+        that a redefined `abs` or `len` can not bend a comparison.
         """
-        described = [
-            entry for entry in decode(self._ask(b"N", encode(names))) if entry[1] != "missing"
-        ]
+        described = [entry for entry in decode(self.ask(b"N", names)) if entry[1] != "missing"]
         own = [entry for entry in described if not hasattr(builtins, entry[0])]
         namespace: dict[str, Any] = {"__name__": "test"}
         for name, kind, value in own or described:
-            namespace[name] = self._stand_in(name, kind, value)
+            if kind == "module":
+                namespace[name] = importlib.import_module(value)
+            else:
+                namespace[name] = self.stand_in(value) if kind == "object" else value
         return namespace
 
-    def _stand_in(self, name: str, kind: str, value: Any) -> Any:
-        if kind == "call":
-            return self._proxy(name)
-        if kind == "value":
-            return value
-        if kind == "module" and value.partition(".")[0] in sys.stdlib_module_names:
-            return importlib.import_module(value)
-        raise SolverFailure(UNSUPPORTED, f"{name} is no function, module or plain value")
+    def stand_in(self, value: Any) -> Any:
+        """What represents an answer here: itself, its base value, or a Remote."""
+        if isinstance(value, Opaque):
+            return Remote(self, value)
+        if isinstance(value, Lowered):
+            return value.value
+        return value
 
-    def _proxy(self, name: str) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            request = encode((name, args, kwargs))
-            if not _plain(nodes(request)):
-                raise SolverFailure(UNSUPPORTED, f"an argument of {name} does not cross")
-            reply = self._ask(b"D", request)
-            if not _plain(nodes(reply)):
-                raise SolverFailure(UNSUPPORTED, f"the result of {name} does not cross")
-            alias, result, after, after_by_name = decode(reply)
-            for given, changed in zip(args, after, strict=True):
-                _take_over(given, changed)
-            for key, given in kwargs.items():
-                _take_over(given, after_by_name[key])
-            return args[alias] if alias >= 0 else result
+    def call(self, target: Opaque, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Calls something of the solver's; what it did to lists, dicts and sets is done to ours."""
+        sent = (
+            target,
+            name,
+            tuple(map(_crossing, args)),
+            {k: _crossing(v) for k, v in kwargs.items()},
+        )
+        alias, result, after, after_by_name = decode(self.ask(b"D", sent))
+        for given, changed in zip(args, after, strict=True):
+            _take_over(given, changed)
+        for key, given in kwargs.items():
+            _take_over(given, after_by_name[key])
+        return args[alias] if alias >= 0 else self.stand_in(result)
 
-        call.__name__ = name
-        return call
-
-    def _ask(self, kind: bytes, body: bytes) -> bytes:
-        write_frame(self._control, kind, self.nonce, body)
+    def ask(self, kind: bytes, request: object) -> bytes:
+        """Sends a request; raises what the solver's side raised."""
+        write_frame(self._control, kind, self.nonce, encode(request))
         frame = read_frame(self._control)
         # Each answer from the supervisor is its next question, with a nonce of its own.
         self.nonce, reply = frame[1 : 1 + NONCE_BYTES], frame[1 + NONCE_BYTES :]
         if frame[:1] == b"A":
             return reply
         raise _exception(*decode(reply))
+
+
+class Remote:
+    """An object of the solver's: calls, attributes and items are asked for; equal to nothing but
+    itself.
+    """
+
+    def __init__(self, link: Link, reference: Opaque) -> None:
+        self.__dict__.update(_link=link, _reference=reference)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._link.call(self._reference, "", args, kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return self._link.call(self._reference, "__getattribute__", (name,), {})
+
+    def __len__(self) -> Any:
+        return self._link.call(Opaque("=len"), "", (self,), {})
+
+    def __bool__(self) -> bool:
+        return bool(self._link.call(Opaque("=bool"), "", (self,), {}))
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._link.call(Opaque("=list"), "", (self,), {}))
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._link.call(self._reference, "__getitem__", (key,), {})
+
+    def __contains__(self, key: Any) -> bool:
+        return bool(self._link.call(self._reference, "__contains__", (key,), {}))
+
+    def __str__(self) -> str:
+        return str(self._link.call(Opaque("=str"), "", (self,), {}))
+
+
+def _crossing(value: Any) -> Any:
+    """The value as the solver gets it; raises SolverFailure for what only lives here."""
+    if isinstance(value, Remote):
+        return value.__dict__["_reference"]
+    if isinstance(value, list | tuple | set | frozenset):
+        return type(value)(_crossing(member) for member in value)
+    if isinstance(value, dict):
+        return {_crossing(key): _crossing(item) for key, item in value.items()}
+    if type(value) not in _PLAIN:
+        raise SolverFailure(UNSUPPORTED, f"{type(value).__name__} arguments do not cross")
+    return value
 
 
 def _take_over(given: Any, changed: Any) -> None:
@@ -134,8 +154,11 @@ def _take_over(given: Any, changed: Any) -> None:
 
 
 def _exception(kind: str, detail: str) -> BaseException:
+    """The solver's failure as an exception here: of the same built-in class, so that a test may
+    expect it.
+    """
     name, _, text = detail.partition(": ")
-    known = getattr(builtins, name, None)
+    known: Callable[..., Any] | None = getattr(builtins, name, None)
     if kind == "ERROR" and isinstance(known, type) and issubclass(known, Exception):
         try:
             return known(text)

@@ -1,0 +1,91 @@
+"""In the solver: what a tester may name, hold and call, by references that cross in place of
+objects.
+"""
+
+import builtins
+import types
+from collections.abc import Callable
+from typing import Any
+
+from roundsmith.sandbox.codec import CodecError, Node, Opaque, decode, encode, nodes
+
+
+class Exposure:
+    """The program's names and the objects that a tester holds. `#3` is the fourth object, `=f` the
+    name f.
+    """
+
+    def __init__(self, namespace: dict[str, Any]) -> None:
+        self._namespace = namespace
+        self._held: list[Any] = []
+
+    def describe(self, body: bytes) -> bytes:
+        """Of the names asked for: (name, kind, value), kind `missing`, `module`, `value` or
+        `object`.
+        """
+        return encode([self._describe(name) for name in decode(body)])
+
+    def _describe(self, name: str) -> tuple[str, str, object]:
+        if name not in self._namespace:
+            return name, "missing", None
+        value = self._namespace[name]
+        if isinstance(value, types.ModuleType):
+            return name, "module", value.__name__
+        return (
+            (name, "value", value) if crosses(value) else (name, "object", self._reference(value))
+        )
+
+    def call(self, body: bytes) -> bytes:
+        """Calls a function, object or method: (which argument the result is, result, the arguments
+        after it).
+        """
+        target, name, args, kwargs = decode(body)
+        args = tuple(map(self._resolved, args))
+        kwargs = {key: self._resolved(value) for key, value in kwargs.items()}
+        function = self._resolved(target)
+        result = (getattr(function, name) if name else function)(*args, **kwargs)
+        alias = next((at for at, argument in enumerate(args) if argument is result), -1)
+        after = tuple(map(self._sent, args))
+        after_by_name = {key: self._sent(value) for key, value in kwargs.items()}
+        return encode((alias, self._sent(result), after, after_by_name))
+
+    def function(self, name: str) -> Callable[..., Any]:
+        """The program's function, or the built-in, of a name. Raises NameError."""
+        function = self._namespace.get(name, getattr(builtins, name, None))
+        if function is None:
+            raise NameError(f"the program defines no {name!r}")
+        found: Callable[..., Any] = function
+        return found
+
+    def _resolved(self, value: Any) -> Any:
+        if not isinstance(value, Opaque):
+            return value
+        kind, key = value.type_name[:1], value.type_name[1:]
+        return self._held[int(key)] if kind == "#" else self.function(key)
+
+    def _sent(self, value: Any) -> Any:
+        return value if crosses(value, lowered=True) else self._reference(value)
+
+    def _reference(self, value: Any) -> Opaque:
+        self._held.append(value)
+        return Opaque(f"#{len(self._held) - 1}")
+
+
+def crosses(value: Any, lowered: bool = False) -> bool:
+    """Whether a value is plain all through; with `lowered`, a plain subclass instance counts too."""
+    try:
+        return _plain(nodes(encode(value)), lowered)
+    except CodecError:
+        return False
+
+
+def _plain(node: Node, lowered: bool) -> bool:
+    if node.tag == "L":
+        return lowered and _plain(node.content[1], False)
+    if node.tag == "m":
+        return all(_plain(part, False) for pair in node.content for part in pair)
+    return (
+        all(_plain(member, False) for member in node.content)
+        if node.tag in "ltSZ"
+        else node.tag != "O"
+    )

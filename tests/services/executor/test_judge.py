@@ -1,0 +1,126 @@
+"""What equal means: by type and value for call tests, as Python's == for asserts."""
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from roundsmith.executor.judge import Rule, equal, text
+from roundsmith.sandbox.codec import encode, nodes
+
+NUMBERS = (
+    st.booleans()
+    | st.integers(-3, 3)
+    | st.sampled_from([0.0, -0.0, 0.5, 1.0, 2.0, math.inf, 1e300])
+)
+LEAVES = NUMBERS | st.none() | st.text("ab", max_size=2) | st.binary(max_size=1)
+VALUES = st.recursive(
+    LEAVES,
+    lambda v: (
+        st.lists(v, max_size=3)
+        | st.tuples(v, v)
+        | st.sets(LEAVES, max_size=3)
+        | st.frozensets(LEAVES, max_size=3)
+        | st.dictionaries(LEAVES, v, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+def same(
+    answer: Any, expected: Any, rule: Rule = Rule.STRICT, tolerance: float | None = None
+) -> bool:
+    return equal(nodes(encode(answer)), nodes(encode(expected)), rule, tolerance)
+
+
+@given(VALUES, VALUES)
+def test_the_python_rule_is_pythons_equality(a: Any, b: Any) -> None:
+    assert same(a, b, Rule.PYTHON) == (a == b)
+    assert same(a, a, Rule.PYTHON)
+
+
+@given(VALUES, VALUES)
+def test_the_strict_rule_implies_pythons_equality_and_is_symmetric(a: Any, b: Any) -> None:
+    assert same(a, a)
+    assert same(a, b) == same(b, a)
+    if same(a, b):
+        assert a == b
+        assert type(a) is type(b)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (True, 1),
+        (1, 1.0),
+        ([1], (1,)),
+        ("1", 1),
+        ({1}, frozenset({1})),
+        ([1, 2], [2, 1]),
+        ([True], [1]),
+        (None, False),
+        ({1: 2}, {1: 2.0}),
+    ],
+)
+def test_call_tests_tell_types_apart(answer: object, expected: object) -> None:
+    assert not same(answer, expected)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (math.nan, math.nan),
+        ([math.nan], [math.nan]),
+        (0.0, -0.0),
+        ({"b": 1, "a": 2}, {"a": 2, "b": 1}),
+        ({3, 1}, {1, 3}),
+        (1 << 5000, 1 << 5000),
+    ],
+)
+def test_call_tests_compare_by_value(answer: object, expected: object) -> None:
+    assert same(answer, expected)
+
+
+def test_nan_equals_nothing_for_an_assert() -> None:
+    assert not same(math.nan, math.nan, Rule.PYTHON)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected", "close"),
+    [
+        (1.0005, 1.0, True),
+        (1.5, 1.0, False),
+        ([1.0, (2.0005,)], [1.0, (2.0,)], True),
+        ({"a": 1.0005}, {"a": 1.0}, True),
+        ({"a": 1.0005, "b": 1}, {"a": 1.0}, False),
+        (1, 1.0, False),
+        (2, 2, True),
+        (3, 2, False),
+        (math.nan, math.nan, True),
+        (math.nan, 1.0, False),
+        (1.0, math.nan, False),
+        (math.inf, math.inf, True),
+        (-math.inf, math.inf, False),
+        ([1.0], [1.0, 1.0], False),
+    ],
+)
+def test_a_tolerance_is_for_floats_at_any_depth(
+    answer: object, expected: object, close: bool
+) -> None:
+    assert same(answer, expected, tolerance=1e-3) is close
+
+
+def test_values_are_shown_cut_and_without_much_work() -> None:
+    for value in (
+        10**100000,
+        "x" * 10**5,
+        [[0] * 1000] * 100,
+        {1: {2: [3]}},
+        set(),
+        frozenset({1}),
+        object(),
+    ):
+        assert 0 < len(text(nodes(encode(value)))) <= 80
+    assert text(nodes(encode([1, "a", (2.5,)]))) == "[1, 'a', (2.5)]"
