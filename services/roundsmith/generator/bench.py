@@ -27,8 +27,8 @@ def bench(
 ) -> list[BenchResult]:
     """Both sides draw the same greedy completions, in interleaved pairs; the median pair is told.
 
-    `model` is a folder or hub id. `generate` runs batches as large as the engine's slots, each until
-    its longest completion has ended; only tokens that were asked for count.
+    `model` is a folder or hub id. `generate` runs batches as large as the engine's slots, each
+    until its longest completion has ended; only tokens that were asked for count.
     """
     chosen = settings or GeneratorSettings(model=model)
     items = _items(requests)

@@ -46,7 +46,7 @@ def bench(
 def _items(requests: int) -> list[ScoreItem]:
     draw = random.Random(0)
     return [
-        ScoreItem(str(i), f"def sum_{i}(values):\n", LINE * draw.randint(1, 12))
+        ScoreItem(str(i), f"def sum_{i}(values):\n", LINE * draw.randint(1, 8))
         for i in range(requests)
     ]
 

@@ -1,0 +1,43 @@
+"""The promise of sameness on the model that rounds really use, at the default settings."""
+
+import asyncio
+import random
+from pathlib import Path
+
+import pytest
+
+from roundsmith.generator.engine import TransformersEngine
+from roundsmith.generator.settings import GeneratorSettings
+from roundsmith.types import Completion, GenerateItem, Sampling
+
+LAB = Path(__file__).parents[3] / "pipelines/roundsmith/lab/model"
+
+
+@pytest.mark.slow
+def test_the_lab_models_samples_do_not_depend_on_their_neighbours() -> None:
+    engine = TransformersEngine(GeneratorSettings(model=str(LAB)))
+    pick = random.Random(5)
+    items = [
+        GenerateItem(
+            str(i),
+            f"def add_{i}(a, b):\n    " * pick.randint(1, 6),
+            Sampling(pick.randint(5, 40), pick.choice([0.0, 0.8]), pick.choice([1.0, 0.9])),
+            seed=i,
+            n=pick.randint(1, 4),
+        )
+        for i in range(40)
+    ]
+
+    async def one(item: GenerateItem) -> list[Completion]:
+        found = [completion async for completion in engine.generate(item)]
+        return sorted(found, key=lambda completion: completion.index)
+
+    async def scenario() -> None:
+        together = await asyncio.gather(*map(one, items))
+        for at in (0, 17, 39):
+            assert await one(items[at]) == together[at]
+        backwards = await asyncio.gather(*map(one, reversed(items)))
+        assert backwards[::-1] == together
+
+    asyncio.run(scenario())
+    engine.close()
