@@ -1,0 +1,92 @@
+"""`roundsmith bench`: what it writes, and that its rates are of work that is really done."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from roundsmith.bench import BenchResult
+from roundsmith.cli import app
+from roundsmith.commands.bench import BENCHES, find, pairs, show, store, to_json
+from roundsmith.commands.bench.made import groups
+from roundsmith.commands.bench.turns import in_turns
+from roundsmith.errors import UnknownName
+from roundsmith.pair_builder.rules import load_rules, select
+from roundsmith.steps.config import RECIPES
+
+RESULT = BenchResult("a case [1]", 1234.5, "rows/s", "plain Python", 2.0, 617.25)
+DESIGNED = {"executor", "generator", "scorer", "pairs", "store", "round"}
+
+
+def test_the_names_are_those_of_the_design_and_each_is_found() -> None:
+    assert set(BENCHES) == DESIGNED
+    assert all(callable(find(name)) for name in DESIGNED)
+
+
+def test_an_unknown_name_is_an_input_error_with_the_list() -> None:
+    with pytest.raises(UnknownName, match=r"'stor'.*executor, .*did you mean 'store'") as caught:
+        CliRunner().invoke(app, ["bench", "stor"], catch_exceptions=False)
+    assert caught.value.exit_code == 2
+
+
+def test_the_json_holds_machine_and_results() -> None:
+    read = json.loads(to_json([RESULT]))
+    assert read["results"] == [
+        {
+            "case": "a case [1]",
+            "value": 1234.5,
+            "unit": "rows/s",
+            "against": "plain Python",
+            "against_value": 2.0,
+            "ratio": 617.25,
+        }
+    ]
+    assert {"platform", "processor", "cores", "python"} <= read["machine"].keys()
+
+
+def test_the_table_shows_a_case_to_the_letter(capsys: pytest.CaptureFixture[str]) -> None:
+    show("store", [RESULT])
+    printed = capsys.readouterr().out
+    assert "a case [1]" in printed
+    assert "617.25" in printed
+
+
+def test_a_ratio_above_one_is_better_than_the_peer() -> None:
+    result = in_turns(
+        "sleep", 1, "1/s", lambda: time.sleep(0.01), "longer", lambda: time.sleep(0.05), turns=3
+    )
+    assert result.value > result.against_value
+    assert 1.5 < result.ratio < 10
+
+
+def test_the_groups_of_the_bench_give_the_rule_something_to_choose() -> None:
+    rules = load_rules([RECIPES])
+    for group in groups(4):
+        assert len(group.samples) == 60
+        rows = select(rules, "gift", {}, 0, group)
+        assert len(rows) == 1 + 8, "the gold row and K = 8 codes"
+
+
+def test_pairs_are_built_by_a_real_service() -> None:
+    (result,) = pairs.measure(num_groups=6, turns=1)
+    assert result.against == "plain Python"
+    assert result.value > 0
+    assert result.ratio == pytest.approx(result.value / result.against_value)
+
+
+def test_the_store_is_measured_writing_reading_and_keeping_a_folder() -> None:
+    results = store.measure(num_rows=50, file_mb=1, turns=1)
+    assert [result.unit for result in results] == ["rows/s", "rows/s", "MB/s"]
+    assert {result.against for result in results} == {"plain pyarrow", "copy and sync"}
+    assert all(result.value > 0 and result.ratio > 0 for result in results)
+
+
+@pytest.mark.slow
+def test_the_command_writes_what_it_prints(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "store.json"
+    arguments = ["bench", "store", "--json", str(path)]
+    done = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert len(json.loads(path.read_text())["results"]) == 3

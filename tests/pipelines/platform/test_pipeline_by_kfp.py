@@ -1,0 +1,84 @@
+"""The compiled pipeline, played by kfp's own local runner, makes what `roundsmith run` makes."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from roundsmith.clients import Endpoints
+from roundsmith.lab import MODEL
+from roundsmith.platform.local import LocalPlatform
+from roundsmith.report.summary import from_json
+from roundsmith.steps.config import RunConfig
+from roundsmith.store import EXAMPLES, Manifest, Store
+from roundsmith.types import Example
+
+pytest.importorskip("kfp", reason="needs the extra cluster")
+
+OPTIONS = (
+    *("--recipe", "gift", "--preset", "lab", "--seed", "3", "--limit", "8", "--eval-limit", "6"),
+    *("--no-control", "--set", "iterations=2", "--set", "training.epochs=1"),
+)
+PLAYER = Path(__file__).with_name("play_locally.py")
+
+
+def command(*arguments: str) -> None:
+    """Runs a command in a process of its own, and tells all that it said when it fails."""
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, f"{arguments}\n{done.stdout[-6000:]}\n{done.stderr[-4000:]}"
+
+
+def only(store: Store, step: str) -> Manifest:
+    """The one finished piece of work of a step."""
+    (manifest,) = store.manifests(step)
+    return manifest
+
+
+def selected(store: Store) -> list[Example]:
+    """The training rows that the round chose."""
+    return list(store.read_all(EXAMPLES, only(store, "select")))
+
+
+async def play(config: RunConfig, pipeline: Path, folder: Path) -> None:
+    """Starts the services and plays the pipeline against them until it ends."""
+    platform = LocalPlatform(config, folder / "work")
+    try:
+        await platform.services(MODEL)
+        assert isinstance(platform.endpoints, Endpoints)
+        arguments = {
+            "store": str(folder / "store"),
+            "services": platform.endpoints.model_dump_json(),
+            "work_folder": str(folder / "work"),
+        }
+        played = (str(PLAYER), str(pipeline), str(folder / "kfp"), json.dumps(arguments))
+        await platform.watched(asyncio.to_thread(command, *played))
+    finally:
+        await platform.close()
+
+
+@pytest.mark.slow
+def test_the_pipeline_makes_the_same_rows_and_result_as_run(tmp_path: Path) -> None:
+    pipeline, ran, played = tmp_path / "round.yaml", tmp_path / "ran", tmp_path / "played"
+    command("-m", "roundsmith.cli", "compile", *OPTIONS, "--output", str(pipeline))
+    command("-m", "roundsmith.cli", "run", *OPTIONS, "--out", str(ran))
+    config = RunConfig.model_validate_json((ran / "run.json").read_text())
+
+    asyncio.run(play(config, pipeline, played))
+
+    ours, theirs = Store(str(ran / "store")), Store(str(played / "store"))
+    assert selected(theirs) == selected(ours)
+    assert any(row.provenance.parents for row in selected(ours)), "no row was selected: no test"
+    texts = [theirs.get_blob(ref).decode() for ref in only(theirs, "report").of_kind("blob")]
+    summary = from_json((ran / "round-1/summary.json").read_text())
+    assert asdict(from_json(texts[0]).result) == asdict(summary.result)
+    (page,) = (played / "kfp").rglob("page")
+    assert page.read_text("utf-8") == texts[1]
+    numbers = json.loads(next((played / "kfp").rglob("report/executor_output.json")).read_text())
+    (kept,) = numbers["artifacts"]["numbers"]["artifacts"]
+    assert kept["metadata"]["final_pass_at_1_after"] == (
+        summary.result.pass_at_k["final"]["1"].after
+    )
