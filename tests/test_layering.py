@@ -15,7 +15,7 @@ SANDBOX = ROOT / "sandbox-image"
 
 LAYERS = (
     {"v1", "types", "errors", "verdicts", "hashing"},
-    {"wire", "clients", "config"},
+    {"wire", "clients", "config", "bench"},
     {"generator", "executor", "scorer", "pair_builder", "serve", "models"},
     {
         "recipes",
