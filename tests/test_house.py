@@ -34,7 +34,7 @@ def python_files(*roots: str) -> Iterator[Path]:
 
 
 def over_long(source: str, most: int) -> list[str]:
-    """The file when it has more lines than `most`, and every function whose body has more than 60."""
+    """The file when it has more lines than `most`, and functions with a body of more than 60."""
     found = [f"{lines} lines"] if (lines := source.count("\n")) > most else []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
