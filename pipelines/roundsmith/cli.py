@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from roundsmith.commands import bench, doctor
-from roundsmith.commands import compile as compiling
+from roundsmith.cli_lab import lab_app
+from roundsmith.cli_serve import serve_app
 from roundsmith.errors import RoundsmithError
 
 app = typer.Typer(
@@ -19,8 +19,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-serve_app = typer.Typer(help="Run services on this machine.", no_args_is_help=True)
-lab_app = typer.Typer(help="The built-in world: its tasks, its model.", no_args_is_help=True)
 app.add_typer(serve_app, name="serve")
 app.add_typer(lab_app, name="lab")
 
@@ -37,11 +35,6 @@ Tasks = Annotated[
 ]
 Seed = Annotated[int | None, typer.Option(help="The same seed, the same result.")]
 Out = Annotated[Path, typer.Option(help="Folder of the run. Run again in it to go on.")]
-Port = Annotated[int, typer.Option(help="0 picks a free one.")]
-ReadyFile = Annotated[Path | None, typer.Option(help="Written with the addresses when ready.")]
-DieWithParent = Annotated[
-    bool, typer.Option("--die-with-parent", help="End when the process that started this one ends.")
-]
 
 
 @app.command()
@@ -183,107 +176,6 @@ def report(
     from roundsmith.commands.run import read_summary, show
 
     show(read_summary(folder), folder, Console(highlight=False))
-
-
-@serve_app.command("generator")
-def serve_generator(
-    model: Annotated[str, typer.Option(help="`lab`, a Hugging Face folder, or a hub id.")] = "lab",
-    port: Port = 0,
-    admin_port: Port = 0,
-    host: str = "127.0.0.1",
-    storage_root: Annotated[
-        Path | None, typer.Option(help="Folder that ReloadWeights may load from.")
-    ] = None,
-    slots: Annotated[int, typer.Option(help="Sequences decoded at once.")] = 32,
-    dtype: str = "auto",
-    device: str = "auto",
-    threads: Annotated[int, typer.Option(help="0 is one a core.")] = 0,
-    trust_remote_code: Annotated[bool, typer.Option("--trust-remote-code")] = False,
-    ready_file: ReadyFile = None,
-    die_with_parent: DieWithParent = False,
-) -> None:
-    """Serve GeneratorService: prompts in, completions out."""
-    from roundsmith.commands.serve import generator
-
-    options = {"slots": slots, "dtype": dtype, "device": device, "threads": threads}
-    options["trust_remote_code"] = trust_remote_code
-    listen = {"host": host, "port": port, "admin_port": admin_port}
-    generator(model, options, listen, storage_root, ready_file, die_with_parent)
-
-
-@serve_app.command("scorer")
-def serve_scorer(
-    model: Annotated[str, typer.Option(help="`lab`, a Hugging Face folder, or a hub id.")] = "lab",
-    port: Port = 0,
-    admin_port: Port = 0,
-    host: str = "127.0.0.1",
-    storage_root: Annotated[
-        Path | None, typer.Option(help="Folder that ReloadScorerWeights may load from.")
-    ] = None,
-    dtype: str = "auto",
-    device: str = "auto",
-    threads: Annotated[int, typer.Option(help="0 is one a core.")] = 0,
-    trust_remote_code: Annotated[bool, typer.Option("--trust-remote-code")] = False,
-    ready_file: ReadyFile = None,
-    die_with_parent: DieWithParent = False,
-) -> None:
-    """Serve ScorerService: log-probabilities, perplexity, P(yes)."""
-    from roundsmith.commands.serve import scorer
-
-    options = {"dtype": dtype, "device": device, "threads": threads}
-    options["trust_remote_code"] = trust_remote_code
-    listen = {"host": host, "port": port, "admin_port": admin_port}
-    scorer(model, options, listen, storage_root, ready_file, die_with_parent)
-
-
-@serve_app.command("executor")
-def serve_executor(
-    port: Port = 0,
-    host: str = "127.0.0.1",
-    slots: Annotated[int, typer.Option(help="Programs run at once; 0 is one a core.")] = 0,
-    floor: Annotated[
-        str | None, typer.Option(help="Refuse to serve below this tier: T1, T2 or T3.")
-    ] = None,
-    ready_file: ReadyFile = None,
-    die_with_parent: DieWithParent = False,
-) -> None:
-    """Serve ExecutorService: untrusted programs in, outcomes out."""
-    from roundsmith.commands.serve import executor
-
-    executor(slots, floor, {"host": host, "port": port}, ready_file, die_with_parent)
-
-
-@serve_app.command("pair-builder")
-def serve_pair_builder(
-    recipes: Annotated[
-        list[str] | None, typer.Option(help="Packages and folders that recipes are loaded from.")
-    ] = None,
-    port: Port = 0,
-    host: str = "127.0.0.1",
-    ready_file: ReadyFile = None,
-    die_with_parent: DieWithParent = False,
-) -> None:
-    """Serve PairBuilderService: groups in, training rows out."""
-    from roundsmith.commands.serve import pair_builder
-
-    listen = {"host": host, "port": port}
-    pair_builder(recipes or ["roundsmith.recipes"], listen, ready_file, die_with_parent)
-
-
-@serve_app.command("all")
-def serve_all(
-    model: Annotated[str, typer.Option(help="`lab`, a Hugging Face folder, or a hub id.")] = "lab",
-    out: Annotated[Path, typer.Option(help="Folder of logs and checkpoints.")] = Path("runs/serve"),
-) -> None:
-    """Serve everything on loopback until Ctrl-C, and print where."""
-    from roundsmith.commands.serve import everything
-
-    everything(model, out)
-
-
-app.command("compile", epilog=compiling.EPILOG)(compiling.compile_)
-app.command("bench", epilog=bench.EPILOG)(bench.bench)
-app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
 
 
 def main() -> None:
