@@ -178,6 +178,11 @@ def report(
     show(read_summary(folder), folder, Console(highlight=False))
 
 
+app.command("compile", epilog=compiling.EPILOG)(compiling.compile_)
+app.command("bench", epilog=bench.EPILOG)(bench.bench)
+app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
+
+
 def main() -> None:
     """The entry point: errors become one message and an exit code."""
     logging.basicConfig(

@@ -108,8 +108,3 @@ def serve_all(
     from roundsmith.commands.serve import everything
 
     everything(model, out)
-
-
-app.command("compile", epilog=compiling.EPILOG)(compiling.compile_)
-app.command("bench", epilog=bench.EPILOG)(bench.bench)
-app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
