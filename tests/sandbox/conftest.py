@@ -1,4 +1,4 @@
-"""A real local pool for the whole session, on an event loop of its own thread, for tests that attack it."""
+"""A real local pool for the session, on an event loop of its own thread, to be attacked."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""Programs that take more memory, files, descriptors or output than they may (cases 11 to 20, 30 to 40, 57 to 62)."""
+"""Programs that take more memory, files or output than they may (cases 11-20, 30-40, 57-62)."""
 
 from typing import TYPE_CHECKING
 
@@ -77,7 +77,10 @@ def test_case_20_a_program_out_of_memory_does_not_disturb_its_neighbours(box: "B
     "path", ["/etc/shadow", "/etc/passwd", "/root/.ssh/id_rsa", "/proc/1/environ", "/tmp"]
 )
 def test_case_30_secrets_are_out_of_reach(box: "Box", path: str) -> None:
-    source = f"import os\ndef f():\n    return os.listdir({path!r}) if os.path.isdir({path!r}) else open({path!r}).read()\n"
+    source = (
+        f"import os\ndef f():\n"
+        f"    return os.listdir({path!r}) if os.path.isdir({path!r}) else open({path!r}).read()\n"
+    )
     assert box.call(source).verdict in (Verdict.DENIED, Verdict.ERROR)
 
 
@@ -90,7 +93,11 @@ def test_case_31_nothing_outside_the_box_can_be_written(box: "Box", path: str) -
 
 
 def test_case_31_the_box_itself_can_be_written(box: "Box") -> None:
-    source = "import os\ndef f():\n    open('x', 'w').write('hi')\n    os.mkdir('d')\n    os.rename('x', 'y')\n    return open('y').read()\n"
+    source = (
+        "import os\ndef f():\n    open('x', 'w').write('hi')\n"
+        "    os.mkdir('d')\n    os.rename('x', 'y')\n"
+        "    return open('y').read()\n"
+    )
     assert box.call(source, "hi").verdict is Verdict.PASS
 
 
@@ -118,13 +125,19 @@ def test_case_34_large_files_hit_the_file_limit(box: "Box", body: str) -> None:
 
 
 def test_case_35_deep_directories_leave_nothing_behind(box: "Box") -> None:
-    source = "import os\ndef f():\n    for _ in range(900):\n        os.mkdir('d')\n        os.chdir('d')\n    return True\n"
+    source = (
+        "import os\ndef f():\n    for _ in range(900):\n        os.mkdir('d')\n"
+        "        os.chdir('d')\n    return True\n"
+    )
     assert box.call(source).verdict is Verdict.PASS
     assert box.call("import os\ndef f():\n    return os.listdir('.')\n", []).verdict is Verdict.PASS
 
 
 def test_case_36_odd_file_names_leave_nothing_behind(box: "Box") -> None:
-    source = "def f():\n    for name in (b'\\xff', b'a\\nb', b'-rf', b'\\x01'):\n        open(name, 'w').close()\n    return True\n"
+    source = (
+        "def f():\n    for name in (b'\\xff', b'a\\nb', b'-rf', b'\\x01'):\n"
+        "        open(name, 'w').close()\n    return True\n"
+    )
     assert box.call(source).verdict is Verdict.PASS
     assert box.call("import os\ndef f():\n    return os.listdir('.')\n", []).verdict is Verdict.PASS
 
@@ -138,7 +151,10 @@ def test_case_37_the_runtime_can_not_be_poisoned(box: "Box") -> None:
 
 def test_case_38_files_of_one_run_are_gone_in_the_next(box: "Box") -> None:
     for _ in range(4):
-        source = "import os\ndef f():\n    seen = os.listdir('.')\n    open('left', 'w').close()\n    return seen\n"
+        source = (
+            "import os\ndef f():\n    seen = os.listdir('.')\n"
+            "    open('left', 'w').close()\n    return seen\n"
+        )
         assert box.call(source, []).verdict is Verdict.PASS
 
 

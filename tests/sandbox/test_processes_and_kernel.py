@@ -32,12 +32,18 @@ def test_case_21_a_fork_bomb_is_stopped_at_the_first_fork(box: "Box") -> None:
 
 
 def test_case_21_a_fork_bomb_is_stopped_at_a_higher_limit(box: "Box") -> None:
-    source = "import os\ndef f():\n    while True:\n        if not os.fork(): os.read(0, 1); import time; time.sleep(60)\n"
+    source = (
+        "import os\ndef f():\n    while True:\n"
+        "        if not os.fork(): os.read(0, 1); import time; time.sleep(60)\n"
+    )
     assert box.call(source, limits=MANY).verdict in (Verdict.PROCESS_LIMIT, Verdict.DENIED)
 
 
 def test_case_22_a_thread_bomb_is_stopped(box: "Box") -> None:
-    source = "import threading, time\ndef f():\n    while True: threading.Thread(target=time.sleep, args=(60,)).start()\n"
+    source = (
+        "import threading, time\ndef f():\n"
+        "    while True: threading.Thread(target=time.sleep, args=(60,)).start()\n"
+    )
     assert box.call(source).verdict is Verdict.PROCESS_LIMIT
 
 
@@ -126,17 +132,22 @@ def f():
 @pytest.mark.parametrize("name", ["mem", "environ", "fd", "maps"])
 def test_case_47_the_supervisor_can_not_be_read(box: "Box", name: str) -> None:
     path = f"/proc/{box.supervisor_pids[0]}/{name}"
-    source = f"import os\ndef f():\n    os.close(os.open({path!r}, os.O_RDONLY))\n    return os.listdir({path!r})\n"
+    source = (
+        f"import os\ndef f():\n    os.close(os.open({path!r}, os.O_RDONLY))\n"
+        f"    return os.listdir({path!r})\n"
+    )
     assert box.call(source).verdict in (Verdict.DENIED, Verdict.ERROR)
 
 
 def test_case_48_namespaces_can_not_be_made(box: "Box") -> None:
     source = """
-import ctypes
+import ctypes, os
 def f():
     libc = ctypes.CDLL(None, use_errno=True)
     seen = []
-    for call in (lambda: libc.unshare(0x10000000), lambda: libc.syscall(56, 0x10000000 | 17, 0, 0, 0, 0)):
+    clone = {"x86_64": 56, "aarch64": 220}[os.uname().machine]
+    user = 0x10000000
+    for call in (lambda: libc.unshare(user), lambda: libc.syscall(clone, user | 17, 0, 0, 0, 0)):
         seen.append((call(), ctypes.get_errno()))
     return seen
 """
@@ -171,7 +182,10 @@ def test_the_environment_holds_no_secrets(box: "Box") -> None:
 
 
 def test_runs_do_not_see_the_package_or_the_servers_modules(box: "Box") -> None:
-    source = "def f():\n    import importlib.util\n    return [importlib.util.find_spec(n) is None for n in ('numpy', 'grpc', 'pytest')]\n"
+    source = (
+        "def f():\n    import importlib.util\n"
+        "    return [importlib.util.find_spec(n) is None for n in ('numpy', 'grpc', 'pytest')]\n"
+    )
     assert box.call(source, [True, True, True]).verdict is Verdict.PASS
 
 

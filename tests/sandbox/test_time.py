@@ -26,7 +26,8 @@ SHORT = Limits(cpu_s=0.1, wall_factor=4.0)
         ("case_04_big_power", "return len(str(7 ** 10 ** 8))"),
         (
             "case_05_catches_everything",
-            "while True:\n        try:\n            while True: pass\n        except BaseException: pass",
+            "while True:\n        try:\n            while True: pass\n"
+            "        except BaseException: pass",
         ),
     ],
 )
@@ -40,12 +41,18 @@ def test_case_02_sleeping_is_a_wall_timeout(box: "Box") -> None:
 
 
 def test_case_06_a_loop_in_a_destructor_is_a_cpu_timeout(box: "Box") -> None:
-    source = "class A:\n    def __del__(self):\n        while True: pass\ndef f():\n    A()\n    return True\n"
+    source = (
+        "class A:\n    def __del__(self):\n        while True: pass\ndef f():\n"
+        "    A()\n    return True\n"
+    )
     assert box.call(source, limits=SHORT).verdict is Verdict.CPU_TIMEOUT
 
 
 def test_case_06_loops_left_for_the_exit_do_not_matter(box: "Box") -> None:
-    source = "import atexit\n@atexit.register\ndef g():\n    while True: pass\ndef f():\n    return True\n"
+    source = (
+        "import atexit\n@atexit.register\ndef g():\n    while True: pass\n"
+        "def f():\n    return True\n"
+    )
     assert box.call(source).verdict is Verdict.PASS
 
 

@@ -60,7 +60,8 @@ def test_case_65_a_subclass_is_another_type_for_a_call_test(box: "Box") -> None:
         "import builtins\nbuiltins.AssertionError = Exception",
         "import sys\nsys.excepthook = lambda *a: None",
         "import unittest\nunittest.TestCase.assertEqual = lambda *a: None",
-        "import builtins\nbuiltins.abs = lambda x: 0\nbuiltins.len = lambda x: 1\nabs = lambda x: 0",
+        "import builtins\nbuiltins.abs = lambda x: 0\n"
+        "builtins.len = lambda x: 1\nabs = lambda x: 0",
         "print('PASS'); print('OK')",
         "import json, time, random\njson.dumps = lambda *a: 'true'",
     ],
@@ -81,25 +82,26 @@ def test_case_67_the_expected_value_is_not_in_the_solver(box: "Box") -> None:
     source = """
 import gc, sys
 def f():
-    def walk(value, depth):
-        if value == 918273645: return True
-        if depth and isinstance(value, (list, tuple, dict, set)):
-            inner = value.values() if isinstance(value, dict) else value
-            return any(walk(v, depth - 1) for v in list(inner))
-        return False
-    frame, found = sys._getframe(), []
+    found = gc.get_objects()
+    frame = sys._getframe()
     while frame:
-        found += [v for v in frame.f_locals.values() if walk(v, 3)]
+        found += list(frame.f_locals.values()) + list(frame.f_globals.values())
         frame = frame.f_back
-    found += [o for o in gc.get_objects() if isinstance(o, (list, tuple, dict)) and walk(o, 2)]
-    return 918273645 if [x for x in found if x is not found and not isinstance(x, type(sys))] and False else len(found)
+    for _ in range(3):
+        found += [o for held in found if isinstance(held, (list, tuple, dict))
+                  for o in (held.values() if isinstance(held, dict) else held) if type(o) is int]
+    return [o for o in found if type(o) is int and 918_000_000 < o < 919_000_000]
 """
-    source = source.replace("918273645", "(91827 * 10000 + 3645)")
-    assert box.call(source, 918273645).verdict is Verdict.FAIL
+    outcome = box.call(source, 918273645)
+    assert (outcome.verdict, outcome.detail) == (Verdict.FAIL, "expected 918273645, got []")
 
 
 def test_case_68_a_forged_answer_is_tampering(box: "Box") -> None:
-    source = "import os, struct\ndef f():\n    os.write(3, struct.pack('!I', 14) + b'A' + bytes(8) + b'T' + bytes(4))\n    return True\n"
+    source = (
+        "import os, struct\ndef f():\n"
+        "    os.write(3, struct.pack('!I', 14) + b'A' + bytes(8) + b'T' + bytes(4))\n"
+        "    return True\n"
+    )
     assert box.call(source).verdict is Verdict.TAMPERED
 
 
@@ -147,7 +149,8 @@ def test_case_68_closing_the_answer_descriptor_is_no_pass(box: "Box") -> None:
         "return 1 << (1 << 24)",
         "return (n for n in iter(int, 1))",
         "return 'x' * 10 ** 7",
-        "class R:\n        def __repr__(self): raise KeyboardInterrupt\n        def __reduce__(self): raise SystemExit\n    return R()",
+        "class R:\n        def __repr__(self): raise KeyboardInterrupt\n"
+        "        def __reduce__(self): raise SystemExit\n    return R()",
         "return f",
         "return {LIAR}",
     ],
@@ -196,7 +199,8 @@ def test_a_program_that_returns_a_random_verdict_is_flaky_or_fails(box: "Box") -
     ("program", "statements"),
     [
         (
-            "class A:\n    def __init__(self, x): self.x = x\n    def double(self): return 2 * self.x\n",
+            "class A:\n    def __init__(self, x): self.x = x\n"
+            "    def double(self): return 2 * self.x\n",
             "a = A(4)\nassert a.double() == 8 and a.x == 4",
         ),
         (
@@ -225,7 +229,9 @@ def test_a_program_that_returns_a_random_verdict_is_flaky_or_fails(box: "Box") -
         ("LIMIT = 3\ndef f(): return LIMIT\n", "assert f() == LIMIT"),
         (
             "def f(x): return x\n",
-            "METADATA = {}\ndef check(candidate):\n    assert candidate((1, 2)) == (1, 2), 'no'\n    assert candidate(1j) == 1j\ncheck(f)",
+            "METADATA = {}\ndef check(candidate):\n"
+            "    assert candidate((1, 2)) == (1, 2), 'no'\n"
+            "    assert candidate(1j) == 1j\ncheck(f)",
         ),
     ],
 )

@@ -6,6 +6,7 @@ worked. It is sent as source text, so it imports the standard library only.
 
 import ctypes
 import errno
+import functools
 import os
 import threading
 from collections.abc import Callable
@@ -83,7 +84,7 @@ def read_any(paths: list[str]) -> str:
         with open(path, "rb") as stream:
             return len(stream.read(64))
 
-    return _first_done([_attempt(lambda path=path: work(path)) for path in paths])  # type: ignore[misc]  # bound now
+    return _first_done([_attempt(functools.partial(work, path)) for path in paths])
 
 
 def write_any(directories: list[str]) -> str:
@@ -95,7 +96,7 @@ def write_any(directories: list[str]) -> str:
         os.unlink(path)
         return path
 
-    return _first_done([_attempt(lambda d=d: work(d)) for d in directories])  # type: ignore[misc]  # bound now
+    return _first_done([_attempt(functools.partial(work, path)) for path in directories])
 
 
 def _first_done(answers: list[str]) -> str:

@@ -7,7 +7,16 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from roundsmith.sandbox.codec import CodecError, Node, Opaque, decode, encode, nodes
+from roundsmith.sandbox.codec import (
+    CONTAINERS,
+    CodecError,
+    Node,
+    Opaque,
+    decode,
+    encode,
+    mapped,
+    nodes,
+)
 
 
 class Exposure:
@@ -58,21 +67,27 @@ class Exposure:
         return found
 
     def _resolved(self, value: Any) -> Any:
-        if not isinstance(value, Opaque):
-            return value
-        kind, key = value.type_name[:1], value.type_name[1:]
-        return self._held[int(key)] if kind == "#" else self.function(key)
+        if isinstance(value, Opaque):
+            kind, key = value.type_name[:1], value.type_name[1:]
+            return self._held[int(key)] if kind == "#" else self.function(key)
+        return mapped(value, self._resolved)
 
     def _sent(self, value: Any) -> Any:
-        return value if crosses(value, lowered=True) else self._reference(value)
+        if crosses(value, lowered=True):
+            return value
+        return mapped(value, self._sent) if type(value) in CONTAINERS else self._reference(value)
 
     def _reference(self, value: Any) -> Opaque:
+        """The object's reference, the same one every time."""
+        for at, held in enumerate(self._held):
+            if held is value:
+                return Opaque(f"#{at}")
         self._held.append(value)
         return Opaque(f"#{len(self._held) - 1}")
 
 
 def crosses(value: Any, lowered: bool = False) -> bool:
-    """Whether a value is plain all through; with `lowered`, a plain subclass instance counts too."""
+    """Whether a value is plain all through; with `lowered`, or a plain instance of a subclass."""
     try:
         return _plain(nodes(encode(value)), lowered)
     except CodecError:
@@ -84,8 +99,6 @@ def _plain(node: Node, lowered: bool) -> bool:
         return lowered and _plain(node.content[1], False)
     if node.tag == "m":
         return all(_plain(part, False) for pair in node.content for part in pair)
-    return (
-        all(_plain(member, False) for member in node.content)
-        if node.tag in "ltSZ"
-        else node.tag != "O"
-    )
+    if node.tag in "ltSZ":
+        return all(_plain(member, False) for member in node.content)
+    return node.tag != "O"

@@ -67,7 +67,7 @@ class Hardening:
         self.ruleset = landlock.build(box.readable, writable)
         pid = 1 if box.isolated else _OWN_PID
         self._programs = {threads: seccomp.child_filter(threads, pid) for threads in (False, True)}
-        # RLIMIT_NPROC counts a user's processes: it needs a user, or a user namespace, of the slot's own.
+        # RLIMIT_NPROC counts a user's processes: it needs a user or user namespace of the slot's.
         self._counts_processes = box.isolated or box.child_uid is not None
         self._capability_header = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
 

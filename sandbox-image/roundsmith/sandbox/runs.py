@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from roundsmith.sandbox.children import Budget, Child, Children, Ended, Reply
+from roundsmith.sandbox.children import Child, Children
 from roundsmith.sandbox.codec import decode, encode
+from roundsmith.sandbox.exchange import Budget, Ended, Reply, ask
 from roundsmith.sandbox.hardening import RunLimits
 
 Event = tuple[int, str, str, bytes, float, float]
@@ -65,7 +66,7 @@ class Runner:
         child = self._children.start(run.limits(), run.stdin)
         try:
             program = encode((run.name, run.setup, run.source), 2**31)
-            loaded = self._children.ask(child, b"P", program, self._budget(fresh=True))
+            loaded = ask(self._children, child, b"P", program, self._budget(fresh=True))
             if run.name == "__main__":
                 self._report_script(child, loaded)
             elif self._report_loading(loaded):
@@ -76,8 +77,10 @@ class Runner:
     def _ask_cells(self, child: Child) -> None:
         for at, (kind, body) in enumerate(self._run.cells):
             budget = self._budget(fresh=at == 0)
-            ask = self._ask_with_tester if kind == b"T" else self._children.ask
-            result = ask(child, kind, body, budget)
+            if kind == b"T":
+                result = self._ask_with_tester(child, body, budget)
+            else:
+                result = ask(self._children, child, kind, body, budget)
             if at == len(self._run.cells) - 1 and isinstance(result, Reply):
                 result = self._unless_more_said(child, result)
             self._report(_event(at, result))
@@ -86,12 +89,10 @@ class Runner:
 
     def _unless_more_said(self, child: Child, reply: Reply) -> Reply | Ended:
         """Asks for an empty answer last, so that a second answer to the last cell shows."""
-        quiet = self._children.ask(child, b"Q", b"", self._budget(fresh=True))
+        quiet = ask(self._children, child, b"Q", b"", self._budget(fresh=True))
         return quiet if isinstance(quiet, Ended) and quiet.why == "tampered" else reply
 
-    def _ask_with_tester(
-        self, solver: Child, kind: bytes, body: bytes, budget: Budget
-    ) -> Reply | Ended:
+    def _ask_with_tester(self, solver: Child, body: bytes, budget: Budget) -> Reply | Ended:
         """Runs the statements in a second child that reaches the solver by calls through this
         process only.
         """
@@ -105,14 +106,14 @@ class Runner:
         start, solver_cpu_s = time.monotonic(), 0.0
         kind = b"T"
         while True:
-            said = self._children.ask(tester, kind, body, budget)
+            said = ask(self._children, tester, kind, body, budget)
             wall_s = time.monotonic() - start
             if isinstance(said, Ended):
                 return said
             if said.kind in (b"A", b"E"):
                 return Reply(said.kind, said.body, solver_cpu_s + tester.cpu_s(), wall_s)
             left = Budget(budget.cpu_s - solver_cpu_s, budget.wall_s - wall_s, budget.output_bytes)
-            answer = self._children.ask(solver, said.kind, said.body, left)
+            answer = ask(self._children, solver, said.kind, said.body, left)
             if isinstance(answer, Ended):
                 return answer
             if answer.kind not in (b"A", b"E"):

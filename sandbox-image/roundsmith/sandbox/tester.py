@@ -14,7 +14,7 @@ import importlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from roundsmith.sandbox.codec import Lowered, Opaque, decode, encode
+from roundsmith.sandbox.codec import CONTAINERS, Lowered, Opaque, decode, encode, mapped
 from roundsmith.sandbox.failures import SolverFailure, classify
 from roundsmith.sandbox.frames import read_frame, write_frame
 
@@ -68,7 +68,7 @@ class Link:
             return Remote(self, value)
         if isinstance(value, Lowered):
             return value.value
-        return value
+        return mapped(value, self.stand_in)
 
     def call(self, target: Opaque, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Calls something of the solver's; what it did to lists, dicts and sets is done to ours."""
@@ -125,6 +125,16 @@ class Remote:
     def __contains__(self, key: Any) -> bool:
         return bool(self._link.call(self._reference, "__contains__", (key,), {}))
 
+    def __eq__(self, other: object) -> bool:
+        """Itself, or, between two objects of the program's, what the program says."""
+        if not isinstance(other, Remote):
+            return False
+        ours, theirs = self.__dict__["_reference"], other.__dict__["_reference"]
+        return bool(ours == theirs or self._link.call(ours, "__eq__", (other,), {}) is True)
+
+    def __hash__(self) -> int:
+        return hash(self.__dict__["_reference"])
+
     def __str__(self) -> str:
         return str(self._link.call(Opaque("=str"), "", (self,), {}))
 
@@ -133,13 +143,9 @@ def _crossing(value: Any) -> Any:
     """The value as the solver gets it; raises SolverFailure for what only lives here."""
     if isinstance(value, Remote):
         return value.__dict__["_reference"]
-    if isinstance(value, list | tuple | set | frozenset):
-        return type(value)(_crossing(member) for member in value)
-    if isinstance(value, dict):
-        return {_crossing(key): _crossing(item) for key, item in value.items()}
-    if type(value) not in _PLAIN:
+    if type(value) not in (*_PLAIN, *CONTAINERS):
         raise SolverFailure(UNSUPPORTED, f"{type(value).__name__} arguments do not cross")
-    return value
+    return mapped(value, _crossing)
 
 
 def _take_over(given: Any, changed: Any) -> None:

@@ -60,7 +60,7 @@ class Zygote:
                     poll.register(pidfd, select.POLLIN)
 
     def _obey(self) -> int | None:
-        """Obeys one message: the new child's pidfd, 0 for none, None when the other side is gone."""
+        """Obeys one message: the new child's pidfd, 0 for none, None when the socket closed."""
         message, ancillary, _, _ = self._control.recvmsg(256, socket.CMSG_SPACE(4))
         if not message:
             return None

@@ -15,6 +15,7 @@ from roundsmith.errors import ConfigError, IsolationFloor, UnknownName
 from roundsmith.executor.local_pool import LocalPool
 from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.types import AssertTest, CallTest, ExecuteItem, Limits, Outcome, Program, StdioTest
+from roundsmith.types import Test as AnyTest
 from roundsmith.verdicts import Label, Verdict
 
 PROGRAMS = (
@@ -30,7 +31,7 @@ PROGRAMS = (
     Program("reaches", "import socket\ndef f(x):\n    socket.socket()\n"),
     Program("setup", "def f(x):\n    return x + ONE\n", "ONE = 1"),
 )
-TESTS = (
+TESTS: tuple[AnyTest, ...] = (
     *(CallTest(f"call{at}", "f", (at,), at + 1) for at in range(3)),
     AssertTest("split", "assert f(4) == 5"),
     AssertTest("whole", "for x in range(3):\n    assert f(x) == x + 1"),
@@ -88,7 +89,8 @@ def test_scripts_are_judged_by_what_they_print() -> None:
         Program("exits", "import sys\nprint(input().upper())\nsys.exit()\n"),
         Program(
             "main",
-            "if __name__ == '__main__':\n    print(input().upper(), flush=True)\n    import os; os._exit(0)\n",
+            "if __name__ == '__main__':\n    print(input().upper(), flush=True)\n"
+            "    import os; os._exit(0)\n",
         ),
         Program("fails", "import sys\nprint('HI')\nsys.exit(3)\n"),
         Program("wrong", "print('ho')\n"),
@@ -239,7 +241,7 @@ def test_an_item_that_can_not_be_run_is_refused_with_the_reason(
 
 
 def test_a_floor_that_does_not_hold_refuses_to_serve_and_says_what_is_missing() -> None:
-    with pytest.raises(IsolationFloor, match="expected at least T2.*own_pid_namespace"):
+    with pytest.raises(IsolationFloor, match=r"expected at least T2.*own_pid_namespace"):
         asyncio.run(LocalPool.start(ExecutorSettings(slots=1, floor="T2", highest="T1")))
 
 
