@@ -9,6 +9,8 @@ import typer
 
 from roundsmith.cli_lab import lab_app
 from roundsmith.cli_serve import serve_app
+from roundsmith.commands import bench, doctor
+from roundsmith.commands import compile as compiling
 from roundsmith.errors import RoundsmithError
 
 app = typer.Typer(
