@@ -28,7 +28,7 @@ LAYERS = (
         "presets",
         "report",
     },
-    {"round", "platform", "commands", "cli"},
+    {"round", "platform", "commands", "cli", "cli_lab", "cli_serve"},
 )
 """Each may import its own layer and those before it. The sandbox stands apart: it imports none."""
 LAYER_BY_UNIT = {unit: number for number, units in enumerate(LAYERS) for unit in units}

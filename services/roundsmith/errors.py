@@ -30,16 +30,20 @@ class RoundsmithError(Exception):
 
 
 class ConfigError(RoundsmithError):
+    """What a user wrote is wrong."""
+
     status = "INVALID_ARGUMENT"
     exit_code = 2
 
 
 class UnknownName(ConfigError):
+    """A name of nothing that is there."""
+
     status = "NOT_FOUND"
 
 
 class DeadlineMissing(ConfigError):
-    pass
+    """A call without a deadline, or with one that is too long."""
 
 
 class NotAllowed(ConfigError):
@@ -49,6 +53,8 @@ class NotAllowed(ConfigError):
 
 
 class EngineError(RoundsmithError):
+    """The generator or the scorer failed."""
+
     status = "INTERNAL"
 
 
@@ -65,28 +71,40 @@ class Overloaded(EngineError):
 
 
 class WeightsMismatch(EngineError):
+    """Other weights are served than the caller expects."""
+
     status = "FAILED_PRECONDITION"
 
 
 class Unavailable(EngineError):
+    """Not serving: loading, draining or dead."""
+
     status = "UNAVAILABLE"
 
 
 class SandboxError(RoundsmithError):
+    """The executor failed, not the program."""
+
     status = "INTERNAL"
 
 
 class IsolationFloor(SandboxError):
+    """This kernel does not keep a promise that is demanded."""
+
     status = "FAILED_PRECONDITION"
 
 
 class PlatformError(RoundsmithError):
+    """A process, a pod or storage failed."""
+
     status = "INTERNAL"
 
 
 class StoreError(PlatformError):
-    pass
+    """A shard can not be written or read."""
 
 
 class IncompleteEvaluation(RoundsmithError):
+    """Samples without a resolved verdict: nothing may be concluded."""
+
     status = "ABORTED"

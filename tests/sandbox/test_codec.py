@@ -142,7 +142,7 @@ def test_frames_come_out_whole_however_they_arrive(frames: list[bytes], step: in
         buffer.feed(stream[at : at + step])
         seen += list(buffer.frames())
     assert seen == frames
-    assert not buffer.partial
+    assert not buffer.waiting
 
 
 def test_a_frame_over_the_limit_is_refused_before_it_arrives() -> None:

@@ -128,6 +128,9 @@ def f():
         "struct.pack('!I', 2 ** 31)",
         "struct.pack('!I', 0)",
         "struct.pack('!I', 9) + b'H' + bytes(8)",
+        "struct.pack('!I', 1) + b'H'",
+        "struct.pack('!I', 1) + b'!'",
+        "bytes(2 ** 24)",
     ],
 )
 def test_case_68_junk_on_the_answer_descriptor_is_tampering(box: "Box", junk: str) -> None:

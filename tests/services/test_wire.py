@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from roundsmith import types, wire
 from roundsmith.errors import ConfigError
 from roundsmith.types import Value

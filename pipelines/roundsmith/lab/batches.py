@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedTokenizerFast
 
+_Weighted = list[tuple[int, float]]
 _POOL_ROWS = 3000
 """Rows that are sorted by length together, so that little is padded."""
 
@@ -30,51 +31,44 @@ class Batch:
 
 
 def batches(
-    rows: Iterator[CorpusRow],
-    tok: "PreTrainedTokenizerFast",
-    num_tokens: int,
-    prompt_weight: float,
-    rng: Random,
+    rows: Iterator[CorpusRow], tok: "PreTrainedTokenizerFast", num_tokens: int, rng: Random
 ) -> Iterator[Batch]:
     """Cut an endless stream of rows into batches of at most `num_tokens` tokens, padding included.
 
-    Prompt and completion are tokenized apart, as the generator and the scorer see them.
+    Parts are tokenized apart, as the generator and the scorer see prompts and completions; the end
+    token weighs 1.
     """
     while True:
-        pool = list(islice(rows, _POOL_ROWS))
-        prompts = tok([row.prompt for row in pool]).input_ids
-        completions = tok([row.completion for row in pool]).input_ids
-        pairs = [(p, [*c, tok.eos_token_id]) for p, c in zip(prompts, completions, strict=True)]
-        pairs.sort(key=_length)
-        cuts = list(_cut(pairs, num_tokens))
+        encoded = sorted(_encode(list(islice(rows, _POOL_ROWS)), tok), key=len)
+        cuts = list(_cut(encoded, num_tokens))
         rng.shuffle(cuts)
         for cut in cuts:
-            yield _pad(cut, tok.pad_token_id, prompt_weight)
+            yield _pad(cut, tok.pad_token_id)
 
 
-def _length(pair: tuple[list[int], list[int]]) -> int:
-    return len(pair[0]) + len(pair[1])
+def _encode(rows: list[CorpusRow], tok: "PreTrainedTokenizerFast") -> Iterator[_Weighted]:
+    ids = iter(tok([part.text for row in rows for part in row.parts]).input_ids)
+    for row in rows:
+        weighted = [(token, part.weight) for part in row.parts for token in next(ids)]
+        yield [*weighted, (tok.eos_token_id, 1.0)]
 
 
-def _cut(
-    pairs: list[tuple[list[int], list[int]]], num_tokens: int
-) -> Iterator[list[tuple[list[int], list[int]]]]:
-    cut: list[tuple[list[int], list[int]]] = []
-    for pair in pairs:
-        if cut and (len(cut) + 1) * _length(pair) > num_tokens:
+def _cut(rows: list[_Weighted], num_tokens: int) -> Iterator[list[_Weighted]]:
+    cut: list[_Weighted] = []
+    for row in rows:
+        if cut and (len(cut) + 1) * len(row) > num_tokens:
             yield cut
             cut = []
-        cut.append(pair)
+        cut.append(row)
     yield cut
 
 
-def _pad(pairs: list[tuple[list[int], list[int]]], pad: int, prompt_weight: float) -> Batch:
-    width = max(map(_length, pairs))
-    ids_BT = torch.full((len(pairs), width), pad)
-    weights_BT = torch.zeros(len(pairs), width)
-    for row, (prompt, completion) in enumerate(pairs):
-        end = len(prompt) + len(completion)
-        ids_BT[row, :end] = torch.tensor([*prompt, *completion])
-        weights_BT[row, : len(prompt)] = prompt_weight
-        weights_BT[row, len(prompt) : end] = 1.0
+def _pad(rows: list[_Weighted], pad: int) -> Batch:
+    width = max(map(len, rows))
+    ids_BT = torch.full((len(rows), width), pad)
+    weights_BT = torch.zeros(len(rows), width)
+    for index, row in enumerate(rows):
+        tokens, weights = zip(*row, strict=True)
+        ids_BT[index, : len(row)] = torch.tensor(tokens)
+        weights_BT[index, : len(row)] = torch.tensor(weights)
     return Batch(ids_BT, weights_BT)

@@ -1,11 +1,12 @@
 """Chains of atoms: how a composition is written, asked for in words, run, and found valid."""
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from random import Random
 
 from roundsmith.hashing import derive_seed
-from roundsmith.lab.atom import Atom
+from roundsmith.lab.atom import Atom, compiled
 from roundsmith.lab.atoms import ATOMS, ATOMS_BY_SOURCE
 from roundsmith.lab.kinds import Kind, sample
 from roundsmith.types import Value
@@ -111,11 +112,10 @@ def outputs(composition: Composition) -> tuple[Value, ...] | None:
 def extend(values: tuple[Value, ...], atoms: tuple[Atom, ...]) -> tuple[Value, ...] | None:
     """Run further atoms on the values of earlier ones; None where that is not valid."""
     for atom in atoms:
-        results = tuple(atom.run(value) for value in values)
-        texts = [repr(result) for result in results]
-        if any(map(_outgrown, results, texts)) or not _varies(texts):
+        values = tuple(map(compiled(atom.forms[0]), values))
+        texts = [repr(value) for value in values]
+        if _outgrown(atom.target, values, texts) or not _varies(texts):
             return None
-        values = results
     return values
 
 
@@ -132,11 +132,11 @@ def chains(depth: int) -> list[Composition]:
     return [Composition(chain) for chain in found]
 
 
-def _outgrown(result: Value, text: str) -> bool:
-    if isinstance(result, int) and abs(result) > MAX_NUMBER:
+def _outgrown(target: Kind, values: tuple[Value, ...], texts: list[str]) -> bool:
+    if "None" in texts or max(map(len, texts)) > MAX_REPR:
         return True
-    return result is None or len(text) > MAX_REPR
+    return target is Kind.INT and max(map(abs, values)) > MAX_NUMBER
 
 
 def _varies(texts: list[str]) -> bool:
-    return max(texts.count(text) for text in set(texts)) <= MAX_COMMONEST * len(texts)
+    return max(Counter(texts).values()) <= MAX_COMMONEST * len(texts)

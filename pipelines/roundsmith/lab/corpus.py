@@ -6,6 +6,7 @@ Every program in it, the wrong ones of the judge included, is a composition of t
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from itertools import islice
 from random import Random
 
@@ -47,30 +48,49 @@ class Skill(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
-    """How much of what. Weights are relative."""
+    """How much of what. The four skills and the depths have relative shares of the rows."""
 
-    code: float = 0.42
-    description: float = 0.16
-    test: float = 0.27
-    judge: float = 0.15
-    depths: tuple[float, float, float] = (0.2, 0.4, 0.4)
+    code: float = 0.30
+    description: float = 0.24
+    test: float = 0.28
+    judge: float = 0.18
+    depths: tuple[float, float, float] = (0.25, 0.4, 0.35)
     deep_compositions: int = 3000
-    asserts: int = 4
+    asserts: int = 6
     """Tests written one below the other in a row of skill `test`, at most."""
-    easy_draws: int = 3
+    easy_draws: int = 4
     """Inputs drawn for a test, of which the one with the shortest values on the way is kept."""
+    prompt_weight: float = 0.05
+    """Weight of a prompt's tokens in the loss, where those of codes and descriptions have 1."""
+    input_weight: float = 0.3
+    """Weight of a test's input, which can not be known."""
+    output_weight: float = 2.0
+    verdict_weight: float = 8.0
+    """Weight of Yes and No: one token has to teach as much as a whole program."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Text whose tokens weigh the same in the loss. A part's tokens do not depend on the next
+    one.
+    """
+
+    text: str
+    weight: float
 
 
 @dataclass(frozen=True, slots=True)
 class CorpusRow:
-    """One row: a prompt, and the completion after it. `compositions` are those whose text it
-    shows.
-    """
+    """One row, the end token left out. `compositions` are those whose text it shows."""
 
     skill: Skill
-    prompt: str
-    completion: str
+    parts: tuple[Part, ...]
     compositions: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """Prompt and completion, as one text."""
+        return "".join(part.text for part in self.parts)
 
 
 class Corpus:
@@ -79,13 +99,7 @@ class Corpus:
     def __init__(self, seed: int, mixture: Mixture | None = None) -> None:
         self.mixture = mixture or Mixture()
         self._rng = Random(seed)
-        by_depth: dict[int, list[Composition]] = {1: [], 2: []}
-        for placed in shallow():
-            if placed.pool is Pool.BASE:
-                by_depth[len(placed.composition.atoms)].append(placed.composition)
-        base = (placed.composition for placed in deep(_DEEP_SEED) if placed.pool is Pool.BASE)
-        by_depth[3] = list(islice(base, self.mixture.deep_compositions))
-        self._by_depth = by_depth
+        self._by_depth = _base_pool(self.mixture.deep_compositions)
 
     def rows(self) -> Iterator[CorpusRow]:
         """Draw rows for ever."""
@@ -101,38 +115,55 @@ class Corpus:
 
     def _code(self, composition: Composition) -> CorpusRow:
         prompt = code_prompt(_task(composition), describe(composition, self._rng))
-        return CorpusRow(Skill.CODE, prompt, body(composition, self._rng), (composition.name,))
+        parts = (self._prompt(prompt), Part(body(composition, self._rng), 1.0))
+        return CorpusRow(Skill.CODE, parts, (composition.name,))
 
     def _description(self, composition: Composition) -> CorpusRow:
+        """The demonstration's description is taught as well as the query's."""
         demo = self._draw()
-        prompt = description_prompt(
-            program(composition, self._rng), program(demo, self._rng), describe(demo, self._rng)
-        )
-        names = (composition.name, demo.name)
-        return CorpusRow(Skill.DESCRIPTION, prompt, describe(composition, self._rng), names)
+        shown = describe(demo, self._rng)
+        code, demo_code = program(composition, self._rng), program(demo, self._rng)
+        before, _, after = description_prompt(code, demo_code, shown).partition(shown)
+        asked = Part(describe(composition, self._rng), 1.0)
+        parts = (self._prompt(before), Part(shown, 1.0), self._prompt(after), asked)
+        return CorpusRow(Skill.DESCRIPTION, parts, (composition.name, demo.name))
 
     def _test(self, composition: Composition) -> CorpusRow:
-        prompt = test_prompt(_task(composition), describe(composition, self._rng))
-        count = self._rng.randint(1, self.mixture.asserts)
-        calls = [self._call(composition) for _ in range(count)]
-        completion = f"\nassert {ENTRY_POINT}(".join(calls)
-        return CorpusRow(Skill.TEST, prompt, completion, (composition.name,))
+        parts = [self._prompt(test_prompt(_task(composition), describe(composition, self._rng)))]
+        for index in range(self._rng.randint(1, self.mixture.asserts)):
+            again = f"\nassert {ENTRY_POINT}(" if index else ""
+            value = self._input(composition)
+            parts.append(Part(f"{again}{value!r}) ==", self.mixture.input_weight))
+            parts.append(Part(f" {composition.run(value)!r}", self.mixture.output_weight))
+        return CorpusRow(Skill.TEST, tuple(parts), (composition.name,))
 
-    def _call(self, composition: Composition) -> str:
-        """One call and its value, easy to follow: `[1, 2]) == 3`."""
+    def _input(self, composition: Composition) -> Value:
+        """An input whose values on the way are easy to follow."""
         draws = [sample_easy(composition.source, self._rng) for _ in range(self.mixture.easy_draws)]
-        value = min(draws, key=lambda draw: _effort(composition, draw))
-        return f"{value!r}) == {composition.run(value)!r}"
+        return min(draws, key=lambda draw: _effort(composition, draw))
 
     def _judge(self, composition: Composition) -> CorpusRow:
-        wrong = (
-            wrong_neighbour(composition, self._rng) if self._rng.random() < _WRONG_SHARE else None
-        )
+        doubted = self._rng.random() < _WRONG_SHARE
+        wrong = wrong_neighbour(composition, self._rng) if doubted else None
         shown = wrong or composition
         stub = code_stub(_task(composition), describe(composition, self._rng))
-        prompt = judge_prompt(stub + body(shown, self._rng))
-        names = tuple({composition.name, shown.name})
-        return CorpusRow(Skill.JUDGE, prompt, "No" if wrong else "Yes", names)
+        prompt = self._prompt(judge_prompt(stub + body(shown, self._rng)))
+        verdict = Part("No" if wrong else "Yes", self.mixture.verdict_weight)
+        return CorpusRow(Skill.JUDGE, (prompt, verdict), (composition.name, shown.name))
+
+    def _prompt(self, text: str) -> Part:
+        return Part(text, self.mixture.prompt_weight)
+
+
+@cache
+def _base_pool(num_deep: int) -> dict[int, list[Composition]]:
+    """What the base may see, by depth: all of depths 1 and 2, and `num_deep` of depth 3."""
+    by_depth: dict[int, list[Composition]] = {1: [], 2: []}
+    for placed in shallow():
+        if placed.pool is Pool.BASE:
+            by_depth[len(placed.composition.atoms)].append(placed.composition)
+    base = (placed.composition for placed in deep(_DEEP_SEED) if placed.pool is Pool.BASE)
+    return {**by_depth, 3: list(islice(base, num_deep))}
 
 
 def _task(composition: Composition) -> Task:

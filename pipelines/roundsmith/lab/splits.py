@@ -30,7 +30,7 @@ TASK_COUNTS = {Split.TRAIN: 1000, Split.GATE: 320, Split.FINAL: 600}
 DEEP_SHARE = 0.6
 """The share of a split's tasks that have depth 3; the others have depth 2."""
 TESTS_PER_TASK = 8
-_TEST_DRAWS = 40
+_TEST_DRAWS = 24
 _SEED = 20240614
 
 

@@ -41,22 +41,22 @@ class BaseSettings:
     heads: int = 6
     intermediate: int = 512
     context: int = 512
-    steps: int = 600
-    tokens_per_batch: int = 4096
+    steps: int = 900
+    tokens_per_batch: int = 2304
     matrix_rate: float = 0.02
     """Learning rate of Muon, for the weight matrices."""
     rate: float = 4e-3
     """Learning rate of AdamW, for embeddings and norms."""
     warmup: int = 40
-    prompt_weight: float = 0.1
-    """Weight of a prompt's tokens in the loss; a completion's have 1."""
     threads: int = 2
     mixture: Mixture = field(default_factory=Mixture)
 
 
 @dataclass(frozen=True, slots=True)
 class BaseTraining:
-    """What a training did. `losses` are completion losses, nats a token, of every fiftieth step."""
+    """What a training did. `losses` are nats a token of codes and descriptions, of every fiftieth
+    step.
+    """
 
     folder: Path
     parameters: int
@@ -83,12 +83,10 @@ def train_base(out: Path, seed: int = 0, settings: BaseSettings | None = None) -
     started = time.monotonic()
     shown: set[str] = set()
     rows = _watched(Corpus(derive_seed(seed, "rows"), chosen.mixture).rows(), shown)
-    tokenizer = train_tokenizer(
-        row.prompt + row.completion for row in islice(rows, _TOKENIZER_ROWS)
-    )
+    tokenizer = train_tokenizer(row.text for row in islice(rows, _TOKENIZER_ROWS))
     model = build_model(chosen, tokenizer)
     rng = Random(derive_seed(seed, "batches"))
-    stream = batches(rows, tokenizer, chosen.tokens_per_batch, chosen.prompt_weight, rng)
+    stream = batches(rows, tokenizer, chosen.tokens_per_batch, rng)
     tokens, losses = _fit(model, stream, chosen)
     model.bfloat16().save_pretrained(out)
     tokenizer.save_pretrained(out)
@@ -151,7 +149,7 @@ def _fit(
 
 
 def _losses(model: "LlamaForCausalLM", batch: "Batch") -> "tuple[Tensor, float]":
-    """The weighted loss to go down on, and the completion tokens' mean loss to show."""
+    """The weighted loss to go down on, and the loss of codes and descriptions to show."""
     import torch
 
     logits_BTV = model(input_ids=batch.ids_BT, use_cache=False).logits[:, :-1]

@@ -44,12 +44,14 @@ def _flat(value: Any, **changed: Any) -> Columns:
 
 
 def task_columns(task: Task) -> Columns:
+    """The columns of a task."""
     return _flat(
         task, tests=[_test_columns(test) for test in task.tests], meta=sorted(task.meta.items())
     )
 
 
 def columns_task(columns: Columns) -> Task:
+    """The task of its columns."""
     tests = tuple(_columns_test(test) for test in columns["tests"])
     return Task(
         **columns
@@ -111,6 +113,7 @@ def _columns_provenance(columns: Columns) -> Provenance:
 
 
 def group_columns(group: Group) -> Columns:
+    """The columns of a group."""
     return {
         "task": task_columns(group.task),
         "samples": [_with_prompt_columns(sample) for sample in group.samples],
@@ -122,6 +125,7 @@ def group_columns(group: Group) -> Columns:
 
 
 def columns_group(columns: Columns) -> Group:
+    """The group of its columns."""
     scores = [dict(score) for score in columns["scores"]]
     return Group(
         task=columns_task(columns["task"]),
@@ -160,25 +164,31 @@ def _from_prompt_columns(columns: Columns) -> Columns:
 
 
 def example_columns(example: Example) -> Columns:
+    """The columns of an example."""
     return _with_prompt_columns(example)
 
 
 def columns_example(columns: Columns) -> Example:
+    """The example of its columns."""
     return Example(**_from_prompt_columns(columns))
 
 
 def pair_columns(pair: Pair) -> Columns:
+    """The columns of a pair."""
     return _with_prompt_columns(pair)
 
 
 def columns_pair(columns: Columns) -> Pair:
+    """The pair of its columns."""
     return Pair(**_from_prompt_columns(columns))
 
 
 def eval_columns(record: EvalRecord) -> Columns:
+    """The columns of an evaluation record."""
     return _flat(record, verdicts=list(record.verdicts))
 
 
 def columns_eval(columns: Columns) -> EvalRecord:
+    """The evaluation record of its columns."""
     verdicts = tuple(Verdict(verdict) for verdict in columns["verdicts"])
     return EvalRecord(**columns | {"split": Split(columns["split"]), "verdicts": verdicts})

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
+
 from roundsmith.store import codecs, schemas
 from roundsmith.store.records import EvalRecord
 from roundsmith.types import Example, Group, Pair, Task

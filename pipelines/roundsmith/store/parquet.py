@@ -11,6 +11,7 @@ from typing import Any, Generic, Self, TypeVar
 
 import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
 import pyarrow.parquet as pq  # type: ignore[import-untyped]  # ships no types
+
 from roundsmith.errors import StoreError
 from roundsmith.store.kinds import RowKind
 from roundsmith.store.manifest import ObjectRef

@@ -19,7 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import fsspec  # type: ignore[import-untyped]  # ships no types
-from fsspec.implementations import local  # type: ignore[import-untyped]
+from fsspec.implementations import local  # type: ignore[import-untyped]  # no types
+
 from roundsmith.errors import StoreError
 from roundsmith.store.faults import storage_errors
 

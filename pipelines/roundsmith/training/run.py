@@ -29,8 +29,8 @@ def train(job: TrainingJob) -> TrainingResult:
     from accelerate import PartialState  # type: ignore[import-untyped]  # ships no types
     from transformers.utils import logging as transformers_logging
 
-    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # untyped
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # untyped
     device = _device(job)
     peers = PartialState(cpu=device == "cpu")
     torch.set_num_threads(job.num_threads or max(1, cpu_count() // peers.num_processes))
@@ -96,7 +96,7 @@ def load(job: TrainingJob) -> tuple[Any, Coder]:
             "tokenizer_config.json"
         )
     positions = getattr(model.config.get_text_config(), "max_position_embeddings", job.max_length)
-    vocabulary = len(model.get_output_embeddings().weight)  # type: ignore[no-untyped-call]
+    vocabulary = len(model.get_output_embeddings().weight)  # type: ignore[no-untyped-call]  # untyped
     return model, Coder(tokenizer, end_id, vocabulary, min(job.max_length, positions))
 
 

@@ -40,14 +40,14 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]  # transforme
         self.values[owner.rows_S, :, owner.positions_S] = value_states[:, :, 0]
         return self.keys[:, :, : owner.attended], self.values[:, :, : owner.attended]
 
-    def fill(self, slot: int, like: CacheLayerMixin, tokens: int) -> None:
+    def fill(self, slot: int, like: CacheLayerMixin, row: int, tokens: int) -> None:
         """Put a prompt's keys and values at the start of a row."""
         assert self.keys is not None
         assert self.values is not None
         assert like.keys is not None
         assert like.values is not None
-        self.keys[slot, :, :tokens] = like.keys[0]
-        self.values[slot, :, :tokens] = like.values[0]
+        self.keys[slot, :, :tokens] = like.keys[row, :, :tokens]
+        self.values[slot, :, :tokens] = like.values[row, :, :tokens]
 
     def grow(self, capacity: int) -> None:
         """Make room for longer rows, keeping what is there."""
@@ -79,10 +79,10 @@ class SlotCache(Cache):
             layers=[SlotLayer(self, layer, capacity) for layer in _attention_layers(like)]
         )
 
-    def fill(self, slot: int, like: DynamicCache, tokens: int) -> None:
+    def fill(self, slot: int, like: DynamicCache, row: int, tokens: int) -> None:
         """Put a prompt into a slot; rows must have room (`reserve`)."""
         for mine, its in zip(self._slot_layers(), _attention_layers(like), strict=True):
-            mine.fill(slot, its, tokens)
+            mine.fill(slot, its, row, tokens)
 
     def reserve(self, tokens: int) -> None:
         """Make room for rows of `tokens` tokens."""

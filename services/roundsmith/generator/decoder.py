@@ -1,11 +1,12 @@
-"""The arithmetic of continuous batching: a prompt goes in alone, then all slots advance together.
+"""The arithmetic of continuous batching: prompts go in, then all slots advance together.
 
-A prompt's forward pass has its own exact length and no neighbours; a decode step always has the
-same number of rows, and a row attends to its own tokens only. So a row's numbers do not depend on
-what else is running. Axes: S slots, V vocabulary, L attended length.
+A prompt is padded at its end to a length that follows from its own, beside a fixed number of rows;
+a decode step has all slots as rows, and a row attends to its own tokens only. So a row's numbers do
+not depend on what else is running. Axes: S slots, V vocabulary, L length, P prompts.
 """
 
 from dataclasses import dataclass
+from inspect import signature
 
 import torch
 from transformers.cache_utils import DynamicCache, DynamicLayer
@@ -13,7 +14,10 @@ from transformers.cache_utils import DynamicCache, DynamicLayer
 from roundsmith.errors import ConfigError
 from roundsmith.generator.cache import SlotCache
 from roundsmith.generator.sampling import Draws, draw
+from roundsmith.generator.settings import GeneratorSettings
 from roundsmith.models.loading import LoadedModel
+
+SMALL_PREFILL_ROWS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,7 @@ class Prefix:
     """A prompt's keys and values, and the logits after it: what its completions share."""
 
     cache: DynamicCache
+    row: int
     logits_V: torch.Tensor
     tokens: int
 
@@ -28,35 +33,52 @@ class Prefix:
 class Decoder:
     """The slots of one loaded model. Not safe for several threads."""
 
-    def __init__(self, loaded: LoadedModel, slots: int, bucket_tokens: int) -> None:
+    def __init__(self, loaded: LoadedModel, settings: GeneratorSettings) -> None:
         self.loaded = loaded
-        self.slots = slots
-        self.bucket_tokens = bucket_tokens
-        self.draws = Draws.idle(slots)
-        self._lengths = [0] * slots
-        self._logits_SV = torch.zeros(slots, loaded.vocabulary, device=loaded.device)
+        self.slots = settings.slots
+        # a large model is busy enough with one prompt, and would waste much on empty rows
+        by_size = SMALL_PREFILL_ROWS if loaded.is_small else 1
+        self.prefill_rows = settings.prefill_rows or by_size
+        self._keeps = "logits_to_keep" in signature(loaded.model.forward).parameters
+        self.bucket_tokens = settings.bucket_tokens
+        self.draws = Draws.idle(self.slots)
+        self._lengths = [0] * self.slots
+        self._logits_SV = torch.zeros(self.slots, loaded.vocabulary, device=loaded.device)
         self._cache: SlotCache | None = None
 
+    def padded(self, tokens: int) -> int:
+        """The length that a prompt is computed at: its own, or rounded up to go with others."""
+        if self.prefill_rows == 1:
+            return tokens
+        return min(self._rounded(tokens), self.loaded.context_tokens)
+
     @torch.inference_mode()
-    def prefill(self, ids: list[int]) -> Prefix:
-        """Run a prompt alone.
+    def prefill(self, prompts: list[list[int]]) -> list[Prefix]:
+        """Run at most `prefill_rows` prompts of one padded length, each in a row of its own.
 
         ConfigError for a model whose layers keep more than keys and values.
         """
-        cache = DynamicCache()
+        (length,) = {self.padded(len(ids)) for ids in prompts}
+        inputs_PL = torch.zeros(self.prefill_rows, length, dtype=torch.long)
+        lasts_P = torch.zeros(self.prefill_rows, dtype=torch.long)
+        for row, ids in enumerate(prompts):
+            inputs_PL[row, : len(ids)] = torch.tensor(ids)
+            lasts_P[row] = len(ids) - 1
+        cache, device = DynamicCache(), self.loaded.device
+        kept = {"logits_to_keep": lasts_P.to(device)} if self._keeps else {}
         logits = self.loaded.model(
-            input_ids=torch.tensor([ids], device=self.loaded.device),
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
+            input_ids=inputs_PL.to(device), past_key_values=cache, use_cache=True, **kept
         ).logits
         if not all(isinstance(layer, DynamicLayer) for layer in cache.layers):
             raise ConfigError(
                 f"{self.loaded.folder.name}: saw layers that keep a recurrent state, expected "
-                "attention layers: "
-                "serve this model with another engine"
+                "attention layers: serve this model with another engine"
             )
-        return Prefix(cache, logits[0, -1].float(), len(ids))
+        # of the kept positions of every row, row r's own is the r-th
+        at = [r if self._keeps else len(ids) - 1 for r, ids in enumerate(prompts)]
+        return [
+            Prefix(cache, r, logits[r, at[r]].float(), len(ids)) for r, ids in enumerate(prompts)
+        ]
 
     @torch.inference_mode()
     def admit(self, slot: int, prefix: Prefix) -> None:
@@ -65,7 +87,7 @@ class Decoder:
         if self._cache is None:
             self._cache = SlotCache(self.slots, prefix.cache, self.loaded.device, room)
         self._cache.reserve(room)
-        self._cache.fill(slot, prefix.cache, prefix.tokens)
+        self._cache.fill(slot, prefix.cache, prefix.row, prefix.tokens)
         self._logits_SV[slot] = prefix.logits_V
         self._lengths[slot] = prefix.tokens
 

@@ -23,6 +23,8 @@ class Request:
     deliver: Deliver
     started: int = 0
     cancelled: bool = False
+    ids: list[int] | None = None
+    """The prompt as tokens, once rendered."""
     prefix: Prefix | None = None
     """The prompt's forward pass, kept from its first completion to its last."""
 

@@ -8,13 +8,16 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import Future
+from itertools import islice
 
 from roundsmith.errors import ConfigError, EngineError, Overloaded, Unavailable
-from roundsmith.generator.decoder import Decoder, Prefix
+from roundsmith.generator.decoder import Decoder
 from roundsmith.generator.requests import Request, Running
 from roundsmith.generator.settings import GeneratorSettings
 from roundsmith.models.loading import LoadedModel, use_threads
 
+LOOKAHEAD = 64
+"""How far down the queue prompts are looked for that can be computed together."""
 logger = logging.getLogger(__name__)
 
 
@@ -169,21 +172,40 @@ class Scheduler:
             if request is None:
                 return None
             try:
-                request.prefix = request.prefix or self._prefill(request)
+                if request.prefix is None:
+                    self._prefill(request)
                 return request
             except ConfigError as error:
                 request.started = request.item.n
                 request.deliver(error)
 
-    def _prefill(self, request: Request) -> Prefix:
-        ids = self.loaded.render(request.item.prompt)
-        if len(ids) >= self.loaded.context_tokens:
+    def _prefill(self, request: Request) -> None:
+        """Compute a request's prompt, and with it the next ones of the same padded length."""
+        length = self._decoder.padded(len(self._rendered(request)))
+        batch = [request]
+        with self._changed:
+            following = [r for r in islice(self._queue, 1, LOOKAHEAD) if r.prefix is None]
+        for other in following:
+            if len(batch) == self._decoder.prefill_rows:
+                break
+            try:
+                if self._decoder.padded(len(self._rendered(other))) == length:
+                    batch.append(other)
+            except ConfigError:
+                continue  # refused when it is its turn
+        prefixes = self._decoder.prefill([self._rendered(r) for r in batch])
+        for computed, prefix in zip(batch, prefixes, strict=True):
+            computed.prefix = prefix
+
+    def _rendered(self, request: Request) -> list[int]:
+        if request.ids is None:
+            request.ids = self.loaded.render(request.item.prompt)
+        if len(request.ids) >= self.loaded.context_tokens:
             raise ConfigError(
-                f"prompt of {len(ids)} tokens: expected fewer than the context of "
-                f"{self.loaded.context_tokens}, "
-                "so that at least one can be drawn: shorten the prompt"
+                f"prompt of {len(request.ids)} tokens: expected fewer than the context of "
+                f"{self.loaded.context_tokens}, so that at least one can be drawn: shorten it"
             )
-        return self._decoder.prefill(ids)
+        return request.ids
 
     def _take(self, tokens: list[int], logprobs: list[float]) -> None:
         for slot, running in enumerate(self._running):
@@ -204,7 +226,7 @@ class Scheduler:
         loaded, done = self._swap
         with self._changed:
             for request in self._queue:
-                request.prefix = None  # computed with the old weights
+                request.ids = request.prefix = None  # made with the old weights
         self._decoder = self._decoder_of(loaded)
         use_threads(self._settings, loaded)
         self._swap = None
@@ -225,7 +247,7 @@ class Scheduler:
             self._swap[1].set_exception(self._closed)
 
     def _decoder_of(self, loaded: LoadedModel) -> Decoder:
-        return Decoder(loaded, self._settings.slots, self._settings.bucket_tokens)
+        return Decoder(loaded, self._settings)
 
     def _seconds_for(self, completions: int) -> float:
         each_s = self._busy_s / self._finished if self._finished else 0.1

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from google.rpc import status_pb2
+
 from roundsmith.config import ServeSettings
 from roundsmith.generator.engine import ModelInfo
 from roundsmith.serve import Binding, ItemResults, answer_items, caller_of, item_key

@@ -44,6 +44,11 @@ class LoadedModel:
         """Number of rows of the output layer: ids run below it."""
         return int(self.model.get_output_embeddings().weight.shape[0])
 
+    @cached_property
+    def is_small(self) -> bool:
+        """Whether an operation is too short to be worth a second thread, or a row alone."""
+        return sum(p.numel() for p in self.model.parameters()) < SMALL_PARAMETERS
+
     @property
     def weights_sha256(self) -> str:
         return self.folder.weights_sha256
@@ -119,8 +124,7 @@ def use_threads(settings: ModelSettings, loaded: LoadedModel) -> None:
     """Set the number of threads of one torch operation, for operations of the calling thread."""
     import torch
 
-    small = sum(p.numel() for p in loaded.model.parameters()) < SMALL_PARAMETERS
-    torch.set_num_threads(settings.threads or (1 if small else cpu_count()))
+    torch.set_num_threads(settings.threads or (1 if loaded.is_small else cpu_count()))
 
 
 def _load_weights(folder: ModelFolder, settings: ModelSettings, device: "torch.device") -> Any:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from google.rpc import status_pb2
+
 from roundsmith import types
 from roundsmith.config import ServeSettings
 from roundsmith.serve import Binding, ItemResults, answer_items, caller_of, item_key

@@ -75,7 +75,7 @@ class Task:
     setup: str = ""
     """Python that runs before the program in every test (imports); never shown to the model."""
     example: str | None = None
-    """One solved call, doctest style (GiFT shows it on MBPP), or None."""
+    """One solved call, doctest style, which a prompt may show, or None."""
     source: str = ""
     licence: str = ""
     meta: Mapping[str, str] = field(default_factory=dict)

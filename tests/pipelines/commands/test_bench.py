@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from roundsmith.bench import BenchResult
 from roundsmith.cli import app
 from roundsmith.commands.bench import BENCHES, find, pairs, show, store, to_json
+from roundsmith.commands.bench import round as round_bench
 from roundsmith.commands.bench.made import groups
 from roundsmith.commands.bench.turns import in_turns
 from roundsmith.errors import UnknownName
@@ -90,3 +91,10 @@ def test_the_command_writes_what_it_prints(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert done.exit_code == 0
     assert len(json.loads(path.read_text())["results"]) == 3
+
+
+@pytest.mark.slow
+def test_many_tasks_at_once_are_sampled_and_verified_by_real_services() -> None:
+    (result,) = round_bench.measure("lab", num_tasks=3, turns=1)
+    assert (result.unit, result.against) == ("tasks/s", "one task at a time")
+    assert result.value > 0

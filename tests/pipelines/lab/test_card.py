@@ -102,8 +102,11 @@ class _TrustedRunner:
         exec(code.source, scope)
         solve = scope["solve"]
         assert callable(solve)
-        right = repr(solve(*test.args)) == repr(test.expected)
-        verdict = Verdict.PASS if right else Verdict.FAIL
+        try:
+            right = repr(solve(*test.args)) == repr(test.expected)
+            verdict = Verdict.PASS if right else Verdict.FAIL
+        except TypeError:
+            verdict = Verdict.ERROR
         return Outcome(code.code_id, test.test_id, verdict, JudgedAt.OUTSIDE, tier="", image="")
 
 

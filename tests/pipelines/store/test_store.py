@@ -156,7 +156,7 @@ def test_cost_and_code_version_are_in_no_hash_and_everything_else_is(tmp_path: P
     same = replace(manifest, cost={"seconds": 2.5}, code_version="abc")
     assert same.hash == manifest.hash
     changes = [{"stats": {}}, {"config": {}}, {"parents": ("0" * 64,)}, {"objects": ()}]
-    hashes = {replace(manifest, **change).hash for change in changes}  # type: ignore[arg-type]
+    hashes = {replace(manifest, **change).hash for change in changes}  # type: ignore[arg-type]  # by name
     assert len(hashes | {manifest.hash}) == 5
 
 

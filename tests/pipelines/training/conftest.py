@@ -39,7 +39,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
             vocab_size=300, special_tokens=["<s>", "</s>"], initial_alphabet=alphabet
         ),
     )
-    fast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+    fast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]  # untyped
         tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>"
     )
     fast.chat_template = TEMPLATE
@@ -57,7 +57,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         bos_token_id=0,
         eos_token_id=1,
     )
-    LlamaForCausalLM(config).save_pretrained(folder)  # type: ignore[no-untyped-call]
+    LlamaForCausalLM(config).save_pretrained(folder)  # type: ignore[no-untyped-call]  # untyped
     return folder
 
 

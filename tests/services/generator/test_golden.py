@@ -1,5 +1,6 @@
 """The engine against plain transformers: same tokens, same log-probabilities."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from roundsmith.generator.engine import TransformersEngine
+from roundsmith.generator.settings import GeneratorSettings
 from roundsmith.types import ChatMessage, Completion, GenerateItem, Sampling
 
 Ask = Callable[[Sequence[GenerateItem]], list[list[Completion]]]
@@ -34,6 +36,24 @@ def test_greedy_tokens_are_those_of_generate(ask: Ask, plain: tuple[Any, Any]) -
         ids = whole[0, inputs["input_ids"].shape[1] :].tolist()
         assert list(completion.token_ids) == ids
         assert completion.text == tokenizer.decode(ids, skip_special_tokens=True)
+
+
+def test_prompts_computed_alone_give_what_prompts_computed_together_give(
+    ask: Ask, tiny: Path
+) -> None:
+    alone = TransformersEngine(GeneratorSettings(model=str(tiny), slots=4, prefill_rows=1))
+    items = [GenerateItem(p, p, Sampling(20, temperature=0.0), seed=0) for p in PROMPTS]
+
+    async def first(item: GenerateItem) -> Completion:
+        return await anext(aiter(alone.generate(item)))
+
+    async def firsts() -> list[Completion]:
+        return list(await asyncio.gather(*map(first, items)))
+
+    for one, (other,) in zip(asyncio.run(firsts()), ask(items), strict=True):
+        assert one.token_ids == other.token_ids
+        assert one.logprobs == pytest.approx(other.logprobs, abs=2e-5)
+    alone.close()
 
 
 def test_log_probabilities_are_those_of_one_forward_pass(ask: Ask, plain: tuple[Any, Any]) -> None:

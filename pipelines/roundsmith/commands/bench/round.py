@@ -17,22 +17,22 @@ from roundsmith.store import Store
 SETTINGS = ("iterations=2", "max_tokens=64")
 
 
-def measure(model: str, num_tasks: int = 32, turns: int = 3) -> list[BenchResult]:
+def measure(model: str, num_tasks: int = 16, turns: int = 3) -> list[BenchResult]:
     """Tasks a second of the step `sample` through the real services, as a run does it.
 
-    Both draw the same chains by the same services; the peer waits for each task to end before it
-    begins the next, so the ratio tells what keeping generator and executor busy together is worth.
+    Both play as many chains by the same services, each turn with a seed of its own; the peer waits
+    for each task to end before it begins the next, so the ratio tells what keeping generator and
+    executor busy together is worth.
     """
     options = {"recipe": "gift", "model": model, "limit": num_tasks, "eval_limit": 1}
     config = run_config("lab", None, options, SETTINGS)
     with tempfile.TemporaryDirectory() as name, asyncio.Runner() as runner:
-        folder, seeds = Path(name), (itertools.count(), itertools.count())
-        platform = LocalPlatform(config, folder)
+        folder, seeds = Path(name), itertools.count()
+        platform, store = LocalPlatform(config, folder), Store(str(folder / "store"))
 
-        def sample(side: int, tasks_in_flight: int) -> None:
-            # A seed of its own a turn: no service and no store knows the answer already.
-            changes = {"seed": next(seeds[side]), "tasks_in_flight": tasks_in_flight}
-            store = Store(str(folder / f"store-{side}"))
+        def sample(tasks_in_flight: int) -> None:
+            # Services and store know no answer to a seed that was not asked before.
+            changes = {"seed": next(seeds), "tasks_in_flight": tasks_in_flight}
             runner.run(_sample(config.model_copy(update=changes), store, folder, platform))
 
         try:
@@ -40,9 +40,9 @@ def measure(model: str, num_tasks: int = 32, turns: int = 3) -> list[BenchResult
                 f"sample and verify {num_tasks} lab tasks by gift",
                 num_tasks,
                 "tasks/s",
-                lambda: sample(0, config.tasks_in_flight),
+                lambda: sample(config.tasks_in_flight),
                 "one task at a time",
-                lambda: sample(1, 1),
+                lambda: sample(1),
                 turns,
             )
         finally:
