@@ -47,7 +47,7 @@ class LoadedModel:
     @cached_property
     def is_small(self) -> bool:
         """Whether an operation is too short to be worth a second thread, or a row alone."""
-        return sum(p.numel() for p in self.model.parameters()) < SMALL_PARAMETERS
+        return bool(sum(p.numel() for p in self.model.parameters()) < SMALL_PARAMETERS)
 
     @property
     def weights_sha256(self) -> str:
