@@ -29,7 +29,12 @@ class Child:
     control: socket.socket
     streams: dict[int, bytearray]
     """Standard output and error by descriptor: what was read since the last question."""
+    cpu_limit_s: int
+    """The kernel's own limit, behind the supervisor's clock."""
     pid: int = 0
+    greeted: bool = False
+    """Whether it said that it is confined: only before that can a setup fail."""
+    poll: select.poll = field(default_factory=select.poll)
     frames: FrameBuffer = field(default_factory=FrameBuffer)
     exit_status: int | None = None
     cpu_at_exit_s: float = 0.0
@@ -66,14 +71,20 @@ class Children:
         while True:
             message, fds = self._from_zygote()
             if message[:1] == FORKED:
-                return self._adopt(KILL_BODY.unpack(message[1:])[0], fds)
+                return self._adopt(KILL_BODY.unpack(message[1:])[0], fds, limits.cpu_s)
 
-    def _adopt(self, child_id: int, fds: list[int]) -> Child:
+    def _adopt(self, child_id: int, fds: list[int], cpu_limit_s: int) -> Child:
         control = socket.socket(fileno=fds[0])
         control.setblocking(False)
+        child = Child(child_id, control, {fd: bytearray() for fd in fds[1:]}, cpu_limit_s)
+        # The kernel looks at descriptors in this order: whatever was printed before an answer shows
+        # together with it, because the answer's socket is looked at first.
+        child.poll.register(control, select.POLLIN)
         for fd in fds[1:]:
             os.set_blocking(fd, False)
-        child = Child(child_id, control, {fd: bytearray() for fd in fds[1:]})
+            child.poll.register(fd, select.POLLIN)
+        child.poll.register(self._zygote, select.POLLIN)
+        child.poll.register(self._server, select.POLLIN)
         self._alive[child_id] = child
         return child
 
@@ -112,11 +123,6 @@ class Children:
         """Ends whatever is left."""
         for child in list(self._alive.values()):
             self.end(child)
-
-    def listen(self, poll: select.poll) -> None:
-        """Adds what every exchange must hear besides its child."""
-        poll.register(self._zygote, select.POLLIN)
-        poll.register(self._server, select.POLLIN)
 
     def hear(self, fd: int) -> None:
         """Handles what came from the zygote or the server."""

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from roundsmith.sandbox.children import Child, Children
 from roundsmith.sandbox.codec import HEADER, CodecError
+from roundsmith.sandbox.frames import MAX_FRAME
+from roundsmith.sandbox.zygote import GREETING
 
 _CHUNK = 1 << 16
 _CREDENTIALS = struct.Struct("3i")
@@ -86,42 +88,43 @@ class Exchange:
                 if isinstance(early, Ended)
                 else self._ended("tampered", "an answer before the question")
             )
-        poll = select.poll()
-        self._children.listen(poll)
-        for fd in self._child.streams:
-            poll.register(fd, select.POLLIN)
-        self._send(poll)
+        self._send()
         while True:
             timeout_s = self._remaining_s()
             if isinstance(timeout_s, Ended):
                 return timeout_s
-            for fd, _ in poll.poll(timeout_s * 1000 + 1):
-                if result := self._handle(poll, fd):
+            ready = [fd for fd, _ in self._child.poll.poll(timeout_s * 1000 + 1)]
+            # Output first, so that all of it counts before an answer does.
+            for fd in sorted(ready, key=lambda fd: fd not in self._child.streams):
+                if result := self._handle(fd):
                     return result
 
-    def _handle(self, poll: select.poll, fd: int) -> Reply | Ended | None:
+    def _handle(self, fd: int) -> Reply | Ended | None:
         child = self._child
         if fd in child.streams:
-            return self._drain(fd, poll)
+            return self._drain(fd)
         if fd == child.control.fileno():
             result = self._receive()
             if result is None and child.closed:
                 return self._after_close()
             if result is None and self._unsent:
-                self._send(poll)
-            return self._drained(result) if isinstance(result, Reply) else result
+                self._send()
+            return result
         self._children.hear(fd)
         return self._after_exit() if child.exit_status is not None else None
 
-    def _send(self, poll: select.poll) -> None:
+    def _send(self) -> None:
+        waited = len(self._unsent)
         try:
             while self._unsent:
                 self._unsent = self._unsent[self._child.control.send(self._unsent) :]
         except BlockingIOError:
-            pass
+            self._child.poll.modify(self._child.control, select.POLLIN | select.POLLOUT)
+            return
         except OSError:
             self._unsent = memoryview(b"")
-        poll.register(self._child.control, select.POLLIN | (select.POLLOUT if self._unsent else 0))
+        if waited:
+            self._child.poll.modify(self._child.control, select.POLLIN)
 
     def _remaining_s(self) -> float | Ended:
         """How long to sleep before a clock can have run out, or which one has.
@@ -146,7 +149,7 @@ class Exchange:
         """Reads what the child wrote on its control socket; None while there is no whole frame."""
         child = self._child
         try:
-            while not child.closed:
+            while not child.closed and child.frames.waiting <= MAX_FRAME:
                 chunk = self._read_chunk()
                 child.closed = not chunk
                 child.frames.feed(chunk)
@@ -171,43 +174,36 @@ class Exchange:
         return chunk
 
     def _sort(self, frames: list[bytes]) -> Reply | Ended | None:
-        if frames and frames[0] == b"H":
-            # The greeting: hardened, nothing untrusted has run yet.
-            frames = frames[1:]
+        child = self._child
+        if frames and not child.greeted:
+            # The first frame is written before anything untrusted runs.
+            child.greeted, greeting = True, frames.pop(0)
+            if greeting != GREETING:
+                return self._ended("setup", greeting.decode(errors="replace"))
         if not frames:
             return None
-        if frames[0][:1] == b"!":
-            return self._ended("setup", frames[0][1:].decode(errors="replace"))
-        frame = frames[0]
-        kind, nonce, body = frame[:1], frame[1 : 1 + NONCE_BYTES], frame[1 + NONCE_BYTES :]
-        if len(frames) > 1 or self._child.frames.partial:
+        if len(frames) > 1 or child.frames.waiting:
             return self._ended("tampered", "more than one answer")
+        kind, nonce = frames[0][:1], frames[0][1 : 1 + NONCE_BYTES]
         if nonce != self._nonce or kind not in (b"A", b"E", b"N", b"D"):
             return self._ended("tampered", "an answer to another question")
-        return Reply(kind, body, self._child.cpu_s() - self._cpu_start, self._wall_s())
+        cpu_s = child.cpu_s() - self._cpu_start
+        return Reply(kind, frames[0][1 + NONCE_BYTES :], cpu_s, self._wall_s())
 
-    def _drain(self, fd: int, poll: select.poll) -> Ended | None:
+    def _drain(self, fd: int) -> Ended | None:
         """Takes what was printed; over the limit the run is over."""
         stream = self._child.streams[fd]
         try:
             while sum(map(len, self._child.streams.values())) <= self._budget.output_bytes:
                 chunk = os.read(fd, _CHUNK)
                 if not chunk:
-                    poll.unregister(fd)
+                    if self._child.exit_status is None:
+                        self._child.poll.unregister(fd)
                     return None
                 stream += chunk
         except BlockingIOError:
             return None
         return self._ended("output", f"more than {self._budget.output_bytes} bytes of output")
-
-    def _drained(self, reply: Reply) -> Reply | Ended:
-        """The reply, after everything printed before it was counted."""
-        nobody = select.poll()
-        for fd in self._child.streams:
-            nobody.register(fd, select.POLLIN)
-            if over := self._drain(fd, nobody):
-                return over
-        return reply
 
     def _after_close(self) -> Reply | Ended:
         """The socket is closed: the child is ending, or it closed the socket and lives on, which
@@ -219,17 +215,19 @@ class Exchange:
         return self._after_exit()
 
     def _after_exit(self) -> Reply | Ended:
-        """The child is gone: what it said last still counts, then how it ended."""
-        result = self._receive()
-        if result is None:
-            status = os.waitstatus_to_exitcode(self._child.exit_status or 0)
-            result = (
-                self._ended("signal", str(-status))
-                if status < 0
-                else self._ended("exit", str(status))
-            )
-        last = self._drained(Reply(b"", b"", 0, 0))
-        return last if isinstance(last, Ended) else result
+        """The child is gone: what it printed and said last still counts, then how it ended."""
+        child = self._child
+        for fd in child.streams:
+            if over := self._drain(fd):
+                return over
+        return self._receive() or self._exit()
+
+    def _exit(self) -> Ended:
+        child = self._child
+        code = os.waitstatus_to_exitcode(child.exit_status or 0)
+        if code == -signal.SIGKILL and child.cpu_at_exit_s >= child.cpu_limit_s:
+            return self._ended("cpu", f"more than {child.cpu_limit_s} s of CPU time")
+        return self._ended("signal", str(-code)) if code < 0 else self._ended("exit", str(code))
 
     def _ended(self, why: str, detail: str) -> Ended:
         return Ended(why, detail, self._child.cpu_s() - self._cpu_start, self._wall_s())

@@ -59,6 +59,6 @@ class FrameBuffer:
             yield frame
 
     @property
-    def partial(self) -> bool:
-        """Whether a frame was begun and not ended."""
-        return bool(self._pending)
+    def waiting(self) -> int:
+        """Bytes of a frame that was begun and not ended."""
+        return len(self._pending)

@@ -69,6 +69,7 @@ class Hardening:
         self._programs = {threads: seccomp.child_filter(threads, pid) for threads in (False, True)}
         # RLIMIT_NPROC counts a user's processes: it needs a user or user namespace of the slot's.
         self._counts_processes = box.isolated or box.child_uid is not None
+        self._hard_limits = {kind: _hard_limit(kind) for kind in _LIMITED}
         self._capability_header = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
 
     def protect_zygote(self) -> None:
@@ -119,9 +120,8 @@ class Hardening:
         if self._counts_processes:
             trusted = 0 if self._box.child_uid is not None else _TRUSTED_PROCESSES
             values[resource.RLIMIT_NPROC] = limits.processes + trusted
-        for kind, value in values.items():
-            hard = resource.getrlimit(kind)[1]
-            value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        for kind, wanted in values.items():
+            value = min(wanted, self._hard_limits[kind])
             resource.setrlimit(kind, (value, value))
 
     def _drop_privileges(self) -> None:
@@ -130,6 +130,26 @@ class Hardening:
             os.setresuid(self._box.child_uid, self._box.child_uid, self._box.child_uid)
         else:
             syscall("capset", self._capability_header, bytes(24))
+
+
+_LIMITED = (
+    resource.RLIMIT_AS,
+    resource.RLIMIT_DATA,
+    resource.RLIMIT_CPU,
+    resource.RLIMIT_FSIZE,
+    resource.RLIMIT_NOFILE,
+    resource.RLIMIT_NPROC,
+    resource.RLIMIT_CORE,
+    resource.RLIMIT_STACK,
+    resource.RLIMIT_MEMLOCK,
+    resource.RLIMIT_MSGQUEUE,
+)
+
+
+def _hard_limit(kind: int) -> int:
+    """What a process without privileges can not raise a limit beyond."""
+    hard = resource.getrlimit(kind)[1]
+    return 2**62 if hard == resource.RLIM_INFINITY else hard
 
 
 def address_space_bytes() -> int:

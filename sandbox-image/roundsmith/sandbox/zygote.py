@@ -21,6 +21,7 @@ from roundsmith.sandbox.scratch import empty
 from roundsmith.sandbox.syscalls import call
 
 FORK, KILL, FORKED, EXITED = b"F", b"K", b"f", b"x"
+GREETING = b"H"
 KILL_BODY = struct.Struct("!I")
 EXITED_BODY = struct.Struct(
     "!IiIQ"
@@ -127,12 +128,12 @@ def _become_child(hardening: Hardening, limits: RunLimits) -> None:
     """
     try:
         hardening.apply(limits)
-        write_frame(CONTROL_FD, b"H")
+        write_frame(CONTROL_FD, GREETING)
         solver.serve(CONTROL_FD)
     except BaseException as error:
         # A closed socket means that nobody listens any more.
         with contextlib.suppress(OSError):
-            write_frame(CONTROL_FD, b"!" + repr(error).encode(errors="replace")[:1000])
+            write_frame(CONTROL_FD, repr(error).encode(errors="replace")[:1000])
     finally:
         os._exit(70)
 

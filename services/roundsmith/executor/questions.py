@@ -17,6 +17,10 @@ class NotSplittable(Exception):
 
 Judgement = tuple[Verdict, str]
 
+_READ_ANYWAY = 2**14
+# How much longer one encoding may be than another that Python calls equal (1e300 as an int).
+_LONGEST_RATIO = 200
+
 CALL, TESTER, INSIDE, SCRIPT = b"C", b"T", b"X", b""
 
 
@@ -97,6 +101,9 @@ def _encoded(test: Test, value: object) -> bytes:
 def _compare(answer: bytes, expected: bytes, test: CallTest) -> Judgement:
     if answer == expected:
         return Verdict.PASS, ""
+    # Equal values have encodings of one length, so a flood is never read.
+    if len(answer) != len(expected) and len(answer) > _READ_ANYWAY:
+        return Verdict.FAIL, _too_long(answer, expected)
     seen, wanted = nodes(answer), nodes(expected)
     if equal(seen, wanted, Rule.STRICT, test.tolerance):
         return Verdict.PASS, ""
@@ -104,16 +111,23 @@ def _compare(answer: bytes, expected: bytes, test: CallTest) -> Judgement:
 
 
 def _compare_assert(answer: bytes, expected: bytes, parts: SplitAssert) -> Judgement:
+    if parts.truth is None and len(answer) > _READ_ANYWAY + _LONGEST_RATIO * len(expected):
+        return Verdict.FAIL, _too_long(answer, expected)
     seen, wanted = nodes(answer), nodes(expected)
-    holds = (
-        truth(seen) is parts.truth if parts.truth is not None else equal(seen, wanted, Rule.PYTHON)
-    )
-    if holds:
-        return Verdict.PASS, ""
-    if parts.truth is not None and truth(seen) is None:
+    if parts.truth is None:
+        if equal(seen, wanted, Rule.PYTHON):
+            return Verdict.PASS, ""
+        return Verdict.FAIL, f"expected {text(wanted)}, got {text(seen)}"
+    held = truth(seen)
+    if held is None:
         raise NotSplittable
-    what = text(wanted) if parts.truth is None else f"a value that is {parts.truth}"
-    return Verdict.FAIL, f"expected {what}, got {text(seen)}"
+    if held is parts.truth:
+        return Verdict.PASS, ""
+    return Verdict.FAIL, f"expected a value that is {parts.truth}, got {text(seen)}"
+
+
+def _too_long(answer: bytes, expected: bytes) -> str:
+    return f"expected {text(nodes(expected))}, got a value of {len(answer)} bytes"
 
 
 def _passed(answer: bytes) -> Judgement:

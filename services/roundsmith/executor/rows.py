@@ -7,6 +7,7 @@ earlier cells may have used up. A question that met a fresh child had twice the 
 its time-out stands.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,8 @@ from roundsmith.types import Limits, Program
 from roundsmith.verdicts import Verdict
 
 _CELLS_A_RUN = 256
+# Comparing more than this many bytes is done beside the event loop.
+_LARGE_ANSWER = 2**15
 
 Start = Callable[[Run], AsyncGenerator[Event, None]]
 
@@ -104,7 +107,8 @@ class Row:
                         return
                     continue
                 shared.reached = event[0] + 1
-                question, end = questions[event[0]], _read(questions[event[0]], event)
+                question = questions[event[0]]
+                end = await _read(question, event)
                 if held and isinstance(end, Ending) and end.verdict is Verdict.TAMPERED:
                     shared.doubtful.append((held.question, held.ending, False))
                 elif held:
@@ -170,7 +174,9 @@ class Row:
                     slow = self._near(event[4], event[5])
                     if event[1] == "answer" and not loading_only:
                         continue
-                end = ending(question, event)
+                end = await _read(question, event)
+                if isinstance(end, Unsupported):
+                    raise end
                 return end, slow or self._near_end(end)
         raise AssertionError("a run ended without an event")
 
@@ -200,8 +206,10 @@ class Row:
         return cpu_s > half or wall_s > half * self._limits.wall_factor
 
 
-def _read(question: Question, event: Event) -> Ending | Unsupported:
+async def _read(question: Question, event: Event) -> Ending | Unsupported:
     try:
+        if len(event[3]) > _LARGE_ANSWER:
+            return await asyncio.to_thread(ending, question, event)
         return ending(question, event)
     except Unsupported as error:
         return error

@@ -253,3 +253,16 @@ def test_closing_the_pool_leaves_no_process() -> None:
 
 async def _pids(pool: LocalPool) -> list[int]:
     return pool.supervisor_pids()
+
+
+def test_floods_of_values_do_not_hold_up_honest_neighbours() -> None:
+    flood = tuple(
+        Program(f"flood{at}", "def f():\n    return [None] * 1_000_000\n") for at in range(6)
+    )
+    same_size = Program("same", "def f():\n    return [None] * 49_999 + [True]\n")
+    honest = Program("honest", "def f():\n    return [None] * 50_000\n")
+    test = CallTest("t", "f", (), [None] * 50_000)
+    item = ExecuteItem("i", (*flood, same_size, honest), (test,))
+    found = {o.code_id: o.verdict for o in run(lambda pool: outcomes(pool, item))}
+    assert found.pop("honest") is Verdict.PASS
+    assert set(found.values()) == {Verdict.FAIL}
