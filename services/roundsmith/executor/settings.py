@@ -27,7 +27,7 @@ class ExecutorSettings(BaseModel):
     """Refuse to serve when the kernel keeps less than this."""
     highest: Tier = "T2"
     """Do not try for more than this: T1 leaves namespaces out."""
-    profiles: tuple[str, ...] = ("base",)
+    profiles: tuple[Literal["base"], ...] = ("base",)
     limits: Limits = Limits()
     max_cells: int = Field(default=1_000_000, ge=1)
     max_program_bytes: int = Field(default=2**20, ge=1)

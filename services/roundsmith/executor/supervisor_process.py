@@ -53,7 +53,7 @@ class Slot:
 class SupervisorProcess:
     """A started supervisor. `interfaces` are those of its network namespace, empty without one."""
 
-    def __init__(self, process: subprocess.Popen[bytes], scratch: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], scratch: str) -> None:
         self._process, self._scratch = process, scratch
         self._reader: asyncio.StreamReader
         self._writer: asyncio.StreamWriter
@@ -70,7 +70,8 @@ class SupervisorProcess:
         refused.
         """
         ours, theirs = socket.socketpair()
-        scratch = Path(tempfile.mkdtemp(prefix="roundsmith-box-"))
+        # With a mount namespace the children's directory is theirs alone and needs no place here.
+        scratch = "" if slot.isolate else tempfile.mkdtemp(prefix="roundsmith-box-")
         supervisor = cls(_spawn(theirs), scratch)
         theirs.close()
         supervisor._reader, supervisor._writer = await asyncio.open_unix_connection(sock=ours)
@@ -83,9 +84,7 @@ class SupervisorProcess:
 
     async def _set_up(self, slot: Slot) -> None:
         self._send(
-            encode(
-                (slot.isolate, slot.uid_base + 2 * slot.number, slot.profile, str(self._scratch))
-            )
+            encode((slot.isolate, slot.uid_base + 2 * slot.number, slot.profile, self._scratch))
         )
         ready, why, self.interfaces = decode(await self._receive())
         if not ready:
@@ -139,7 +138,8 @@ class SupervisorProcess:
         self._writer.close()
         self._process.kill()
         self._process.wait()
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        if self._scratch:
+            shutil.rmtree(self._scratch, ignore_errors=True)
 
 
 def _spawn(theirs: socket.socket) -> subprocess.Popen[bytes]:

@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -266,3 +268,42 @@ def test_floods_of_values_do_not_hold_up_honest_neighbours() -> None:
     found = {o.code_id: o.verdict for o in run(lambda pool: outcomes(pool, item))}
     assert found.pop("honest") is Verdict.PASS
     assert set(found.values()) == {Verdict.FAIL}
+
+
+_KILLED_SERVER = """
+import asyncio, sys
+from roundsmith.executor.local_pool import LocalPool
+from roundsmith.executor.settings import ExecutorSettings
+from roundsmith.types import CallTest, ExecuteItem, Limits, Program
+async def main():
+    pool = await LocalPool.start(ExecutorSettings(slots=2))
+    print(*pool.supervisor_pids(), flush=True)
+    program = Program("c", "import time\\ndef f():\\n    time.sleep(60)\\n")
+    item = ExecuteItem("i", (program,), (CallTest("t", "f", (), 1),), limits=Limits(cpu_s=60))
+    async for _ in pool.execute(item):
+        pass
+asyncio.run(main())
+"""
+
+
+def test_a_killed_server_takes_its_supervisors_and_programs_with_it() -> None:
+    server = subprocess.Popen(
+        [sys.executable, "-c", _KILLED_SERVER], stdout=subprocess.PIPE, text=True
+    )
+    assert server.stdout is not None
+    pids = server.stdout.readline().split()
+    assert len(pids) == 2
+    time.sleep(0.5)
+    family = {pid for parent in pids for pid in (parent, *_children_of(parent))}
+    assert len(family) > len(pids)
+    server.kill()
+    server.communicate()
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and any(os.path.exists(f"/proc/{pid}") for pid in family):
+        time.sleep(0.05)
+    assert not any(os.path.exists(f"/proc/{pid}") for pid in family)
+
+
+def _children_of(pid: str) -> list[str]:
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as stream:
+        return stream.read().split()
