@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from roundsmith.config import ServeSettings, Settings
+from roundsmith.config import ServeSettings, Settings, let_threads_sleep
 from roundsmith.errors import ConfigError
 from roundsmith.serve import run
 from roundsmith.serve.server import die_with_parent as follow_parent
@@ -23,6 +23,7 @@ def generator(
     from roundsmith.generator.settings import GeneratorSettings
     from roundsmith.generator.start import start
 
+    let_threads_sleep()
     serve = _begin(listen, tied)
     settings = _settings(GeneratorSettings, {"model": model_source(model), **options})
     asyncio.run(run(lambda: start(settings, serve, root), serve, ready))
@@ -35,6 +36,7 @@ def scorer(
     from roundsmith.scorer.settings import ScorerSettings
     from roundsmith.scorer.start import start
 
+    let_threads_sleep()
     serve = _begin(listen, tied)
     settings = _settings(ScorerSettings, {"model": model_source(model), **options})
     asyncio.run(run(lambda: start(settings, serve, root), serve, ready))

@@ -18,8 +18,8 @@ log = logging.getLogger(__name__)
 
 START_S = 300.0
 """A service that is not ready by then is given up."""
-GRACE_S = 5.0
-"""How long a service may drain."""
+GRACE_S = 15.0
+"""How long a service may drain; longer than its own `drain_s`, after which it ends by itself."""
 
 
 @dataclass

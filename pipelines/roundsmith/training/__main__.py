@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from roundsmith.config import child_environment
+from roundsmith.config import child_environment, let_threads_sleep
 from roundsmith.errors import RoundsmithError
 from roundsmith.training.job import TrainingJob
 
@@ -24,9 +24,7 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     # A training reads folders and asks no hub; TRL would report its use to one.
     os.environ |= {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
-    # Threads that spin while they wait cost ten times the speed where other processes use the
-    # cores.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    let_threads_sleep()
     try:
         if options.die_with_parent:
             from roundsmith.serve.server import die_with_parent

@@ -38,19 +38,17 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
         outcomes = [o async for o in self._follow(request, caller_of(context))]
         return pb2.ExecuteResponse(outcomes=[to_message(outcome) for outcome in outcomes])
 
-    async def ExecuteStream(
+    def ExecuteStream(
         self, requests: AsyncIterator[pb2.ExecuteStreamRequest], context: Any
     ) -> AsyncIterator[pb2.ExecuteStreamResponse]:
         caller = caller_of(context)
-        answers = answer_items(
+        return answer_items(
             requests,
             lambda request: request.item.item_id,
             lambda request: self._follow(request, caller),
             _response,
             self._settings.max_items_in_flight,
         )
-        async for answer in answers:
-            yield answer
 
     async def GetCapabilities(
         self, request: pb2.GetCapabilitiesRequest, context: Any

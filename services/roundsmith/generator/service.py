@@ -42,19 +42,17 @@ class GeneratorServicer(generator_pb2_grpc.GeneratorServiceServicer):
         found.sort(key=lambda completion: completion.index)
         return pb2.GenerateResponse(completions=[to_message(c) for c in found])
 
-    async def GenerateStream(
+    def GenerateStream(
         self, requests: AsyncIterator[pb2.GenerateStreamRequest], context: Any
     ) -> AsyncIterator[pb2.GenerateStreamResponse]:
         caller = caller_of(context)
-        answers = answer_items(
+        return answer_items(
             requests,
             lambda request: request.item.item_id,
             lambda request: self._follow(request, caller),
             _response,
             self._settings.max_items_in_flight,
         )
-        async for answer in answers:
-            yield answer
 
     async def GetModel(self, request: pb2.GetModelRequest, context: Any) -> pb2.GetModelResponse:
         return pb2.GetModelResponse(**asdict(self._engine.describe()))

@@ -38,19 +38,17 @@ class ScorerServicer(scorer_pb2_grpc.ScorerServiceServicer):
         found = [score async for score in self._follow(request, caller_of(context))]
         return pb2.ScoreResponse(score=to_message(found[0]))
 
-    async def ScoreStream(
+    def ScoreStream(
         self, requests: AsyncIterator[pb2.ScoreStreamRequest], context: Any
     ) -> AsyncIterator[pb2.ScoreStreamResponse]:
         caller = caller_of(context)
-        answers = answer_items(
+        return answer_items(
             requests,
             lambda request: request.item.item_id,
             lambda request: self._follow(request, caller),
             _response,
             self._settings.max_items_in_flight,
         )
-        async for answer in answers:
-            yield answer
 
     def _follow(self, request: Request, caller: str) -> AsyncIterator[types.Score]:
         key = item_key(caller, request.request_id, request.item.item_id, request)

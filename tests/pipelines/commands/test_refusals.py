@@ -1,0 +1,113 @@
+"""What a user gets wrong: one clear message with a remedy, exit 2 or 1, and nothing lost."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from roundsmith.lab import MODEL
+
+GOOD = {
+    "id": "double",
+    "description": "Double the number.",
+    "signature": "def double(x: int) -> int",
+    "tests": ["assert double(1) == 2"],
+}
+
+
+def roundsmith(*arguments: str | Path) -> tuple[int, str]:
+    """Exit code and standard error of a command."""
+    words = [sys.executable, "-m", "roundsmith.cli", *map(str, arguments)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode, " ".join(done.stderr.split())
+
+
+def test_an_unknown_recipe_is_told_with_the_list(tmp_path: Path) -> None:
+    code, said = roundsmith("run", "--recipe", "nosuch", "--out", tmp_path / "run")
+    assert code == 2
+    assert "'nosuch': expected one of gift, rft" in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_broken_row_is_told_by_file_line_and_field_before_a_model_is_loaded(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "tasks.jsonl"
+    file.write_text(json.dumps(GOOD) + "\n" + json.dumps(GOOD | {"id": "b", "tests": []}) + "\n")
+    code, said = roundsmith("run", "--tasks", file, "--model", "/no/such/model", "--out", tmp_path)
+    assert code == 2
+    assert "tasks.jsonl:2: tests: saw" in said
+    assert "expected" in said
+
+
+@pytest.mark.parametrize(
+    ("names", "seen"),
+    [((), "config.json"), (("pytorch_model.bin",), "pickled weights (pytorch_model.bin)")],
+)
+def test_a_model_folder_without_safetensors_is_refused(
+    tmp_path: Path, names: tuple[str, ...], seen: str
+) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    shutil.copy(MODEL / "config.json", folder)
+    for name in names:
+        (folder / name).write_bytes(b"")
+    code, said = roundsmith("run", "--model", folder, "--tasks", "lab", "--out", tmp_path / "run")
+    assert code == 2
+    assert seen in said
+    assert "expected *.safetensors" in said
+
+
+def test_a_port_in_use_is_told_before_anything_is_loaded() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, said = roundsmith("serve", "generator", "--port", str(port), "--model", "/no/such")
+    assert code == 2
+    assert f"127.0.0.1:{port}: expected a free port" in said
+    assert "--port" in said
+
+
+def test_a_setting_of_the_wrong_kind_is_told_by_name(tmp_path: Path) -> None:
+    code, said = roundsmith("run", "--set", "iterations=many", "--out", tmp_path / "run")
+    assert code == 2
+    assert "iterations" in said
+    assert "'many'" in said
+
+
+def test_two_runs_in_one_folder_are_one_too_many(tmp_path: Path) -> None:
+    import fcntl
+
+    with (tmp_path / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        code, said = roundsmith("run", "--out", tmp_path)
+    assert code == 2
+    assert "expected no other run in this folder" in said
+
+
+def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1500k", "none", str(small)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip("a small file system can not be mounted here: needs CAP_SYS_ADMIN")
+    try:
+        code, said = roundsmith("run", "--out", small / "run", "--limit", "4")
+        assert code == 1
+        assert "space" in said
+        assert "run again" in said
+        finished = list((small / "run/store/manifests").rglob("*.json"))
+        assert [p.parent.name for p in finished] == ["tasks"]  # the model did not fit
+        assert not [p for p in (small / "run").rglob("*partial*") if p.is_file()]
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+    assert os.listdir(small) == []

@@ -1,0 +1,41 @@
+"""A small round on the lab through the real services, as a user starts it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from roundsmith.store import EXAMPLES, Store
+from roundsmith.types import Example
+
+OPTIONS = (
+    *("--recipe", "gift", "--preset", "lab", "--seed", "3", "--limit", "8", "--eval-limit", "6"),
+    *("--set", "iterations=2", "--set", "training.epochs=1"),
+)
+
+
+def command(out: Path, *options: str) -> list[str]:
+    """The command line of a small round."""
+    return [sys.executable, "-m", "roundsmith.cli", "run", *OPTIONS, *options, "--out", str(out)]
+
+
+def play(out: Path, *options: str) -> str:
+    """Runs it to its end and gives what it printed."""
+    done = subprocess.run(
+        command(out, *options), capture_output=True, text=True, timeout=600, check=False
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    return done.stdout + done.stderr
+
+
+def summary(out: Path, number: int = 1) -> dict[str, Any]:
+    """The summary.json of a round."""
+    fields: dict[str, Any] = json.loads((out / f"round-{number}/summary.json").read_text())
+    return fields
+
+
+def selected(out: Path) -> list[Example]:
+    """The training rows that the round chose."""
+    store = Store(str(out / "store"))
+    return [row for m in store.manifests("select") for row in store.read_all(EXAMPLES, m)]

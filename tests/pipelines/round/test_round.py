@@ -1,0 +1,65 @@
+"""A whole round on the lab: what it makes, and that it is not made twice."""
+
+from pathlib import Path
+
+import pytest
+
+from roundsmith.hashing import weights_sha256
+from roundsmith.report.summary import from_json
+from roundsmith.store import Store
+from tests.pipelines.round.lab_round import play, selected, summary
+
+pytestmark = pytest.mark.slow
+
+
+def manifests(out: Path) -> dict[str, str]:
+    """What the store of a run has finished, with the bytes of each manifest."""
+    folder = out / "store/manifests"
+    return {str(p.relative_to(folder)): p.read_text() for p in folder.rglob("*.json")}
+
+
+def test_a_round_counts_what_it_did_and_leaves_what_it_promises(undisturbed: Path) -> None:
+    found = from_json((undisturbed / "round-1/summary.json").read_text()).result
+    assert found.funnel["tasks"] == 8
+    assert found.funnel["codes"] == 8 * 2 * 3
+    assert sum(found.verdicts.values()) >= found.funnel["codes"]
+    assert found.funnel["training rows with gold"] == 8 + found.funnel["selected rows"]
+    assert found.funnel["selected rows"] > 0
+    assert set(found.pass_at_k) == {"gate", "final"}
+    assert found.pass_at_k["final"]["1"].control is not None
+    assert found.pass_at_k["gate"]["1"].num_tasks == 6
+    checkpoint = undisturbed / "round-1/checkpoint"
+    assert weights_sha256(checkpoint) == found.checkpoint_sha256
+    assert found.checkpoint_sha256 != found.weights_sha256
+    assert "<html" in (undisturbed / "round-1/report.html").read_text()
+
+
+def test_every_selected_row_names_a_sample_that_passed_all_tests(undisturbed: Path) -> None:
+    from roundsmith.store import GROUPS
+
+    store = Store(str(undisturbed / "store"))
+    groups = [g for m in store.manifests("score") for g in store.read_all(GROUPS, m)]
+    passed = {code.sample_id for group in groups for code in group.passing()}
+    parents = [p for row in selected(undisturbed) for p in row.provenance.parents]
+    assert parents
+    assert set(parents) <= passed
+
+
+def test_a_finished_run_makes_nothing_anew_and_starts_no_service(undisturbed: Path) -> None:
+    before, result = manifests(undisturbed), summary(undisturbed)
+    logs = undisturbed / "work/services/logs"
+    times = {path: path.stat().st_mtime_ns for path in logs.iterdir()}
+    play(undisturbed)
+    assert manifests(undisturbed) == before
+    assert summary(undisturbed) == result
+    assert {path: path.stat().st_mtime_ns for path in logs.iterdir()} == times
+
+
+def test_another_folder_gets_the_same_result_and_another_seed_does_not(
+    undisturbed: Path, tmp_path: Path
+) -> None:
+    play(tmp_path / "again")
+    assert summary(tmp_path / "again")["result"] == summary(undisturbed)["result"]
+    assert selected(tmp_path / "again") == selected(undisturbed)
+    play(tmp_path / "other", "--seed", "4", "--no-control")
+    assert selected(tmp_path / "other") != selected(undisturbed)
