@@ -5,7 +5,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from roundsmith.types import Limits
 
 Tier = Literal["T1", "T2", "T3"]
 
@@ -16,11 +15,9 @@ def available_cores() -> int:
 
 
 class ExecutorSettings(BaseModel):
-    """The local pool: how many runs at once, which isolation at least, and what an item gets that
-    names no limits.
-    """
+    """The local pool: how many runs at once, which isolation at least, how large an item may be."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     slots: int = Field(default_factory=available_cores, ge=1, le=256)
     floor: Tier = "T1"
@@ -28,7 +25,6 @@ class ExecutorSettings(BaseModel):
     highest: Tier = "T2"
     """Do not try for more than this: T1 leaves namespaces out."""
     profiles: tuple[Literal["base"], ...] = ("base",)
-    limits: Limits = Limits()
     max_cells: int = Field(default=1_000_000, ge=1)
     max_program_bytes: int = Field(default=2**20, ge=1)
     uid_base: int = Field(default=1_879_048_192, ge=1)
