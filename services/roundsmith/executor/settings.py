@@ -5,7 +5,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-
 Tier = Literal["T1", "T2", "T3"]
 
 
