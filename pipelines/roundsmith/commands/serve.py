@@ -1,6 +1,7 @@
 """`roundsmith serve`: one service until SIGTERM, or all of them on loopback."""
 
 import asyncio
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,7 @@ def pair_builder(recipes: Sequence[str], listen: Options, ready: Path | None, ti
 
 
 def everything(model: str, out: Path) -> None:
-    """All services on loopback until Ctrl-C; prints their addresses as JSON when ready."""
+    """All services on loopback until Ctrl-C or SIGTERM; prints their addresses as JSON when ready."""
     from roundsmith.platform.local import LocalPlatform
     from roundsmith.steps.config import RunConfig
 
@@ -73,11 +74,13 @@ def everything(model: str, out: Path) -> None:
     platform = LocalPlatform(config, out.resolve())
 
     async def until_interrupted() -> None:
+        stopped = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
         try:
             await platform.services(Path(model_source(model)))
             assert platform.endpoints is not None
             print(platform.endpoints.model_dump_json(indent=2), flush=True)
-            await platform.watched(asyncio.Event().wait())
+            await platform.watched(stopped.wait())
         finally:
             await platform.close()
 

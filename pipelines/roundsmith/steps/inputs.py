@@ -1,6 +1,7 @@
 """The first steps: tasks and model are read, checked and put into the store."""
 
 import asyncio
+import logging
 import random
 
 from roundsmith.benchmarks.load import load_tasks as read_tasks
@@ -8,6 +9,8 @@ from roundsmith.hashing import derive_seed
 from roundsmith.steps.context import Context, Made, reference
 from roundsmith.store import TASKS, Manifest
 from roundsmith.types import Split, Task
+
+log = logging.getLogger(__name__)
 
 
 async def load_tasks(ctx: Context) -> str:
@@ -17,6 +20,8 @@ async def load_tasks(ctx: Context) -> str:
     """
     config = ctx.config
     loaded = await asyncio.to_thread(read_tasks, config.tasks, skip_bad_rows=config.skip_bad_rows)
+    for problem in loaded.problems:
+        log.warning("left out: %s", problem)
     limits = {
         Split.TRAIN: config.limit,
         Split.GATE: config.eval_limit,
@@ -40,8 +45,9 @@ async def load_tasks(ctx: Context) -> str:
 
 
 async def load_model(ctx: Context) -> str:
-    """The model that the run starts from, as a folder in the store; a hub id is resolved to a
-    commit.
+    """The model that the run starts from, as a folder in the store.
+
+    A hub id is resolved to a commit, which is recorded and used again whenever the run goes on.
     """
     from roundsmith.models.folder import resolve
 
@@ -49,16 +55,29 @@ async def load_model(ctx: Context) -> str:
     found = await asyncio.to_thread(
         resolve,
         model_source(config.model),
-        revision=config.revision,
+        revision=_recorded_commit(ctx) or config.revision,
         trust_remote_code=config.trust_remote_code,
     )
-    settings = {"model": config.model, "weights_sha256": found.weights_sha256}
+    settings = {
+        "model": config.model,
+        "revision": config.revision,
+        "weights_sha256": found.weights_sha256,
+    }
 
     async def make() -> Made:
         ref = await asyncio.to_thread(ctx.store.put_folder, found.path)
         return Made([ref.object], {"weights_sha256": ref.weights_sha256, "commit": found.commit})
 
     return reference(await ctx.once("model", 1, settings, (), make))
+
+
+def _recorded_commit(ctx: Context) -> str:
+    """The commit that this run resolved the same hub id and revision to before, or nothing."""
+    wanted = {"model": ctx.config.model, "revision": ctx.config.revision}
+    for manifest in ctx.store.manifests("model"):
+        if wanted.items() <= manifest.config.items():
+            return str(manifest.stats["commit"])
+    return ""
 
 
 def model_source(name: str) -> str:

