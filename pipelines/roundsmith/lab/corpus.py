@@ -3,11 +3,12 @@
 Every program in it, the wrong ones of the judge included, is a composition of the base's pool.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from itertools import islice
+from itertools import chain, count, islice
 from random import Random
 
 from roundsmith.lab.compose import (
@@ -15,6 +16,7 @@ from roundsmith.lab.compose import (
     Composition,
     body,
     describe,
+    outputs,
     program,
 )
 from roundsmith.lab.kinds import sample_easy
@@ -55,6 +57,9 @@ class Mixture:
     test: float = 0.28
     judge: float = 0.18
     depths: tuple[float, float, float] = (0.25, 0.4, 0.35)
+    first_depths: tuple[float, float, float] = (0.7, 0.3, 0.0)
+    first_rows: int = 6000
+    """How many rows are drawn by `first_depths`: single steps are learnt first, chains then."""
     deep_compositions: int = 3000
     asserts: int = 6
     """Tests written one below the other in a row of skill `test`, at most."""
@@ -100,17 +105,19 @@ class Corpus:
         self.mixture = mixture or Mixture()
         self._rng = Random(seed)
         self._by_depth = _base_pool(self.mixture.deep_compositions)
+        self._depths = self.mixture.depths
 
     def rows(self) -> Iterator[CorpusRow]:
         """Draw rows for ever."""
         mix = self.mixture
         makers = (self._code, self._description, self._test, self._judge)
         weights = (mix.code, mix.description, mix.test, mix.judge)
-        while True:
+        for index in count():
+            self._depths = mix.first_depths if index < mix.first_rows else mix.depths
             yield self._rng.choices(makers, weights)[0](self._draw())
 
     def _draw(self) -> Composition:
-        depth = self._rng.choices((1, 2, 3), self.mixture.depths)[0]
+        depth = self._rng.choices((1, 2, 3), self._depths)[0]
         return self._rng.choice(self._by_depth[depth])
 
     def _code(self, composition: Composition) -> CorpusRow:
@@ -143,13 +150,26 @@ class Corpus:
         return min(draws, key=lambda draw: _effort(composition, draw))
 
     def _judge(self, composition: Composition) -> CorpusRow:
-        doubted = self._rng.random() < _WRONG_SHARE
-        wrong = wrong_neighbour(composition, self._rng) if doubted else None
+        """A right code is taught as a completion as well."""
+        wrong = self._wrong(composition) if self._rng.random() < _WRONG_SHARE else None
         shown = wrong or composition
         stub = code_stub(_task(composition), describe(composition, self._rng))
-        prompt = self._prompt(judge_prompt(stub + body(shown, self._rng)))
-        verdict = Part("No" if wrong else "Yes", self.mixture.verdict_weight)
-        return CorpusRow(Skill.JUDGE, (prompt, verdict), (composition.name, shown.name))
+        code = body(shown, self._rng)
+        before, _, after = judge_prompt(stub + code).partition(code)
+        parts = (
+            self._prompt(before),
+            self._prompt(code) if wrong else Part(code, 1.0),
+            self._prompt(after),
+            Part("No" if wrong else "Yes", self.mixture.verdict_weight),
+        )
+        return CorpusRow(Skill.JUDGE, parts, (composition.name, shown.name))
+
+    def _wrong(self, composition: Composition) -> Composition | None:
+        """A composition that differs by a step, or any other with the same head, half each."""
+        if self._rng.random() < 0.5:
+            return wrong_neighbour(composition, self._rng)
+        other = self._rng.choice(_by_head(self.mixture.deep_compositions)[composition.head])
+        return other if outputs(other) != outputs(composition) else None
 
     def _prompt(self, text: str) -> Part:
         return Part(text, self.mixture.prompt_weight)
@@ -164,6 +184,14 @@ def _base_pool(num_deep: int) -> dict[int, list[Composition]]:
             by_depth[len(placed.composition.atoms)].append(placed.composition)
     base = (placed.composition for placed in deep(_DEEP_SEED) if placed.pool is Pool.BASE)
     return {**by_depth, 3: list(islice(base, num_deep))}
+
+
+@cache
+def _by_head(num_deep: int) -> dict[str, list[Composition]]:
+    by_head: dict[str, list[Composition]] = defaultdict(list)
+    for composition in chain.from_iterable(_base_pool(num_deep).values()):
+        by_head[composition.head].append(composition)
+    return by_head
 
 
 def _task(composition: Composition) -> Task:

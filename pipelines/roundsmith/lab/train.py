@@ -7,7 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -41,11 +41,11 @@ class BaseSettings:
     heads: int = 6
     intermediate: int = 512
     context: int = 512
-    steps: int = 900
-    tokens_per_batch: int = 2304
-    matrix_rate: float = 0.02
+    steps: int = 2000
+    tokens_per_batch: int = 1152
+    matrix_rate: float = 0.025
     """Learning rate of Muon, for the weight matrices."""
-    rate: float = 4e-3
+    rate: float = 1e-2
     """Learning rate of AdamW, for embeddings and norms."""
     warmup: int = 40
     threads: int = 2
@@ -83,7 +83,9 @@ def train_base(out: Path, seed: int = 0, settings: BaseSettings | None = None) -
     started = time.monotonic()
     shown: set[str] = set()
     rows = _watched(Corpus(derive_seed(seed, "rows"), chosen.mixture).rows(), shown)
-    tokenizer = train_tokenizer(row.text for row in islice(rows, _TOKENIZER_ROWS))
+    mixed = replace(chosen.mixture, first_rows=0)
+    texts = _watched(Corpus(derive_seed(seed, "tokenizer"), mixed).rows(), shown)
+    tokenizer = train_tokenizer(row.text for row in islice(texts, _TOKENIZER_ROWS))
     model = build_model(chosen, tokenizer)
     rng = Random(derive_seed(seed, "batches"))
     stream = batches(rows, tokenizer, chosen.tokens_per_batch, rng)
