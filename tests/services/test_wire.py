@@ -164,6 +164,7 @@ samples = st.builds(
     text,
     st.floats(allow_nan=False),
     uint32,
+    uint32,
     text,
     provenances,
 )

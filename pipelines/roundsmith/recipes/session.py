@@ -206,6 +206,7 @@ def _sample(
         completion=completion.text,
         text=text,
         logprob_sum=float(sum(completion.logprobs)),
+        prompt_tokens=completion.prompt_tokens,
         token_count=len(completion.token_ids),
         finish_reason=completion.finish_reason,
         provenance=origin,

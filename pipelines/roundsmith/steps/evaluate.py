@@ -62,7 +62,7 @@ async def evaluate(ctx: Context, tasks: str, model: str, split: str) -> str:
                         solved=solved(seen),
                         verdicts=tuple(outcome.verdict for outcome in seen),
                         text=code.text,
-                        prompt_tokens=0,
+                        prompt_tokens=code.prompt_tokens,
                         tokens=code.token_count,
                     )
                 )
@@ -92,6 +92,7 @@ def _count(records: Sequence[EvalRecord]) -> dict[str, int]:
         "tasks": len({record.task_id for record in records}),
         "samples": len(records),
         "solved": sum(record.solved for record in records),
+        "prompt_tokens": sum(record.prompt_tokens for record in records),
         "sampled_tokens": sum(record.tokens for record in records),
         "executions": sum(len(record.verdicts) for record in records),
     }

@@ -66,6 +66,7 @@ def summarise(ctx: Context, made: Mapping[str, Manifest]) -> Summary:
             if name.startswith("verdict_")
         },
         tokens={
+            "prompt": sum(m.stats["prompt_tokens"] for m in (made["groups"], *evaluations)),
             "sampled": sampled["sampled_tokens"],
             "scored": scored.get("scored_tokens", 0),
             "trained": checkpoint["trained_tokens"],

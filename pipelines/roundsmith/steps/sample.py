@@ -82,6 +82,7 @@ def _count(groups: Sequence[Group]) -> dict[str, int]:
         "codes": len(codes),
         "passing": sum(len(group.passing()) for group in groups),
         "tasks_with_passing": sum(bool(group.passing()) for group in groups),
+        "prompt_tokens": sum(sample.prompt_tokens for sample in samples),
         "sampled_tokens": sum(sample.token_count for sample in samples),
         "executions": sum(len(group.outcomes) for group in groups),
     }

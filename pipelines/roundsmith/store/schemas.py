@@ -68,6 +68,7 @@ SAMPLE = _struct(
         "completion": TEXT,
         "text": TEXT,
         "logprob_sum": REAL,
+        "prompt_tokens": INT,
         "token_count": INT,
         "finish_reason": TEXT,
         "provenance": PROVENANCE,

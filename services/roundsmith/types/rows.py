@@ -48,6 +48,7 @@ class Sample:
     completion: str
     text: str
     logprob_sum: float
+    prompt_tokens: int
     token_count: int
     finish_reason: str
     provenance: Provenance

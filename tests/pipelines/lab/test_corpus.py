@@ -11,7 +11,7 @@ import pytest
 from roundsmith.lab.atoms import ATOM_BY_NAME
 from roundsmith.lab.card import read_test
 from roundsmith.lab.compose import Composition, outputs
-from roundsmith.lab.corpus import Corpus, CorpusRow, Skill
+from roundsmith.lab.corpus import Corpus, CorpusRow, Mixture, Skill
 from roundsmith.lab.mutants import wrong_neighbour
 from roundsmith.lab.splits import Pool, pool_of, tasks
 from roundsmith.recipes.prompts import (
@@ -31,7 +31,8 @@ CODE, DESCRIPTION, TEST, JUDGE = Skill
 
 @cache
 def _rows() -> tuple[CorpusRow, ...]:
-    return tuple(islice(Corpus(seed=3).rows(), 3000))
+    """1500 rows of single steps and pairs, then 1500 of the whole mixture."""
+    return tuple(islice(Corpus(3, Mixture(first_rows=1500)).rows(), 3000))
 
 
 def _of(skill: Skill, count: int = 200) -> list[CorpusRow]:
@@ -59,9 +60,14 @@ def _run(source: str, value: object) -> object:
 
 
 def test_the_stream_is_a_function_of_the_seed() -> None:
-    again = tuple(islice(Corpus(seed=3).rows(), 300))
-    assert again == _rows()[:300]
-    assert tuple(islice(Corpus(seed=4).rows(), 300)) != again
+    first, again, other = (tuple(islice(Corpus(seed).rows(), 300)) for seed in (3, 3, 4))
+    assert first == again != other
+
+
+def test_single_steps_come_first() -> None:
+    depths = [row.compositions[0].count("+") + 1 for row in _rows()]
+    assert set(depths[:1500]) == {1, 2}
+    assert set(depths[1500:]) == {1, 2, 3}
 
 
 def test_every_skill_is_taught() -> None:
@@ -80,8 +86,8 @@ def test_rows_begin_with_the_prompts_of_recipes() -> None:
         assert "".join(part.text for part in prompt) == description_prompt(query, demo, shown)
         assert prompt[0].text.endswith(DESCRIPTION_HEADER + "\n")
     for row in _of(JUDGE):
-        code = row.parts[0].text.split("### Code\n")[1].split("\n### Is")[0]
-        assert row.parts[0].text == judge_prompt(code)
+        prompt = "".join(part.text for part in row.parts[:-1])
+        assert prompt == judge_prompt(prompt.split("### Code\n")[1].split("\n### Is")[0])
 
 
 def test_codes_do_what_their_composition_does() -> None:
@@ -112,8 +118,8 @@ def test_yes_and_no_are_true_and_about_even() -> None:
     rows = _of(JUDGE, 600)
     for row in rows:
         asked, shown = (outputs(_composition(name)) for name in row.compositions)
-        assert (asked == shown) == (row.parts[1].text == "Yes")
-    assert 0.4 < sum(row.parts[1].text == "Yes" for row in rows) / len(rows) < 0.6
+        assert (asked == shown) == (row.parts[-1].text == "Yes")
+    assert 0.4 < sum(row.parts[-1].text == "Yes" for row in rows) / len(rows) < 0.6
 
 
 def test_nothing_held_out_is_shown() -> None:

@@ -39,6 +39,7 @@ def code(name: str, step: int, body: str = "    return x + x") -> Sample:
         completion=body,
         text=STYLE.program(TASK, description, body),
         logprob_sum=-1.0,
+        prompt_tokens=9,
         token_count=4,
         finish_reason="stop",
         provenance=Provenance("double", "gift", 1, "w" * 64, 7),

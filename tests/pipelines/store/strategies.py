@@ -119,6 +119,7 @@ samples = st.builds(
     completion=text,
     text=text,
     logprob_sum=reals,
+    prompt_tokens=counts,
     token_count=counts,
     finish_reason=text,
     provenance=provenances,

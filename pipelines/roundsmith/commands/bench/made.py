@@ -55,6 +55,7 @@ def _code(task: Task, step: int, index: int) -> Sample:
         completion=body,
         text=style.program(task, task.description, body),
         logprob_sum=-12.5,
+        prompt_tokens=40,
         token_count=30,
         finish_reason="stop",
         provenance=Provenance(task.task_id, "gift", 1, WEIGHTS, step),
