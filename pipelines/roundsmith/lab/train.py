@@ -126,7 +126,9 @@ def _fit(
 
     optimizers = _optimizers(model, settings)
     model.train()
-    tokens, losses, started = 0, [], time.monotonic()
+    tokens, started = 0, time.monotonic()
+    losses: list[float] = []
+    recent: list[float] = []
     for step, batch in enumerate(islice(stream, settings.steps), start=1):
         _set_rates(optimizers, settings, step)
         loss, completion_loss = _losses(model, batch)
@@ -136,14 +138,16 @@ def _fit(
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         tokens += batch.ids_BT.numel()
+        recent.append(completion_loss)
         if step % _LOG_EVERY == 0 or step == settings.steps:
-            losses.append(completion_loss)
+            losses.append(sum(recent) / len(recent))
+            recent.clear()
             pace = (time.monotonic() - started) / step
             log.info(
                 "step %d of %d: loss %.3f, %.0f tokens/s, %.0f s left",
                 step,
                 settings.steps,
-                completion_loss,
+                losses[-1],
                 tokens / step / pace,
                 pace * (settings.steps - step),
             )

@@ -86,8 +86,8 @@ def test_rows_begin_with_the_prompts_of_recipes() -> None:
         assert "".join(part.text for part in prompt) == description_prompt(query, demo, shown)
         assert prompt[0].text.endswith(DESCRIPTION_HEADER + "\n")
     for row in _of(JUDGE):
-        prompt = "".join(part.text for part in row.parts[:-1])
-        assert prompt == judge_prompt(prompt.split("### Code\n")[1].split("\n### Is")[0])
+        asked = "".join(part.text for part in row.parts[:-1])
+        assert asked == judge_prompt(asked.split("### Code\n")[1].split("\n### Is")[0])
 
 
 def test_codes_do_what_their_composition_does() -> None:
