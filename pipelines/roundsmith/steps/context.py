@@ -73,6 +73,18 @@ class Context:
         assert isinstance(recipe, Recipe)
         return recipe
 
+    @property
+    def arithmetic(self) -> dict[str, str | int]:
+        """What a model's numbers depend on beside its weights; in the key of what they made."""
+        services = self.config.services
+        return services.model_dump(mode="json", exclude={"executor_slots"})
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """The recipe's settings but those of training, which sampling and selection do not read."""
+        choices: dict[str, Any] = self.recipe.config.model_dump(mode="json", exclude={"training"})
+        return choices
+
     def manifest(self, ref: str) -> Manifest:
         """The manifest of a reference that a step returned."""
         found = self.store.find(*ref.split("/"))

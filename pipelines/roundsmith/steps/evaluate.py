@@ -34,7 +34,7 @@ async def evaluate(ctx: Context, tasks: str, model: str, split: str) -> str:
         "style": ctx.recipe.config.style,
         "cpu_s": ctx.recipe.config.cpu_s,
         "seed": ctx.config.seed,
-        "slots": ctx.config.services.generator_slots,
+        "arithmetic": ctx.arithmetic,
     }
 
     @asynccontextmanager

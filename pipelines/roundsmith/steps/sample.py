@@ -21,10 +21,10 @@ async def sample(ctx: Context, tasks: str, model: str) -> str:
     items = tasks_of(ctx, task_set, Split.TRAIN)
     settings = {
         "recipe": ctx.recipe.name,
-        "config": ctx.recipe.config.model_dump(mode="json", exclude={"training"}),
+        "config": ctx.choices,
         "seed": ctx.config.seed,
         "round": ctx.round,
-        "slots": ctx.config.services.generator_slots,
+        "arithmetic": ctx.arithmetic,
     }
 
     @asynccontextmanager
@@ -49,7 +49,7 @@ async def score(ctx: Context, groups: str, model: str) -> str:
     drawn, weights = ctx.manifest(groups), ctx.manifest(model)
     items = list(ctx.store.read_all(GROUPS, drawn))
     wanted = [(group, ctx.recipe.to_score(group)) for group in items]
-    settings = {"recipe": ctx.recipe.name}
+    settings = {"recipe": ctx.recipe.name, "config": ctx.choices, "arithmetic": ctx.arithmetic}
 
     @asynccontextmanager
     async def begin() -> AsyncIterator[Callable[[Scorable], Awaitable[list[Group]]]]:

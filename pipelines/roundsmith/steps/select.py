@@ -12,7 +12,7 @@ async def select(ctx: Context, groups: str, model: str) -> str:
     """The training rows: an object of examples and one of pairs, in the order of the tasks."""
     scored = ctx.manifest(groups)
     name = ctx.recipe.name
-    config = ctx.recipe.config.model_dump(mode="json")
+    config = ctx.choices
     settings = {"recipe": name, "config": config, "seed": ctx.config.seed}
 
     async def make() -> Made:

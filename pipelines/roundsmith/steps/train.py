@@ -5,6 +5,7 @@ import shutil
 from functools import partial
 from pathlib import Path
 
+from roundsmith.hashing import content_hash
 from roundsmith.recipes.contract import Stage
 from roundsmith.steps.context import Context, Made, reference
 from roundsmith.store import EXAMPLES, Manifest
@@ -30,13 +31,16 @@ async def train(ctx: Context, rows: str, model: str, like: str = "") -> str:
             "steps": steps,
         }
         parents = (chosen, manifest)
-        make = partial(_run, ctx, chosen, manifest, stage, steps)
+        name = content_hash("training", settings, [parent.hash for parent in parents])
+        out = ctx.work / "training" / name[:24]
+        make = partial(_run, ctx, chosen, manifest, stage, steps, out)
         manifest = await ctx.once("train", 1, settings, parents, make)
     return reference(manifest)
 
 
-async def _run(ctx: Context, rows: Manifest, base: Manifest, stage: Stage, steps: int) -> Made:
-    out = ctx.work / "training" / f"{rows.hash[:16]}-{base.hash[:16]}-{steps}"
+async def _run(
+    ctx: Context, rows: Manifest, base: Manifest, stage: Stage, steps: int, out: Path
+) -> Made:
     job = await _job(ctx, rows, base, stage, steps, out)
 
     def tell(progress: Progress) -> None:
