@@ -32,6 +32,7 @@ async def sharded(
     shard waits for the slowest item of another. Stats are the sums of `count` over shards.
     """
     size, flight = ctx.config.shard_tasks, asyncio.Semaphore(ctx.config.tasks_in_flight)
+    settings = {**config, "shard_tasks": size}
     done = 0
 
     async def one(work: Callable[[Item], Awaitable[list[RowT]]], item: Item) -> list[RowT]:
@@ -56,7 +57,7 @@ async def sharded(
             ref = await asyncio.to_thread(ctx.store.write_rows, kind, rows)
             return Made([ref], count(rows))
 
-        manifest = await ctx.once(f"{step}-shard", version, config, parents, make, number)
+        manifest = await ctx.once(f"{step}-shard", version, settings, parents, make, number)
         if not ran:
             done += len(mine)
             ctx.progress(label or step, done, len(items), "found")
@@ -73,4 +74,4 @@ async def sharded(
                 stats[name] = stats.get(name, 0) + value
         return Made([ref for m in shards for ref in m.objects], stats)
 
-    return await ctx.once(step, version, {**config, "shard_tasks": size}, parents, whole)
+    return await ctx.once(step, version, settings, parents, whole)
