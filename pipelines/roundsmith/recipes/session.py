@@ -24,6 +24,7 @@ from roundsmith.types import (
     Sampling,
     Task,
 )
+from roundsmith.verdicts import Verdict
 
 MAX_ATTEMPTS = 5
 """How often a matrix is run before unresolved verdicts are an error."""
@@ -162,7 +163,7 @@ async def run_until_resolved(
         seen: dict[str, list[Outcome]] = {program.code_id: [] for program in missing}
         for outcome in await services.executor.execute(item, fresh=attempt > 0):
             seen[outcome.code_id].append(outcome)
-        resolved = {c: o for c, o in seen.items() if o and all(x.verdict.resolved for x in o)}
+        resolved = {code: row for code, row in seen.items() if is_resolved(row, task)}
         done |= resolved
         missing = [program for program in missing if program.code_id not in resolved]
         if not missing:
@@ -178,6 +179,16 @@ async def run_until_resolved(
         for program in programs
         for outcome in sorted(done[program.code_id], key=lambda o: order[o.test_id])
     )
+
+
+def is_resolved(row: Sequence[Outcome], task: Task) -> bool:
+    """Whether a program's outcomes say if it solves the task: every verdict is resolved, and there
+    is one for every test or one that is not PASS.
+    """
+    if not row or not all(outcome.verdict.resolved for outcome in row):
+        return False
+    complete = {outcome.test_id for outcome in row} >= {test.test_id for test in task.tests}
+    return complete or any(outcome.verdict is not Verdict.PASS for outcome in row)
 
 
 def _sample(

@@ -138,15 +138,20 @@ class Context:
         return services
 
     async def session(
-        self, services: Services, model: Manifest, recipe: str, demonstrations: Sequence[Task]
+        self,
+        services: Services,
+        model: Manifest,
+        recipe: str,
+        round: int,
+        demonstrations: Sequence[Task] = (),
     ) -> Session:
-        """A session on the weights of `model`."""
+        """A session on the weights of `model`; `round` is part of every seed."""
         served = await services.generator.model()
         return Session(
             services=services,
             style=style_of(self.recipe.config.style, served.has_chat_template),
             recipe=recipe,
-            round=self.round,
+            round=round,
             seed=self.config.seed,
             weights_sha256=model.stats["weights_sha256"],
             demonstrations=[

@@ -18,7 +18,8 @@ from roundsmith.verdicts import solved
 async def evaluate(ctx: Context, tasks: str, model: str, split: str) -> str:
     """One record for each sample of each task of the split.
 
-    Seeds do not depend on the weights, so that two models are compared on the same draws.
+    Seeds depend neither on the weights nor on the round, so that two models are compared on the
+    same draws, and the same model has the same result in every round.
     """
     task_set, weights = ctx.manifest(tasks), ctx.manifest(model)
     items = tasks_of(ctx, task_set, Split(split))
@@ -40,7 +41,7 @@ async def evaluate(ctx: Context, tasks: str, model: str, split: str) -> str:
     @asynccontextmanager
     async def begin() -> AsyncIterator[Callable[[Task], Awaitable[list[EvalRecord]]]]:
         services = await ctx.serving(weights)
-        session = await ctx.session(services, weights, "evaluate", ())
+        session = await ctx.session(services, weights, "evaluate", round=0)
         sampling = Sampling(
             how.max_tokens, how.temperature, how.top_p, stop=session.style.code_stops
         )

@@ -30,7 +30,7 @@ async def sample(ctx: Context, tasks: str, model: str) -> str:
     @asynccontextmanager
     async def begin() -> AsyncIterator[Callable[[Task], Awaitable[list[Group]]]]:
         services = await ctx.serving(weights)
-        session = await ctx.session(services, weights, ctx.recipe.name, items)
+        session = await ctx.session(services, weights, ctx.recipe.name, ctx.round, items)
 
         async def work(task: Task) -> list[Group]:
             return [await ctx.recipe.sample(task, session)]

@@ -24,6 +24,8 @@ def test_the_next_round_goes_on_from_the_promoted_checkpoint_or_from_where_it_wa
     assert set(first["pass_at_k"]) == {"gate"}
     assert set(second["pass_at_k"]) == {"gate", "final"}
     assert second["checkpoint_sha256"] != first["checkpoint_sha256"]
+    measured = first["pass_at_k"]["gate"]["1"]["after" if first["promoted"] else "before"]
+    assert second["pass_at_k"]["gate"]["1"]["before"] == measured  # the same draws every round
 
 
 def test_ctrl_c_says_how_to_go_on_exits_130_and_leaves_no_process(tmp_path: Path) -> None:
