@@ -13,6 +13,7 @@ from pydantic import Field
 from roundsmith.config import Settings
 from roundsmith.hashing import content_hash
 from roundsmith.recipes.session import Session
+from roundsmith.recipes.styles import whole_answer
 from roundsmith.types import (
     ChatMessage,
     Example,
@@ -79,6 +80,11 @@ class Recipe:
         """What one run of a sampled program may use."""
         return Limits(cpu_s=self.config.cpu_s)
 
+    def check(self, tasks: Sequence[Task]) -> None:
+        """Refuse training tasks that it can not work on, by ConfigError, before a model is
+        loaded.
+        """
+
     async def sample(self, task: Task, session: Session) -> Group:
         """Draw for one task and run what was drawn."""
         raise NotImplementedError
@@ -103,7 +109,9 @@ def gold_example(task: Task, prompt: Prompt, completion: str, recipe: str) -> Ex
 
 
 def sample_example(prompt: Prompt, sample: Sample, group: Group) -> Example:
-    """The row that imitates a sample, under a prompt that need not be the one that drew it."""
+    """The row that imitates a sample's whole answer, under a prompt that need not be the one that
+    drew it.
+    """
     seen = [o for o in group.outcomes if o.code_id == sample.sample_id]
     origin = sample.provenance
     provenance = Provenance(
@@ -117,7 +125,7 @@ def sample_example(prompt: Prompt, sample: Sample, group: Group) -> Example:
         tier=seen[0].tier if seen else "",
         image=seen[0].image if seen else "",
     )
-    return _example(prompt, sample.completion, provenance)
+    return _example(prompt, whole_answer(sample), provenance)
 
 
 def _example(prompt: Prompt, completion: str, origin: Provenance) -> Example:

@@ -21,6 +21,11 @@ TEST_HEADER = HEADER + "Test"
 TEST_STOPS = ("\n",)
 JUDGE_HEADER = HEADER + "Is the code correct?"
 
+FENCE = "\n```"
+"""What closes the code in a chat model's answer."""
+CHAT_CODE_STOPS = (*CODE_STOPS, FENCE)
+CHAT_DESCRIPTION_STOPS = ("\n\n", FENCE, "\n" + HEADER)
+
 
 def docstring(description: str, example: str | None) -> str:
     """The indented docstring of GiFT: one space and the description; an example in doctest style
@@ -61,6 +66,31 @@ def judge_prompt(code_with_docstring: str) -> str:
     return f"{CODE_HEADER}\n{code_with_docstring.strip()}\n{JUDGE_HEADER}\n"
 
 
+def chat_code_prompt(task: Task, description: str) -> Prompt:
+    """Description to code for a chat model: one request, with the answer begun up to the
+    signature.
+    """
+    example = f"\nFor example:\n{task.example}" if task.example else ""
+    request = f"Write a Python function that does this:\n{description}{example}"
+    return as_chat(request, f"```python\n{task.head}")
+
+
+def chat_description_prompt(code: str, demo_code: str, demo_description: str) -> Prompt:
+    """Code to description for a chat model: the demonstration is a turn answered before."""
+    return (
+        ChatMessage("user", _describe(demo_code)),
+        ChatMessage("assistant", demo_description),
+        ChatMessage("user", _describe(code)),
+    )
+
+
 def as_chat(request: str, prefix: str) -> Prompt:
     """One user turn, with the assistant's turn begun by `prefix`."""
     return (ChatMessage("user", request), ChatMessage("assistant", prefix))
+
+
+def _describe(code: str) -> str:
+    return (
+        "Say in one or two sentences what this Python function must do, so that somebody else can "
+        f"write it from your words.\n```python\n{code.strip()}\n```"
+    )

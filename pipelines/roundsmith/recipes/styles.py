@@ -6,7 +6,7 @@ from typing import ClassVar, Protocol
 
 from roundsmith.errors import ConfigError
 from roundsmith.recipes import prompts
-from roundsmith.types import ChatMessage, Prompt, Task
+from roundsmith.types import ChatMessage, Kind, Prompt, Sample, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,13 @@ class Style(Protocol):
         """The whole program that a completion of `code` stands for."""
 
     def gold(self, task: Task) -> str:
-        """The completion that stands for the reference; raises ConfigError without one."""
+        """The whole answer that stands for the reference; raises ConfigError without one."""
+
+    def close(self, completion: str) -> str:
+        """The whole answer, up to its end token, that a completion of `code` was cut from.
+
+        Training and scoring read this, so that a sample ends as the reference does.
+        """
 
     def description(self, code: str, demonstration: Demonstration) -> Prompt:
         """Code to description, one-shot."""
@@ -51,7 +57,10 @@ class CompletionStyle:
         return prompts.code_stub(task, description) + completion
 
     def gold(self, task: Task) -> str:
-        return reference_body(task)
+        return self.close(reference_body(task))
+
+    def close(self, completion: str) -> str:
+        return completion.rstrip()
 
     def description(self, code: str, demonstration: Demonstration) -> Prompt:
         return prompts.description_prompt(code, demonstration.code, demonstration.description)
@@ -63,26 +72,23 @@ class ChatStyle:
     """
 
     name: ClassVar[str] = "chat"
-    code_stops: ClassVar[tuple[str, ...]] = (*prompts.CODE_STOPS, "\n```")
-    description_stops: ClassVar[tuple[str, ...]] = ("\n\n", "\n```", "\n" + prompts.HEADER)
+    code_stops: ClassVar[tuple[str, ...]] = prompts.CHAT_CODE_STOPS
+    description_stops: ClassVar[tuple[str, ...]] = prompts.CHAT_DESCRIPTION_STOPS
 
     def code(self, task: Task, description: str) -> Prompt:
-        example = f"\nFor example:\n{task.example}" if task.example else ""
-        request = f"Write a Python function that does this:\n{description}{example}"
-        return prompts.as_chat(request, f"```python\n{task.head}")
+        return prompts.chat_code_prompt(task, description)
 
     def program(self, task: Task, description: str, completion: str) -> str:
         return f"{task.head}{completion}"
 
     def gold(self, task: Task) -> str:
-        return f"\n{reference_body(task)}\n```"
+        return self.close(f"\n{reference_body(task)}")
+
+    def close(self, completion: str) -> str:
+        return completion.rstrip() + prompts.FENCE
 
     def description(self, code: str, demonstration: Demonstration) -> Prompt:
-        return (
-            ChatMessage("user", _describe(demonstration.code)),
-            ChatMessage("assistant", demonstration.description),
-            ChatMessage("user", _describe(code)),
-        )
+        return prompts.chat_description_prompt(code, demonstration.code, demonstration.description)
 
 
 def style_of(name: str, has_chat_template: bool) -> Style:
@@ -94,6 +100,17 @@ def style_of(name: str, has_chat_template: bool) -> Style:
         )
     chat = name == "chat" or (name == "auto" and has_chat_template)
     return ChatStyle() if chat else CompletionStyle()
+
+
+def whole_answer(sample: Sample) -> str:
+    """What follows the sample's prompt up to the end token; its style is told by its prompt."""
+    if sample.kind is not Kind.CODE:
+        return sample.completion
+    return style_of("auto", _is_chat(sample.prompt)).close(sample.completion)
+
+
+def _is_chat(prompt: Prompt) -> bool:
+    return not isinstance(prompt, str) and isinstance(prompt[0], ChatMessage)
 
 
 def reference_body(task: Task) -> str:
@@ -128,10 +145,3 @@ def without_docstrings(code: str) -> str:
                     first.end_lineno - first.lineno + 1
                 )
     return "".join(lines)
-
-
-def _describe(code: str) -> str:
-    return (
-        "Say in one or two sentences what this Python function must do, so that somebody else can "
-        f"write it from your words.\n```python\n{code.strip()}\n```"
-    )

@@ -5,16 +5,18 @@ from dataclasses import replace
 import pytest
 
 from roundsmith.errors import ConfigError
+from roundsmith.recipes.contract import sample_example
 from roundsmith.recipes.styles import (
     ChatStyle,
     CompletionStyle,
     Demonstration,
     reference_body,
     style_of,
+    whole_answer,
     without_docstrings,
 )
-from roundsmith.types import ChatMessage
-from tests.pipelines.recipes.groups import TASK
+from roundsmith.types import ChatMessage, Example, Kind, Sample
+from tests.pipelines.recipes.groups import TASK, code, group
 
 DEMO = Demonstration("def f():\n    return 1", "Give one.")
 
@@ -48,6 +50,49 @@ def test_the_gold_completion_makes_the_reference_program(
     solve = space["solve"]
     assert callable(solve)
     assert solve(21) == 42
+
+
+def drawn(style: CompletionStyle | ChatStyle, completion: str) -> Sample:
+    """A code that was drawn in a style."""
+    return replace(code("a", 0), prompt=style.code(TASK, "Double it."), completion=completion)
+
+
+def row(sample: Sample) -> Example:
+    """The training row of a sample."""
+    return sample_example(sample.prompt, sample, group((sample,), ()))
+
+
+@pytest.mark.parametrize(
+    ("style", "completions", "answer"),
+    [
+        (
+            CompletionStyle(),
+            ("    return 2 * x", "    return 2 * x\n", "    return 2 * x\n\n    \n"),
+            "    return 2 * x",
+        ),
+        (
+            ChatStyle(),
+            ("\n    return 2 * x", "\n    return 2 * x\n"),
+            "\n    return 2 * x\n```",
+        ),
+    ],
+)
+def test_a_sample_ends_as_the_reference_does_wherever_it_was_cut(
+    style: CompletionStyle | ChatStyle, completions: tuple[str, ...], answer: str
+) -> None:
+    assert style.gold(TASK) == answer
+    assert [row(drawn(style, text)).completion for text in completions] == [answer] * len(
+        completions
+    )
+
+
+def test_only_code_is_closed() -> None:
+    said = replace(drawn(ChatStyle(), "Doubles it. "), kind=Kind.DESCRIPTION)
+    assert whole_answer(said) == "Doubles it. "
+
+
+def test_a_prompt_of_token_ids_is_continued_as_text_is() -> None:
+    assert whole_answer(replace(code("a", 0), prompt=(1, 2), completion="    x\n")) == "    x"
 
 
 def test_the_chat_prompt_ends_in_an_answer_begun_up_to_the_signature() -> None:
