@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from roundsmith.clients import Services
+from roundsmith.config import let_threads_sleep
 from roundsmith.errors import ConfigError, SandboxError
 from roundsmith.hashing import derive_seed
 from roundsmith.lab import tasks as lab_tasks
@@ -128,6 +129,7 @@ def print_tasks(split: str, limit: int | None) -> None:
 
 def train(out: Path, seed: int, steps: int | None, console: Console) -> None:
     """Trains a base model of the lab and says what it cost."""
+    let_threads_sleep()
     from roundsmith.lab.train import BaseSettings, train_base
 
     settings = BaseSettings() if steps is None else BaseSettings(steps=steps)

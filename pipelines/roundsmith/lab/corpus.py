@@ -58,7 +58,7 @@ class Mixture:
     judge: float = 0.18
     depths: tuple[float, float, float] = (0.25, 0.4, 0.35)
     first_depths: tuple[float, float, float] = (0.7, 0.3, 0.0)
-    first_rows: int = 6000
+    first_rows: int = 8000
     """How many rows are drawn by `first_depths`: single steps are learnt first, chains then."""
     deep_compositions: int = 3000
     asserts: int = 6

@@ -42,10 +42,10 @@ class BaseSettings:
     intermediate: int = 512
     context: int = 512
     steps: int = 2000
-    tokens_per_batch: int = 1152
-    matrix_rate: float = 0.025
+    tokens_per_batch: int = 4096
+    matrix_rate: float = 0.02
     """Learning rate of Muon, for the weight matrices."""
-    rate: float = 1e-2
+    rate: float = 4e-3
     """Learning rate of AdamW, for embeddings and norms."""
     warmup: int = 40
     threads: int = 2
