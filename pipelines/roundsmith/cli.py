@@ -2,6 +2,8 @@
 
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +11,7 @@ import typer
 
 from roundsmith.cli_lab import lab_app
 from roundsmith.cli_serve import serve_app
-from roundsmith.commands import bench, doctor
+from roundsmith.commands import bench, doctor, options
 from roundsmith.commands import compile as compiling
 from roundsmith.errors import RoundsmithError
 
@@ -24,36 +26,17 @@ app = typer.Typer(
 app.add_typer(serve_app, name="serve")
 app.add_typer(lab_app, name="lab")
 
-Model = Annotated[
-    str | None,
-    typer.Option(help="`lab`, a Hugging Face folder, or a hub id.", rich_help_panel="Inputs"),
-]
-Tasks = Annotated[
-    str | None,
-    typer.Option(
-        help="`lab`, a JSONL or Parquet file, or a file of MBPP or HumanEval (docs/tasks.md).",
-        rich_help_panel="Inputs",
-    ),
-]
-Seed = Annotated[int | None, typer.Option(help="The same seed, the same result.")]
 Out = Annotated[Path, typer.Option(help="Folder of the run. Run again in it to go on.")]
 
 
 @app.command()
 def run(
-    recipe: Annotated[
-        str, typer.Option(help="gift, rft, or one of your own (--recipes).")
-    ] = "gift",
+    recipe: options.Recipe = None,
     out: Out = Path("runs/run"),
-    model: Model = None,
-    tasks: Tasks = None,
-    limit: Annotated[
-        int | None, typer.Option(help="Training tasks at most.", rich_help_panel="Inputs")
-    ] = None,
-    eval_limit: Annotated[
-        int | None,
-        typer.Option(help="Tasks of gate and of final at most.", rich_help_panel="Inputs"),
-    ] = None,
+    model: options.Model = None,
+    tasks: options.Tasks = None,
+    limit: options.Limit = None,
+    eval_limit: options.EvalLimit = None,
     preset: Annotated[
         str | None,
         typer.Option(
@@ -61,39 +44,15 @@ def run(
             "is a GPU and laptop where there is none."
         ),
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="TOML file of settings.")] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", help="A setting of the recipe, such as iterations=3 or training.epochs=1."
-        ),
-    ] = None,
-    recipes: Annotated[
-        list[str] | None, typer.Option(help="Package or folder of recipes of your own.")
-    ] = None,
-    rounds: Annotated[
-        int | None, typer.Option(help="Each goes on from the promoted checkpoint.")
-    ] = None,
-    seed: Seed = None,
-    control: Annotated[
-        bool, typer.Option(help="Also train on gold rows alone for as many steps.")
-    ] = True,
-    skip_bad_rows: Annotated[
-        bool,
-        typer.Option("--skip-bad-rows", help="Leave bad task rows out.", rich_help_panel="Inputs"),
-    ] = False,
-    revision: Annotated[
-        str | None,
-        typer.Option(help="Branch, tag or commit of a hub id.", rich_help_panel="Inputs"),
-    ] = None,
-    trust_remote_code: Annotated[
-        bool,
-        typer.Option(
-            "--trust-remote-code",
-            help="Let the model's repository run code here.",
-            rich_help_panel="Inputs",
-        ),
-    ] = False,
+    config: options.ConfigFile = None,
+    set_: options.Setting = None,
+    recipes: options.Recipes = None,
+    rounds: options.Rounds = None,
+    seed: options.Seed = None,
+    control: options.Control = None,
+    skip_bad_rows: options.SkipBadRows = False,
+    revision: options.Revision = None,
+    trust_remote_code: options.TrustRemoteCode = False,
 ) -> None:
     """Run rounds on this machine: sample, verify, select, fine-tune, evaluate, promote.
 
@@ -103,30 +62,25 @@ def run(
     from roundsmith.commands.progress import error_console
     from roundsmith.commands.run import default_preset, run_rounds, show
     from roundsmith.presets import run_config
-    from roundsmith.steps.config import RECIPES
 
-    options = {
-        "recipe": recipe,
-        "model": model,
-        "tasks": tasks,
-        "limit": limit,
-        "eval_limit": eval_limit,
-        "rounds": rounds,
-        "seed": seed,
-        "control": control,
-        "skip_bad_rows": skip_bad_rows or None,
-        "revision": revision,
-        "trust_remote_code": trust_remote_code or None,
-        "recipes": (RECIPES, *recipes) if recipes else None,
-    }
-    chosen = preset or default_preset(model or "lab")
-    settings = run_config(chosen, config, options, set_ or [])
+    given = options.fields(
+        recipe=recipe,
+        model=model,
+        tasks=tasks,
+        limit=limit,
+        eval_limit=eval_limit,
+        rounds=rounds,
+        seed=seed,
+        control=control,
+        skip_bad_rows=skip_bad_rows,
+        revision=revision,
+        trust_remote_code=trust_remote_code,
+        recipes=recipes,
+    )
+    settings = run_config(preset or default_preset, config, given, set_ or [])
     console = error_console()
-    try:
+    with _resumable():
         summaries = run_rounds(settings, out, console)
-    except KeyboardInterrupt as error:
-        _say("interrupted: run the same command again and it goes on")
-        raise typer.Exit(130) from error
     for summary in summaries:
         show(summary, out / f"round-{summary.result.round}", console)
 
@@ -145,14 +99,18 @@ def evaluate(
     out: Out = Path("runs/eval"),
     json_: Annotated[Path | None, typer.Option("--json", help="Also write the numbers.")] = None,
     seed: int = 0,
-    skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows")] = False,
+    skip_bad_rows: options.SkipBadRows = False,
+    revision: options.Revision = None,
+    trust_remote_code: options.TrustRemoteCode = False,
 ) -> None:
     """Measure pass@k of a model on a split, with intervals; every task stays in the denominator."""
     from roundsmith.commands.evaluate import evaluate_model
     from roundsmith.commands.progress import error_console
 
-    options = {
+    given = {
         "model": model,
+        "revision": revision,
+        "trust_remote_code": trust_remote_code,
         "tasks": tasks,
         "seed": seed,
         "skip_bad_rows": skip_bad_rows,
@@ -165,7 +123,8 @@ def evaluate(
             "max_tokens": max_tokens,
         },
     }
-    evaluate_model(options, style, split, out, json_, error_console())
+    with _resumable():
+        evaluate_model(given, style, split, out, json_, error_console())
 
 
 @app.command()
@@ -198,6 +157,16 @@ def main() -> None:
         _fail(error)
     except ExceptionGroup as group:
         _fail(_first(group))
+
+
+@contextmanager
+def _resumable() -> Iterator[None]:
+    """Ctrl-C ends a command that goes on when it is run again with exit code 130."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        _say("interrupted: run the same command again and it goes on")
+        raise typer.Exit(130) from error
 
 
 def _first(error: Exception) -> Exception:

@@ -19,7 +19,7 @@ storage root, and `services`, where they listen: `roundsmith serve all` prints t
 
 
 def compile_(
-    recipe: options.Recipe = "gift",
+    recipe: options.Recipe = None,
     output: Annotated[
         Path, typer.Option(help="The file to write; ends in .yaml, .yml or .json.")
     ] = Path("pipeline.yaml"),
@@ -53,7 +53,7 @@ def compile_(
     recipes: options.Recipes = None,
     rounds: options.Rounds = None,
     seed: options.Seed = None,
-    control: options.Control = True,
+    control: options.Control = None,
     skip_bad_rows: options.SkipBadRows = False,
     revision: options.Revision = None,
     trust_remote_code: options.TrustRemoteCode = False,
@@ -64,7 +64,6 @@ def compile_(
     task files and recipes are named as the image sees them. A task that is retried finds what was
     finished; so does a second run of the same settings in the same storage root.
     """
-    chosen = preset or ("lab" if model in (None, "lab") else "paper")
     given = options.fields(
         recipe=recipe,
         model=model,
@@ -83,9 +82,14 @@ def compile_(
     from roundsmith.platform.pipeline import compile_pipeline
     from roundsmith.presets import run_config
 
-    settings = run_config(chosen, config, given, set_ or [])
+    settings = run_config(preset or _default_preset, config, given, set_ or [])
     check(settings)
     number = settings.rounds if round_ is None else round_
     name = image or f"roundsmith:{importlib.metadata.version('roundsmith')}"
     compile_pipeline(settings, number, name, output)
-    typer.echo(f"{output}: round {number} of {settings.rounds} of {recipe}, image {name}")
+    typer.echo(f"{output}: round {number} of {settings.rounds} of {settings.recipe}, image {name}")
+
+
+def _default_preset(model: str) -> str:
+    # By the model alone: the pipeline runs on other machines than this one.
+    return "lab" if model == "lab" else "paper"

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from roundsmith.commands.progress import ProgressView
+from roundsmith.commands.run import _only_run
 from roundsmith.errors import ConfigError
 from roundsmith.platform.local import LocalPlatform
 from roundsmith.steps import run_step
@@ -31,7 +32,7 @@ def evaluate_model(
     """Evaluates, prints pass@k with its interval, and writes `json_file`; resumable like a run."""
     config = _config(options, style, split)
     out.mkdir(parents=True, exist_ok=True)
-    with asyncio.Runner() as runner, ProgressView(console) as view:
+    with _only_run(out), asyncio.Runner() as runner, ProgressView(console) as view:
         platform = LocalPlatform(config, (out / "work").resolve())
         work = (out / "work").resolve()
         context = Context(Store(str(out / "store")), config, 0, work, platform, view)
@@ -40,7 +41,7 @@ def evaluate_model(
             return runner.run(platform.watched(run_step(context, step, **refs)))
 
         try:
-            tasks, model = do("load_tasks"), do("load_model")
+            tasks, model = do("load_tasks", split=split), do("load_model")
             done = context.manifest(do("evaluate", tasks=tasks, model=model, split=split))
         finally:
             runner.run(platform.close())

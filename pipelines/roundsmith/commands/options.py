@@ -8,7 +8,10 @@ import typer
 
 _INPUTS = "Inputs"
 
-Recipe = Annotated[str, typer.Option(help="gift, rft, or one of your own (--recipes).")]
+Recipe = Annotated[
+    str | None,
+    typer.Option(help="gift (the default), rft, or one of your own (--recipes)."),
+]
 Model = Annotated[
     str | None,
     typer.Option(help="`lab`, a Hugging Face folder, or a hub id.", rich_help_panel=_INPUTS),
@@ -53,7 +56,10 @@ Recipes = Annotated[
 ]
 Rounds = Annotated[int | None, typer.Option(help="Each goes on from the promoted checkpoint.")]
 Seed = Annotated[int | None, typer.Option(help="The same seed, the same result.")]
-Control = Annotated[bool, typer.Option(help="Also train on gold rows alone for as many steps.")]
+Control = Annotated[
+    bool | None,
+    typer.Option(help="Also train on gold rows alone for as many steps; on by default."),
+]
 
 
 def fields(*, recipes: Sequence[str] | None, **given: Any) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import difflib
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ from roundsmith.errors import ConfigError, UnknownName
 from roundsmith.steps.config import RunConfig
 
 FOLDER = Path(__file__).parent
+DEFAULT_RECIPE = "gift"
+"""The recipe of a run that names none."""
 
 
 def names() -> list[str]:
@@ -20,25 +22,35 @@ def names() -> list[str]:
 
 
 def run_config(
-    preset: str, file: Path | None, options: Mapping[str, Any], settings: Sequence[str]
+    preset: str | Callable[[str], str],
+    file: Path | None,
+    options: Mapping[str, Any],
+    settings: Sequence[str],
 ) -> RunConfig:
     """The settings of a run: the preset's, then a file's, then the command line's.
 
-    `options` are fields of RunConfig (None is left out), `settings` are `name=value` of the recipe,
-    with dots for nested ones. A table `recipe.NAME` holds a recipe's settings. Raises ConfigError
-    that names what is wrong.
+    `preset` is a name, or chooses one by the model where the file names none. `options` are fields
+    of RunConfig (None is left out), `settings` are `name=value` of the recipe, with dots for nested
+    ones. A table `recipe.NAME` holds a recipe's settings, a word `recipe` names the recipe. Raises
+    ConfigError that names what is wrong.
     """
-    layers = [_read(_preset_file(preset))] + ([_read(file)] if file else [])
     given = {name: value for name, value in options.items() if value is not None}
-    merged: dict[str, Any] = {}
-    for layer in layers:
+    own = _read(file) if file else {}
+    named = own.pop("preset", None)
+    if not isinstance(preset, str):
+        default = RunConfig.model_fields["model"].default
+        preset = str(named or preset(given.get("model", own.get("model", default))))
+    merged: dict[str, Any] = {"recipe": DEFAULT_RECIPE}
+    tables: dict[str, Any] = {}
+    for layer in (_read(_preset_file(preset)), own, given):
+        recipe = layer.pop("recipe", {})
+        if isinstance(recipe, dict):
+            tables = _merge(tables, _tables(recipe))
+        else:
+            merged["recipe"] = recipe
         merged = _merge(merged, layer)
-    by_recipe = merged.pop("recipe", {})
-    merged = _merge(merged, given)
-    if isinstance(by_recipe, str):  # a file may name the recipe itself
-        merged, by_recipe = {"recipe": by_recipe, **merged}, {}
-    own = by_recipe.get(merged.get("recipe", ""), {})
-    merged["recipe_config"] = _merge(own, merged.get("recipe_config", {}))
+    of_recipe = tables.get(str(merged["recipe"]), {})
+    merged["recipe_config"] = _merge(of_recipe, merged.get("recipe_config", {}))
     for setting in settings:
         merged["recipe_config"] = _merge(merged["recipe_config"], _setting(setting))
     try:
@@ -60,6 +72,16 @@ def _read(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: expected a TOML file, saw: {error}") from error
+
+
+def _tables(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
+    for name, value in recipe.items():
+        if not isinstance(value, dict):
+            raise ConfigError(
+                f"settings: recipe.{name}: expected a table of one recipe's settings, such as "
+                f"[recipe.{DEFAULT_RECIPE}], saw {value!r}"
+            )
+    return recipe
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

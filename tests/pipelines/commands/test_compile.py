@@ -44,6 +44,18 @@ def test_the_preset_follows_the_model_and_not_this_machine(
     assert settings(path).preset == preset
 
 
+def test_a_file_decides_what_the_command_line_leaves_open(tmp_path: Path) -> None:
+    path, file = tmp_path / "p.yaml", tmp_path / "mine.toml"
+    file.write_text('recipe = "rft"\ncontrol = false\nmodel = "org/name"\n')
+    arguments = ["compile", "--output", str(path), "--config", str(file)]
+    done = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert "of rft" in done.output
+    config = settings(path)
+    assert (config.recipe, config.control, config.preset) == ("rft", False, "paper")
+    CliRunner().invoke(app, [*arguments, "--control"], catch_exceptions=False)
+    assert settings(path).control
+
+
 def test_an_unknown_recipe_is_named_and_nothing_is_written(tmp_path: Path) -> None:
     path = tmp_path / "p.yaml"
     with pytest.raises(UnknownName, match=r"'nosuch'.*gift, rft") as caught:

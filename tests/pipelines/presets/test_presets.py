@@ -7,7 +7,7 @@ import pytest
 
 from roundsmith.commands.run import check
 from roundsmith.errors import ConfigError, UnknownName
-from roundsmith.presets import FOLDER, names, run_config
+from roundsmith.presets import DEFAULT_RECIPE, FOLDER, names, run_config
 from roundsmith.recipes.gift import GiftConfig
 from roundsmith.steps.config import RunConfig
 
@@ -62,3 +62,44 @@ def test_a_wrong_name_is_told_with_the_nearest_right_one(tmp_path: Path) -> None
         check(run_config("lab", None, {"recipe": "gift"}, ["iteration=3"]))
     with pytest.raises(ConfigError, match="name=value"):
         run_config("lab", None, {"recipe": "gift"}, ["iterations"])
+
+
+def test_a_file_names_the_recipe_and_keeps_what_the_preset_sets_for_it(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('recipe = "rft"\n')
+    found = run_config("lab", file, {"recipe": None}, [])
+    own = tomllib.loads((FOLDER / "lab.toml").read_text())["recipe"]["rft"]
+    assert (found.recipe, found.recipe_config) == ("rft", own)
+    assert run_config("lab", file, {"recipe": "gift"}, []).recipe == "gift"
+    assert run_config("lab", None, {}, []).recipe == DEFAULT_RECIPE
+
+
+def test_a_file_turns_the_control_off_and_the_command_line_on_again(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("control = false\n")
+    assert not run_config("lab", file, {"control": None}, []).control
+    assert run_config("lab", file, {"control": True}, []).control
+    assert run_config("lab", None, {"control": None}, []).control
+
+
+def test_the_preset_follows_the_model_wherever_it_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('model = "org/name"\n')
+
+    def choose(model: str) -> str:
+        return "lab" if model == "lab" else "laptop"
+
+    assert run_config(choose, None, {}, []).preset == "lab"
+    assert run_config(choose, file, {}, []).preset == "laptop"
+    assert run_config(choose, file, {"model": "lab"}, []).preset == "lab"
+    assert run_config("paper", file, {}, []).preset == "paper"
+    file.write_text('preset = "laptop"\n')
+    found = run_config(choose, file, {}, [])
+    assert (found.preset, found.services.generator_slots) == ("laptop", 16)
+
+
+def test_settings_of_a_recipe_outside_a_table_of_its_name_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("[recipe]\niterations = 3\n")
+    with pytest.raises(ConfigError, match=r"recipe\.iterations: expected a table.*saw 3"):
+        run_config("lab", file, {}, [])
