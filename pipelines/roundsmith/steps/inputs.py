@@ -3,8 +3,10 @@
 import asyncio
 import logging
 import random
+from collections.abc import Mapping, Sequence
 
 from roundsmith.benchmarks.load import load_tasks as read_tasks
+from roundsmith.errors import ConfigError
 from roundsmith.hashing import derive_seed
 from roundsmith.steps.context import Context, Made, reference
 from roundsmith.store import TASKS, Manifest
@@ -13,10 +15,12 @@ from roundsmith.types import Split, Task
 log = logging.getLogger(__name__)
 
 
-async def load_tasks(ctx: Context) -> str:
+async def load_tasks(ctx: Context, split: str = "") -> str:
     """The tasks of the run: one object a split, in the order train, gate, final.
 
-    A limit takes a random choice of a split's tasks, the same for a seed.
+    A limit takes a random choice of a split's tasks, the same for a seed. Raises ConfigError when
+    a split is empty, or the control has no reference to train on; with `split`, an evaluation of
+    that one alone, only when it is empty.
     """
     config = ctx.config
     loaded = await asyncio.to_thread(read_tasks, config.tasks, skip_bad_rows=config.skip_bad_rows)
@@ -27,6 +31,10 @@ async def load_tasks(ctx: Context) -> str:
         Split.GATE: config.eval_limit,
         Split.FINAL: config.eval_limit,
     }
+    chosen = {s: _limited(loaded.of(s), limit, config.seed) for s, limit in limits.items()}
+    _refuse_empty(config.tasks, chosen, [Split(split)] if split else list(Split))
+    if config.control and not split:
+        _refuse_no_references(config.tasks, chosen[Split.TRAIN])
     settings = {
         "source": loaded.source_hash,
         "limits": {str(split): limit for split, limit in limits.items()},
@@ -35,10 +43,9 @@ async def load_tasks(ctx: Context) -> str:
 
     async def make() -> Made:
         objects, stats = [], {}
-        for split, limit in limits.items():
-            tasks = _limited(loaded.of(split), limit, config.seed)
+        for name, tasks in chosen.items():
             objects.append(ctx.store.write_rows(TASKS, tasks))
-            stats[str(split)] = len(tasks)
+            stats[str(name)] = len(tasks)
         return Made(objects, stats | {"left_out": len(loaded.problems)})
 
     return reference(await ctx.once("tasks", 1, settings, (), make))
@@ -93,6 +100,27 @@ def tasks_of(ctx: Context, tasks: Manifest, split: Split) -> list[Task]:
     """The tasks of one split, in order."""
     ref = tasks.of_kind(TASKS.name)[list(Split).index(split)]
     return list(ctx.store.read_rows(TASKS, ref))
+
+
+def _refuse_empty(
+    source: str, tasks: Mapping[Split, Sequence[Task]], needed: Sequence[Split]
+) -> None:
+    empty = [split for split in needed if not tasks[split]]
+    if empty:
+        seen = ", ".join(f"{len(of)} of {split}" for split, of in tasks.items())
+        raise ConfigError(
+            f"tasks {source}: expected at least one of split {' and '.join(empty)}, saw {seen}: "
+            "give the rows a `split` of train, gate or final"
+        )
+
+
+def _refuse_no_references(source: str, tasks: Sequence[Task]) -> None:
+    if all(task.reference is None for task in tasks):
+        raise ConfigError(
+            f"tasks {source}: expected a reference program for some of the {len(tasks)} training "
+            "tasks, because the control is trained on them, saw none: give the rows a reference, "
+            "or leave the control out with --no-control"
+        )
 
 
 def _limited(tasks: tuple[Task, ...], limit: int | None, seed: int) -> list[Task]:

@@ -1,0 +1,66 @@
+"""Tasks are refused before any model is loaded when a run could not go through with them."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from roundsmith.errors import ConfigError
+from roundsmith.steps import run_step
+from roundsmith.steps.inputs import tasks_of
+from roundsmith.types import Split
+from tests.pipelines.steps.contexts import context
+
+REFERENCE = "def double(x: int) -> int:\n    return 2 * x\n"
+
+
+def task_file(folder: Path, splits: Mapping[str, int], reference: str | None = None) -> str:
+    """A file with so many tasks of each split."""
+    path = folder / "tasks.jsonl"
+    rows = [
+        {
+            "id": f"{split}-{number}",
+            "split": split,
+            "description": "Double the number.",
+            "signature": "def double(x: int) -> int",
+            "tests": ["assert double(1) == 2"],
+        }
+        | ({"reference": reference} if reference else {})
+        for split, count in splits.items()
+        for number in range(count)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+def load(folder: Path, tasks: str, split: str = "", **settings: Any) -> dict[Split, int]:
+    """The number of tasks of each split that the step keeps."""
+    ctx = context(folder, tasks=tasks, **settings)
+    made = ctx.manifest(asyncio.run(run_step(ctx, "load_tasks", split=split)))
+    return {split: len(tasks_of(ctx, made, split)) for split in Split}
+
+
+@pytest.mark.parametrize("empty", list(Split))
+def test_an_empty_split_is_named(tmp_path: Path, empty: Split) -> None:
+    file = task_file(tmp_path, {split: 2 for split in Split if split is not empty}, REFERENCE)
+    with pytest.raises(ConfigError, match=f"at least one of split {empty}, saw .*0 of {empty}"):
+        load(tmp_path, file)
+
+
+def test_an_evaluation_needs_its_own_split_alone(tmp_path: Path) -> None:
+    file = task_file(tmp_path, {"final": 3})
+    assert load(tmp_path, file, split="final")[Split.FINAL] == 3
+    with pytest.raises(ConfigError, match="at least one of split gate"):
+        load(tmp_path, file, split="gate")
+
+
+def test_a_control_without_a_reference_is_refused_and_left_out_it_is_not(tmp_path: Path) -> None:
+    file = task_file(tmp_path, {"train": 2, "gate": 1, "final": 1})
+    with pytest.raises(ConfigError, match=r"reference .* of the 2 training tasks.*--no-control"):
+        load(tmp_path, file)
+    assert load(tmp_path, file, control=False)[Split.TRAIN] == 2
+    with_reference = task_file(tmp_path, {"train": 2, "gate": 1, "final": 1}, REFERENCE)
+    assert load(tmp_path, with_reference)[Split.TRAIN] == 2
