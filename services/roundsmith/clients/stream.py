@@ -111,6 +111,7 @@ class ItemStream(Generic[Request, Response]):
         self._pending: dict[str, _Pending[Request, Response]] = {}
         self._outbox: asyncio.Queue[_Pending[Request, Response]] = asyncio.Queue()
         self._pump: asyncio.Task[None] | None = None
+        self._ending: set[asyncio.Task[None]] = set()
         self._closed = False
         self.retries = 0
         """Items sent again, for the cost ledger."""
@@ -139,7 +140,8 @@ class ItemStream(Generic[Request, Response]):
         self._closed = True
         if self._pump is not None:
             self._pump.cancel()
-            await asyncio.gather(self._pump, return_exceptions=True)
+            self._ending.add(self._pump)
+        await asyncio.gather(*self._ending, return_exceptions=True)
 
     async def _once(self, request: Request) -> list[Response]:
         name = self._item_id(request)
@@ -157,13 +159,22 @@ class ItemStream(Generic[Request, Response]):
         finally:
             del self._pending[name]
             if future.cancelled() and not self._pending:
-                self._pump.cancel()  # nobody waits any more: the server may stop working
+                self._abandon()  # nobody waits any more: the server may stop working
+
+    def _abandon(self) -> None:
+        """Ends the connection; the next item gets one of its own, even while this one ends."""
+        assert self._pump is not None, "an item is sent by a pump"
+        self._pump.cancel()
+        self._ending.add(self._pump)
+        self._pump.add_done_callback(self._ending.discard)
+        self._pump, self._outbox = None, asyncio.Queue()
 
     async def _run(self) -> None:
         try:
             await self._keep_open()
         except BaseException as error:
-            self._fail(Unavailable(f"the stream was closed ({type(error).__name__})"))
+            if self._pump is asyncio.current_task():  # else what is pending is another's
+                self._fail(Unavailable(f"the stream was closed ({type(error).__name__})"))
             raise
 
     async def _keep_open(self) -> None:

@@ -245,6 +245,30 @@ def test_a_client_works_again_after_its_callers_gave_up() -> None:
     asyncio.run(play())
 
 
+def test_a_call_in_the_tick_that_ends_the_last_one_gets_a_connection_of_its_own() -> None:
+    begun: list[str] = []
+
+    async def slow_at_first(request: pb2.BuildStreamRequest) -> AsyncIterator[str]:
+        begun.append(request.item_id)
+        if request.item_id.startswith("slow"):
+            await asyncio.Event().wait()
+        yield "done"
+
+    async def play() -> None:
+        async with client_of(Servicer(slow_at_first)) as client:
+            for number in range(5):
+                slow = asyncio.create_task(ask_one(client, f"slow {number}"))
+                await until(lambda: f"slow {number}" in begun)  # noqa: B023  # awaited here
+                slow.cancel()
+                quick = asyncio.create_task(ask_one(client, f"quick {number}"))
+                assert len(await quick) == 1
+            assert client.stream.retries == 0
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        assert not [task for task in left if "roundsmith" in repr(task)]
+
+    asyncio.run(play())
+
+
 def test_a_closed_client_says_so() -> None:
     async def play() -> None:
         async with client_of(Servicer(twice)) as client:
