@@ -13,6 +13,7 @@ from pydantic import Field
 from roundsmith.config import Settings
 from roundsmith.hashing import content_hash
 from roundsmith.recipes.session import Session
+from roundsmith.recipes.stage import Stage
 from roundsmith.recipes.styles import whole_answer
 from roundsmith.types import (
     ChatMessage,
@@ -25,28 +26,6 @@ from roundsmith.types import (
     Sample,
     Task,
 )
-
-
-class Stage(Settings):
-    """One training stage. The values are GiFT's (released code): AdamW, linear warm-up and
-    decay.
-    """
-
-    objective: Literal["sft"] = "sft"
-    epochs: float = Field(2.0, gt=0)
-    learning_rate: float = Field(2e-5, gt=0)
-    batch_size: int = Field(128, gt=0)
-    """Rows an optimizer step, over all processes."""
-    micro_batch_size: int = Field(16, gt=0)
-    warmup_steps: int = Field(30, ge=0)
-    warmup_start_ratio: float = Field(0.25, ge=0, le=1)
-    """The first step's learning rate as a part of `learning_rate` (GiFT: 5e-6 of 2e-5)."""
-    weight_decay: float = Field(0.05, ge=0)
-    adam_betas: tuple[float, float] = (0.9, 0.999)
-    adam_epsilon: float = Field(1e-6, gt=0)
-    max_grad_norm: float = Field(1.0, gt=0)
-    max_length: int = Field(1536, gt=0)
-    """Tokens of a row; longer ones are dropped and counted."""
 
 
 class RecipeConfig(Settings):

@@ -1,6 +1,6 @@
 """The settings of a run: what a person chooses, checked before anything heavy is loaded."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -36,10 +36,14 @@ class ServicesConfig(Settings):
     executor_slots: int = Field(0, ge=0)
     """Programs run at once; 0 is one a core."""
     threads: int = Field(0, ge=0)
-    """Threads of the models' arithmetic; 0 is one a core. Part of what makes a run repeatable."""
+    """Threads of the models' arithmetic; 0 is one a core, and one for sampling and scoring with a
+    model under 20 M parameters. Part of what makes a run repeatable."""
     dtype: str = "auto"
     """`auto` is float32 on a CPU and the checkpoint's own on a GPU."""
-    device: str = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Of services and training; `auto` is `cuda` where there is one. CUDA_VISIBLE_DEVICES chooses
+    among several.
+    """
 
 
 class RunConfig(Settings):

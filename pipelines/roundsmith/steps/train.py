@@ -2,11 +2,13 @@
 
 import asyncio
 import shutil
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from roundsmith.hashing import content_hash
-from roundsmith.recipes.contract import Stage
+from roundsmith.recipes.stage import Stage
+from roundsmith.steps.config import RunConfig
 from roundsmith.steps.context import Context, Made, reference
 from roundsmith.store import EXAMPLES, Manifest
 from roundsmith.training.job import TrainingJob
@@ -16,11 +18,12 @@ from roundsmith.training.progress import PROGRESS_FILE, Progress, read_progress
 async def train(ctx: Context, rows: str, model: str, like: str = "") -> str:
     """The checkpoint after all stages of the recipe.
 
-    With `like`, another checkpoint, only the last stage is run, for as many optimizer steps as that
-    one took: the control at an equal number of steps.
+    With `like`, another checkpoint, only the last stage is run, for as many optimizer steps as lie
+    between the model that the run began with and that one, over all stages and promoted rounds: the
+    control at an equal number of steps.
     """
     chosen, manifest = ctx.manifest(rows), ctx.manifest(model)
-    steps = ctx.manifest(like).stats["steps"] if like else 0
+    steps = ctx.manifest(like).stats["total_steps"] if like else 0
     stages = list(enumerate(ctx.recipe.stages()))
     for number, stage in stages[-1:] if like else stages:
         settings = {
@@ -28,13 +31,14 @@ async def train(ctx: Context, rows: str, model: str, like: str = "") -> str:
             "number": number,
             "seed": ctx.config.seed,
             "threads": ctx.config.services.threads,
+            "device": ctx.config.services.device,
             "steps": steps,
         }
         parents = (chosen, manifest)
         name = content_hash("training", settings, [parent.hash for parent in parents])
         out = ctx.work / "training" / name[:24]
         make = partial(_run, ctx, chosen, manifest, stage, steps, out)
-        manifest = await ctx.once("train", 1, settings, parents, make)
+        manifest = await ctx.once("train", 2, settings, parents, make)
     return reference(manifest)
 
 
@@ -54,6 +58,7 @@ async def _run(
     stats = {
         "weights_sha256": folder.weights_sha256,
         "steps": result.steps,
+        "total_steps": base.stats.get("total_steps", 0) + result.steps,
         "rows": result.num_rows,
         "dropped_rows": result.num_dropped_rows,
         "trained_tokens": result.tokens,
@@ -70,13 +75,21 @@ async def _job(
         await asyncio.to_thread(ctx.store.fetch, ref, out / f"rows-{i}.parquet")
         for i, ref in enumerate(refs)
     ]
-    config = ctx.config.services
+    return training_job(ctx.config, stage, await ctx.folder(base), files, out, steps)
+
+
+def training_job(
+    config: RunConfig, stage: Stage, model: Path, rows: Sequence[Path], out: Path, steps: int
+) -> TrainingJob:
+    """A stage as the job of a run: `steps` optimizer steps, or the stage's epochs where it is 0."""
     return TrainingJob(
-        model=await ctx.folder(base),
-        rows=tuple(files),
+        model=model,
+        trust_remote_code=config.trust_remote_code,
+        rows=tuple(rows),
         out=out,
         max_steps=steps,
-        seed=ctx.config.seed % 2**32,
-        num_threads=config.threads,
+        seed=config.seed % 2**32,
+        device=config.services.device,
+        num_threads=config.services.threads,
         **stage.model_dump(),
     )

@@ -90,10 +90,11 @@ class JobFolder:
                 shutil.rmtree(path)
 
     def complete(self, partial: Path) -> str:
-        """Finish a saved model folder with the tokenizer of the one trained from; its weight
-        version.
+        """Finish a saved model folder with the tokenizer of the one trained from, and with its code
+        where that may run; its weight version.
         """
-        for pattern in WEIGHT_FILES:
+        code = ("*.py",) if self.job.trust_remote_code else ()
+        for pattern in (*WEIGHT_FILES, *code):
             for source in self.job.model.glob(pattern):
                 # Only what training can not change: the tokenizer and its template, byte for byte.
                 if (

@@ -24,7 +24,7 @@ def train(job: TrainingJob) -> TrainingResult:
     Raises ConfigError for rows, a model or a folder that can not be used, EngineError when the loss
     diverges.
     """
-    check(job.model, trust_remote_code=False)
+    check(job.model, job.trust_remote_code)
     import torch
     from accelerate import PartialState  # type: ignore[import-untyped]  # ships no types
     from transformers.utils import logging as transformers_logging
@@ -86,9 +86,13 @@ def load(job: TrainingJob) -> tuple[Any, Coder]:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     model = AutoModelForCausalLM.from_pretrained(
-        job.model, dtype=torch.float32, attn_implementation="sdpa", use_safetensors=True
+        job.model,
+        dtype=torch.float32,
+        attn_implementation="sdpa",
+        use_safetensors=True,
+        trust_remote_code=job.trust_remote_code,
     )
-    tokenizer = AutoTokenizer.from_pretrained(job.model)
+    tokenizer = AutoTokenizer.from_pretrained(job.model, trust_remote_code=job.trust_remote_code)
     end_id = tokenizer.eos_token_id
     if end_id is None:
         raise ConfigError(

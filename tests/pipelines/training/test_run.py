@@ -173,3 +173,28 @@ def test_a_folder_without_weights_is_an_error(make_job: MakeJob, tmp_path: Path)
     empty.mkdir()
     with pytest.raises(ConfigError, match=r"expected \*\.safetensors"):
         train(make_job(model=empty))
+
+
+def test_a_model_with_code_of_its_own_is_trained_where_that_is_trusted(
+    make_job: MakeJob, model: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(model, tmp_path / "own")
+    (folder / "modeling_own.py").write_text(
+        "from transformers import LlamaConfig, LlamaForCausalLM\n"
+        "class OwnConfig(LlamaConfig):\n    model_type = 'own-of-a-test'\n"
+        "class OwnForCausalLM(LlamaForCausalLM):\n    config_class = OwnConfig\n"
+    )
+    classes = {"AutoConfig": "OwnConfig", "AutoModelForCausalLM": "OwnForCausalLM"}
+    own = {
+        "model_type": "own-of-a-test",
+        "auto_map": {name: f"modeling_own.{value}" for name, value in classes.items()},
+    }
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | own))
+    with pytest.raises(ConfigError, match="trust_remote_code"):
+        train(make_job(model=folder, max_steps=1))
+    job = make_job(model=folder, max_steps=1, trust_remote_code=True)
+    train(job)
+    code = job.out / "model" / "modeling_own.py"
+    assert code.read_bytes() == (folder / "modeling_own.py").read_bytes()
+    load(job.model_copy(update={"model": job.out / "model"}))
