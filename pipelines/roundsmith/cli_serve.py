@@ -8,6 +8,9 @@ import typer
 serve_app = typer.Typer(help="Run services on this machine.", no_args_is_help=True)
 
 Port = Annotated[int, typer.Option(help="0 picks a free one.")]
+Threads = Annotated[
+    int, typer.Option(help="0 is one a core; one for models under 20 M parameters.")
+]
 ReadyFile = Annotated[Path | None, typer.Option(help="Written with the addresses when ready.")]
 DieWithParent = Annotated[
     bool, typer.Option("--die-with-parent", help="End when the process that started this one ends.")
@@ -26,7 +29,7 @@ def serve_generator(
     slots: Annotated[int, typer.Option(help="Sequences decoded at once.")] = 32,
     dtype: str = "auto",
     device: str = "auto",
-    threads: Annotated[int, typer.Option(help="0 is one a core.")] = 0,
+    threads: Threads = 0,
     trust_remote_code: Annotated[bool, typer.Option("--trust-remote-code")] = False,
     ready_file: ReadyFile = None,
     die_with_parent: DieWithParent = False,
@@ -51,7 +54,7 @@ def serve_scorer(
     ] = None,
     dtype: str = "auto",
     device: str = "auto",
-    threads: Annotated[int, typer.Option(help="0 is one a core.")] = 0,
+    threads: Threads = 0,
     trust_remote_code: Annotated[bool, typer.Option("--trust-remote-code")] = False,
     ready_file: ReadyFile = None,
     die_with_parent: DieWithParent = False,

@@ -1,24 +1,18 @@
 """What an executor is started with."""
 
-import os
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from roundsmith.config import Settings, cpu_count
 
 Tier = Literal["T1", "T2", "T3"]
 
 
-def available_cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0))
-
-
-class ExecutorSettings(BaseModel):
+class ExecutorSettings(Settings):
     """The local pool: how many runs at once, which isolation at least, how large an item may be."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    slots: int = Field(default_factory=available_cores, ge=1, le=256)
+    slots: int = Field(default_factory=cpu_count, ge=1, le=256)
     floor: Tier = "T1"
     """Refuse to serve when the kernel keeps less than this."""
     highest: Tier = "T2"

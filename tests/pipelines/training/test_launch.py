@@ -76,9 +76,13 @@ def test_a_wrong_job_is_a_config_error_with_the_end_of_the_log(make_job: MakeJob
 
 def test_a_killed_training_is_a_platform_error_that_says_to_run_again(make_job: MakeJob) -> None:
     job = make_job(max_steps=100_000)
+    killed: list[int] = []
 
     def kill(progress: Progress) -> None:
-        os.kill(child_of(os.getpid()), signal.SIGKILL)
+        # Several lines may be told at once, the later ones after the death.
+        if not killed:
+            killed.append(child_of(os.getpid()))
+            os.kill(killed[0], signal.SIGKILL)
 
     with pytest.raises(PlatformError, match=r"saw SIGKILL .*run again, it goes on from its last"):
         asyncio.run(launch(job, on_progress=kill))
