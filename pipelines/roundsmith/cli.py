@@ -60,7 +60,7 @@ def run(
     goes on. A round ends in OUT/round-N: summary.json, report.html, checkpoint/ and data/.
     """
     from roundsmith.commands.progress import error_console
-    from roundsmith.commands.run import default_preset, run_rounds, show
+    from roundsmith.commands.run import default_preset, run_rounds
     from roundsmith.presets import run_config
 
     given = options.fields(
@@ -80,9 +80,7 @@ def run(
     settings = run_config(preset or default_preset, config, given, set_ or [])
     console = error_console()
     with _resumable():
-        summaries = run_rounds(settings, out, console)
-    for summary in summaries:
-        show(summary, out / f"round-{summary.result.round}", console)
+        run_rounds(settings, out, console)
 
 
 @app.command(name="eval")

@@ -5,7 +5,7 @@ away, for a Kubeflow pipeline it adds a task and returns its future output. Eith
 the order.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -43,7 +43,8 @@ def play_round(
 
     `first` is the model that the run began with and `model` the one that this round begins with.
     The split `final` is looked at in the last round only, for the first model, the checkpoint and,
-    with `control`, a model trained on the gold rows alone for as many steps.
+    with `control`, the first model trained on the gold rows alone, for as many optimizer steps as
+    lie between the first model and the checkpoint.
     """
     gate_before = do("evaluate", Split.GATE, tasks=tasks, model=model)
     groups = do("sample", tasks=tasks, model=model)
@@ -69,7 +70,7 @@ def play_round(
         final["final_after"] = do("evaluate", Split.FINAL, tasks=tasks, model=checkpoint)
         if control:
             gold = do("select_gold", rows=rows)
-            trained = do("train", rows=gold, model=model, like=checkpoint)
+            trained = do("train", rows=gold, model=first, like=checkpoint)
             final["final_control"] = do("evaluate", Split.FINAL, tasks=tasks, model=trained)
             final["control"] = trained
     return RoundRefs(**made, report=do("report", **made, **final))
@@ -81,17 +82,16 @@ def play_rounds(
     rounds: Sequence[int],
     begin: Callable[[int], None],
     control: bool,
-) -> list[RoundRefs[str]]:
+) -> Iterator[RoundRefs[str]]:
     """All rounds of a run, each from the promoted checkpoint, or from the same model where none
-    was.
+    was; each is given as soon as it is over.
     """
     tasks, first = do("load_tasks"), do("load_model")
-    model, played = first, []
+    model = first
     for number in rounds:
         begin(number)
         refs = play_round(
             do, first=first, model=model, tasks=tasks, last=number == rounds[-1], control=control
         )
+        yield refs
         model = refs.checkpoint if promoted(refs.decision) else model
-        played.append(refs)
-    return played

@@ -24,7 +24,8 @@ from roundsmith.store import Store
 
 
 def run_rounds(config: RunConfig, out: Path, console: Console) -> list[Summary]:
-    """Plays the rounds of a run in a folder and exports each; what was finished before is found.
+    """Plays the rounds of a run in a folder; exports and shows each as soon as it is over. What was
+    finished before is found.
 
     Raises ConfigError before anything is started when the settings are wrong.
     """
@@ -49,15 +50,16 @@ def run_rounds(config: RunConfig, out: Path, console: Console) -> list[Summary]:
         def promoted(decision: str) -> bool:
             return bool(context.manifest(decision).stats["promoted"])
 
+        summaries = []
         try:
             numbers = range(1, config.rounds + 1)
-            played = play_rounds(do, promoted, numbers, begin, config.control)
+            for refs in play_rounds(do, promoted, numbers, begin, config.control):
+                folder = out / f"round-{context.round}"
+                summaries.append(export(context, refs, folder))
+                show(summaries[-1], folder, console)
         finally:
             runner.run(platform.close())
-        return [
-            export(replace(context, round=number), refs, out / f"round-{number}")
-            for number, refs in zip(numbers, played, strict=True)
-        ]
+        return summaries
 
 
 def default_preset(model: str) -> str:
@@ -76,23 +78,28 @@ def check(config: RunConfig) -> None:
 
 
 def export(context: Context, refs: RoundRefs[str], folder: Path) -> Summary:
-    """The round as files: summary.json, report.html, checkpoint/ and data/*.parquet."""
+    """The round as files: data/*.parquet, checkpoint/, report.html and, written last, summary.json.
+
+    What a folder held before of these is replaced; while summary.json is there, they belong to it.
+    """
     store = context.store
     report = context.manifest(refs.report)
     texts = [store.get_blob(ref).decode() for ref in report.of_kind("blob")]
-    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / ".partial"
+    shutil.rmtree(partial, ignore_errors=True)
     for name, ref in (("tasks", refs.tasks), ("groups", refs.scored), ("rows", refs.rows)):
         for number, part in enumerate(context.manifest(ref).objects):
-            target = folder / "data" / f"{name}-{part.kind}-{number:04}.parquet"
-            if not target.exists():
-                store.fetch(part, target)
+            store.fetch(part, partial / "data" / f"{name}-{part.kind}-{number:04}.parquet")
     checkpoint = store.folder(context.manifest(refs.checkpoint).of_kind("folder")[0])
-    target = folder / "checkpoint"
-    if target.exists():
-        shutil.rmtree(target)
-    store.fetch_folder(checkpoint, target)
-    (folder / "report.html").write_text(texts[1], "utf-8")
-    (folder / "summary.json").write_text(texts[0], "utf-8")
+    store.fetch_folder(checkpoint, partial / "checkpoint")
+    (partial / "report.html").write_text(texts[1], "utf-8")
+    (partial / "summary.json").write_text(texts[0], "utf-8")
+    (folder / "summary.json").unlink(missing_ok=True)
+    for name in ("data", "checkpoint"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for name in ("data", "checkpoint", "report.html", "summary.json"):
+        (partial / name).replace(folder / name)
+    partial.rmdir()
     return from_json(texts[0])
 
 

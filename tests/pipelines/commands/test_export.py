@@ -1,0 +1,69 @@
+"""The folder of a round holds what the round made, and nothing of what was there before."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+from roundsmith.commands.run import export
+from roundsmith.hashing import weights_sha256
+from roundsmith.lab import MODEL
+from roundsmith.report.summary import Summary, from_json, to_json
+from roundsmith.round import RoundRefs
+from roundsmith.steps import run_step
+from roundsmith.steps.context import Context, Made, reference
+from roundsmith.store import GROUPS
+from roundsmith.types import Group
+from tests.pipelines.recipes.groups import TASK
+from tests.pipelines.report.rounds import SUMMARY
+from tests.pipelines.steps.contexts import context
+
+
+def played(ctx: Context, summary: Summary, num_groups: int) -> RoundRefs[str]:
+    """A round that made one object of groups for each group."""
+
+    async def groups() -> Made:
+        return Made(
+            [ctx.store.write_rows(GROUPS, [Group(TASK, (), ())]) for _ in range(num_groups)]
+        )
+
+    async def report() -> Made:
+        texts = (to_json(summary), f"<html>{num_groups}</html>")
+        return Made([ctx.store.put_blob(text.encode()) for text in texts])
+
+    async def play() -> RoundRefs[str]:
+        tasks, model = await run_step(ctx, "load_tasks"), await run_step(ctx, "load_model")
+        scored = reference(await ctx.once("score", 1, {"groups": num_groups}, (), groups))
+        told = reference(await ctx.once("report", 1, {"groups": num_groups}, (), report))
+        return RoundRefs(tasks, model, scored, scored, scored, model, "", "", "", told)
+
+    return asyncio.run(play())
+
+
+def test_a_second_run_in_the_same_folder_leaves_nothing_of_the_first(tmp_path: Path) -> None:
+    ctx, folder = context(tmp_path, limit=2, eval_limit=1), tmp_path / "round-1"
+    other = replace(SUMMARY, result=replace(SUMMARY.result, seed=8))
+    assert export(ctx, played(ctx, SUMMARY, 3), folder) == SUMMARY
+    assert len(list(folder.glob("data/groups-*.parquet"))) == 3
+    export(ctx, played(ctx, other, 1), folder)
+    assert from_json((folder / "summary.json").read_text()) == from_json(to_json(other))
+    assert (folder / "report.html").read_text() == "<html>1</html>"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "checkpoint",
+        "data",
+        "report.html",
+        "summary.json",
+    ]
+    assert len(list(folder.glob("data/groups-*.parquet"))) == 1
+    assert weights_sha256(folder / "checkpoint") == weights_sha256(MODEL)
+
+
+def test_an_export_that_was_killed_is_made_whole(tmp_path: Path) -> None:
+    ctx, folder = context(tmp_path, limit=2, eval_limit=1), tmp_path / "round-1"
+    refs = played(ctx, SUMMARY, 2)
+    for left in ("data/groups-groups-0099.parquet", ".partial/data/x.parquet", ".partial/stray"):
+        (folder / left).parent.mkdir(parents=True, exist_ok=True)
+        (folder / left).write_bytes(b"half")
+    export(ctx, refs, folder)
+    names = {path.name for path in folder.rglob("*.parquet")}
+    assert names & {"groups-groups-0099.parquet", "x.parquet"} == set()
+    assert not (folder / ".partial").exists()

@@ -1,0 +1,60 @@
+"""The order of the rounds: what begins where, what is looked at when, and what comes out when."""
+
+import pytest
+
+from roundsmith.round import RoundRefs, play_rounds
+
+Call = tuple[str, str, dict[str, str]]
+
+
+class Journal:
+    """Plays rounds and keeps what was done; each step gives its name and number as reference."""
+
+    def __init__(self, num_rounds: int, promoted: set[int], control: bool = True) -> None:
+        self.calls: list[Call] = []
+        self.rounds: list[RoundRefs[str]] = []
+        self.begun: list[int] = []
+        numbers = range(1, num_rounds + 1)
+        played = play_rounds(
+            self.do, lambda _: self.begun[-1] in promoted, numbers, self.begun.append, control
+        )
+        for refs in played:
+            self.rounds.append(refs)
+            assert self.begun[-1] == len(self.rounds), "a round is given before the next begins"
+
+    def do(self, step: str, split: str = "", /, **inputs: str) -> str:
+        self.calls.append((step, split, inputs))
+        return f"{step}/{len(self.calls)}"
+
+    def of(self, step: str, split: str = "") -> list[dict[str, str]]:
+        """What every call of a step was given, in order."""
+        return [inputs for name, at, inputs in self.calls if name == step and split in ("", at)]
+
+
+@pytest.mark.parametrize("promoted", [set(), {1}, {1, 2}, {2}])
+def test_a_round_begins_with_the_last_promoted_checkpoint(promoted: set[int]) -> None:
+    journal = Journal(3, promoted)
+    model = first = journal.rounds[0].model
+    assert first.startswith("load_model/")
+    for number, refs in enumerate(journal.rounds, start=1):
+        assert refs.model == model
+        model = refs.checkpoint if number in promoted else model
+
+
+def test_final_is_looked_at_in_the_last_round_for_first_checkpoint_and_control() -> None:
+    journal = Journal(3, {1, 2})
+    first, last = journal.rounds[0].model, journal.rounds[-1]
+    *_, control = journal.of("train")
+    looked = [inputs["model"] for inputs in journal.of("evaluate", "final")]
+    assert looked[:2] == [first, last.checkpoint]
+    assert len(looked) == 3
+    assert looked[2] not in {refs.checkpoint for refs in journal.rounds}
+    assert control["model"] == first
+    assert control["like"] == last.checkpoint
+
+
+def test_without_control_nothing_is_trained_beside_the_rounds() -> None:
+    journal = Journal(2, {1}, control=False)
+    assert len(journal.of("train")) == 2
+    assert len(journal.of("evaluate", "final")) == 2
+    assert journal.of("select_gold") == []
