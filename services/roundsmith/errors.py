@@ -2,6 +2,7 @@
 
     RoundsmithError
       ConfigError            what a user wrote: INVALID_ARGUMENT, exit 2
+        TooLong              more tokens than the model's context takes
         UnknownName          a recipe, a step, an adapter that is not there: NOT_FOUND
         DeadlineMissing      a call without a deadline
         NotAllowed           a caller that does not own the weights: PERMISSION_DENIED
@@ -34,6 +35,10 @@ class ConfigError(RoundsmithError):
 
     status = "INVALID_ARGUMENT"
     exit_code = 2
+
+
+class TooLong(ConfigError):
+    """A prompt, or a prompt with its completion, has more tokens than the model's context."""
 
 
 class UnknownName(ConfigError):

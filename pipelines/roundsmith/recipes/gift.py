@@ -1,15 +1,16 @@
 """GiFT: Gibbs Fine-Tuning (Li et al., ACL 2025, arXiv 2502.11466)."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Literal
 
 from pydantic import Field
 
+from roundsmith.errors import ConfigError
 from roundsmith.recipes.contract import Recipe, RecipeConfig, gold_example, sample_example
 from roundsmith.recipes.session import Session
-from roundsmith.recipes.styles import style_of, without_docstrings
+from roundsmith.recipes.styles import style_of
 from roundsmith.types import Group, Outcome, Row, Sample, Sampling, Task
 
 
@@ -20,8 +21,10 @@ class GiftConfig(RecipeConfig):
     """Length of the chain: descriptions that codes are drawn for."""
     codes_per_iteration: int = Field(3, gt=0)
     temperature: float = Field(1.0, ge=0)
-    code_top_k: int = Field(50, ge=0)
-    """The release passes no top_p, so its library's default top_k applies (inferred)."""
+    top_k: int = Field(50, ge=0)
+    """Of codes and descriptions: the release passes none, so its library's default applies
+    (inferred).
+    """
     description_top_p: float = Field(0.95, gt=0, le=1)
     max_tokens: int = Field(512, gt=0)
     selected_per_task: int = Field(8, gt=0)
@@ -38,31 +41,55 @@ class Gift(Recipe):
 
     Passing codes are drawn with weights that rise with perplexity, and each is paired with the
     task's original description; all gold pairs are mixed in. Perplexity is given the description
-    that the code was drawn from, as released. Departures: demonstrations for code to description
-    are other tasks' reference and own description (how the release's summaries were made is not
-    known); the limit is CPU time, not wall time; chat models get a chat prompt; a task without
-    reference has no gold row, and keeps its description while no code has passed.
+    that the code was drawn from, as released. Departures:
+
+    - demonstrations for code to description are other tasks' references with their own
+      descriptions (how the release's summaries were made is not known);
+    - a program's limit is CPU time for each test, not wall time for all of them;
+    - `\\ndef` ends a code on MBPP as well: its head ends in the signature of the function that the
+      tests name, so that only what the release would drop as surplus follows;
+    - a code ends before its trailing white space, in training and for perplexity;
+    - chat models get a chat prompt, and close the code block in what is trained and scored;
+    - a task without reference has no gold row, and keeps its description while no code has passed;
+    - a self-made description that leaves no room for a code gives none, a code that leaves no room
+      for its description gives way to the reference, and a code that can not be scored whole is
+      not in the pool;
+    - training drops rows that are too long, where the release cuts them, and runs from one epoch
+      into the next, where the release drops the last part of each.
     """
 
     Config = GiftConfig
     name = "gift"
     config: GiftConfig
 
+    def check(self, tasks: Sequence[Task]) -> None:
+        """A chain shows how to describe code by another task's reference."""
+        described = {task.description for task in tasks if task.reference is not None}
+        if self.config.iterations > 1 and len(described) < 2:
+            raise ConfigError(
+                f"gift: saw {len(described)} training tasks with a reference and a description of "
+                "their own, expected at least two, because a code is described after the example "
+                "of another task: give more tasks, raise --limit, add references, or use "
+                "`--recipe rft`"
+            )
+
     async def sample(self, task: Task, session: Session) -> Group:
         """One chain, one coroutine: generator and executor serve other chains meanwhile."""
         cfg, style = self.config, session.style
         code_sampling = Sampling(
-            cfg.max_tokens, cfg.temperature, top_k=cfg.code_top_k, stop=style.code_stops
+            cfg.max_tokens, cfg.temperature, top_k=cfg.top_k, stop=style.code_stops
         )
         description_sampling = Sampling(
             cfg.max_tokens,
             cfg.temperature,
             top_p=cfg.description_top_p,
+            top_k=cfg.top_k,
             stop=style.description_stops,
         )
         samples: list[Sample] = []
         outcomes: list[Outcome] = []
-        description, last = task.description, task.reference
+        description = task.description
+        last: Sample | None = None
         parents: tuple[str, ...] = ()
         for step in range(cfg.iterations):
             codes = await session.write_codes(
@@ -77,19 +104,19 @@ class Gift(Recipe):
             samples += codes
             outcomes += verdicts
             kept = kept_state(Group(task, codes, verdicts).passing())
-            source = kept.text if kept else self._fallback(task, last)
-            last = kept.text if kept else last
-            if source is None or step == cfg.iterations - 1:
-                continue
-            said = await session.write_description(
-                task,
-                without_docstrings(source),
-                description_sampling,
-                step=step,
-                parents=(kept.sample_id,) if kept else (),
-            )
-            samples.append(said)
-            description, parents = said.text, (said.sample_id,)
+            last = kept or last
+            if step == cfg.iterations - 1:
+                break
+            if not codes:  # no room for one: the chain goes on from where it began
+                description, parents = task.description, ()
+            for source, origin in self._sources(task, kept, last):
+                said = await session.write_description(
+                    task, source, description_sampling, step=step, parents=origin
+                )
+                if said is not None:
+                    samples.append(said)
+                    description, parents = said.text, (said.sample_id,)
+                    break
         return Group(task, tuple(samples), tuple(outcomes))
 
     def to_score(self, group: Group) -> Sequence[Sample]:
@@ -102,7 +129,7 @@ class Gift(Recipe):
         style = style_of("auto", any(not isinstance(s.prompt, str) for s in group.samples))
         prompt = style.code(task, task.description)
         gold = [gold_example(task, prompt, style.gold(task), self.name)] if task.reference else []
-        if not (codes := pool(group)):
+        if not (codes := [code for code in pool(group) if code.sample_id in group.scores]):
             return gold
         perplexities = [group.scores[code.sample_id].perplexity for code in codes]
         picks = random.choices(
@@ -110,8 +137,15 @@ class Gift(Recipe):
         )
         return [*gold, *(sample_example(prompt, pick, group) for pick in picks)]
 
-    def _fallback(self, task: Task, last: str | None) -> str | None:
-        return last if self.config.fallback == "last" else task.reference or last
+    def _sources(
+        self, task: Task, kept: Sample | None, last: Sample | None
+    ) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Codes to describe next, in order of preference, each with the samples it comes from."""
+        drawn = kept or (last if self.config.fallback == "last" or not task.reference else None)
+        if drawn is not None:
+            yield drawn.text, (drawn.sample_id,)
+        if task.reference:
+            yield task.reference, ()
 
 
 def kept_state(passing: Sequence[Sample]) -> Sample | None:

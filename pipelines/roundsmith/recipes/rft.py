@@ -16,7 +16,7 @@ class RftConfig(RecipeConfig):
 
     samples_per_task: int = Field(60, gt=0)
     temperature: float = Field(1.0, ge=0)
-    code_top_k: int = Field(50, ge=0)
+    top_k: int = Field(50, ge=0)
     max_tokens: int = Field(512, gt=0)
     selected_per_task: int = Field(8, gt=0)
     """K: distinct passing codes drawn without replacement; fewer where there are fewer."""
@@ -38,7 +38,7 @@ class Rft(Recipe):
         """All codes of a task at once."""
         cfg = self.config
         sampling = Sampling(
-            cfg.max_tokens, cfg.temperature, top_k=cfg.code_top_k, stop=session.style.code_stops
+            cfg.max_tokens, cfg.temperature, top_k=cfg.top_k, stop=session.style.code_stops
         )
         codes = await session.write_codes(
             task, task.description, sampling, step=0, n=cfg.samples_per_task

@@ -1,14 +1,14 @@
 """What a recipe works with: typed services, and samples that know where they come from."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from roundsmith.benchmarks.scripts import runnable
 from roundsmith.clients import Services
-from roundsmith.errors import SandboxError
+from roundsmith.errors import SandboxError, TooLong
 from roundsmith.hashing import content_hash, derive_seed
-from roundsmith.recipes.styles import Demonstration, Style
+from roundsmith.recipes.styles import Demonstration, Style, without_docstrings
 from roundsmith.types import (
     ChatMessage,
     Completion,
@@ -48,9 +48,13 @@ class Session:
         return Random(derive_seed(self.seed, "session", task.task_id, *path))
 
     def demonstration(self, task: Task, step: int) -> Demonstration:
-        """A random one of another task (the same for the same seed, task and step)."""
+        """A random one of another task (the same for the same seed, round, task and step).
+
+        Raises IndexError when no other task has a reference: `Recipe.check` refuses that before.
+        """
         others = [d for d in self.demonstrations if d.description != task.description]
-        return self.random(task, "demonstration", step).choice(others)
+        shown = self.random(task, "demonstration", self.round, step).choice(others)
+        return replace(shown, code=without_docstrings(shown.code))
 
     async def write(
         self,
@@ -66,13 +70,16 @@ class Session:
     ) -> tuple[Sample, ...]:
         """n samples of one prompt; `meaning` turns a completion into the text that it stands for.
 
-        The seed is H(seed, task, kind, step), and each sample's the generator's H of it and the
-        index.
+        The seed is H(seed, round, task, kind, step), and each sample's the generator's H of it and
+        the index. Raises TooLong, with the task, for a prompt that the model has no room for.
         """
         seed = derive_seed(self.seed, "sample", self.round, task.task_id, kind, step)
         item_id = f"{self.round}/{task.task_id}/{kind}/{step}"
         item = GenerateItem(item_id, prompt, sampling, seed, n)
-        found = await self.services.generator.generate(item, self.weights_sha256)
+        try:
+            found = await self.services.generator.generate(item, self.weights_sha256)
+        except TooLong as error:
+            raise TooLong(f"task {task.task_id}: {error}") from error
         provenance = Provenance(
             task.task_id, self.recipe, self.round, self.weights_sha256, seed, sampling, parents
         )
@@ -91,33 +98,45 @@ class Session:
         n: int,
         parents: tuple[str, ...] = (),
     ) -> tuple[Sample, ...]:
-        """n programs for a description."""
-        return await self.write(
-            task,
-            Kind.CODE,
-            self.style.code(task, description),
-            sampling,
-            step=step,
-            n=n,
-            meaning=lambda text: self.style.program(task, description, text),
-            parents=parents,
-        )
+        """n programs for a description; none for one that the model wrote (`parents`) when it is
+        too long. Raises TooLong for the task's own.
+        """
+        try:
+            return await self.write(
+                task,
+                Kind.CODE,
+                self.style.code(task, description),
+                sampling,
+                step=step,
+                n=n,
+                meaning=lambda text: self.style.program(task, description, text),
+                parents=parents,
+            )
+        except TooLong:
+            if not parents:
+                raise
+            return ()
 
     async def write_description(
         self, task: Task, code: str, sampling: Sampling, *, step: int, parents: tuple[str, ...]
-    ) -> Sample:
-        """One description of a program, shown how by a random demonstration."""
-        prompt = self.style.description(code, self.demonstration(task, step))
-        found = await self.write(
-            task,
-            Kind.DESCRIPTION,
-            prompt,
-            sampling,
-            step=step,
-            n=1,
-            meaning=str.strip,
-            parents=parents,
-        )
+    ) -> Sample | None:
+        """One description of a program without its docstrings, shown how by a random
+        demonstration; None when the two are too long.
+        """
+        prompt = self.style.description(without_docstrings(code), self.demonstration(task, step))
+        try:
+            found = await self.write(
+                task,
+                Kind.DESCRIPTION,
+                prompt,
+                sampling,
+                step=step,
+                n=1,
+                meaning=str.strip,
+                parents=parents,
+            )
+        except TooLong:
+            return None
         return found[0]
 
     async def verify(
@@ -128,6 +147,8 @@ class Session:
         A program's tests end at its first failure unless `every_test`. Raises SandboxError when the
         executor keeps failing: that never becomes a label.
         """
+        if not codes:
+            return ()
         programs = [
             Program(code.sample_id, runnable(task, code.text), task.setup) for code in codes
         ]

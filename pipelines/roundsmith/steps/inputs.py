@@ -19,8 +19,8 @@ async def load_tasks(ctx: Context, split: str = "") -> str:
     """The tasks of the run: one object a split, in the order train, gate, final.
 
     A limit takes a random choice of a split's tasks, the same for a seed. Raises ConfigError when
-    a split is empty, or the control has no reference to train on; with `split`, an evaluation of
-    that one alone, only when it is empty.
+    a split is empty, the recipe can not work on the training tasks, or the control has no reference
+    to train on; with `split`, an evaluation of that one alone, only when it is empty.
     """
     config = ctx.config
     loaded = await asyncio.to_thread(read_tasks, config.tasks, skip_bad_rows=config.skip_bad_rows)
@@ -35,6 +35,8 @@ async def load_tasks(ctx: Context, split: str = "") -> str:
     _refuse_empty(config.tasks, chosen, [Split(split)] if split else list(Split))
     if config.control and not split:
         _refuse_no_references(config.tasks, chosen[Split.TRAIN])
+    if not split:
+        ctx.recipe.check(chosen[Split.TRAIN])
     settings = {
         "source": loaded.source_hash,
         "limits": {str(split): limit for split, limit in limits.items()},

@@ -5,6 +5,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+from roundsmith.errors import TooLong
+from roundsmith.recipes.contract import Recipe
+from roundsmith.recipes.styles import whole_answer
 from roundsmith.steps.context import Context, reference
 from roundsmith.steps.inputs import tasks_of
 from roundsmith.steps.shards import sharded
@@ -43,8 +46,9 @@ async def sample(ctx: Context, tasks: str, model: str) -> str:
 
 
 async def score(ctx: Context, groups: str, model: str) -> str:
-    """The groups with the perplexities that the recipe's choice needs, under the model's
-    weights.
+    """The groups with the perplexities that the recipe's choice needs, under the model's weights.
+
+    A sample that does not fit the model's context with its prompt gets none, and is counted.
     """
     drawn, weights = ctx.manifest(groups), ctx.manifest(model)
     items = list(ctx.store.read_all(GROUPS, drawn))
@@ -55,20 +59,33 @@ async def score(ctx: Context, groups: str, model: str) -> str:
     async def begin() -> AsyncIterator[Callable[[Scorable], Awaitable[list[Group]]]]:
         services = await ctx.serving(weights, score=True)
 
-        async def one(sample: Sample) -> tuple[str, Score]:
-            item = ScoreItem(sample.sample_id, sample.prompt, sample.completion)
-            found = await services.scorer.score(item, sample.provenance.weights_sha256)
-            return sample.sample_id, found
+        async def one(sample: Sample) -> Score | None:
+            item = ScoreItem(sample.sample_id, sample.prompt, whole_answer(sample))
+            try:
+                return await services.scorer.score(item, sample.provenance.weights_sha256)
+            except TooLong:
+                return None
 
         async def work(pair: Scorable) -> list[Group]:
             group, samples = pair
-            scores = dict(await asyncio.gather(*(one(sample) for sample in samples)))
+            found = await asyncio.gather(*(one(sample) for sample in samples))
+            scores = {s.sample_id: score for s, score in zip(samples, found, strict=True) if score}
             return [replace(group, scores=scores)]
 
         yield work
 
     parents = (drawn, weights)
-    made = await sharded(ctx, "score", 1, settings, parents, GROUPS, wanted, begin, _count_scored)
+    made = await sharded(
+        ctx,
+        "score",
+        2,
+        settings,
+        parents,
+        GROUPS,
+        wanted,
+        begin,
+        lambda groups: _count_scored(groups, ctx.recipe),
+    )
     return reference(made)
 
 
@@ -93,6 +110,10 @@ def _count(groups: Sequence[Group]) -> dict[str, int]:
     return counts
 
 
-def _count_scored(groups: Sequence[Group]) -> dict[str, int]:
+def _count_scored(groups: Sequence[Group], recipe: Recipe) -> dict[str, int]:
     scores = [score for group in groups for score in group.scores.values()]
-    return {"scored": len(scores), "scored_tokens": sum(score.token_count for score in scores)}
+    return {
+        "scored": len(scores),
+        "too_long_to_score": sum(len(recipe.to_score(group)) for group in groups) - len(scores),
+        "scored_tokens": sum(score.token_count for score in scores),
+    }

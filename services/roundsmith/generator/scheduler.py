@@ -10,7 +10,7 @@ from collections import deque
 from concurrent.futures import Future
 from itertools import islice
 
-from roundsmith.errors import ConfigError, EngineError, Overloaded, Unavailable
+from roundsmith.errors import ConfigError, EngineError, Overloaded, TooLong, Unavailable
 from roundsmith.generator.decoder import Decoder
 from roundsmith.generator.requests import Request, Running
 from roundsmith.generator.settings import GeneratorSettings
@@ -201,7 +201,7 @@ class Scheduler:
         if request.ids is None:
             request.ids = self.loaded.render(request.item.prompt)
         if len(request.ids) >= self.loaded.context_tokens:
-            raise ConfigError(
+            raise TooLong(
                 f"prompt of {len(request.ids)} tokens: expected fewer than the context of "
                 f"{self.loaded.context_tokens}, so that at least one can be drawn: shorten it"
             )

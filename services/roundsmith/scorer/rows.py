@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from roundsmith.errors import ConfigError
+from roundsmith.errors import ConfigError, TooLong
 from roundsmith.models.loading import LoadedModel
 from roundsmith.models.rendering import check_ids, encode
 from roundsmith.types import ScoreItem
@@ -27,8 +27,8 @@ class Row:
 def row_of(item: ScoreItem, loaded: LoadedModel) -> Row:
     """The row that answers an item. The completion is tokenized apart from the prompt.
 
-    Raises ConfigError when there is nothing to score, it does not fit the context, or there is no
-    end token, Yes or No to score.
+    Raises TooLong when it does not fit the context, and ConfigError when there is nothing to score
+    or there is no end token, Yes or No to score.
     """
     prompt = loaded.render(item.prompt)
     if item.p_yes:
@@ -38,7 +38,7 @@ def row_of(item: ScoreItem, loaded: LoadedModel) -> Row:
         inputs = (*prompt, *targets[:-1])
         row = Row(inputs, len(prompt) - 1, tuple((t, t) for t in targets), False)
     if len(row.inputs) > loaded.context_tokens:
-        raise ConfigError(
+        raise TooLong(
             f"{len(row.inputs)} tokens of prompt and completion: expected at most the context of "
             f"{loaded.context_tokens}: shorten them"
         )

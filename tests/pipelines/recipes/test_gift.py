@@ -22,6 +22,7 @@ def test_defaults_are_those_of_the_release() -> None:
     assert config.iterations == 20
     assert config.codes_per_iteration == 3
     assert config.temperature == 1.0
+    assert (config.top_k, config.description_top_p) == (50, 0.95)
     assert config.selected_per_task == 8
     assert config.tail == 2.0
     assert config.fallback == "gold"

@@ -24,7 +24,7 @@ def task_file(folder: Path, splits: Mapping[str, int], reference: str | None = N
         {
             "id": f"{split}-{number}",
             "split": split,
-            "description": "Double the number.",
+            "description": f"Double the number, in way {number}.",
             "signature": "def double(x: int) -> int",
             "tests": ["assert double(1) == 2"],
         }
@@ -61,6 +61,17 @@ def test_a_control_without_a_reference_is_refused_and_left_out_it_is_not(tmp_pat
     file = task_file(tmp_path, {"train": 2, "gate": 1, "final": 1})
     with pytest.raises(ConfigError, match=r"reference .* of the 2 training tasks.*--no-control"):
         load(tmp_path, file)
-    assert load(tmp_path, file, control=False)[Split.TRAIN] == 2
+    assert load(tmp_path, file, control=False, recipe="rft")[Split.TRAIN] == 2
     with_reference = task_file(tmp_path, {"train": 2, "gate": 1, "final": 1}, REFERENCE)
     assert load(tmp_path, with_reference)[Split.TRAIN] == 2
+
+
+def test_a_chain_without_another_tasks_reference_is_refused(tmp_path: Path) -> None:
+    file = task_file(tmp_path, {"train": 3, "gate": 1, "final": 1}, REFERENCE)
+    with pytest.raises(ConfigError, match=r"saw 1 training tasks .* at least two"):
+        load(tmp_path, file, limit=1)
+    bare = task_file(tmp_path, {"train": 3, "gate": 1, "final": 1})
+    with pytest.raises(ConfigError, match=r"saw 0 training tasks .* at least two"):
+        load(tmp_path, bare, control=False)
+    assert load(tmp_path, file, limit=1, recipe="rft", control=False)[Split.TRAIN] == 1
+    assert load(tmp_path, file, limit=1, split="final")[Split.FINAL] == 1
