@@ -32,19 +32,16 @@ class ServiceProcesses:
     async def start(self, commands: Mapping[str, Sequence[str]]) -> dict[str, dict[str, str]]:
         """Starts all at once; the addresses of each by name when all are ready.
 
-        Raises ConfigError or PlatformError with the log's end when one fails; then none is left.
+        Raises ConfigError or PlatformError with the log's end when one fails; then the others are
+        given up, and none is left.
         """
         try:
-            return dict(
-                zip(
-                    commands,
-                    await asyncio.gather(*(self._start(n, c) for n, c in commands.items())),
-                    strict=True,
-                )
-            )
-        except BaseException:
+            async with asyncio.TaskGroup() as tasks:
+                starting = {n: tasks.create_task(self._start(n, c)) for n, c in commands.items()}
+        except BaseException as failure:
             await self.stop()
-            raise
+            raise _first(failure) from failure
+        return {name: task.result() for name, task in starting.items()}
 
     async def stop(self) -> None:
         """SIGTERM, a time to drain, SIGKILL."""
@@ -119,6 +116,11 @@ def endpoints(addresses: Mapping[str, Mapping[str, str]]) -> Endpoints:
         scorer_admin=addresses["scorer"]["admin_address"],
         pair_builder=addresses["pair-builder"]["address"],
     )
+
+
+def _first(failure: BaseException) -> BaseException:
+    """What failed first in a group of tasks, or the failure itself, as when they were cancelled."""
+    return failure.exceptions[0] if isinstance(failure, BaseExceptionGroup) else failure
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
