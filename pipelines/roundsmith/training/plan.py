@@ -4,6 +4,7 @@ arithmetic.
 
 from dataclasses import dataclass
 from itertools import accumulate
+from pathlib import Path
 from typing import Any
 
 from roundsmith.training.job import TrainingJob
@@ -46,8 +47,16 @@ def plan_training(job: TrainingJob, tokens: TokenFile, tokenizer: Any, processes
     )
 
 
-def uses_bfloat16(job: TrainingJob, parameters: int) -> bool:
-    """Whether matrix products run in bfloat16: small models lose more than they gain by it."""
+def uses_bfloat16(job: TrainingJob, parameters: int, on_gpu: bool) -> bool:
+    """Whether matrix products run in bfloat16: small models lose more than they gain by it, and so
+    does a CPU without units for it.
+    """
     if job.dtype == "auto":
-        return parameters >= SMALL_MODEL_PARAMETERS
+        return parameters >= SMALL_MODEL_PARAMETERS and (on_gpu or has_bfloat16_units())
     return job.dtype == "bfloat16"
+
+
+def has_bfloat16_units() -> bool:
+    """Whether this CPU multiplies bfloat16 in hardware (three times slower than float32 if not)."""
+    flags = Path("/proc/cpuinfo").read_text().split()
+    return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(flags))

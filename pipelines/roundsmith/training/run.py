@@ -61,7 +61,7 @@ def _train(job: TrainingJob, folder: JobFolder, device: str, peers: Any) -> None
     from roundsmith.training.watch import ProgressWriter
 
     model, coder = load(job)
-    bfloat16 = uses_bfloat16(job, model.num_parameters())
+    bfloat16 = uses_bfloat16(job, model.num_parameters(), device != "cpu")
     # The device's settings must be made before the model is moved, hence before the plan.
     config = arguments(job, folder, device, bfloat16)
     tokens = write_tokens(coder, job.rows, folder.work / f"tokens-{peers.process_index}.arrow")
