@@ -93,25 +93,13 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class Price:
-    """What the round cost, when the configuration gives a price an hour."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
-
-    amount: float
-    currency: str
-
-
-@dataclass(frozen=True, slots=True)
 class Cost:
-    """What differs from run to run: wall seconds by step in the round's order, retries, price."""
+    """What differs from run to run: wall seconds by step in the round's order, retries, machine."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     seconds: Mapping[str, float]
     retries: int = 0
-    gpu_seconds: float = 0.0
-    price: Price | None = None
     machine: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -31,13 +31,12 @@ def decide(
     seed: int,
     k: int = 1,
     contaminated: int = 0,
-    budget_exceeded: bool = False,
 ) -> GateDecision:
     """Compare two evaluations of the gate's tasks and decide.
 
     Promoted when pass@k rose, the two-sided paired p-value is at most alpha / planned_rounds (one
-    alpha over all rounds, Bonferroni), no training row is `contaminated` by a benchmark task and
-    the budget held. Raises IncompleteEvaluation when a task or a sample is missing on either side.
+    alpha over all rounds, Bonferroni) and no training row is `contaminated` by a benchmark task.
+    Raises IncompleteEvaluation when a task or a sample is missing on either side.
     """
     if not 0 < alpha < 1 or planned_rounds < 1:
         raise ConfigError(
@@ -46,7 +45,7 @@ def decide(
     refuse_incomplete([before, after])
     found = paired_difference(before.pass_at_k(k), after.pass_at_k(k), seed=seed)
     threshold = alpha / planned_rounds
-    failures = _failures(found.difference, found.p_value, threshold, contaminated, budget_exceeded)
+    failures = _failures(found.difference, found.p_value, threshold, contaminated)
     promoted = not failures
     success = (
         f"pass@{k} rose by {100 * found.difference:.1f} points on {found.num_tasks} tasks, "
@@ -65,7 +64,7 @@ def decide(
 
 
 def _failures(
-    difference: float, p_value: float, threshold: float, contaminated: int, budget_exceeded: bool
+    difference: float, p_value: float, threshold: float, contaminated: int
 ) -> tuple[str, ...]:
     failures = []
     if difference <= 0:
@@ -77,6 +76,4 @@ def _failures(
         )
     if contaminated:
         failures.append(f"{contaminated} training rows repeat benchmark tasks")
-    if budget_exceeded:
-        failures.append("the budget was exceeded")
     return tuple(failures)

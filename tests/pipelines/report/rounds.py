@@ -7,7 +7,7 @@ from typing import TypeVar
 from roundsmith.report.curves import LossPoint
 from roundsmith.report.html import ReportInputs, SampleRow
 from roundsmith.report.measure import gate, measured
-from roundsmith.report.summary import Cost, Price, Result, Summary
+from roundsmith.report.summary import Cost, Result, Summary
 from roundsmith.statistics import Evaluation, TaskCount, decide
 
 Value = TypeVar("Value")
@@ -50,7 +50,7 @@ RESULT = Result(
     checkpoint="checkpoint",
     checkpoint_sha256="c" * 64,
 )
-COST = Cost({"sample": 61.5, "train": 3700.0}, 2, 0.0, Price(0.5, "EUR"), {"machine": "2 cores"})
+COST = Cost({"sample": 61.5, "train": 3700.0}, 2, {"machine": "2 cores"})
 SUMMARY = Summary(RESULT, COST)
 SAMPLE = SampleRow("d" * 64, "lab/1", "Add up.", "def solve(x):\n    return 1", "PASS", 1.5, True)
 INPUTS = ReportInputs(

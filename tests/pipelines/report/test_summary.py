@@ -33,7 +33,7 @@ def test_the_shape_is_the_one_that_scripts_read() -> None:
     assert {"before", "after", "control", "ci95", "p_value"} <= set(one)
     assert one["ci95"][0] <= one["after"] - one["before"] <= one["ci95"][1]
     assert fields["cost"]["seconds"] == {"sample": 61.5, "train": 3700.0}
-    assert fields["cost"]["price"] == {"amount": 0.5, "currency": "EUR"}
+    assert set(fields["cost"]) == {"seconds", "retries", "machine"}
 
 
 def test_what_is_written_is_read_back_alike() -> None:
