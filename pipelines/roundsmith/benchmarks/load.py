@@ -50,8 +50,14 @@ def _lab() -> LoadedTasks:
     from roundsmith.lab.splits import tasks as lab_tasks
 
     tasks = tuple(task for split in Split for task in lab_tasks(split))
-    rows = [[t.task_id, t.split, t.description, t.head, t.reference or ""] for t in tasks]
-    return LoadedTasks(tasks, (), content_hash(LAB, rows))
+    return LoadedTasks(tasks, (), tasks_hash(tasks))
+
+
+def tasks_hash(tasks: Iterable[Task]) -> str:
+    """The hash of everything that a row of the store keeps of each task, its tests included."""
+    from roundsmith.store.codecs import task_columns
+
+    return content_hash("tasks", [task_columns(task) for task in tasks])
 
 
 def _checked(file: str, rows: Iterable[RawRow | Problem]) -> tuple[list[Task], list[Problem]]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib.metadata
+import inspect
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from roundsmith.clients import Services
+from roundsmith.hashing import file_sha256
 from roundsmith.pair_builder.rules import configure, find_rule, load_rules
 from roundsmith.recipes.contract import Recipe
 from roundsmith.recipes.session import Session
@@ -84,6 +86,20 @@ class Context:
         """The recipe's settings but those of training, which sampling and selection do not read."""
         choices: dict[str, Any] = self.recipe.config.model_dump(mode="json", exclude={"training"})
         return choices
+
+    @property
+    def recipe_key(self) -> dict[str, Any]:
+        """What names the recipe in the key of what it drew and chose: its source file too, so that
+        an edited recipe is not answered by what it did before. Other modules that the file imports
+        are not looked at.
+        """
+        source = inspect.getsourcefile(type(self.recipe))
+        assert source is not None, f"the recipe {self.recipe.name} has no source file"
+        return {
+            "recipe": self.recipe.name,
+            "source": file_sha256(Path(source)),
+            "config": self.choices,
+        }
 
     def manifest(self, ref: str) -> Manifest:
         """The manifest of a reference that a step returned."""

@@ -23,8 +23,7 @@ async def sample(ctx: Context, tasks: str, model: str) -> str:
     task_set, weights = ctx.manifest(tasks), ctx.manifest(model)
     items = tasks_of(ctx, task_set, Split.TRAIN)
     settings = {
-        "recipe": ctx.recipe.name,
-        "config": ctx.choices,
+        **ctx.recipe_key,
         "seed": ctx.config.seed,
         "round": ctx.round,
         "arithmetic": ctx.arithmetic,
@@ -53,7 +52,7 @@ async def score(ctx: Context, groups: str, model: str) -> str:
     drawn, weights = ctx.manifest(groups), ctx.manifest(model)
     items = list(ctx.store.read_all(GROUPS, drawn))
     wanted = [(group, ctx.recipe.to_score(group)) for group in items]
-    settings = {"recipe": ctx.recipe.name, "config": ctx.choices, "arithmetic": ctx.arithmetic}
+    settings = {**ctx.recipe_key, "arithmetic": ctx.arithmetic}
 
     @asynccontextmanager
     async def begin() -> AsyncIterator[Callable[[Scorable], Awaitable[list[Group]]]]:

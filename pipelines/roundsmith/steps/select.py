@@ -13,7 +13,7 @@ async def select(ctx: Context, groups: str, model: str) -> str:
     scored = ctx.manifest(groups)
     name = ctx.recipe.name
     config = ctx.choices
-    settings = {"recipe": name, "config": config, "seed": ctx.config.seed}
+    settings = {**ctx.recipe_key, "seed": ctx.config.seed}
 
     async def make() -> Made:
         folder = await ctx.folder(ctx.manifest(model))
