@@ -91,3 +91,9 @@ def f():
     assert (outcome.verdict, outcome.near_limit) == (Verdict.PASS, True)
     outcome = box.call(source, limits=Limits(cpu_s=1.0, wall_factor=50))
     assert (outcome.verdict, outcome.near_limit) == (Verdict.PASS, False)
+
+
+def test_a_cell_that_waits_is_not_near_its_limit(box: "Box") -> None:
+    source = "import time\ndef f():\n    time.sleep(0.6)\n    return True\n"
+    outcome = box.call(source, limits=Limits(cpu_s=0.25, wall_factor=4))
+    assert (outcome.verdict, outcome.near_limit) == (Verdict.PASS, False)

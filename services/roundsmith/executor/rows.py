@@ -3,8 +3,11 @@ again alone.
 
 What passed in the shared child stands. What did not is run again in a fresh child, and that run
 decides: another verdict than before is FLAKY, unless the first one was a matter of resources, which
-earlier cells may have used up. A question that met a fresh child had twice the limit already, so
-its time-out stands.
+earlier cells may have used up. A question that met a fresh child had twice the CPU limit already,
+so its CPU_TIMEOUT stands.
+
+Wall time depends on who else uses the machine, so it decides nothing alone: what the wall limit
+ended is run again, what it ended twice is marked `near_limit`, and no other outcome depends on it.
 """
 
 import asyncio
@@ -76,9 +79,11 @@ class Row:
                 async for result in passed:
                     yield result
             if shared.unloadable:
-                decided = await self._unloadable(pending, shared.unloadable)
-                for result in decided[: 1 if self._stop else None]:
-                    yield result
+                async with aclosing(self._unloadable(pending, shared.unloadable)) as decided:
+                    async for result in decided:
+                        yield result
+                        if self._stop and not result.passed:
+                            return
                 return
             for question, first, fresh in shared.doubtful:
                 result = await self._decide(question, first, fresh)
@@ -101,7 +106,7 @@ class Row:
         ) as events:
             async for event in events:
                 if event[0] == LOADING:
-                    shared.slow_load = self._near(event[4], event[5])
+                    shared.slow_load = self._near(event[4])
                     if event[1] != "answer":
                         shared.unloadable = ending(questions[0], event)
                         return
@@ -115,9 +120,7 @@ class Row:
                     yield held
                 held = None
                 if isinstance(end, Ending) and end.verdict is Verdict.PASS:
-                    held = Result(
-                        question, end, shared.slow_load or self._near(end.cpu_s, end.wall_s)
-                    )
+                    held = Result(question, end, shared.slow_load or self._near(end.cpu_s))
                     continue
                 shared.doubtful.append((question, end, event[0] == 0))
                 if self._stop:
@@ -125,22 +128,29 @@ class Row:
         if held:
             yield held
 
-    async def _unloadable(self, questions: list[Question], first: Ending) -> list[Result]:
+    async def _unloadable(
+        self, questions: list[Question], first: Ending
+    ) -> AsyncGenerator[Result, None]:
         """A program that does not load fails every cell alike; loading is tried twice unless it ran
-        out of time.
+        out of CPU time. One that only ran out of wall time and loads then is asked cell by cell.
         """
         end = first
-        if first.verdict not in TIMEOUTS:
+        if first.verdict is not Verdict.CPU_TIMEOUT:
             end, _ = await self._alone(questions[0], loading_only=True)
-            end = _compared(first, end)
-        return [Result(question, end, self._near_end(end)) for question in questions]
+            if first.verdict is Verdict.WALL_TIMEOUT and end.verdict is Verdict.PASS:
+                for question in questions:
+                    yield await self._decide_again(question, first)
+                return
+            end = _loaded_twice(first, end)
+        for question in questions:
+            yield Result(question, end, self._near_end(end))
 
     async def _decide(self, question: Question, first: Ending | Unsupported, fresh: bool) -> Result:
         if isinstance(first, Unsupported):
             return await self._decide_anew(
                 inside(question.test) if first.inside else beside(question.test)
             )
-        if fresh and first.verdict in TIMEOUTS:
+        if fresh and first.verdict is Verdict.CPU_TIMEOUT:
             return Result(question, first, False)
         return await self._decide_again(question, first)
 
@@ -150,16 +160,18 @@ class Row:
             first, near = await self._alone(question)
         except Unsupported:
             return await self._decide_anew(inside(question.test))
-        if first.verdict is Verdict.PASS or first.verdict in TIMEOUTS:
+        if first.verdict in (Verdict.PASS, Verdict.CPU_TIMEOUT):
             return Result(question, first, near)
         return await self._decide_again(question, first)
 
     async def _decide_again(self, question: Question, first: Ending) -> Result:
         try:
             end, near = await self._alone(question)
+            if end.verdict is Verdict.WALL_TIMEOUT and first.verdict is not end.verdict:
+                end, near = await self._alone(question)
         except Unsupported as error:
             return await self._decide(question, error, True)
-        hurried = first.verdict in TIMEOUTS and end.verdict not in TIMEOUTS
+        hurried = first.verdict is Verdict.CPU_TIMEOUT and end.verdict not in TIMEOUTS
         return Result(question, _compared(first, end), near or hurried)
 
     async def _alone(self, question: Question, loading_only: bool = False) -> tuple[Ending, bool]:
@@ -171,7 +183,7 @@ class Row:
         async with aclosing(self._start(request)) as events:
             async for event in events:
                 if event[0] == LOADING:
-                    slow = self._near(event[4], event[5])
+                    slow = self._near(event[4])
                     if event[1] == "answer" and not loading_only:
                         continue
                 end = await _read(question, event)
@@ -199,11 +211,12 @@ class Row:
         )
 
     def _near_end(self, end: Ending) -> bool:
-        return end.verdict not in TIMEOUTS and self._near(end.cpu_s, end.wall_s)
+        if end.verdict in TIMEOUTS:
+            return end.verdict is Verdict.WALL_TIMEOUT
+        return self._near(end.cpu_s)
 
-    def _near(self, cpu_s: float, wall_s: float) -> bool:
-        half = self._limits.cpu_s / 2
-        return cpu_s > half or wall_s > half * self._limits.wall_factor
+    def _near(self, cpu_s: float) -> bool:
+        return cpu_s > self._limits.cpu_s / 2
 
 
 async def _read(question: Question, event: Event) -> Ending | Unsupported:
@@ -227,5 +240,18 @@ def _compared(first: Ending, again: Ending) -> Ending:
         return again
     if again.verdict is Verdict.TAMPERED:
         return again
+    return _flaky(first, again)
+
+
+def _loaded_twice(first: Ending, again: Ending) -> Ending:
+    """The verdict of a program whose first loading failed. No cell has run, so it is never PASS."""
+    if again.verdict is not Verdict.PASS:
+        return _compared(first, again)
+    if first.verdict is Verdict.TAMPERED:
+        return first
+    return _flaky(first, replace(again, detail="it loaded"))
+
+
+def _flaky(first: Ending, again: Ending) -> Ending:
     detail = f"first {first.verdict} ({first.detail}), then {again.verdict} ({again.detail})"
     return replace(again, verdict=Verdict.FLAKY, detail=detail)
