@@ -46,6 +46,7 @@ class LocalPlatform:
         self._stack = AsyncExitStack()
         self._processes: ServiceProcesses | None = None
         self._services: Services | None = None
+        self._retries = 0
         self.endpoints: Endpoints | None = None
 
     async def services(self, model: Path) -> Services:
@@ -62,7 +63,11 @@ class LocalPlatform:
     async def train(
         self, job: TrainingJob, on_progress: Callable[[Progress], None]
     ) -> TrainingResult:
-        """Trains in a child process."""
+        """Trains in a child process. On a GPU the services end before, because their models and the
+        training's would share its memory; they start again when they are next asked for.
+        """
+        if self._processes is not None and on_gpu(self._config.services.device):
+            await self.close()
         return await launch(job, on_progress=on_progress)
 
     async def watched(self, work: Awaitable[T]) -> T:
@@ -82,11 +87,24 @@ class LocalPlatform:
     @property
     def retries(self) -> int:
         """Items that were sent to a service more than once."""
-        return self._services.retries if self._services else 0
+        return self._retries + (self._services.retries if self._services else 0)
 
     async def close(self) -> None:
-        """Ends the services."""
+        """Ends the services; `services` would start them again."""
+        self._retries = self.retries
+        self._processes = self._services = None
         await self._stack.aclose()
+
+
+def on_gpu(device: str) -> bool:
+    """Whether models of this `device` setting run on a GPU of this machine."""
+    if device != "auto":
+        return device.startswith("cuda")
+    if not any(Path("/dev").glob("nvidia[0-9]*")) and not Path("/dev/kfd").exists():
+        return False  # without a GPU there is no need to import torch here
+    import torch
+
+    return torch.cuda.is_available()
 
 
 class AttachedPlatform(LocalPlatform):
