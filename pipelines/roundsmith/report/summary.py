@@ -94,7 +94,11 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What differs from run to run: wall seconds by step in the round's order, retries, machine."""
+    """What differs from run to run: wall seconds by step in the round's order, retries, machine.
+
+    The seconds of a step that was stopped and gone on with are those since it last began; what was
+    found, not made, took none of them.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 

@@ -46,6 +46,7 @@ def summarise(ctx: Context, made: Mapping[str, Manifest]) -> Summary:
         "scored codes": scored.get("scored", 0),
         "selected rows": rows["selected"],
         "training rows with gold": rows["rows"],
+        "rows trained": checkpoint["rows"],
     }
     evaluations = [made[n] for n in made if n.startswith(("gate_", "final_"))]
     decision = decision_of(made["decision"])
