@@ -1,5 +1,6 @@
 """The gate: a checkpoint is promoted on evidence only."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from roundsmith.errors import ConfigError
@@ -30,13 +31,14 @@ def decide(
     planned_rounds: int,
     seed: int,
     k: int = 1,
-    contaminated: int = 0,
+    contaminated: Sequence[str] = (),
 ) -> GateDecision:
     """Compare two evaluations of the gate's tasks and decide.
 
     Promoted when pass@k rose, the two-sided paired p-value is at most alpha / planned_rounds (one
-    alpha over all rounds, Bonferroni) and no training row is `contaminated` by a benchmark task.
-    Raises IncompleteEvaluation when a task or a sample is missing on either side.
+    alpha over all rounds, Bonferroni) and no training row repeats a benchmark task: `contaminated`
+    names, for each that does, the task it was made from. Raises IncompleteEvaluation when a task or
+    a sample is missing on either side.
     """
     if not 0 < alpha < 1 or planned_rounds < 1:
         raise ConfigError(
@@ -64,7 +66,7 @@ def decide(
 
 
 def _failures(
-    difference: float, p_value: float, threshold: float, contaminated: int
+    difference: float, p_value: float, threshold: float, contaminated: Sequence[str]
 ) -> tuple[str, ...]:
     failures = []
     if difference <= 0:
@@ -75,5 +77,10 @@ def _failures(
             f"p = {p_value:.2g}, more than {threshold:.2g}"
         )
     if contaminated:
-        failures.append(f"{contaminated} training rows repeat benchmark tasks")
+        names = sorted(set(contaminated))
+        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+        failures.append(
+            f"{len(contaminated)} training rows repeat benchmark tasks: leave out the tasks they "
+            f"were made from, {', '.join(names[:5])}{more}"
+        )
     return tuple(failures)

@@ -26,7 +26,7 @@ def gate(before: list[int], after: list[int], **options: int) -> GateDecision:
         alpha=0.05,
         planned_rounds=rounds,
         seed=0,
-        contaminated=options.pop("contaminated", 0),
+        contaminated=("a",) * options.pop("contaminated", 0),
     )
 
 
@@ -57,7 +57,9 @@ def test_a_loss_is_not_promoted_however_sure() -> None:
 def test_contamination_stops_a_gain() -> None:
     decision = gate([0] * 20, [1] * 20, contaminated=3)
     assert not decision.promoted
-    assert decision.reasons == ("3 training rows repeat benchmark tasks",)
+    assert decision.reasons == (
+        "3 training rows repeat benchmark tasks: leave out the tasks they were made from, a",
+    )
 
 
 def test_a_missing_task_is_refused() -> None:
