@@ -36,8 +36,9 @@ def lab_card(
     from rich.console import Console
 
     from roundsmith.commands.lab import measure, show_card, write_card
+    from roundsmith.commands.progress import error_console
 
-    found = measure(model, split, limit, samples, out)
+    found = measure(model, split, limit, samples, out, error_console())
     show_card(found, Console(highlight=False))
     if json_ is not None:
         write_card(found, json_)

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from roundsmith.clients import Services
+from roundsmith.commands.progress import ProgressView
 from roundsmith.config import let_threads_sleep
 from roundsmith.errors import ConfigError, SandboxError
 from roundsmith.hashing import derive_seed
@@ -18,6 +19,7 @@ from roundsmith.lab import tasks as lab_tasks
 from roundsmith.lab.card import Card, card
 from roundsmith.platform.local import LocalPlatform
 from roundsmith.steps.config import RunConfig
+from roundsmith.steps.context import Progress
 from roundsmith.steps.inputs import model_source
 from roundsmith.types import (
     CallTest,
@@ -37,9 +39,9 @@ T = TypeVar("T")
 class ServedModel:
     """A model behind running services, as the card asks for it: sampled, judged and run."""
 
-    def __init__(self, runner: asyncio.Runner, services: Services) -> None:
-        self._runner, self._services = runner, services
-        self._calls = 0
+    def __init__(self, runner: asyncio.Runner, services: Services, progress: Progress) -> None:
+        self._runner, self._services, self._progress = runner, services, progress
+        self._calls = self._parts = 0
 
     def generate(
         self, prompts: Sequence[Prompt], sampling: Sampling, n: int, seed: int
@@ -49,41 +51,55 @@ class ServedModel:
             GenerateItem(self._name(i), prompt, sampling, derive_seed(seed, i), n)
             for i, prompt in enumerate(prompts)
         ]
-        found = self._all([self._services.generator.generate(item) for item in items])
+        found = self._all("samples", [self._services.generator.generate(item) for item in items])
         return [[completion.text for completion in completions] for completions in found]
 
     def p_yes(self, prompts: Sequence[Prompt]) -> list[float]:
         """P(Yes) after every prompt."""
         items = [ScoreItem(self._name(i), p, p_yes=True) for i, p in enumerate(prompts)]
-        scores = self._all([self._services.scorer.score(item) for item in items])
+        scores = self._all("P(yes)", [self._services.scorer.score(item) for item in items])
         return [score.p_yes or 0.0 for score in scores]
 
     def run(self, items: Sequence[ExecuteItem]) -> list[list[list[Outcome]]]:
         """Outcomes by item, program and test; SandboxError when the executor gives no verdict."""
-        found = self._all([self._services.executor.execute(item) for item in items])
+        found = self._all("runs", [self._services.executor.execute(item) for item in items])
         return [_matrix(item, seen) for item, seen in zip(items, found, strict=True)]
 
     def _name(self, index: int) -> str:
         self._calls += 1
         return f"{self._calls}/{index}"
 
-    def _all(self, calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    def _all(self, what: str, calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+        """The answers in order; each one that comes is told as progress of this part."""
+        self._parts += 1
+        part, done = f"{self._parts} {what}", 0
+        self._progress(part, done, len(calls), "")
+
+        async def counted(call: Coroutine[Any, Any, T]) -> T:
+            nonlocal done
+            answer = await call
+            done += 1
+            self._progress(part, done, len(calls), "")
+            return answer
+
         async def gather() -> list[T]:
-            return list(await asyncio.gather(*calls))
+            return list(await asyncio.gather(*map(counted, calls)))
 
         return self._runner.run(gather())
 
 
-def measure(model: str, split: str, limit: int | None, samples: int, out: Path) -> Card:
-    """The card of a model folder, measured through the real services."""
+def measure(
+    model: str, split: str, limit: int | None, samples: int, out: Path, console: Console
+) -> Card:
+    """The card of a model folder, measured through the real services; tells progress by part."""
     if split not in list(Split):
         raise ConfigError(f"--split {split!r}: expected one of {', '.join(Split)}")
     config = RunConfig(recipe="gift", model=model)
     folder = Path(model_source(model))
     platform = LocalPlatform(config, out.resolve())
-    with asyncio.Runner() as runner:
+    with asyncio.Runner() as runner, ProgressView(console) as view:
         try:
-            served = ServedModel(runner, runner.run(platform.services(folder)))
+            served = ServedModel(runner, runner.run(platform.services(folder)), view)
             return card(served, served, Split(split), limit, samples)
         finally:
             runner.run(platform.close())

@@ -75,13 +75,22 @@ def everything(model: str, out: Path) -> None:
 
     async def until_interrupted() -> None:
         stopped = asyncio.Event()
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        stopping = asyncio.ensure_future(stopped.wait())
+        starting = asyncio.ensure_future(platform.services(Path(model_source(model))))
         try:
-            await platform.services(Path(model_source(model)))
+            await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if not starting.done():
+                starting.cancel()
+                await asyncio.wait((starting,))
+                return
+            starting.result()
             assert platform.endpoints is not None
             print(platform.endpoints.model_dump_json(indent=2), flush=True)
-            await platform.watched(stopped.wait())
+            await platform.watched(stopping)
         finally:
+            stopping.cancel()
             await platform.close()
 
     asyncio.run(until_interrupted())

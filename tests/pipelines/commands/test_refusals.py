@@ -80,12 +80,13 @@ def test_a_setting_of_the_wrong_kind_is_told_by_name(tmp_path: Path) -> None:
     assert "'many'" in said
 
 
-def test_two_runs_in_one_folder_are_one_too_many(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", [("run",), ("eval", "lab")])
+def test_two_runs_in_one_folder_are_one_too_many(tmp_path: Path, command: tuple[str, ...]) -> None:
     import fcntl
 
     with (tmp_path / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        code, said = roundsmith("run", "--out", tmp_path)
+        code, said = roundsmith(*command, "--out", tmp_path)
     assert code == 2
     assert "expected no other run in this folder" in said
 
