@@ -39,5 +39,5 @@ def _repeated(ctx: Context, rows: Manifest, tasks: Manifest) -> tuple[str, ...]:
         [task for split in (Split.GATE, Split.FINAL) for task in tasks_of(ctx, tasks, split)]
     )
     trained = {task.task_id: task for task in tasks_of(ctx, tasks, Split.TRAIN)}
-    examples = repeated(ctx.store.read_all(EXAMPLES, rows), trained, held_out)
-    return examples + repeated(ctx.store.read_all(PAIRS, rows), trained, held_out)
+    examples, pairs = ctx.store.read_all(EXAMPLES, rows), ctx.store.read_all(PAIRS, rows)
+    return repeated(examples, trained, held_out) + repeated(pairs, trained, held_out)
