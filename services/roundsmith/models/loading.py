@@ -1,6 +1,7 @@
 """A checked model folder in memory: weights, tokenizer, limits."""
 
 import logging
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -91,11 +92,7 @@ def load_folder(folder: ModelFolder, settings: ModelSettings) -> LoadedModel:
     """
     import torch
 
-    device = torch.device(
-        ("cuda" if torch.cuda.is_available() else "cpu")
-        if settings.device == "auto"
-        else settings.device
-    )
+    device = torch.device(served_device(settings.device))
     model = _load_weights(folder, settings, device)
     tokenizer = _load_tokenizer(folder, settings)
     generation_ends = model.generation_config.eos_token_id
@@ -120,6 +117,25 @@ def load_folder(folder: ModelFolder, settings: ModelSettings) -> LoadedModel:
     return loaded
 
 
+def served_device(device: str) -> str:
+    """The torch device that a setting means on this machine."""
+    if device != "auto":
+        return device
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def served_dtype(dtype: str, device: str, num_parameters: int) -> str:
+    """The type that weights are served in; `auto` does not look at the one they are stored in,
+    because training stores float32 whatever it began with, and both are compared.
+    """
+    if dtype != "auto":
+        return dtype
+    plain = device.startswith("cpu") or num_parameters < SMALL_PARAMETERS
+    return "float32" if plain else "bfloat16"
+
+
 def use_threads(settings: ModelSettings, loaded: LoadedModel) -> None:
     """Set the number of threads of one torch operation, for operations of the calling thread."""
     import torch
@@ -134,9 +150,10 @@ def _load_weights(folder: ModelFolder, settings: ModelSettings, device: "torch.d
 
     quiet: Any = transformers.utils.logging.disable_progress_bar
     quiet()
-    own = torch.float32 if device.type == "cpu" else "auto"
-    dtype = own if settings.dtype == "auto" else getattr(torch, settings.dtype)
     try:
+        # not by a later .to(dtype), which would round the rotary frequencies too
+        stored = _stored_parameters(folder.path)
+        dtype = getattr(torch, served_dtype(settings.dtype, device.type, stored))
         model: Any
         report: dict[str, Any]
         model, report = transformers.AutoModelForCausalLM.from_pretrained(  # type: ignore[misc]  # two values with output_loading_info
@@ -158,6 +175,18 @@ def _load_weights(folder: ModelFolder, settings: ModelSettings, device: "torch.d
             "every tensor of the architecture in config.json; save the whole model again"
         )
     return model.eval().requires_grad_(False).to(device)
+
+
+def _stored_parameters(path: Path) -> int:
+    """Numbers in a folder's safetensors files, by their headers."""
+    from safetensors import safe_open
+
+    total = 0
+    for file in path.glob("*.safetensors"):
+        with safe_open(file, "pt") as tensors:
+            names = tensors.keys()
+            total += sum(math.prod(tensors.get_slice(name).get_shape()) for name in names)
+    return total
 
 
 def _load_tokenizer(folder: ModelFolder, settings: ModelSettings) -> Any:

@@ -14,7 +14,7 @@ from roundsmith.config import child_environment
 from roundsmith.errors import ConfigError
 from roundsmith.hashing import weights_sha256
 from roundsmith.models.folder import resolve
-from roundsmith.models.loading import load
+from roundsmith.models.loading import load, served_dtype
 from roundsmith.models.settings import ModelSettings
 from roundsmith.types import ChatMessage
 
@@ -159,3 +159,27 @@ def test_messages_that_the_template_refuses_are_the_callers_error(folder: Path) 
     loaded = load(ModelSettings(model=str(folder)))
     with pytest.raises(ConfigError, match=r"refused the messages .*roles seen: \['assistant'\]"):
         loaded.render((ChatMessage("assistant", "hello"),))
+
+
+@pytest.mark.parametrize(
+    ("asked", "device", "parameters", "served"),
+    [
+        ("auto", "cpu", 10**9, "float32"),
+        ("auto", "cuda", 10**9, "bfloat16"),
+        ("auto", "cuda:1", 2 * 10**6, "float32"),
+        ("float16", "cuda", 2 * 10**6, "float16"),
+        ("bfloat16", "cpu", 10**9, "bfloat16"),
+    ],
+)
+def test_the_served_type_follows_from_setting_device_and_size_alone(
+    asked: str, device: str, parameters: int, served: str
+) -> None:
+    assert served_dtype(asked, device, parameters) == served
+
+
+def test_a_model_is_served_alike_whatever_type_it_is_stored_in(tiny: Path, tmp_path: Path) -> None:
+    settings = ModelSettings(model=str(tmp_path), device="cpu")
+    loaded = load(ModelSettings(model=str(tiny), device="cpu"))
+    loaded.model.to(torch.bfloat16).save_pretrained(tmp_path)
+    loaded.tokenizer.save_pretrained(tmp_path)
+    assert load(settings).model.dtype == torch.float32

@@ -1,0 +1,20 @@
+"""The key of what a model made tells what the settings mean on this machine."""
+
+from pathlib import Path
+
+import torch
+
+from roundsmith.config import cpu_count
+from tests.pipelines.steps.contexts import context
+
+
+def test_words_are_told_as_what_they_mean_here(tmp_path: Path) -> None:
+    here = "cuda" if torch.cuda.is_available() else "cpu"
+    told = context(tmp_path).arithmetic
+    assert (told["device"], told["threads"]) == (here, cpu_count())
+
+
+def test_what_is_chosen_is_told_as_it_is(tmp_path: Path) -> None:
+    services = {"device": "cpu", "threads": 3, "dtype": "bfloat16", "generator_slots": 5}
+    told = context(tmp_path, services=services | {"executor_slots": 7}).arithmetic
+    assert told == services
