@@ -12,7 +12,6 @@ from roundsmith.recipes.prompts import (
     DESCRIPTION_STOPS,
     TEST_STOPS,
     code_prompt,
-    code_stub,
     description_prompt,
     judge_prompt,
     test_prompt,
@@ -201,7 +200,7 @@ def _judge_auc(
 ) -> float | None:
     """The area under the ROC curve of P(Yes) over all samples."""
     prompts = [
-        judge_prompt(code_stub(task, task.description) + text)
+        judge_prompt(code_prompt(task, task.description) + text)
         for task, texts in zip(chosen, codes, strict=True)
         for text in texts
     ]

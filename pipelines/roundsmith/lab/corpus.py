@@ -24,7 +24,6 @@ from roundsmith.lab.mutants import wrong_neighbour
 from roundsmith.lab.splits import Pool, deep, shallow
 from roundsmith.recipes.prompts import (
     code_prompt,
-    code_stub,
     description_prompt,
     judge_prompt,
     test_prompt,
@@ -153,7 +152,7 @@ class Corpus:
         """A right code is taught as a completion as well."""
         wrong = self._wrong(composition) if self._rng.random() < _WRONG_SHARE else None
         shown = wrong or composition
-        stub = code_stub(_task(composition), describe(composition, self._rng))
+        stub = code_prompt(_task(composition), describe(composition, self._rng))
         code = body(shown, self._rng)
         before, _, after = judge_prompt(stub + code).partition(code)
         parts = (

@@ -38,14 +38,11 @@ def docstring(description: str, example: str | None) -> str:
     return f'    """ {text}\n{lines}    """\n'
 
 
-def code_stub(task: Task, description: str) -> str:
-    """The code head with its docstring: what a program of the task begins with."""
-    return f"{task.head}\n{docstring(description, task.example)}"
-
-
 def code_prompt(task: Task, description: str) -> str:
-    """Description to code: the model continues with the function's body."""
-    return code_stub(task, description)
+    """Description to code: the head with its docstring, which a program of the task begins with and
+    the model continues with the function's body.
+    """
+    return f"{task.head}\n{docstring(description, task.example)}"
 
 
 def description_prompt(code: str, demo_code: str, demo_description: str) -> str:
@@ -58,7 +55,9 @@ def description_prompt(code: str, demo_code: str, demo_description: str) -> str:
 
 def test_prompt(task: Task, description: str) -> str:
     """Description to test: the model continues with `args) == value` of one assert."""
-    return f"{CODE_HEADER}\n{code_stub(task, description)}{TEST_HEADER}\nassert {task.entry_point}("
+    return (
+        f"{CODE_HEADER}\n{code_prompt(task, description)}{TEST_HEADER}\nassert {task.entry_point}("
+    )
 
 
 def judge_prompt(code_with_docstring: str) -> str:

@@ -54,7 +54,7 @@ class CompletionStyle:
         return prompts.code_prompt(task, description)
 
     def program(self, task: Task, description: str, completion: str) -> str:
-        return prompts.code_stub(task, description) + completion
+        return prompts.code_prompt(task, description) + completion
 
     def gold(self, task: Task) -> str:
         return self.close(reference_body(task))
