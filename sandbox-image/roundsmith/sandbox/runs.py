@@ -112,6 +112,8 @@ class Runner:
                 return said
             if said.kind in (b"A", b"E"):
                 return Reply(said.kind, said.body, solver_cpu_s + tester.cpu_s(), wall_s)
+            if wall_s >= budget.wall_s:
+                return Ended("wall", f"more than {budget.wall_s:.3g} s of wall time")
             left = Budget(budget.cpu_s - solver_cpu_s, budget.wall_s - wall_s, budget.output_bytes)
             answer = ask(self._children, solver, said.kind, said.body, left)
             if isinstance(answer, Ended):
