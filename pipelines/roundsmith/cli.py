@@ -1,6 +1,7 @@
 """The command `roundsmith`. Nothing heavy is imported before a command needs it."""
 
 import logging
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -149,6 +150,9 @@ def main() -> None:
     )
     for noisy in ("httpx", "fsspec", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # A shell starts what it puts in the background with SIGINT ignored; then nothing could end a run
+    # in order.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         app()
     except RoundsmithError as error:

@@ -110,6 +110,12 @@ class Remote:
     def __getattr__(self, name: str) -> Any:
         return self._link.call(self._reference, "__getattribute__", (name,), {})
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._link.call(self._reference, "__setattr__", (name, value), {})
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._link.call(self._reference, "__setitem__", (key, value), {})
+
     def __len__(self) -> Any:
         return self._link.call(Opaque("=len"), "", (self,), {})
 
