@@ -150,8 +150,7 @@ def main() -> None:
     )
     for noisy in ("httpx", "fsspec", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    # A shell starts what it puts in the background with SIGINT ignored; then nothing could end a run
-    # in order.
+    # What a shell puts in the background starts with SIGINT ignored: nothing could end it in order.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         app()
