@@ -40,6 +40,7 @@ class ItemResponse(Protocol):
 
 Request = TypeVar("Request", bound=ItemRequest)
 Response = TypeVar("Response", bound=ItemResponse)
+_DETAILS = "grpc-status-details-bin"
 _RETRIED = {
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -190,7 +191,8 @@ class ItemStream(Generic[Request, Response]):
                 error = Unavailable("no answer from the server")
             except grpc.aio.AioRpcError as failure:
                 error = call_error(failure)
-                if failure.code() not in _RETRIED and not isinstance(error, Overloaded):
+                broke = failure.code() in _RETRIED or _from_the_transport(failure)
+                if not broke and not isinstance(error, Overloaded):
                     return self._fail(error)
             if outage.remaining_s() <= 0:
                 return self._fail(
@@ -255,10 +257,18 @@ class ItemStream(Generic[Request, Response]):
                 pending.done.set_exception(type(error)(str(error)))
 
 
+def _from_the_transport(failure: grpc.aio.AioRpcError) -> bool:
+    """Whether gRPC itself failed, as it may when a connection dies: a server's own INTERNAL has
+    details.
+    """
+    keys = [key for key, _ in failure.trailing_metadata() or ()]
+    return failure.code() is grpc.StatusCode.INTERNAL and _DETAILS not in keys
+
+
 def call_error(failure: grpc.aio.AioRpcError) -> RoundsmithError:
     """The error of a failed call, of the class that the server raised, else one by its code."""
     for key, value in failure.trailing_metadata() or ():
-        if key == "grpc-status-details-bin" and isinstance(value, bytes):
+        if key == _DETAILS and isinstance(value, bytes):
             return from_status(status_pb2.Status.FromString(value))
     code = failure.code()
     message = f"{code.name}: {failure.details()}"
