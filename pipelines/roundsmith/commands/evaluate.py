@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from roundsmith.commands.progress import ProgressView
-from roundsmith.commands.run import _only_run
+from roundsmith.commands.run import only_run
 from roundsmith.errors import ConfigError
 from roundsmith.platform.local import LocalPlatform
 from roundsmith.steps import run_step
@@ -32,7 +32,7 @@ def evaluate_model(
     """Evaluates, prints pass@k with its interval, and writes `json_file`; resumable like a run."""
     config = _config(options, style, split)
     out.mkdir(parents=True, exist_ok=True)
-    with _only_run(out), asyncio.Runner() as runner, ProgressView(console) as view:
+    with only_run(out), asyncio.Runner() as runner, ProgressView(console) as view:
         platform = LocalPlatform(config, (out / "work").resolve())
         work = (out / "work").resolve()
         context = Context(Store(str(out / "store")), config, 0, work, platform, view)

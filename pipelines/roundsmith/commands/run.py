@@ -34,7 +34,7 @@ def run_rounds(config: RunConfig, out: Path, console: Console) -> list[Summary]:
     """
     check(config)
     out.mkdir(parents=True, exist_ok=True)
-    with _only_run(out), asyncio.Runner() as runner, ProgressView(console) as view:
+    with only_run(out), asyncio.Runner() as runner, ProgressView(console) as view:
         (out / "run.json").write_text(config.model_dump_json(indent=2) + "\n")
         work = (out / "work").resolve()
         platform = LocalPlatform(config, work)
@@ -161,7 +161,8 @@ def smallest_gain(found: PassAtK) -> float:
 
 
 @contextmanager
-def _only_run(out: Path) -> Iterator[None]:
+def only_run(out: Path) -> Iterator[None]:
+    """Holds a run's folder for this process; ConfigError when another run holds it."""
     with (out / ".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
