@@ -61,6 +61,12 @@ def cpu_count() -> int:
     return len(os.sched_getaffinity(0))
 
 
+def has_bfloat16_units() -> bool:
+    """Whether this CPU multiplies bfloat16 in hardware (three times slower than float32 if not)."""
+    flags = Path("/proc/cpuinfo").read_text().split()
+    return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(flags))
+
+
 def offline() -> bool:
     """Whether model hubs may not be asked (HF_HUB_OFFLINE)."""
     return os.environ.get("HF_HUB_OFFLINE", "") in {"1", "true", "TRUE"}

@@ -39,7 +39,7 @@ class ServicesConfig(Settings):
     """Threads of the models' arithmetic; 0 is one a core, and one for sampling and scoring with a
     model under 20 M parameters. Part of what makes a run repeatable."""
     dtype: str = "auto"
-    """`auto` is float32 on a CPU and for a small model, else bfloat16."""
+    """`auto` is float32 for a small model and on a CPU without bfloat16 units, else bfloat16."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Of services and training; `auto` is `cuda` where there is one. CUDA_VISIBLE_DEVICES chooses
     among several.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from roundsmith.clients import Services
-from roundsmith.config import cpu_count
+from roundsmith.config import cpu_count, has_bfloat16_units
 from roundsmith.hashing import file_sha256
 from roundsmith.pair_builder.rules import configure, find_rule, load_rules
 from roundsmith.recipes.contract import Recipe
@@ -81,8 +81,8 @@ class Context:
         """What a model's numbers depend on beside its weights; in the key of what they made.
 
         Words that another machine reads otherwise are told as what they mean on this one, so that
-        a run that is moved does not mix the samples of two. The type follows from the device and
-        the weights.
+        a run that is moved does not mix the samples of two. The type follows from the device, what
+        it can do and the weights.
         """
         from roundsmith.models.loading import served_device
 
@@ -91,6 +91,7 @@ class Context:
             **services.model_dump(mode="json", exclude={"executor_slots"}),
             "device": served_device(services.device),
             "threads": services.threads or cpu_count(),
+            "bfloat16_units": has_bfloat16_units(),
         }
 
     @property

@@ -4,9 +4,9 @@ arithmetic.
 
 from dataclasses import dataclass
 from itertools import accumulate
-from pathlib import Path
 from typing import Any
 
+from roundsmith.config import has_bfloat16_units
 from roundsmith.training.job import TrainingJob
 from roundsmith.training.schedule import micro_batch, num_steps, row_order
 from roundsmith.training.tokens import TokenFile
@@ -54,9 +54,3 @@ def uses_bfloat16(job: TrainingJob, parameters: int, on_gpu: bool) -> bool:
     if job.dtype == "auto":
         return parameters >= SMALL_MODEL_PARAMETERS and (on_gpu or has_bfloat16_units())
     return job.dtype == "bfloat16"
-
-
-def has_bfloat16_units() -> bool:
-    """Whether this CPU multiplies bfloat16 in hardware (three times slower than float32 if not)."""
-    flags = Path("/proc/cpuinfo").read_text().split()
-    return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(flags))

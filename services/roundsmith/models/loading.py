@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from roundsmith.config import cpu_count
+from roundsmith.config import cpu_count, has_bfloat16_units
 from roundsmith.errors import ConfigError, WeightsMismatch
 from roundsmith.hashing import weights_sha256
 from roundsmith.models.folder import ModelFolder, check, resolve
@@ -132,8 +132,8 @@ def served_dtype(dtype: str, device: str, num_parameters: int) -> str:
     """
     if dtype != "auto":
         return dtype
-    plain = device.startswith("cpu") or num_parameters < SMALL_PARAMETERS
-    return "float32" if plain else "bfloat16"
+    on_plain_cpu = device.startswith("cpu") and not has_bfloat16_units()
+    return "float32" if on_plain_cpu or num_parameters < SMALL_PARAMETERS else "bfloat16"
 
 
 def use_threads(settings: ModelSettings, loaded: LoadedModel) -> None:

@@ -16,7 +16,7 @@ class ModelSettings(Settings):
     """Branch, tag or commit of a hub id."""
     trust_remote_code: bool = False
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """`auto` is float32 on a CPU and for a small model, else bfloat16."""
+    """`auto` is float32 for a small model and on a CPU without bfloat16 units, else bfloat16."""
     device: str = "auto"
     """A torch device; `auto` is `cuda` where there is one, else `cpu`."""
     threads: int = Field(default=0, ge=0)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from roundsmith.config import child_environment
+from roundsmith.config import child_environment, has_bfloat16_units
 from roundsmith.errors import ConfigError
 from roundsmith.hashing import weights_sha256
 from roundsmith.models.folder import resolve
@@ -164,14 +164,15 @@ def test_messages_that_the_template_refuses_are_the_callers_error(folder: Path) 
 @pytest.mark.parametrize(
     ("asked", "device", "parameters", "served"),
     [
-        ("auto", "cpu", 10**9, "float32"),
+        ("auto", "cpu", 10**9, "bfloat16" if has_bfloat16_units() else "float32"),
+        ("auto", "cpu", 2 * 10**6, "float32"),
         ("auto", "cuda", 10**9, "bfloat16"),
         ("auto", "cuda:1", 2 * 10**6, "float32"),
         ("float16", "cuda", 2 * 10**6, "float16"),
         ("bfloat16", "cpu", 10**9, "bfloat16"),
     ],
 )
-def test_the_served_type_follows_from_setting_device_and_size_alone(
+def test_the_served_type_follows_from_setting_device_and_size(
     asked: str, device: str, parameters: int, served: str
 ) -> None:
     assert served_dtype(asked, device, parameters) == served
