@@ -1,0 +1,124 @@
+"""What a run on a cluster is told by its chart: the JSON of the ConfigMap `RELEASE-cluster`."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, field_validator
+
+from roundsmith.clients import Endpoints
+from roundsmith.config import Settings
+from roundsmith.errors import ConfigError
+from roundsmith.steps.config import ServicesConfig
+
+TRAINING_CONTAINER = "pytorch"
+"""The name that the Training Operator demands."""
+CONTROL_CONTAINER = "control"
+
+
+class ClusterServices(ServicesConfig):
+    """How the services with weights were started. Nothing may be left to their machine, which the
+    run does not see: all of it is part of what makes a sample repeatable.
+    """
+
+    threads: int = Field(gt=0)
+    device: Literal["cpu", "cuda"]
+
+
+class ClusterTraining(Settings):
+    """How a training is spread over pods, and what its pods look like."""
+
+    replicas: int = Field(1, gt=0)
+    """Pods; processes and threads are part of what makes a checkpoint repeatable."""
+    processes: int = Field(1, gt=0)
+    """Of each pod; on GPUs one a GPU."""
+    threads: int = Field(1, gt=0)
+    """Of one process."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    checkpoint_every_steps: int = Field(50, gt=0)
+    disturbances: int = Field(5, ge=0)
+    """Lost pods that a training goes on after, from its last checkpoint."""
+    deadline_s: int | None = Field(None, gt=0)
+    """A training that takes longer is ended; none is no limit."""
+    keep_s: int = Field(3600, ge=0)
+    """How long a failed PyTorchJob is kept to be looked at."""
+    template: dict[str, Any]
+    """The pod template; its container `pytorch` runs the training."""
+
+    @field_validator("template")
+    @classmethod
+    def _has_its_container(cls, template: dict[str, Any]) -> dict[str, Any]:
+        return with_container(template, TRAINING_CONTAINER)
+
+
+class ClusterControl(Settings):
+    """The pod that plays the rounds."""
+
+    template: dict[str, Any]
+    """The pod template of its Job; its container `control` runs `roundsmith run`."""
+
+    @field_validator("template")
+    @classmethod
+    def _has_its_container(cls, template: dict[str, Any]) -> dict[str, Any]:
+        return with_container(template, CONTROL_CONTAINER)
+
+
+class ClusterConfig(Settings):
+    """Where things are on a cluster."""
+
+    endpoints: Endpoints
+    storage: str = Field(min_length=1)
+    """The storage root, such as `s3://bucket/prefix`: store, checkpoints, trainings and runs."""
+    namespace: str = Field(min_length=1)
+    """Of trainings and runs."""
+    services: ClusterServices
+    training: ClusterTraining
+    control: ClusterControl
+
+    @field_validator("storage")
+    @classmethod
+    def _without_slash(cls, storage: str) -> str:
+        return storage.rstrip("/")
+
+    @property
+    def store(self) -> str:
+        """The URL of the store."""
+        return f"{self.storage}/store"
+
+    @classmethod
+    def read(cls, path: Path) -> "ClusterConfig":
+        """The config in a JSON file. Raises ConfigError when it is not one."""
+        try:
+            return cls.parse(path.read_text("utf-8"), str(path))
+        except OSError as error:
+            raise ConfigError(
+                f"{path}: expected the JSON of a cluster, saw {error}: mount the ConfigMap that "
+                "the chart writes, RELEASE-cluster"
+            ) from error
+
+    @classmethod
+    def parse(cls, text: str, name: str) -> "ClusterConfig":
+        """The config in a text; `name` says whose it is. Raises ConfigError when it is not one."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{'.'.join(map(str, e['loc'])) or 'JSON'}: {e['msg']}"
+                for e in error.errors(include_url=False)
+            )
+            raise ConfigError(
+                f"{name}: expected what the chart of this release writes, saw {problems}: install "
+                "the chart and the image of one release"
+            ) from error
+
+
+def with_container(template: dict[str, Any], name: str) -> dict[str, Any]:
+    """The pod template; raises ValueError unless it has one container of this name, with an image.
+
+    That is what the Training Operator's webhook asks of `pytorch`.
+    """
+    containers = template.get("spec", {}).get("containers", [])
+    named = [container for container in containers if container.get("name") == name]
+    if len(named) != 1 or not named[0].get("image"):
+        seen = [container.get("name") for container in containers]
+        raise ValueError(f"expected one container {name!r} with an image, saw {seen}")
+    return template
