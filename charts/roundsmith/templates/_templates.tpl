@@ -1,0 +1,52 @@
+{{/* The pod templates that the ConfigMap of the cluster hands to rounds, as YAML. */}}
+
+{{- define "roundsmith.controlTemplate" -}}
+{{- $component := dict "root" . "component" "control" -}}
+metadata:
+  labels: {{- include "roundsmith.labels" $component | nindent 4 }}
+spec:
+  restartPolicy: Never
+  serviceAccountName: {{ include "roundsmith.name" $component }}
+  automountServiceAccountToken: true
+  enableServiceLinks: false
+  securityContext: {{- include "roundsmith.podSecurity" . | nindent 4 }}
+  {{- include "roundsmith.pullSecrets" . | nindent 2 }}
+  containers:
+    - name: control
+      image: {{ include "roundsmith.image" (dict "root" . "image" .Values.image) }}
+      imagePullPolicy: {{ .Values.image.pullPolicy }}
+      env: {{- include "roundsmith.storageEnvironment" . | nindent 8 }}
+      resources: {{- toYaml .Values.control.resources | nindent 8 }}
+      securityContext: {{- include "roundsmith.containerSecurity" . | nindent 8 }}
+      volumeMounts:
+        - { name: cluster, mountPath: /etc/roundsmith, readOnly: true }
+        - { name: work, mountPath: /work }
+        - { name: tmp, mountPath: /tmp }
+  volumes:
+    - name: cluster
+      configMap: { name: {{ include "roundsmith.name" (dict "root" . "component" "cluster") }} }
+    - name: work
+      emptyDir: { sizeLimit: {{ .Values.control.workSize }} }
+    - name: tmp
+      emptyDir: { sizeLimit: 1Gi }
+{{- end -}}
+
+{{- define "roundsmith.trainingTemplate" -}}
+{{- $component := dict "root" . "component" "training" -}}
+metadata:
+  labels: {{- include "roundsmith.labels" $component | nindent 4 }}
+spec:
+  automountServiceAccountToken: false
+  enableServiceLinks: false
+  securityContext: {{- include "roundsmith.podSecurity" . | nindent 4 }}
+  {{- include "roundsmith.pullSecrets" . | nindent 2 }}
+  containers:
+    - name: pytorch
+      image: {{ include "roundsmith.modelImage" . }}
+      imagePullPolicy: {{ .Values.image.pullPolicy }}
+      env: {{- include "roundsmith.modelEnvironment" . | nindent 8 }}
+      resources: {{- toYaml .Values.training.resources | nindent 8 }}
+      securityContext: {{- include "roundsmith.containerSecurity" . | nindent 8 }}
+      volumeMounts: {{- include "roundsmith.modelMounts" . | nindent 8 }}
+  volumes: {{- include "roundsmith.modelVolumes" . | nindent 4 }}
+{{- end -}}

@@ -1,0 +1,122 @@
+"""Whether running services answer: each is asked for its health and for a small piece of work."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from roundsmith.clients import ClientTls, Endpoints, Services, StreamSettings, connect
+from roundsmith.clients.services import open_channel
+from roundsmith.clients.stream import call_error
+from roundsmith.errors import EngineError, RoundsmithError, Unavailable
+from roundsmith.platform.checks import Check
+from roundsmith.types import (
+    CallTest,
+    ExecuteItem,
+    GenerateItem,
+    Group,
+    JudgedAt,
+    Kind,
+    Outcome,
+    Program,
+    Provenance,
+    Sample,
+    Sampling,
+    Score,
+    ScoreItem,
+    Split,
+    Task,
+)
+from roundsmith.verdicts import Verdict
+
+Work = Callable[[Services], Awaitable[str]]
+"""Asks for some work and tells what was done."""
+
+PATIENCE_S = 30.0
+"""A service that does not answer by then is not well."""
+
+SOURCE = "def double(x):\n    return 2 * x\n"
+TEST = CallTest("1", "double", (21,), 42)
+TASK = Task("doctor", Split.TRAIN, "Double a number.", "def double(x):", "double", (TEST,), SOURCE)
+
+
+async def service_checks(endpoints: Endpoints, patience_s: float = PATIENCE_S) -> list[Check]:
+    """A check for each service. Sound services take seconds; one that is away costs patience_s."""
+    async with connect(endpoints, StreamSettings(give_up_s=patience_s)) as services:
+        asked: dict[str, tuple[str, Work]] = {
+            "generator": (endpoints.generator, generator),
+            "executor": (endpoints.executor, executor),
+            "scorer": (endpoints.scorer, scorer),
+            "pair builder": (endpoints.pair_builder, pair_builder),
+        }
+
+        async def check(name: str) -> Check:
+            target, work = asked[name]
+            try:
+                health = await _health(target, endpoints.tls, patience_s)
+                return Check(name, True, f"{health}; {await work(services)}")
+            except RoundsmithError as error:
+                return Check(name, False, str(error), f"look at its log; it was asked at {target}")
+
+        return list(await asyncio.gather(*(check(name) for name in asked)))
+
+
+async def generator(services: Services) -> str:
+    """Asks what is served, and for one completion."""
+    served = await services.generator.model(PATIENCE_S)
+    item = GenerateItem("doctor", TASK.description, Sampling(max_tokens=8, temperature=0.0), 0)
+    tokens = len((await services.generator.generate(item))[0].token_ids)
+    return f"{served.model} {served.weights_sha256[:12]} wrote {tokens} tokens"
+
+
+async def executor(services: Services) -> str:
+    """Asks for the isolation, and for one program that passes and one that fails."""
+    tier = (await services.executor.capabilities(PATIENCE_S)).tier
+    programs = (Program("right", SOURCE), Program("wrong", SOURCE.replace("2", "3")))
+    outcomes = await services.executor.execute(ExecuteItem("doctor", programs, (TEST,)))
+    verdicts = {outcome.code_id: outcome.verdict for outcome in outcomes}
+    if verdicts != {"right": Verdict.PASS, "wrong": Verdict.FAIL}:
+        raise EngineError(f"expected right: PASS, wrong: FAIL, saw {verdicts}")
+    return f"{tier}: a right program passed, a wrong one failed"
+
+
+async def scorer(services: Services) -> str:
+    """Asks for the score of one program."""
+    score = await services.scorer.score(ScoreItem("doctor", TASK.description, SOURCE))
+    if not (score.token_count > 0 and score.logprob_sum < 0):
+        raise EngineError(f"expected tokens with a negative log-probability, saw {score}")
+    return f"perplexity {score.perplexity:.2f} of {score.token_count} tokens"
+
+
+async def pair_builder(services: Services) -> str:
+    """Asks for the rows of one group by the first recipe."""
+    recipes = await services.pair_builder.recipes(PATIENCE_S)
+    rows = await services.pair_builder.build(recipes[0], {}, 0, _group(recipes[0]))
+    return f"{', '.join(recipes)}: {recipes[0]} chose {len(rows)} rows of a group"
+
+
+async def _health(target: str, tls: ClientTls | None, patience_s: float) -> str:
+    """`SERVING`; raises Unavailable for any other state, and what the call raised for none."""
+    channel = open_channel(target, tls)
+    try:
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        request = health_pb2.HealthCheckRequest()
+        answer = await stub.Check(request, timeout=patience_s, wait_for_ready=True)
+    except grpc.aio.AioRpcError as failure:
+        raise call_error(failure) from failure
+    finally:
+        await channel.close()
+    seen = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+    if seen != "SERVING":
+        raise Unavailable(f"health: expected SERVING, saw {seen}")
+    return seen
+
+
+def _group(recipe: str) -> Group:
+    """A task with one sample that passed and was scored."""
+    made = Provenance(TASK.task_id, recipe, 1)
+    sample = Sample("s", Kind.CODE, 0, 0, "", SOURCE, SOURCE, -4.0, 4, 8, "stop", made)
+    outcome = Outcome(sample.sample_id, TEST.test_id, Verdict.PASS, JudgedAt.OUTSIDE, "", "")
+    return Group(TASK, (sample,), (outcome,), {sample.sample_id: Score(-4.0, 8, "")})

@@ -1,0 +1,70 @@
+"""What helm makes of the chart, without a cluster."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+CHART = Path(__file__).parents[2] / "charts/roundsmith"
+HELM = Path(sys.prefix) / "bin/helm"
+STORED = ("storage.url=s3://bucket/prefix",)
+WHOLE = (
+    *STORED,
+    "storage.endpoint=http://10.0.0.1:7070",
+    "storage.accessKeyId=id",
+    "storage.secretAccessKey=secret",
+    "environment.hostPath=/environment",
+    "sandbox.runtimeClassName=gvisor",
+    "imagePullSecrets={registry}",
+    "training.replicas=3",
+)
+Object = dict[str, Any]
+
+
+def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """A finished helm; it needs no cluster."""
+    return subprocess.run([HELM, *arguments], capture_output=True, text=True, check=False)
+
+
+def template(*values: str) -> subprocess.CompletedProcess[str]:
+    """`helm template` of the release `r` in the namespace `lab`."""
+    sets = [word for value in values for word in ("--set", value)]
+    return helm("template", "r", str(CHART), "--namespace", "lab", *sets)
+
+
+def objects(*values: str) -> list[Object]:
+    """The objects that the chart makes with these values; it must render."""
+    done = template(*values)
+    assert done.returncode == 0, done.stderr
+    return [document for document in yaml.safe_load_all(done.stdout) if document]
+
+
+def one(found: list[Object], kind: str, name: str) -> Object:
+    """The one object of this kind and name."""
+    [chosen] = [o for o in found if o["kind"] == kind and o["metadata"]["name"] == name]
+    return chosen
+
+
+def pods(found: list[Object]) -> Iterator[tuple[str, Object]]:
+    """The spec of every pod that the chart makes or hands to rounds, by what it is for."""
+    for item in found:
+        name = item["metadata"]["name"]
+        if item["kind"] == "Deployment":
+            yield name, item["spec"]["template"]["spec"]
+        elif item["kind"] == "Pod":
+            yield name, item["spec"]
+        elif item["kind"] == "InferenceService":
+            runtime = one(found, "ServingRuntime", name)["spec"]
+            yield name, {**item["spec"]["predictor"], **runtime}
+    for name in ("control", "training"):
+        yield name, cluster(found)[name]["template"]["spec"]
+
+
+def cluster(found: list[Object]) -> Object:
+    """What the ConfigMap tells rounds."""
+    loaded: Object = json.loads(one(found, "ConfigMap", "r-cluster")["data"]["cluster.json"])
+    return loaded

@@ -1,0 +1,304 @@
+"""The chart as helm renders it: what may be set, what pods are allowed, what rounds are told."""
+
+import json
+import tomllib
+from typing import Any
+
+import pytest
+
+from roundsmith.platform.cluster_config import ClusterConfig
+from roundsmith.sandbox import __name__ as sandbox_package
+from tests.charts.rendering import (
+    CHART,
+    STORED,
+    WHOLE,
+    cluster,
+    helm,
+    objects,
+    one,
+    pods,
+    template,
+)
+
+ROOT = CHART.parents[1]
+SELECTOR = {"app.kubernetes.io/name": "roundsmith", "app.kubernetes.io/instance": "r"}
+
+
+@pytest.mark.parametrize("values", [(), STORED, WHOLE], ids=["defaults", "stored", "whole"])
+def test_helm_finds_nothing_to_complain_about(values: tuple[str, ...]) -> None:
+    sets = [word for value in values for word in ("--set", value)]
+    done = helm("lint", "--strict", str(CHART), *sets)
+    assert done.returncode == 0, done.stdout
+    assert "[WARNING]" not in done.stdout
+
+
+def test_the_chart_has_the_version_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = (CHART / "Chart.yaml").read_text().splitlines()
+    assert f"version: {project['version']}" in lines
+    assert f"appVersion: {project['version']}" in lines
+
+
+def test_a_storage_must_be_named() -> None:
+    done = template()
+    assert done.returncode != 0
+    assert "expected s3://BUCKET/PREFIX" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "nosuch=1",
+        "executor.nosuch=1",
+        "sandbox.programs.nosuch=1",
+        "image.tag=latest",
+        "models.image.tag=latest",
+        "models.device=tpu",
+        "training.replicas=0",
+        "storage.url=http://elsewhere",
+        "storage.cidrs={anywhere}",
+        "sandbox.programs.resources.limits.memory=null",
+        "sandbox.worker.resources.limits.cpu=null",
+    ],
+)
+def test_the_schema_refuses(value: str) -> None:
+    done = template(*STORED, value)
+    assert done.returncode != 0
+    assert "specifications of the schema" in done.stderr
+
+
+def test_the_schema_is_closed_at_every_level_that_has_names() -> None:
+    def open_levels(schema: Any, path: str = "") -> list[str]:
+        if not isinstance(schema, dict):
+            return []
+        closed = "properties" not in schema or schema.get("additionalProperties") is False
+        inner = [found for k, v in schema.items() for found in open_levels(v, f"{path}/{k}")]
+        return inner if closed else [path, *inner]
+
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    assert schema["$schema"].endswith("2020-12/schema")
+    assert open_levels(schema) == []
+    assert template(*STORED, "global.anything=1").returncode == 0
+
+
+def test_every_object_says_what_it_belongs_to() -> None:
+    for item in objects(*WHOLE):
+        labels = item["metadata"]["labels"]
+        assert SELECTOR.items() <= labels.items(), item["metadata"]["name"]
+        assert {"version", "part-of", "managed-by"} <= {k.split("/")[1] for k in labels}
+        assert labels["helm.sh/chart"].startswith("roundsmith-")
+
+
+def test_every_pod_is_hardened() -> None:
+    found = dict(pods(objects(*WHOLE)))
+    assert len(found) == 8
+    for name, pod in found.items():
+        assert pod["securityContext"]["runAsNonRoot"] is True, name
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        assert pod["enableServiceLinks"] is False, name
+        assert pod["automountServiceAccountToken"] is (name == "control"), name
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod), name
+        for container in pod["containers"]:
+            security = container["securityContext"]
+            assert security["allowPrivilegeEscalation"] is False, name
+            assert security["readOnlyRootFilesystem"] is True, name
+            assert security["capabilities"] == {"drop": ["ALL"]}, name
+            assert container["resources"]["limits"]["memory"], name
+            assert container["resources"]["requests"]["cpu"], name
+            assert container["image"].split(":")[1] not in {"", "latest"}, name
+
+
+def test_the_requests_of_everything_fit_a_node_of_two_cores() -> None:
+    def cores(quantity: str) -> float:
+        return float(quantity.removesuffix("m")) / (1000 if quantity.endswith("m") else 1)
+
+    found = dict(pods(objects(*STORED)))
+    replicas = cluster(objects(*STORED))["training"]["replicas"]
+    asked = {
+        name: sum(cores(c["resources"]["requests"]["cpu"]) for c in pod["containers"])
+        for name, pod in found.items()
+    }
+    assert sum(asked.values()) + (replicas - 1) * asked["training"] < 1.5, asked
+
+
+def test_the_sandbox_has_a_locked_namespace_of_its_own() -> None:
+    found = objects(*WHOLE)
+    namespace = one(found, "Namespace", "lab-sandbox")
+    for mode in ("enforce", "audit", "warn"):
+        label = f"pod-security.kubernetes.io/{mode}"
+        assert namespace["metadata"]["labels"][label] == "restricted"
+    inside = {o["kind"] for o in found if o["metadata"].get("namespace") == "lab-sandbox"}
+    assert inside == {"Deployment", "Service", "NetworkPolicy", "ResourceQuota", "LimitRange"}
+    hard = one(found, "ResourceQuota", "r-sandbox")["spec"]["hard"]
+    assert hard == {
+        "pods": "2",
+        "services": "1",
+        "services.nodeports": "0",
+        "services.loadbalancers": "0",
+        "persistentvolumeclaims": "0",
+    }
+
+
+def test_the_sandbox_speaks_to_nobody_and_only_the_executor_to_its_worker() -> None:
+    found = objects(*WHOLE)
+    policy = one(found, "NetworkPolicy", "r-sandbox")
+    assert policy["metadata"]["namespace"] == "lab-sandbox"
+    assert policy["spec"]["podSelector"] == {}
+    assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
+    assert "egress" not in policy["spec"]
+    [rule] = policy["spec"]["ingress"]
+    assert rule["ports"] == [{"port": 50061, "protocol": "TCP"}]
+    executor = {**SELECTOR, "app.kubernetes.io/component": "executor"}
+    assert rule["from"] == [
+        {
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "lab"}},
+            "podSelector": {"matchLabels": executor},
+        }
+    ]
+    labels = one(found, "Deployment", "r-executor")["spec"]["template"]["metadata"]["labels"]
+    assert executor.items() <= labels.items()
+
+
+def test_the_sandbox_pod_keeps_programs_from_their_worker() -> None:
+    pod = dict(pods(objects(*WHOLE)))["r-sandbox"]
+    worker, programs = pod["containers"]
+    assert (worker["name"], programs["name"]) == ("worker", "sandbox")
+    users = [c["securityContext"]["runAsUser"] for c in (worker, programs)]
+    assert len(set(users)) == 2
+    assert 0 not in users
+    shared = {m["name"] for m in worker["volumeMounts"]} & {
+        m["name"] for m in programs["volumeMounts"]
+    }
+    assert shared == {"socket"}
+    assert pod.get("shareProcessNamespace", False) is False
+    for volume in pod["volumes"]:
+        assert volume["emptyDir"]["medium"] == "Memory"
+        assert volume["emptyDir"]["sizeLimit"]
+    for container in (worker, programs):
+        assert set(container["resources"]["limits"]) >= {"cpu", "memory"}
+    assert programs["command"][:3] == ["python3", "-m", f"{sandbox_package}.pod"]
+    assert pod["dnsPolicy"] == "None"
+    assert pod["runtimeClassName"] == "gvisor"
+    assert "runtimeClassName" not in dict(pods(objects(*STORED)))["r-sandbox"]
+
+
+def test_every_pod_of_the_release_is_denied_what_no_policy_allows() -> None:
+    found = objects(*WHOLE)
+    deny = one(found, "NetworkPolicy", "r-deny")["spec"]
+    assert deny["podSelector"]["matchLabels"] == SELECTOR
+    assert deny["policyTypes"] == ["Ingress", "Egress"]
+    assert "ingress" not in deny
+    assert {port["port"] for rule in deny["egress"] for port in rule["ports"]} == {53}
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "port"),
+    [
+        ("http://10.0.0.1:7070", 7070),
+        ("http://minio.storage", 80),
+        ("https://minio.storage/", 443),
+        ("", 443),
+    ],
+)
+def test_pods_with_weights_reach_the_storage_on_its_port_alone(endpoint: str, port: int) -> None:
+    found = objects(*STORED, f"storage.endpoint={endpoint}", "storage.cidrs={10.0.0.0/8}")
+    for name in ("r-weights", "r-training", "r-control"):
+        rules = one(found, "NetworkPolicy", name)["spec"]["egress"]
+        to = [{"ipBlock": {"cidr": "10.0.0.0/8"}}]
+        assert {"to": to, "ports": [{"port": port, "protocol": "TCP"}]} in rules
+
+
+def test_the_round_alone_may_swap_weights() -> None:
+    [rule] = one(objects(*WHOLE), "NetworkPolicy", "r-weights")["spec"]["ingress"]
+    assert rule["ports"] == [{"port": 8034, "protocol": "TCP"}]
+    control = {**SELECTOR, "app.kubernetes.io/component": "control"}
+    assert rule["from"] == [{"podSelector": {"matchLabels": control}}]
+
+
+def test_the_generator_declares_one_port_and_says_what_it_needs() -> None:
+    found = objects(*WHOLE, "generator.deploymentMode=RawDeployment")
+    [container] = one(found, "ServingRuntime", "r-generator")["spec"]["containers"]
+    assert container["name"] == "kserve-container"
+    assert [port["containerPort"] for port in container["ports"]] == [8033]
+    assert not {env["name"] for env in container["env"]} & {"PYTHONPATH", "LD_PRELOAD"}
+    service = one(found, "InferenceService", "r-generator")
+    assert service["spec"]["predictor"]["model"]["resources"] == container["resources"]
+    mode = "serving.kserve.io/deploymentMode"
+    assert service["metadata"]["annotations"][mode] == "RawDeployment"
+    for name, port in (("r-generator", 8033), ("r-generator-admin", 8034)):
+        own = one(found, "Service", name)["spec"]
+        assert own["selector"] == {"app": "isvc.r-generator-predictor"}
+        assert own["clusterIP"] == "None"
+        assert [p["port"] for p in own["ports"]] == [port]
+
+
+def test_the_control_pod_may_do_what_a_round_needs_and_nothing_more() -> None:
+    found = objects(*WHOLE)
+    allowed = {
+        (resource, *sorted(rule["verbs"]), *rule.get("resourceNames", ()))
+        for rule in one(found, "Role", "r-control")["rules"]
+        for resource in rule["resources"]
+    }
+    assert allowed == {
+        ("pytorchjobs", "create", "delete", "get", "list", "watch"),
+        ("pods", "get", "list"),
+        ("pods/log", "get", "list"),
+        ("configmaps", "get", "r-cluster"),
+    }
+    assert not [o for o in found if o["kind"].startswith("ClusterRole")]
+    [subject] = one(found, "RoleBinding", "r-control")["subjects"]
+    assert subject["name"] == dict(pods(found))["control"]["serviceAccountName"]
+
+
+@pytest.mark.parametrize("values", [STORED, WHOLE], ids=["stored", "whole"])
+def test_rounds_can_read_what_the_chart_tells_them(values: tuple[str, ...]) -> None:
+    found = objects(*values)
+    config = ClusterConfig.parse(json.dumps(cluster(found)), "the chart")
+    assert (config.namespace, config.store) == ("lab", "s3://bucket/prefix/store")
+    assert config.training.replicas == (3 if values is WHOLE else 2)
+    services = {
+        (o["metadata"]["name"], port["port"])
+        for o in found
+        if o["kind"] == "Service"
+        for port in o["spec"]["ports"]
+    }
+    for name, target in config.endpoints.model_dump(exclude={"tls"}).items():
+        host, port = target.removeprefix("dns:///").split(":")
+        service, namespace, *_ = host.split(".")
+        assert (service, int(port)) in services, name
+        assert namespace == "lab"
+
+
+def test_keys_are_in_a_secret_alone() -> None:
+    found = objects(*WHOLE)
+    secret = one(found, "Secret", "r-storage")
+    assert secret["stringData"] == {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret"}
+    others = [item for item in found if item["kind"] != "Secret"]
+    assert "'secret'" not in str(others)
+    named = objects(*WHOLE, "storage.existingSecret=mine")
+    assert not [item for item in named if item["kind"] == "Secret"]
+    keys = {
+        env["valueFrom"]["secretKeyRef"]["name"]
+        for _, pod in pods(named)
+        for container in pod["containers"]
+        for env in container.get("env", ())
+        if "valueFrom" in env
+    }
+    assert keys == {"mine"}
+
+
+def test_an_environment_comes_from_a_folder_of_the_node_or_a_claim() -> None:
+    found = objects(*WHOLE)
+    volume = one(found, "PersistentVolume", "lab-r-environment")["spec"]
+    assert volume["hostPath"]["path"] == "/environment"
+    assert volume["claimRef"] == {"namespace": "lab", "name": "r-environment"}
+    claimed = objects(*STORED, "environment.existingClaim=mine")
+    assert not [o for o in claimed if o["kind"].startswith("PersistentVolume")]
+    for name in ("r-generator", "r-scorer", "training"):
+        [mount] = [
+            m
+            for m in dict(pods(claimed))[name]["containers"][0]["volumeMounts"]
+            if m["name"] == "environment"
+        ]
+        assert mount["readOnly"] is True
+        assert mount["subPath"] == "lib/python3.11/site-packages"
