@@ -72,17 +72,42 @@ def serve_scorer(
 def serve_executor(
     port: Port = 0,
     host: str = "127.0.0.1",
-    slots: Annotated[int, typer.Option(help="Programs run at once; 0 is one a core.")] = 0,
+    slots: Annotated[
+        int, typer.Option(help="Programs run at once; 0 is one a core of this machine.")
+    ] = 0,
     floor: Annotated[
         str | None, typer.Option(help="Refuse to serve below this tier: T1, T2 or T3.")
     ] = None,
+    pool: Annotated[
+        str, typer.Option(help="Where programs run: `local` processes, or sandbox `pods`.")
+    ] = "local",
+    sandboxes: Annotated[
+        str, typer.Option(help="HOST:PORT of the pods' workers; a name of many is spread over.")
+    ] = "",
     ready_file: ReadyFile = None,
     die_with_parent: DieWithParent = False,
 ) -> None:
     """Serve ExecutorService: untrusted programs in, outcomes out."""
     from roundsmith.commands.serve import executor
 
-    executor(slots, floor, {"host": host, "port": port}, ready_file, die_with_parent)
+    options = {"slots": slots or None, "floor": floor, "pool": pool, "sandboxes": sandboxes}
+    executor(options, {"host": host, "port": port}, ready_file, die_with_parent)
+
+
+@serve_app.command("sandbox-worker")
+def serve_sandbox_worker(
+    socket: Annotated[
+        Path, typer.Option(help="Where the sandbox container connects, in a shared directory.")
+    ],
+    address: Annotated[str, typer.Option(help="HOST:PORT to listen on.")] = "127.0.0.1:0",
+    supervisors: Annotated[int, typer.Option(help="Supervisors at once; more are refused.")] = 32,
+    ready_file: ReadyFile = None,
+    die_with_parent: DieWithParent = False,
+) -> None:
+    """Serve SandboxService in a sandbox pod: a stream in, a supervisor beside it."""
+    from roundsmith.commands.serve import sandbox_worker
+
+    sandbox_worker(address, socket, supervisors, ready_file, die_with_parent)
 
 
 @serve_app.command("pair-builder")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from roundsmith.executor.capabilities import Capabilities
-from roundsmith.executor.local_pool import LocalPool
+from roundsmith.executor.pool import Pool
 from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.types import AssertTest, CallTest, ExecuteItem, Limits, Outcome, Program, StdioTest
 from roundsmith.types import Test as AnyTest
@@ -18,7 +18,7 @@ LIMITS = Limits(cpu_s=0.5, memory_bytes=128 * 2**20, file_bytes=2**20, wall_fact
 class Box:
     """Runs programs in the pool and gives what came of them."""
 
-    def __init__(self, pool: LocalPool, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, pool: Pool, loop: asyncio.AbstractEventLoop) -> None:
         self._pool, self._loop = pool, loop
 
     @property
@@ -64,7 +64,7 @@ def box(request: pytest.FixtureRequest) -> Iterator[Box]:
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     settings = ExecutorSettings(slots=2, highest=request.param)
-    pool = asyncio.run_coroutine_threadsafe(LocalPool.start(settings), loop).result(60)
+    pool = asyncio.run_coroutine_threadsafe(Pool.start(settings), loop).result(60)
     try:
         if pool.capabilities().tier != request.param:
             pytest.skip(f"{request.param} does not hold here")

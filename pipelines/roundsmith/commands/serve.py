@@ -43,18 +43,32 @@ def scorer(
     asyncio.run(run(lambda: start(settings, serve, root), serve, ready))
 
 
-def executor(
-    slots: int, floor: str | None, listen: Options, ready: Path | None, tied: bool
-) -> None:
-    """The executor on the local pool."""
+def executor(options: Options, listen: Options, ready: Path | None, tied: bool) -> None:
+    """The executor on the pool that the options name; None is an option's default."""
     from roundsmith.executor.settings import ExecutorSettings
     from roundsmith.executor.start import start
 
     serve = _begin(listen, tied)
-    given = {"slots": slots or None, "floor": floor}
-    options = {name: value for name, value in given.items() if value is not None}
-    settings = _settings(ExecutorSettings, options)
+    given = {name: value for name, value in options.items() if value is not None}
+    settings = _settings(ExecutorSettings, given)
     asyncio.run(run(lambda: start(settings, serve), serve, ready))
+
+
+def sandbox_worker(
+    address: str, socket: Path, supervisors: int, ready: Path | None, tied: bool
+) -> None:
+    """The worker of a sandbox pod."""
+    from roundsmith.executor.settings import ATTACH_DEADLINE_S, SandboxWorkerSettings
+    from roundsmith.executor.worker import start
+
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ConfigError(f"--address: expected HOST:PORT, saw {address!r}")
+    listen = {"host": host.strip("[]"), "port": port, "max_deadline_s": 2 * ATTACH_DEADLINE_S}
+    serve = _begin(listen, tied)
+    options = {"socket": socket, "max_supervisors": supervisors}
+    settings = _settings(SandboxWorkerSettings, options)
+    asyncio.run(run(lambda: start(settings), serve, ready))
 
 
 def pair_builder(recipes: Sequence[str], listen: Options, ready: Path | None, tied: bool) -> None:
@@ -109,6 +123,8 @@ def _settings(cls: "Callable[..., Any] | type[Settings]", options: Options) -> A
     except ValidationError as error:
         details = "; ".join(
             f"--{e['loc'][0]}: {e['msg']}, saw {e['input']!r}".replace("_", "-")
+            if e["loc"]
+            else e["msg"]
             for e in error.errors()
         )
         raise ConfigError(details) from error

@@ -114,11 +114,11 @@ def lab_model(folder: Path | None = None) -> Check:
 
 def isolation() -> Check:
     """The tier that holds here when a program tries what it must not do, and what it leaves."""
-    from roundsmith.executor.local_pool import LocalPool
+    from roundsmith.executor.pool import Pool
     from roundsmith.executor.settings import ExecutorSettings
 
     async def tried() -> Check:
-        async with LocalPool(ExecutorSettings(slots=1)) as pool:
+        async with Pool(ExecutorSettings(slots=1)) as pool:
             held = pool.capabilities()
         lost = [f"{check.name}: {check.detail}" for check in held.checks if not check.holds]
         detail = f"{held.tier}: {LEAVES[held.tier]}"

@@ -5,8 +5,9 @@ import os
 
 def empty(directory: str) -> None:
     """Removes everything in a directory. Deep trees are pulled up level by level, so depth costs no
-    stack.
+    stack. The directory itself, whose name only its owner can change, is made accessible first.
     """
+    os.chmod(directory, 0o700)
     top = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         serial = 0

@@ -14,27 +14,33 @@ import sys
 import time
 import traceback
 
-from roundsmith.sandbox import namespaces, profiles, solver
+from roundsmith.sandbox import namespaces, profiles, solver, syscalls
 from roundsmith.sandbox.children import Cancelled, Children, ZygoteGone
 from roundsmith.sandbox.codec import decode, encode
 from roundsmith.sandbox.frames import read_frame, write_frame
 from roundsmith.sandbox.hardening import Box, address_space_bytes
 from roundsmith.sandbox.runs import Event, Run, Runner
+from roundsmith.sandbox.syscalls import call
 from roundsmith.sandbox.zygote import Zygote
 
 RUN, CANCEL = b"R", b"C"
 CHILD_UID_INSIDE = 1
 _FLUSH_S = 0.02
+_FLUSH_BYTES = 4 * 2**20
 
 
-def main(server: int) -> None:
-    """Sets up, says what holds, serves. `server` is the descriptor of the socket."""
-    isolate, uid_base, profile, scratch = decode(read_frame(server))
+def main(server: int, scratch: str) -> None:
+    """Sets up, says what holds, serves. `server` is the descriptor of the socket, `scratch` the
+    directory that programs may write where they have no mount namespace.
+    """
+    isolate, uid_base, profile = decode(read_frame(server))
     try:
         zygote = _start_zygote(server, isolate, uid_base, profile, scratch)
     except OSError as error:
         write_frame(server, encode((False, str(error), [])))
         return
+    # Another process of the same user must not read or trace this one.
+    call("prctl", syscalls.PR_SET_DUMPABLE, 0, 0, 0, 0)
     interfaces = namespaces.interfaces() if isolate else []
     write_frame(server, encode((True, "", interfaces)))
     try:
@@ -103,21 +109,23 @@ def serve(server: int, children: Children) -> None:
 
 
 class _Events:
-    """Sends events in batches: at once when the last batch is some time ago, else with the next
-    ones.
+    """Sends events in batches: at once when the last batch is some time ago or large answers wait,
+    else with the next ones.
     """
 
     def __init__(self, server: int) -> None:
         self._server = server
         self._pending: list[Event] = []
+        self._pending_bytes = 0
         self._sent = time.monotonic()
 
     def add(self, event: Event) -> None:
         self._pending.append(event)
-        if time.monotonic() - self._sent > _FLUSH_S:
+        self._pending_bytes += len(event[3])
+        if self._pending_bytes > _FLUSH_BYTES or time.monotonic() - self._sent > _FLUSH_S:
             self.flush(last=False)
 
     def flush(self, last: bool) -> None:
         write_frame(self._server, encode((last, self._pending), 2**31, 8))
-        self._pending = []
+        self._pending, self._pending_bytes = [], 0
         self._sent = time.monotonic()

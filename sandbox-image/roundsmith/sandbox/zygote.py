@@ -17,6 +17,7 @@ import struct
 from roundsmith.sandbox import solver, syscalls
 from roundsmith.sandbox.frames import write_frame
 from roundsmith.sandbox.hardening import CONTROL_FD, Box, Hardening, RunLimits, take_descriptors
+from roundsmith.sandbox.reaping import sweep
 from roundsmith.sandbox.scratch import empty
 from roundsmith.sandbox.syscalls import call
 
@@ -115,7 +116,7 @@ class Zygote:
         _, status, usage = os.wait4(pid, 0)
         os.close(pidfd)
         if not self._box.isolated:
-            _sweep({known for _, known in self._children.values()})
+            sweep({known for _, known in self._children.values()})
             if not self._children:
                 empty(self._box.scratch)
         cpu_us = int((usage.ru_utime + usage.ru_stime) * 1e6)
@@ -136,17 +137,3 @@ def _become_child(hardening: Hardening, limits: RunLimits) -> None:
             write_frame(CONTROL_FD, repr(error).encode(errors="replace")[:1000])
     finally:
         os._exit(70)
-
-
-def _sweep(keep: set[int]) -> None:
-    """Without a pid namespace: kills what a dead child left, which came to this subreaper, until
-    nothing is left.
-    """
-    while True:
-        with open("/proc/thread-self/children", encoding="ascii") as stream:
-            left = [int(pid) for pid in stream.read().split() if int(pid) not in keep]
-        if not left:
-            return
-        for pid in left:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)

@@ -1,1 +1,1 @@
-"""Runs untrusted programs: values in, outcomes out. The engine is `local_pool.LocalPool`."""
+"""Runs untrusted programs: values in, outcomes out. The engine is `pool.Pool`."""

@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from roundsmith.bench import BenchResult
-from roundsmith.executor.local_pool import LocalPool
+from roundsmith.executor.pool import Pool
 from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.types import CallTest, ExecuteItem, Program
 from roundsmith.verdicts import Verdict
@@ -51,7 +51,7 @@ def bench(slice_s: float = 1.0) -> list[BenchResult]:
 
 
 async def _bench(slice_s: float) -> list[BenchResult]:
-    async with LocalPool(ExecutorSettings(slots=1)) as pool:
+    async with Pool(ExecutorSettings(slots=1)) as pool:
         tier = pool.capabilities().tier
         cases: dict[str, Callable[[], Awaitable[float]]] = {
             "fresh": lambda: _rate(pool, slice_s, 1),
@@ -73,7 +73,7 @@ async def _bench(slice_s: float) -> list[BenchResult]:
     ]
 
 
-async def _rate(pool: LocalPool, seconds: float, tests: int) -> float:
+async def _rate(pool: Pool, seconds: float, tests: int) -> float:
     cells = tuple(CallTest(f"t{at}", "f", (at,), at + 1) for at in range(tests))
     count, serial, start = 0, 0, time.monotonic()
     while time.monotonic() - start < seconds:

@@ -2,7 +2,6 @@
 sandboxed child.
 """
 
-import os
 from collections.abc import Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from roundsmith.errors import IsolationFloor, SandboxError
 from roundsmith.executor.capabilities import IsolationCheck
 from roundsmith.executor.promises import Promise, promises
-from roundsmith.executor.supervisor_process import SupervisorProcess
+from roundsmith.executor.supervisor import Supervisor
 from roundsmith.sandbox import attempts
 from roundsmith.sandbox.codec import decode, encode
 from roundsmith.sandbox.runs import LOADING, Run
@@ -20,11 +19,11 @@ _CPU_S = 5.0
 TIERS = ("T0", "T1", "T2", "T3")
 
 
-async def probe(supervisor: SupervisorProcess) -> tuple[IsolationCheck, ...]:
+async def probe(supervisor: Supervisor) -> tuple[IsolationCheck, ...]:
     """Tries every promise in one child each run of the supervisor. Raises SandboxError when a child
     can not start.
     """
-    tried = promises(supervisor.pid)
+    tried = promises(supervisor.started.pid)
     cells = tuple((b"C", encode((p.attempt, p.arguments, {}))) for p in tried)
     limits = Limits()
     run = Run(
@@ -81,15 +80,14 @@ def tier(checks: Sequence[IsolationCheck]) -> str:
     return held
 
 
-def require(floor: str, checks: Sequence[IsolationCheck]) -> None:
-    """Raises IsolationFloor, with what is missing, when the tier is below the floor."""
+def require(floor: str, checks: Sequence[IsolationCheck], where: str) -> None:
+    """Raises IsolationFloor, with what is missing `where`, when the tier is below the floor."""
     if TIERS.index(tier(checks)) >= TIERS.index(floor):
         return
     wanted = TIERS[: TIERS.index(floor) + 1]
     missing = [f"{c.name} ({c.detail})" for c in checks if not c.holds and c.tier in wanted]
     raise IsolationFloor(
-        f"isolation {tier(checks)} holds here, expected at least {floor}. "
-        f"Not held on kernel {os.uname().release}: "
+        f"isolation {tier(checks)} holds on {where}, expected at least {floor}. Not held there: "
         f"{'; '.join(missing) or 'T3 is not something this process can see'}. "
         "Allow what is named, or lower the floor in the executor's settings"
     )

@@ -47,7 +47,7 @@ def _no_kernel_surface() -> Iterator[Promise]:
 
 
 def _no_neighbours(supervisor_pid: int) -> Iterator[Promise]:
-    secrets = ["/etc/shadow", "/etc/hostname", "/root"]
+    secrets = ["/etc/shadow", "/etc/hostname", "/root", "/run", "/var/run/secrets"]
     outside = ["/tmp", "/", "/dev/shm", "/var/tmp"]
     memory = [f"/proc/{supervisor_pid}/{name}" for name in ("environ", "mem", "maps")]
     yield Promise("no_signal_out", "T1", "signal_process", (supervisor_pid,), _LANDLOCK)

@@ -1,18 +1,30 @@
-"""What an executor is started with."""
+"""What an executor is started with, and the worker of a sandbox pod."""
 
+from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from roundsmith.config import Settings, cpu_count
 
 Tier = Literal["T1", "T2", "T3"]
+ATTACH_DEADLINE_S = 86_400.0
+"""Every call has a deadline; that of a supervisor's stream is far beyond its recycling."""
 
 
 class ExecutorSettings(Settings):
-    """The local pool: how many runs at once, which isolation at least, how large an item may be."""
+    """The pool: where sandboxes are, how many runs at once, which isolation at least, how large an
+    item may be.
+    """
 
+    pool: Literal["local", "pods"] = "local"
+    """`local`: processes of this machine; `pods`: supervisors in the pods at `sandboxes`."""
+    sandboxes: str = Field(default="", pattern=r"^$|^[^\s/]+:[0-9]{1,5}$")
+    """HOST:PORT of the pods' workers. A name that resolves to many, such as that of a headless
+    Service, spreads the slots over them.
+    """
     slots: int = Field(default_factory=cpu_count, ge=1, le=256)
+    """Runs at once, over all pods."""
     floor: Tier = "T1"
     """Refuse to serve when the kernel keeps less than this."""
     highest: Tier = "T2"
@@ -21,6 +33,30 @@ class ExecutorSettings(Settings):
     max_cells: int = Field(default=1_000_000, ge=1)
     max_program_bytes: int = Field(default=2**20, ge=1)
     uid_base: int = Field(default=1_879_048_192, ge=1)
-    """First of the user numbers for slots, two each, where the executor runs as root."""
+    """First of the user numbers for slots, two each, where supervisors run as root."""
     attempts: int = Field(default=3, ge=1)
     """How often a run is tried when the sandbox fails; then its cells are INFRA_ERROR."""
+    attach_s: float = Field(default=60.0, gt=0)
+    """How long a pod that starts a supervisor is waited for, at start and after a loss."""
+    recycle_s: float = Field(default=1800.0, gt=0, lt=ATTACH_DEADLINE_S / 2)
+    """An idle supervisor of a pod that is older is replaced, so that pods added later get work."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "ExecutorSettings":
+        if (self.pool == "pods") != bool(self.sandboxes):
+            raise ValueError(
+                f"pool {self.pool}: expected sandboxes with the pool `pods` and only there, "
+                f"saw {self.sandboxes!r}"
+            )
+        return self
+
+
+class SandboxWorkerSettings(Settings):
+    """The worker in a sandbox pod."""
+
+    socket: Path
+    """Where it listens for the sandbox container, in a directory that both containers mount."""
+    max_supervisors: int = Field(default=32, ge=1, le=256)
+    """Supervisors at once; more are refused."""
+    connect_s: float = Field(default=60.0, gt=0)
+    """How long the sandbox container is waited for at start."""

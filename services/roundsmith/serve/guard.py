@@ -22,10 +22,17 @@ class Guard(grpc.aio.ServerInterceptor):
     """Guards all calls of a process but health and reflection."""
 
     def __init__(
-        self, max_deadline_s: float, meter: Meter, owners: Mapping[str, Collection[str]]
+        self,
+        max_deadline_s: float,
+        meter: Meter,
+        owners: Mapping[str, Collection[str]],
+        plain: Collection[str] = (),
     ) -> None:
-        """`owners` are the subjects that alone may call a service, by its full name."""
+        """`owners` are the subjects that alone may call a service, by its full name; the streams
+        of `plain` services carry no items, so that each counts as one.
+        """
         self._max_deadline_s, self._meter, self._owners = max_deadline_s, meter, owners
+        self._plain = plain
         self._draining, self._idle = asyncio.Event(), asyncio.Event()
         self._calls = 0
         self._idle.set()
@@ -83,12 +90,17 @@ class Guard(grpc.aio.ServerInterceptor):
             try:
                 with self._admit(path, context), self._meter.call(path) as call:
                     await context.send_initial_metadata((OPENED,))
-                    taken = _until(requests, draining, call)
+                    plain = path.split("/")[1] in self._plain
+                    if plain:
+                        call.begin("")
+                    taken = _until(requests, draining, None if plain else call)
                     async with aclosing(method(taken, context)) as responses:
                         async for response in responses:
                             await context.write(response)
-                            if response.last:
+                            if not plain and response.last:
                                 call.end(response.item_id, response.HasField("error"))
+                    if plain:
+                        call.end("", failed=False)
             except Exception as error:
                 await abort(context, error)
             finally:
@@ -123,9 +135,9 @@ class Guard(grpc.aio.ServerInterceptor):
 
 
 async def _until(
-    requests: Any, draining: "asyncio.Future[Any]", call: CallMeter
+    requests: Any, draining: "asyncio.Future[Any]", items: CallMeter | None
 ) -> AsyncIterator[Any]:
-    """The requests of a stream until it ends or draining begins."""
+    """The requests of a stream until it ends or draining begins; each begins an item, if any."""
     while True:
         following = asyncio.ensure_future(anext(requests, None))
         try:
@@ -134,5 +146,6 @@ async def _until(
                 return
         finally:
             following.cancel()
-        call.begin(item_id_of(request))
+        if items is not None:
+            items.begin(item_id_of(request))
         yield request

@@ -17,12 +17,13 @@ from roundsmith.serve.tls import server_credentials
 @dataclass(frozen=True)
 class Binding:
     """One servicer: its full name, and what adds it to a server. `admin` puts it on the admin
-    port.
+    port; `items` says whether its streams carry items with ids, or bytes.
     """
 
     name: str
     add: Callable[[grpc.aio.Server], None]
     admin: bool = False
+    items: bool = True
 
 
 def new_server(

@@ -73,7 +73,9 @@ async def listening(
     """Serves the bindings until the block ends, then drains; yields the addresses by name."""
     meter = Meter()
     owned = frozenset(b.name for b in bindings if b.admin) if settings.admin_subjects else ()
-    guard = Guard(settings.max_deadline_s, meter, dict.fromkeys(owned, settings.admin_subjects))
+    plain = frozenset(b.name for b in bindings if not b.items)
+    owners = dict.fromkeys(owned, settings.admin_subjects)
+    guard = Guard(settings.max_deadline_s, meter, owners, plain)
     health = health_aio.HealthServicer()
     async with AsyncExitStack() as stack:
         addresses = {}

@@ -14,7 +14,7 @@ from roundsmith.benchmarks.heads import parse
 from roundsmith.benchmarks.load import LoadedTasks, load_tasks
 from roundsmith.benchmarks.mbpp import example
 from roundsmith.errors import ConfigError
-from roundsmith.executor.local_pool import LocalPool
+from roundsmith.executor.pool import Pool
 from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.recipes.prompts import code_prompt
 from roundsmith.types import AssertTest, ExecuteItem, Program, Split, Task
@@ -70,12 +70,12 @@ def test_the_prompt_leads_into_the_reference(file: str) -> None:
 async def verdicts(tasks: tuple[Task, ...], body: str | None = None) -> dict[str, set[Verdict]]:
     """The verdicts by task of the references, or of each head with another body."""
 
-    async def judged(pool: LocalPool, each: Task) -> set[Verdict]:
+    async def judged(pool: Pool, each: Task) -> set[Verdict]:
         source = each.reference or "" if body is None else f"{each.head}\n{body}"
         item = ExecuteItem(each.task_id, (Program("c", source, each.setup),), each.tests)
         return {outcome.verdict async for outcome in pool.execute(item)}
 
-    async with LocalPool(ExecutorSettings()) as pool:
+    async with Pool(ExecutorSettings()) as pool:
         found = await asyncio.gather(*(judged(pool, each) for each in tasks))
     return {each.task_id: verdict for each, verdict in zip(tasks, found, strict=True)}
 

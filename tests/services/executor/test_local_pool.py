@@ -14,7 +14,7 @@ from typing import TypeVar
 import pytest
 
 from roundsmith.errors import ConfigError, IsolationFloor, UnknownName
-from roundsmith.executor.local_pool import LocalPool
+from roundsmith.executor.pool import Pool
 from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.types import AssertTest, CallTest, ExecuteItem, Limits, Outcome, Program, StdioTest
 from roundsmith.types import Test as AnyTest
@@ -43,15 +43,15 @@ T = TypeVar("T")
 Cells = dict[tuple[str, str], tuple[Verdict, str]]
 
 
-def run(work: Callable[[LocalPool], Awaitable[T]], slots: int = 1) -> T:
+def run(work: Callable[[Pool], Awaitable[T]], slots: int = 1) -> T:
     async def main() -> T:
-        async with LocalPool(ExecutorSettings(slots=slots)) as pool:
+        async with Pool(ExecutorSettings(slots=slots)) as pool:
             return await work(pool)
 
     return asyncio.run(main())
 
 
-async def outcomes(pool: LocalPool, item: ExecuteItem) -> list[Outcome]:
+async def outcomes(pool: Pool, item: ExecuteItem) -> list[Outcome]:
     return [outcome async for outcome in pool.execute(item)]
 
 
@@ -61,7 +61,7 @@ def cells(found: list[Outcome]) -> Cells:
 
 
 def test_every_cell_comes_once_with_its_verdict_on_any_number_of_slots() -> None:
-    async def twice(pool: LocalPool) -> tuple[Cells, Cells]:
+    async def twice(pool: Pool) -> tuple[Cells, Cells]:
         return cells(await outcomes(pool, ITEM)), cells(await outcomes(pool, ITEM))
 
     first, second = run(twice)
@@ -147,7 +147,7 @@ def test_supervisors_killed_in_the_middle_lose_and_double_no_cell() -> None:
     )
     item = ExecuteItem("i", slow, tuple(CallTest(f"t{at}", "f", (at,), at + 1) for at in range(4)))
 
-    async def disturbed(pool: LocalPool) -> Cells:
+    async def disturbed(pool: Pool) -> Cells:
         task = asyncio.create_task(outcomes(pool, item))
         for _ in range(2):  # fewer than the attempts that a run has
             await asyncio.sleep(0.3)
@@ -158,7 +158,7 @@ def test_supervisors_killed_in_the_middle_lose_and_double_no_cell() -> None:
     assert run(disturbed, slots=2) == run(lambda pool: outcomes_cells(pool, item), slots=2)
 
 
-async def outcomes_cells(pool: LocalPool, item: ExecuteItem) -> Cells:
+async def outcomes_cells(pool: Pool, item: ExecuteItem) -> Cells:
     return cells(await outcomes(pool, item))
 
 
@@ -169,7 +169,7 @@ def test_a_sandbox_that_always_dies_gives_infra_errors_and_no_label() -> None:
         (CallTest("t", "f", (), None),),
     )
 
-    async def doomed(pool: LocalPool) -> list[Outcome]:
+    async def doomed(pool: Pool) -> list[Outcome]:
         task = asyncio.create_task(outcomes(pool, item))
         while not task.done():
             await asyncio.sleep(0.1)
@@ -189,7 +189,7 @@ def test_leaving_the_iteration_frees_the_slot_and_leaves_nothing_running() -> No
         limits=Limits(cpu_s=60),
     )
 
-    async def leave(pool: LocalPool) -> float:
+    async def leave(pool: Pool) -> float:
         pids = pool.supervisor_pids()
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(outcomes(pool, sleeping), 0.5)
@@ -202,7 +202,7 @@ def test_leaving_the_iteration_frees_the_slot_and_leaves_nothing_running() -> No
 
 
 def test_taking_only_the_first_outcome_is_fine() -> None:
-    async def first(pool: LocalPool) -> Outcome:
+    async def first(pool: Pool) -> Outcome:
         async with aclosing(pool.execute(ITEM)) as stream:
             outcome = await anext(stream)
         assert len(await outcomes(pool, ITEM)) == len(PROGRAMS) * len(TESTS)
@@ -212,7 +212,7 @@ def test_taking_only_the_first_outcome_is_fine() -> None:
 
 
 def test_two_items_share_the_slots() -> None:
-    async def both(pool: LocalPool) -> list[int]:
+    async def both(pool: Pool) -> list[int]:
         found = await asyncio.gather(*(outcomes(pool, ITEM) for _ in range(3)))
         return [len(cells(one)) for one in found]
 
@@ -244,7 +244,7 @@ def test_an_item_that_can_not_be_run_is_refused_with_the_reason(
 
 def test_a_floor_that_does_not_hold_refuses_to_serve_and_says_what_is_missing() -> None:
     with pytest.raises(IsolationFloor, match=r"expected at least T2.*own_pid_namespace"):
-        asyncio.run(LocalPool.start(ExecutorSettings(slots=1, floor="T2", highest="T1")))
+        asyncio.run(Pool.start(ExecutorSettings(slots=1, floor="T2", highest="T1")))
 
 
 def test_closing_the_pool_leaves_no_process() -> None:
@@ -253,7 +253,7 @@ def test_closing_the_pool_leaves_no_process() -> None:
     assert not any(os.path.exists(f"/proc/{pid}") for pid in pids)
 
 
-async def _pids(pool: LocalPool) -> list[int]:
+async def _pids(pool: Pool) -> list[int]:
     return pool.supervisor_pids()
 
 
@@ -272,11 +272,11 @@ def test_floods_of_values_do_not_hold_up_honest_neighbours() -> None:
 
 _KILLED_SERVER = """
 import asyncio, sys
-from roundsmith.executor.local_pool import LocalPool
+from roundsmith.executor.pool import Pool
 from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.types import CallTest, ExecuteItem, Limits, Program
 async def main():
-    pool = await LocalPool.start(ExecutorSettings(slots=2))
+    pool = await Pool.start(ExecutorSettings(slots=2))
     print(*pool.supervisor_pids(), flush=True)
     program = Program("c", "import time\\ndef f():\\n    time.sleep(60)\\n")
     item = ExecuteItem("i", (program,), (CallTest("t", "f", (), 1),), limits=Limits(cpu_s=60))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from roundsmith.executor.asserts import split
-from roundsmith.executor.local_pool import LocalPool
+from roundsmith.executor.pool import Pool
 from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.types import AssertTest, ExecuteItem, Limits, Outcome, Program
 from roundsmith.verdicts import Verdict
@@ -48,7 +48,7 @@ def _sentinel(entry_point: str) -> Program:
 
 
 async def _all(items: list[ExecuteItem]) -> list[tuple[str, Outcome]]:
-    async with LocalPool(ExecutorSettings(slots=2)) as pool:
+    async with Pool(ExecutorSettings(slots=2)) as pool:
 
         async def one(item: ExecuteItem) -> list[tuple[str, Outcome]]:
             return [(item.item_id, outcome) async for outcome in pool.execute(item)]

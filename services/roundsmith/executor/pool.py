@@ -1,36 +1,48 @@
-"""The local pool: a fixed number of slots, each a supervisor process, and matrices run over them
-row by row.
+"""The pool: a fixed number of slots, each a supervisor somewhere, and matrices run over them row by
+row.
 """
 
 import asyncio
-import platform
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 from roundsmith.errors import SandboxError
 from roundsmith.executor import matrix, probe
+from roundsmith.executor.admission import Admission
 from roundsmith.executor.capabilities import Capabilities
+from roundsmith.executor.local_supervisors import ProcessSupervisors
 from roundsmith.executor.matrix import PlannedRow
+from roundsmith.executor.pod_supervisors import PodSupervisors
 from roundsmith.executor.rows import Result, Row
 from roundsmith.executor.settings import ExecutorSettings
-from roundsmith.executor.supervisor_process import Slot, SupervisorProcess
+from roundsmith.executor.supervisor import Slot, Supervisor, Supervisors
 from roundsmith.sandbox.codec import MAX_BYTES, MAX_DEPTH
 from roundsmith.sandbox.runs import Event, Run
 from roundsmith.types import ExecuteItem, Outcome
 
-SANDBOX_VERSION = "1"
 _WAITING_OUTCOMES = 1024
 
 
-class LocalPool:
-    """Runs matrices in sandboxed processes of this machine. Make one with `start`, or with `async
+def _supervisors(settings: ExecutorSettings) -> Supervisors:
+    match settings.pool:
+        case "local":
+            return ProcessSupervisors()
+        case "pods":
+            return PodSupervisors(settings)
+
+
+class Pool:
+    """Runs matrices in sandboxes, where the settings say. Make one with `start`, or with `async
     with`.
     """
 
     def __init__(self, settings: ExecutorSettings) -> None:
         self.settings = settings
+        self._supervisors = _supervisors(settings)
+        self._admission = Admission(settings.floor)
         self._idle: asyncio.Queue[_SlotState] = asyncio.Queue()
         self._slots: list[_SlotState] = []
         self._capabilities: Capabilities
@@ -61,15 +73,16 @@ class LocalPool:
         await self.close()
 
     async def _start(self) -> None:
-        isolate = self.settings.highest != "T1" and await _namespaces_allowed(self.settings)
+        isolate = self.settings.highest != "T1" and await self._namespaces_allowed()
         for number in range(self.settings.slots):
-            slot = Slot(number, self.settings.profiles[0], isolate, self.settings.uid_base)
-            self._slots.append(_SlotState(slot))
+            state = _SlotState(self._slot_of(number, isolate), self._supervisors, self._admission)
+            self._slots.append(state)
+        places = []
         for state in self._slots:
             await state.supervisor()
+            places.append(state.place)
             self._idle.put_nowait(state)
-        checks = await probe.probe(await self._slots[0].supervisor())
-        probe.require(self.settings.floor, checks)
+        checks = self._admission.weakest
         self._capabilities = Capabilities(
             tier=probe.tier(checks),
             checks=checks,
@@ -78,22 +91,37 @@ class LocalPool:
             max_value_bytes=MAX_BYTES,
             max_value_depth=MAX_DEPTH,
             max_cells=self.settings.max_cells,
-            image=f"python-{platform.python_version()}-sandbox-{SANDBOX_VERSION}",
+            image=", ".join(sorted({place.image for place in places})),
         )
+
+    def _slot_of(self, number: int, isolate: bool) -> Slot:
+        return Slot(number, self.settings.profiles[0], isolate, self.settings.uid_base)
+
+    async def _namespaces_allowed(self) -> bool:
+        """Whether a supervisor can enter its namespaces; the probe then tells what is missing."""
+        slot = self._slot_of(0, True)
+        link = await self._supervisors.open(slot)
+        try:
+            await (await Supervisor.on(link, slot)).close()
+        except SandboxError:
+            return False
+        return True
 
     async def close(self) -> None:
         """Ends every supervisor and everything that runs under it."""
         for state in self._slots:
             await state.close()
         self._slots = []
+        await self._supervisors.close()
 
     def capabilities(self) -> Capabilities:
         """What was tried at start and what held."""
         return self._capabilities
 
     def supervisor_pids(self) -> list[int]:
-        """The processes of the slots that are up."""
-        return [state.running.pid for state in self._slots if state.running is not None]
+        """The processes of the slots that are up, as numbered where they run."""
+        running = [state.running for state in self._slots if state.running is not None]
+        return [supervisor.started.pid for supervisor in running]
 
     async def execute(self, item: ExecuteItem) -> AsyncGenerator[Outcome, None]:
         """The outcome of every cell, once, as each is known, in any order.
@@ -125,14 +153,14 @@ class LocalPool:
     ) -> None:
         try:
             for row in rows:
-                async with aclosing(self._run_row(row, item)) as results:
-                    async for result in results:
-                        await ready.put(self._outcome(row, result))
+                async with aclosing(self._run_row(row, item)) as outcomes:
+                    async for outcome in outcomes:
+                        await ready.put(outcome)
         finally:
             await asyncio.shield(ready.put(None))
 
-    async def _run_row(self, row: PlannedRow, item: ExecuteItem) -> AsyncGenerator[Result, None]:
-        """The row's results. A sandbox that fails is replaced and the undecided cells are run
+    async def _run_row(self, row: PlannedRow, item: ExecuteItem) -> AsyncGenerator[Outcome, None]:
+        """The row's outcomes. A sandbox that fails is replaced and the undecided cells are run
         again.
         """
         pending = list(row.questions)
@@ -145,12 +173,13 @@ class LocalPool:
                             pending = [
                                 q for q in pending if q.test.test_id != result.question.test.test_id
                             ]
-                            yield result
+                            yield _outcome(row, result, state.place)
                 return
             except SandboxError as error:
                 if attempt == self.settings.attempts:
+                    nowhere = _Place(self._capabilities.tier, self._capabilities.image)
                     for question in pending:
-                        yield matrix.infra_error(question, str(error))
+                        yield _outcome(row, matrix.infra_error(question, str(error)), nowhere)
 
     @asynccontextmanager
     async def _slot(self) -> "AsyncIterator[_SlotState]":
@@ -160,33 +189,37 @@ class LocalPool:
         finally:
             self._idle.put_nowait(state)
 
-    def _outcome(self, row: PlannedRow, result: Result) -> Outcome:
-        end, capabilities = result.ending, self._capabilities
-        return Outcome(
-            code_id=row.program.code_id,
-            test_id=result.question.test.test_id,
-            verdict=end.verdict,
-            judge=result.question.judged_at,
-            tier=capabilities.tier,
-            image=capabilities.image,
-            near_limit=result.near_limit,
-            detail=end.detail,
-            cpu_s=end.cpu_s,
-            wall_s=end.wall_s,
-        )
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a run was: the tier that holds there, and the image."""
+
+    tier: str
+    image: str
 
 
 class _SlotState:
     """One slot: its supervisor, started when first needed and replaced after it was lost."""
 
-    def __init__(self, slot: Slot) -> None:
-        self._slot = slot
-        self.running: SupervisorProcess | None = None
+    def __init__(self, slot: Slot, supervisors: Supervisors, admission: Admission) -> None:
+        self._slot, self._supervisors, self._admission = slot, supervisors, admission
+        self.running: Supervisor | None = None
+        self.place: _Place
 
-    async def supervisor(self) -> SupervisorProcess:
-        """The supervisor, started if there is none. Raises SandboxError when it does not start."""
+    async def supervisor(self) -> Supervisor:
+        """The supervisor, started if there is none. Raises SandboxError when it does not start, or
+        where isolation holds less than it must.
+        """
         if self.running is None:
-            self.running = await SupervisorProcess.start(self._slot)
+            link = await self._supervisors.open(self._slot)
+            started = await Supervisor.on(link, self._slot)
+            try:
+                tier = await self._admission.tier(started)
+            except BaseException:
+                await started.close()
+                raise
+            self.place = _Place(tier, started.started.image)
+            self.running = started
         return self.running
 
     async def run(self, run: Run) -> AsyncGenerator[Event, None]:
@@ -207,13 +240,17 @@ class _SlotState:
             await running.close()
 
 
-async def _namespaces_allowed(settings: ExecutorSettings) -> bool:
-    """Whether a supervisor can enter its namespaces; the probe then tells what is missing."""
-    state = _SlotState(Slot(0, settings.profiles[0], True, settings.uid_base))
-    try:
-        await state.supervisor()
-    except SandboxError:
-        return False
-    finally:
-        await state.close()
-    return True
+def _outcome(row: PlannedRow, result: Result, place: _Place) -> Outcome:
+    end = result.ending
+    return Outcome(
+        code_id=row.program.code_id,
+        test_id=result.question.test.test_id,
+        verdict=end.verdict,
+        judge=result.question.judged_at,
+        tier=place.tier,
+        image=place.image,
+        near_limit=result.near_limit,
+        detail=end.detail,
+        cpu_s=end.cpu_s,
+        wall_s=end.wall_s,
+    )

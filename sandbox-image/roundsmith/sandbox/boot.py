@@ -1,0 +1,50 @@
+"""How a supervisor is started: by exec of a bare interpreter, with a socket and a directory."""
+
+import os
+import platform
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import roundsmith.sandbox
+
+SANDBOX_VERSION = "1"
+_BOOT = """import sys
+sys.path.append(sys.argv[3])
+from roundsmith.sandbox.supervisor import main
+sys.path.remove(sys.argv[3])
+main(int(sys.argv[1]), sys.argv[2])
+"""
+# All that a program finds in its environment.
+ENVIRONMENT = {
+    "LANG": "C.UTF-8",
+    "LC_ALL": "C.UTF-8",
+    "TZ": "UTC",
+    "PYTHONHASHSEED": "0",
+    "OMP_NUM_THREADS": "1",
+}
+
+
+def image() -> str:
+    """What programs run in: interpreter and sandbox version."""
+    return f"python-{platform.python_version()}-sandbox-{SANDBOX_VERSION}"
+
+
+def spawn(theirs: socket.socket, scratch: str) -> subprocess.Popen[bytes]:
+    """Starts a supervisor on its end of a socket, which the caller then closes.
+
+    `scratch` is the directory that programs may write where they have no mount namespace.
+    """
+    root = str(Path(next(iter(roundsmith.sandbox.__path__))).parents[1])
+    interpreter = os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
+    arguments = (str(theirs.fileno()), scratch, root)
+    return subprocess.Popen(
+        [interpreter, "-B", "-s", "-S", "-P", "-c", _BOOT, *arguments],
+        env=ENVIRONMENT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        pass_fds=[theirs.fileno()],
+        start_new_session=True,
+        cwd="/",
+    )

@@ -1,0 +1,180 @@
+"""Supervisors in sandbox pods: each a stream to the worker of a pod."""
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Callable
+
+import grpc
+
+from roundsmith.errors import SandboxError
+from roundsmith.executor.settings import ATTACH_DEADLINE_S, ExecutorSettings
+from roundsmith.executor.supervisor import Slot, Started, SupervisorLost
+from roundsmith.v1 import sandbox_pb2 as pb2
+from roundsmith.v1.sandbox_pb2_grpc import SandboxServiceStub
+
+log = logging.getLogger(__name__)
+
+_TRY_S = 15.0
+_FIRST_PAUSE_S, _MOST_PAUSE_S = 0.1, 3.0
+_OPTIONS = [
+    ("grpc.max_receive_message_length", 64 * 2**20),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+]
+_Call = grpc.aio.StreamStreamCall[pb2.AttachRequest, pb2.AttachResponse]
+
+
+class PodSupervisors:
+    """Spreads supervisors over the pods that a name resolves to, looked up again each time."""
+
+    def __init__(self, settings: ExecutorSettings) -> None:
+        self._target, self._attach_s = settings.sandboxes, settings.attach_s
+        self._recycle_s = settings.recycle_s
+        self._channels: dict[str, grpc.aio.Channel] = {}
+        self._links: dict[str, int] = {}
+
+    async def open(self, slot: Slot) -> "PodLink":
+        """A supervisor in the pod that has the fewest of ours.
+
+        Tries for `attach_s`, with pauses; then raises SandboxError with what was seen last.
+        """
+        end, pause_s, seen = time.monotonic() + self._attach_s, _FIRST_PAUSE_S, ""
+        while True:
+            try:
+                for address in await self._addresses():
+                    try:
+                        return await self._attach(address)
+                    except SandboxError as error:
+                        seen = str(error)
+            except OSError as error:
+                seen = str(error)
+            if time.monotonic() + pause_s > end:
+                raise SandboxError(
+                    f"--sandboxes {self._target}: expected a worker that starts a supervisor "
+                    f"within {self._attach_s:.0f} s, saw {seen}: start `roundsmith serve "
+                    "sandbox-worker` there, or mend the address or what stands between"
+                )
+            log.warning("no supervisor at %s: %s; again in %.1f s", self._target, seen, pause_s)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _MOST_PAUSE_S)
+
+    async def _addresses(self) -> list[str]:
+        """What the name resolves to, least used first. Raises OSError."""
+        host, _, port = self._target.rpartition(":")
+        found = await asyncio.get_running_loop().getaddrinfo(
+            host.strip("[]"), int(port), type=socket.SOCK_STREAM
+        )
+        addresses = {_address(*entry[4][:2]) for entry in found}
+        for gone in self._channels.keys() - addresses:
+            if not self._links.get(gone):
+                await self._channels.pop(gone).close()
+        return sorted(addresses, key=lambda address: (self._links.get(address, 0), address))
+
+    async def _attach(self, address: str) -> "PodLink":
+        if address not in self._channels:
+            self._channels[address] = grpc.aio.insecure_channel(address, _OPTIONS)
+        call: _Call = SandboxServiceStub(self._channels[address]).Attach(timeout=ATTACH_DEADLINE_S)
+        self._links[address] = self._links.get(address, 0) + 1
+        link = PodLink(call, time.monotonic() + self._recycle_s, lambda: self._release(address))
+        try:
+            async with asyncio.timeout(_TRY_S):
+                await link.begin()
+        except (TimeoutError, SupervisorLost) as error:
+            await link.close()
+            raise SandboxError(f"{address}: {error or f'no answer in {_TRY_S:.0f} s'}") from error
+        except BaseException:
+            await link.close()
+            raise
+        return link
+
+    def _release(self, address: str) -> None:
+        self._links[address] -= 1
+
+    async def close(self) -> None:
+        """Closes the connections to all pods."""
+        for channel in self._channels.values():
+            await channel.close()
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+class PodLink:
+    """One Attach stream. Reads and writes are shielded: gRPC ends a stream whose read is cancelled,
+    and a run that is cancelled must not cost its supervisor.
+    """
+
+    def __init__(self, call: _Call, expires: float, release: Callable[[], None]) -> None:
+        self._call, self._expires, self._release = call, expires, release
+        self._pending = bytearray()
+        self._reading: asyncio.Future[pb2.AttachResponse] | None = None
+        self._max_content_bytes = 0
+        self._closed = False
+        self.started: Started
+
+    @property
+    def expired(self) -> bool:
+        """Whether the stream is old: a fresh one goes where there are pods now."""
+        return time.monotonic() > self._expires
+
+    async def begin(self) -> None:
+        """Waits for what was started. Raises SupervisorLost."""
+        started = (await self._next()).started
+        self._max_content_bytes = started.max_content_bytes
+        if not self._max_content_bytes:
+            raise SupervisorLost("the worker did not say what it started")
+        self.started = Started(started.pid, started.image, started.sandbox_id)
+
+    async def send(self, content: bytes) -> None:
+        """Raises SupervisorLost when the stream ended."""
+        view = memoryview(content)
+        while view:
+            piece = pb2.AttachRequest(content=bytes(view[: self._max_content_bytes]))
+            view = view[self._max_content_bytes :]
+            try:
+                await asyncio.shield(asyncio.ensure_future(self._call.write(piece)))
+            except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
+                raise await self._lost() from error
+
+    async def receive(self, size: int) -> bytes:
+        """Raises SupervisorLost when the stream ends first."""
+        while len(self._pending) < size:
+            self._pending += (await self._next()).content
+        content = bytes(self._pending[:size])
+        del self._pending[:size]
+        return content
+
+    async def _next(self) -> pb2.AttachResponse:
+        if self._reading is None:
+            self._reading = asyncio.ensure_future(self._read())
+        response = await asyncio.shield(self._reading)
+        self._reading = None
+        return response
+
+    async def _read(self) -> pb2.AttachResponse:
+        try:
+            response = await self._call.read()
+        except grpc.aio.AioRpcError as error:
+            raise await self._lost() from error
+        if not isinstance(response, pb2.AttachResponse):
+            raise await self._lost()
+        return response
+
+    async def _lost(self) -> SupervisorLost:
+        code, details = await self._call.code(), await self._call.details()
+        return SupervisorLost(f"the stream to the sandbox ended: {code.name} {details or ''}")
+
+    async def close(self) -> None:
+        """Ends the stream; the worker ends what it started."""
+        if self._closed:
+            return
+        self._closed = True
+        self._release()
+        self._call.cancel()
+        if self._reading is not None:
+            await asyncio.gather(self._reading, return_exceptions=True)
