@@ -47,6 +47,14 @@ def repeated(rows: Iterable[Row], tasks: Mapping[str, Task], held_out: HeldOut) 
     )
 
 
+def gives_away(task: Task, held_out: HeldOut) -> bool:
+    """Whether a task has the description or the reference of a held-out one, compared likewise."""
+    if words(task.description) in held_out.descriptions:
+        return True
+    program = task.reference and structure(task.reference, task.entry_point)
+    return program in held_out.programs
+
+
 def words(text: str) -> str:
     """The words and numbers of a text in lower case: layout and punctuation do not tell texts
     apart.

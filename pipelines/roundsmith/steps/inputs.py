@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from roundsmith.benchmarks.load import load_tasks as read_tasks
 from roundsmith.errors import ConfigError
 from roundsmith.hashing import derive_seed
+from roundsmith.steps.contamination import HeldOut, gives_away
 from roundsmith.steps.context import Context, Made, reference
 from roundsmith.store import TASKS, Manifest
 from roundsmith.types import Split, Task
@@ -18,7 +19,8 @@ log = logging.getLogger(__name__)
 async def load_tasks(ctx: Context, split: str = "") -> str:
     """The tasks of the run: one object a split, in the order train, gate, final.
 
-    A limit takes a random choice of a split's tasks, the same for a seed. Raises ConfigError when
+    Training tasks that give a held-out one away are left out. A limit takes a random choice of a
+    split's tasks, the same for a seed. Raises ConfigError when
     a split is empty, the recipe can not work on the training tasks, or the control has no reference
     to train on; with `split`, an evaluation of that one alone, only when it is empty.
     """
@@ -26,12 +28,16 @@ async def load_tasks(ctx: Context, split: str = "") -> str:
     loaded = await asyncio.to_thread(read_tasks, config.tasks, skip_bad_rows=config.skip_bad_rows)
     for problem in loaded.problems:
         log.warning("left out: %s", problem)
+    told, kept = _disjoint(loaded.of(Split.TRAIN), loaded.of(Split.GATE) + loaded.of(Split.FINAL))
+    if told and not split:
+        _tell_repeats(config.tasks, told, kept)
+    by_split = {split: loaded.of(split) for split in Split} | {Split.TRAIN: kept}
     limits = {
         Split.TRAIN: config.limit,
         Split.GATE: config.eval_limit,
         Split.FINAL: config.eval_limit,
     }
-    chosen = {s: _limited(loaded.of(s), limit, config.seed) for s, limit in limits.items()}
+    chosen = {s: _limited(by_split[s], limit, config.seed) for s, limit in limits.items()}
     _refuse_empty(config.tasks, chosen, [Split(split)] if split else list(Split))
     if config.control and not split:
         _refuse_no_references(config.tasks, chosen[Split.TRAIN])
@@ -48,9 +54,10 @@ async def load_tasks(ctx: Context, split: str = "") -> str:
         for name, tasks in chosen.items():
             objects.append(ctx.store.write_rows(TASKS, tasks))
             stats[str(name)] = len(tasks)
-        return Made(objects, stats | {"left_out": len(loaded.problems)})
+        left_out = {"left_out": len(loaded.problems), "repeats_of_held_out": list(told)}
+        return Made(objects, stats | left_out)
 
-    return reference(await ctx.once("tasks", 1, settings, (), make))
+    return reference(await ctx.once("tasks", 2, settings, (), make))
 
 
 async def load_model(ctx: Context) -> str:
@@ -123,6 +130,25 @@ def _refuse_no_references(source: str, tasks: Sequence[Task]) -> None:
             "tasks, because the control is trained on them, saw none: give the rows a reference, "
             "or leave the control out with --no-control"
         )
+
+
+def _disjoint(
+    tasks: tuple[Task, ...], held_out: tuple[Task, ...]
+) -> tuple[tuple[str, ...], tuple[Task, ...]]:
+    """The ids of the tasks that give a held-out one away, and the other tasks."""
+    known = HeldOut.of(held_out)
+    told = tuple(task.task_id for task in tasks if gives_away(task, known))
+    return told, tuple(task for task in tasks if task.task_id not in told)
+
+
+def _tell_repeats(source: str, told: Sequence[str], kept: Sequence[Task]) -> None:
+    if not kept:
+        raise ConfigError(
+            f"tasks {source}: expected training tasks of their own, saw all {len(told)} repeat the "
+            "description or the reference of a task of gate or final: put other tasks into one "
+            "of the splits"
+        )
+    log.warning("left out, because they repeat held-out tasks: %s", ", ".join(told))
 
 
 def _limited(tasks: tuple[Task, ...], limit: int | None, seed: int) -> list[Task]:

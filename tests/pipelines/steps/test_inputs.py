@@ -14,7 +14,8 @@ from roundsmith.steps.inputs import tasks_of
 from roundsmith.types import Split
 from tests.pipelines.steps.contexts import context
 
-REFERENCE = "def double(x: int) -> int:\n    return 2 * x\n"
+REFERENCE = "def double(x: int) -> int:\n    return 2 * x  # {id}\n    return '{id}'\n"
+"""Another program for every task, though each doubles."""
 
 
 def task_file(folder: Path, splits: Mapping[str, int], reference: str | None = None) -> str:
@@ -24,11 +25,11 @@ def task_file(folder: Path, splits: Mapping[str, int], reference: str | None = N
         {
             "id": f"{split}-{number}",
             "split": split,
-            "description": f"Double the number, in way {number}.",
+            "description": f"Double the number, in way {number} of {split}.",
             "signature": "def double(x: int) -> int",
             "tests": ["assert double(1) == 2"],
         }
-        | ({"reference": reference} if reference else {})
+        | ({"reference": reference.format(id=f"{split}-{number}")} if reference else {})
         for split, count in splits.items()
         for number in range(count)
     ]
@@ -75,3 +76,25 @@ def test_a_chain_without_another_tasks_reference_is_refused(tmp_path: Path) -> N
         load(tmp_path, bare, control=False)
     assert load(tmp_path, file, limit=1, recipe="rft", control=False)[Split.TRAIN] == 1
     assert load(tmp_path, file, limit=1, split="final")[Split.FINAL] == 1
+
+
+def test_a_training_task_that_repeats_a_held_out_one_is_left_out_and_named(tmp_path: Path) -> None:
+    file = Path(task_file(tmp_path, {"train": 3, "gate": 1, "final": 2}, REFERENCE))
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    rows[0]["description"] = "Double the number in way 1 of FINAL!"
+    rows[1]["reference"] = REFERENCE.format(id="gate-0").replace("double", "twice")
+    rows[1]["signature"] = "def twice(x: int) -> int"
+    rows[1]["tests"] = ["assert twice(1) == 2"]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    ctx = context(tmp_path, tasks=str(file), recipe="rft", eval_limit=1)
+    made = ctx.manifest(asyncio.run(run_step(ctx, "load_tasks")))
+    assert [task.task_id for task in tasks_of(ctx, made, Split.TRAIN)] == ["train-2"]
+    assert made.stats["repeats_of_held_out"] == ["train-0", "train-1"]
+    assert made.stats["final"] == 1
+
+
+def test_training_tasks_that_all_repeat_held_out_ones_are_refused(tmp_path: Path) -> None:
+    file = Path(task_file(tmp_path, {"train": 1, "gate": 1, "final": 1}, REFERENCE))
+    file.write_text(file.read_text().replace("of train", "of gate"))
+    with pytest.raises(ConfigError, match=r"saw all 1 repeat .* other tasks"):
+        load(tmp_path, str(file), recipe="rft")
