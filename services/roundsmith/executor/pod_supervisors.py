@@ -29,7 +29,7 @@ _Call = grpc.aio.StreamStreamCall[pb2.AttachRequest, pb2.AttachResponse]
 
 
 class PodSupervisors:
-    """Spreads supervisors over the pods that a name resolves to, looked up again each time."""
+    """Spreads supervisors over the pods that names resolve to, looked up again each time."""
 
     def __init__(self, settings: ExecutorSettings) -> None:
         self._target, self._attach_s = settings.sandboxes, settings.attach_s
@@ -63,12 +63,14 @@ class PodSupervisors:
             pause_s = min(2 * pause_s, _MOST_PAUSE_S)
 
     async def _addresses(self) -> list[str]:
-        """What the name resolves to, least used first. Raises OSError."""
-        host, _, port = self._target.rpartition(":")
-        found = await asyncio.get_running_loop().getaddrinfo(
-            host.strip("[]"), int(port), type=socket.SOCK_STREAM
-        )
-        addresses = {_address(*entry[4][:2]) for entry in found}
+        """What the names resolve to, least used first. Raises OSError."""
+        addresses = set()
+        for target in self._target.split(","):
+            host, _, port = target.rpartition(":")
+            found = await asyncio.get_running_loop().getaddrinfo(
+                host.strip("[]"), int(port), type=socket.SOCK_STREAM
+            )
+            addresses |= {_address(*entry[4][:2]) for entry in found}
         for gone in self._channels.keys() - addresses:
             if not self._links.get(gone):
                 await self._channels.pop(gone).close()

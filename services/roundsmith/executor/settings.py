@@ -19,9 +19,9 @@ class ExecutorSettings(Settings):
 
     pool: Literal["local", "pods"] = "local"
     """`local`: processes of this machine; `pods`: supervisors in the pods at `sandboxes`."""
-    sandboxes: str = Field(default="", pattern=r"^$|^[^\s/]+:[0-9]{1,5}$")
-    """HOST:PORT of the pods' workers. A name that resolves to many, such as that of a headless
-    Service, spreads the slots over them.
+    sandboxes: str = Field(default="", pattern=r"^$|^[^\s/,]+:[0-9]{1,5}(,[^\s/,]+:[0-9]{1,5})*$")
+    """HOST:PORT of the pods' workers, several by commas. A name that resolves to many, such as that
+    of a headless Service, spreads the slots over them.
     """
     slots: int = Field(default_factory=cpu_count, ge=1, le=256)
     """Runs at once, over all pods."""

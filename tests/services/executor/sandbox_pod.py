@@ -1,0 +1,144 @@
+"""A sandbox pod without a cluster: its two containers as two processes, the sandbox under another
+user where the tests may change users.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from roundsmith.executor.settings import ExecutorSettings
+
+ROOT = Path(__file__).parents[3]
+SANDBOX_USER = 65532
+_START_S = 60
+
+
+@cache
+def sandbox_interpreter() -> str:
+    """A Python that the sandbox's user may run; skips where there is none."""
+    base = getattr(sys, "_base_executable", sys.executable)
+    if os.geteuid() != 0:
+        return str(base)
+    for path in (base, "/usr/local/bin/python3", "/usr/bin/python3"):
+        code = "import sys; sys.exit(sys.version_info < (3, 11))"
+        try:
+            done = subprocess.run([path, "-c", code], user=SANDBOX_USER, group=SANDBOX_USER)
+        except OSError:
+            continue
+        if not done.returncode:
+            return str(path)
+    pytest.skip(f"no Python of at least 3.11 that user {SANDBOX_USER} may run")
+
+
+class SandboxPod:
+    """The pod's folder and its processes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self._port = folder, 0
+        self.socket = folder / "run" / "supervisors.sock"
+        self.scratch = folder / "scratch"
+        self.other_user = os.geteuid() == 0
+        self.worker: subprocess.Popen[bytes]
+        self.init: subprocess.Popen[bytes]
+
+    def start_init(self) -> None:
+        """The sandbox container's process 1, here an ordinary one."""
+        user = SANDBOX_USER if self.other_user else None
+        command = [sandbox_interpreter(), "-m", "roundsmith.sandbox.pod"]
+        command += ["--socket", str(self.socket), "--scratch", str(self.scratch)]
+        self.init = subprocess.Popen(
+            command,
+            env={"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"},
+            user=user,
+            group=user,
+            extra_groups=None if user is None else [],
+        )
+
+    def begin_worker(self, supervisors: int = 8) -> None:
+        """The worker's container; it is ready when the sandbox is connected."""
+        self._ready.unlink(missing_ok=True)
+        roundsmith = Path(sys.executable).with_name("roundsmith")
+        command = [roundsmith, "serve", "sandbox-worker", "--die-with-parent"]
+        command += ["--address", f"127.0.0.1:{self._port}", "--socket", self.socket]
+        command += ["--supervisors", str(supervisors), "--ready-file", self._ready]
+        self.worker = subprocess.Popen(command, env={**os.environ, "COLUMNS": "200"})
+
+    def wait(self) -> None:
+        """Until the worker serves; it is then found at the same address again."""
+        deadline = time.monotonic() + _START_S
+        while not self._ready.exists():
+            assert self.worker.poll() is None, "the worker ended"
+            assert time.monotonic() < deadline, "the worker did not get ready"
+            time.sleep(0.05)
+        self._port = int(self.address.rpartition(":")[2])
+
+    @property
+    def address(self) -> str:
+        """Where the worker listens."""
+        return str(json.loads(self._ready.read_text())["address"])
+
+    @property
+    def _ready(self) -> Path:
+        return self.folder / "ready.json"
+
+    def settings(self, **options: object) -> ExecutorSettings:
+        """An executor on this pod, at the tier of a restricted one."""
+        given = {"pool": "pods", "sandboxes": self.address, "slots": 2, "highest": "T1", **options}
+        return ExecutorSettings.model_validate(given)
+
+    def processes(self) -> list[str]:
+        """What lives below the sandbox's process 1."""
+        return [pid for child in _children(str(self.init.pid)) for pid in (child, *_below(child))]
+
+    def close(self) -> None:
+        """Ends both processes, whatever is left of them."""
+        for process in (self.worker, self.init):
+            process.kill()
+            process.wait()
+
+
+def _below(pid: str) -> list[str]:
+    return [found for child in _children(pid) for found in (child, *_below(child))]
+
+
+def _children(pid: str) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []
+
+
+@contextmanager
+def sandbox_pod(supervisors: int = 8) -> Iterator[SandboxPod]:
+    """A pod that is ready, and gone afterwards."""
+    sandbox_interpreter()
+    # The sandbox's user may not enter pytest's own folders.
+    folder = Path(tempfile.mkdtemp(prefix="roundsmith-pod-"))
+    pod = SandboxPod(folder)
+    try:
+        folder.chmod(0o755)
+        pod.socket.parent.mkdir(mode=0o755)
+        pod.scratch.mkdir(mode=0o700)
+        if pod.other_user:
+            os.chown(pod.scratch, SANDBOX_USER, SANDBOX_USER)
+        package = ROOT / "sandbox-image" / "roundsmith"
+        shutil.copytree(package, folder / "roundsmith", ignore=shutil.ignore_patterns("*.pyc"))
+        pod.start_init()
+        pod.begin_worker(supervisors)
+        try:
+            pod.wait()
+            yield pod
+        finally:
+            pod.close()
+    finally:
+        shutil.rmtree(folder)
