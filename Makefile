@@ -9,6 +9,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= runs/lab
 SOURCES := services pipelines sandbox-image tests hatch_build.py
+BUILD_IMAGE ?= $(CURDIR)/charts/images/docker-build
+NAMESPACE ?= roundsmith
+RELEASE ?= roundsmith
+RUN ?= lab
+ROUND ?= --recipe gift --preset lab
 INPUTS := pyproject.toml constraints.txt hatch_build.py $(wildcard protos/roundsmith/v1/*.proto)
 
 # The first Python of the supported versions that runs and can make an environment.
@@ -32,6 +37,15 @@ test: lint ## check everything: lint, types, the protos and every test
 .PHONY: test-fast
 test-fast: $(VENV)/dev.stamp ## run the tests that take a minute or two together
 	$(BIN)/pytest -m 'not slow and not cluster and not gpu'
+
+.PHONY: images
+images: $(VENV)/dev.stamp ## build the images: $(BUILD_IMAGE) CONTEXT NAME:TAG is called for each
+	PYTHON=$(BIN)/python BUILD_IMAGE='$(BUILD_IMAGE)' charts/images/build
+
+.PHONY: cluster-round
+cluster-round: images ## install the chart on the cluster of KUBECONFIG and run a lab GiFT round as pods
+	PYTHON=$(BIN)/python HELM=$(BIN)/helm NAMESPACE=$(NAMESPACE) RELEASE=$(RELEASE) charts/install
+	$(BIN)/roundsmith submit --namespace $(NAMESPACE) --release $(RELEASE) --name $(RUN) -- $(ROUND)
 
 .PHONY: lint
 lint: $(VENV)/dev.stamp ## check format, lint and types

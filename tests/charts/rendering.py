@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
+import yaml  # type: ignore[import-untyped]  # ships no types
 
 CHART = Path(__file__).parents[2] / "charts/roundsmith"
 HELM = Path(sys.prefix) / "bin/helm"

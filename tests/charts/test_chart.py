@@ -155,8 +155,10 @@ def test_the_sandbox_speaks_to_nobody_and_only_the_executor_to_its_worker() -> N
             "podSelector": {"matchLabels": executor},
         }
     ]
-    labels = one(found, "Deployment", "r-executor")["spec"]["template"]["metadata"]["labels"]
-    assert executor.items() <= labels.items()
+    template = one(found, "Deployment", "r-executor")["spec"]["template"]
+    assert executor.items() <= template["metadata"]["labels"].items()
+    asked = "--sandboxes=r-sandbox.lab-sandbox.svc.cluster.local:50061"
+    assert asked in template["spec"]["containers"][0]["args"]
 
 
 def test_the_sandbox_pod_keeps_programs_from_their_worker() -> None:
@@ -170,6 +172,8 @@ def test_the_sandbox_pod_keeps_programs_from_their_worker() -> None:
         m["name"] for m in programs["volumeMounts"]
     }
     assert shared == {"socket"}
+    [socket] = [m for m in programs["volumeMounts"] if m["name"] == "socket"]
+    assert socket["readOnly"] is True
     assert pod.get("shareProcessNamespace", False) is False
     for volume in pod["volumes"]:
         assert volume["emptyDir"]["medium"] == "Memory"

@@ -26,8 +26,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 
 {{/* HOST:PORT of a component's own headless Service, by its whole name. */}}
 {{- define "roundsmith.endpoint" -}}
-{{- $namespace := .namespace | default .root.Release.Namespace -}}
-dns:///{{ include "roundsmith.name" . }}.{{ $namespace }}.svc.cluster.local:{{ .port }}
+dns:///{{ include "roundsmith.name" . }}.{{ .root.Release.Namespace }}.svc.cluster.local:{{ .port }}
 {{- end -}}
 
 {{- define "roundsmith.image" -}}

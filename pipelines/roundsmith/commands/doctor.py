@@ -22,6 +22,9 @@ def doctor(
         Path | None,
         typer.Option(help="Check the services that this JSON of the chart names, not the machine."),
     ] = None,
+    patience: Annotated[
+        float, typer.Option(help="Seconds that a service of --cluster may take to answer.")
+    ] = 30.0,
 ) -> None:
     """Check this machine: packages, memory, disk, model, isolation of programs, ports, GPU.
 
@@ -44,7 +47,7 @@ def doctor(
         from roundsmith.platform.cluster_config import ClusterConfig
         from roundsmith.platform.service_checks import service_checks
 
-        found = asyncio.run(service_checks(ClusterConfig.read(cluster).endpoints))
+        found = asyncio.run(service_checks(ClusterConfig.read(cluster).endpoints, patience))
     if json_:
         typer.echo(json.dumps([asdict(check) for check in found], indent=2))
     else:

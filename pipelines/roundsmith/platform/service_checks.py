@@ -34,15 +34,12 @@ from roundsmith.verdicts import Verdict
 Work = Callable[[Services], Awaitable[str]]
 """Asks for some work and tells what was done."""
 
-PATIENCE_S = 30.0
-"""A service that does not answer by then is not well."""
-
 SOURCE = "def double(x):\n    return 2 * x\n"
 TEST = CallTest("1", "double", (21,), 42)
 TASK = Task("doctor", Split.TRAIN, "Double a number.", "def double(x):", "double", (TEST,), SOURCE)
 
 
-async def service_checks(endpoints: Endpoints, patience_s: float = PATIENCE_S) -> list[Check]:
+async def service_checks(endpoints: Endpoints, patience_s: float) -> list[Check]:
     """A check for each service. Sound services take seconds; one that is away costs patience_s."""
     async with connect(endpoints, StreamSettings(give_up_s=patience_s)) as services:
         asked: dict[str, tuple[str, Work]] = {
@@ -65,7 +62,7 @@ async def service_checks(endpoints: Endpoints, patience_s: float = PATIENCE_S) -
 
 async def generator(services: Services) -> str:
     """Asks what is served, and for one completion."""
-    served = await services.generator.model(PATIENCE_S)
+    served = await services.generator.model()
     item = GenerateItem("doctor", TASK.description, Sampling(max_tokens=8, temperature=0.0), 0)
     tokens = len((await services.generator.generate(item))[0].token_ids)
     return f"{served.model} {served.weights_sha256[:12]} wrote {tokens} tokens"
@@ -73,7 +70,7 @@ async def generator(services: Services) -> str:
 
 async def executor(services: Services) -> str:
     """Asks for the isolation, and for one program that passes and one that fails."""
-    tier = (await services.executor.capabilities(PATIENCE_S)).tier
+    tier = (await services.executor.capabilities()).tier
     programs = (Program("right", SOURCE), Program("wrong", SOURCE.replace("2", "3")))
     outcomes = await services.executor.execute(ExecuteItem("doctor", programs, (TEST,)))
     verdicts = {outcome.code_id: outcome.verdict for outcome in outcomes}
@@ -92,7 +89,7 @@ async def scorer(services: Services) -> str:
 
 async def pair_builder(services: Services) -> str:
     """Asks for the rows of one group by the first recipe."""
-    recipes = await services.pair_builder.recipes(PATIENCE_S)
+    recipes = await services.pair_builder.recipes()
     rows = await services.pair_builder.build(recipes[0], {}, 0, _group(recipes[0]))
     return f"{', '.join(recipes)}: {recipes[0]} chose {len(rows)} rows of a group"
 

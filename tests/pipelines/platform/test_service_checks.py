@@ -30,7 +30,7 @@ def endpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
 
 @pytest.mark.slow
 def test_services_that_work_are_ok_and_tell_what_they_did(endpoints: Endpoints) -> None:
-    found = asyncio.run(service_checks(endpoints))
+    found = asyncio.run(service_checks(endpoints, patience_s=30.0))
     assert [check.name for check in found] == NAMES
     assert all(check.ok for check in found), found
     details = {check.name: check.detail for check in found}
