@@ -34,8 +34,7 @@ def evaluate_model(
     out.mkdir(parents=True, exist_ok=True)
     with only_run(out), asyncio.Runner() as runner, ProgressView(console) as view:
         platform = LocalPlatform(config, (out / "work").resolve())
-        work = (out / "work").resolve()
-        context = Context(Store(str(out / "store")), config, 0, work, platform, view)
+        context = Context(Store(str(out / "store")), config, 0, platform, view)
 
         def do(step: str, **refs: str) -> str:
             return runner.run(platform.watched(run_step(context, step, **refs)))

@@ -99,7 +99,7 @@ def measure(
     platform = LocalPlatform(config, out.resolve())
     with asyncio.Runner() as runner, ProgressView(console) as view:
         try:
-            served = ServedModel(runner, runner.run(platform.services(folder)), view)
+            served = ServedModel(runner, runner.run(platform.services(str(folder))), view)
             return card(served, served, Split(split), limit, samples)
         finally:
             runner.run(platform.close())

@@ -53,7 +53,7 @@ def run_component(
     work = Path(work_folder).resolve()
     work.mkdir(parents=True, exist_ok=True)
     platform = AttachedPlatform(config, work, where)
-    context = Context(Store(store), config, round_number, work, platform, LoggedProgress())
+    context = Context(Store(store), config, round_number, platform, LoggedProgress())
 
     async def play() -> str:
         try:

@@ -1,30 +1,30 @@
 """One machine: services as child processes, training as another; started when first needed."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import shutil
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from roundsmith.clients import Endpoints, Services, connect
+from roundsmith.config import cpu_count, has_bfloat16_units
 from roundsmith.platform.processes import ServiceProcesses, endpoints
 from roundsmith.steps.config import RunConfig
-from roundsmith.training.job import TrainingJob
+from roundsmith.store import FolderRef, Store
 from roundsmith.training.launch import launch
-from roundsmith.training.progress import Progress
-from roundsmith.training.result import TrainingResult
+from roundsmith.training.progress import PROGRESS_FILE, Progress, read_progress
+from roundsmith.training.request import StoredResult, StoredTraining, TrainingArithmetic
 
 T = TypeVar("T")
 _WATCH_S = 0.5
 
 
-def service_commands(
-    config: RunConfig, model: Path, storage_root: Path
-) -> dict[str, Sequence[str]]:
+def service_commands(config: RunConfig, model: str, storage_root: Path) -> dict[str, Sequence[str]]:
     """The arguments of `roundsmith serve NAME` for a run."""
     sizes = config.services
     with_weights = [
-        *("--model", str(model), "--storage-root", str(storage_root)),
+        *("--model", model, "--storage-root", str(storage_root)),
         *("--dtype", sizes.dtype, "--device", sizes.device, "--threads", str(sizes.threads)),
     ]
     if config.trust_remote_code:
@@ -49,11 +49,43 @@ class LocalPlatform:
         self._retries = 0
         self.endpoints: Endpoints | None = None
 
-    async def services(self, model: Path) -> Services:
-        """Clients of the running services; starts them on `model` the first time."""
+    @property
+    def arithmetic(self) -> Mapping[str, str | int]:
+        """The settings of the services as what they mean on this machine. The type follows from the
+        device, what it can do and the weights.
+        """
+        services = self._config.services
+        return {
+            **services.model_dump(mode="json", exclude={"executor_slots"}),
+            "device": self._device,
+            "threads": services.threads or cpu_count(),
+            "bfloat16_units": has_bfloat16_units(),
+        }
+
+    @property
+    def training_arithmetic(self) -> TrainingArithmetic:
+        """One process with the threads of the services, or all cores."""
+        return TrainingArithmetic(
+            device=self._device,
+            threads=self._config.services.threads or cpu_count(),
+            bfloat16_units=has_bfloat16_units(),
+        )
+
+    @property
+    def _device(self) -> Literal["cpu", "cuda"]:
+        return "cuda" if on_gpu(self._config.services.device) else "cpu"
+
+    async def weights_uri(self, store: Store, folder: FolderRef) -> str:
+        """The local folder of a stored model, fetched when it is not there."""
+        target = self._checkpoint(folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return str(await asyncio.to_thread(store.fetch_folder, folder, target))
+
+    async def services(self, uri: str) -> Services:
+        """Clients of the running services; starts them on the model folder `uri` the first time."""
         if self._services is None:
             processes = ServiceProcesses(self._work / "services")
-            commands = service_commands(self._config, model, self._work / "checkpoints")
+            commands = service_commands(self._config, uri, self._work / "checkpoints")
             self.endpoints = endpoints(await processes.start(commands))
             self._stack.push_async_callback(processes.stop)
             self._processes = processes
@@ -61,14 +93,23 @@ class LocalPlatform:
         return self._services
 
     async def train(
-        self, job: TrainingJob, on_progress: Callable[[Progress], None]
-    ) -> TrainingResult:
+        self, request: StoredTraining, on_progress: Callable[[Progress], None]
+    ) -> StoredResult:
         """Trains in a child process. On a GPU the services end before, because their models and the
         training's would share its memory; they start again when they are next asked for.
         """
-        if self._processes is not None and on_gpu(self._config.services.device):
+        if self._processes is not None and self._device == "cuda":
             await self.close()
-        return await launch(job, on_progress=on_progress)
+        out = self._work / "training" / request.name[:24]
+        job = await asyncio.to_thread(request.fetch, self._checkpoint(request.model), out)
+        result = await launch(job, on_progress=on_progress)
+        folder = await asyncio.to_thread(Store(request.store).put_folder, out / "model")
+        loss = tuple((line.step, line.loss) for line in read_progress(out / PROGRESS_FILE))
+        await asyncio.to_thread(shutil.rmtree, out)
+        return StoredResult(folder, result, loss)
+
+    def _checkpoint(self, folder: FolderRef) -> Path:
+        return self._work / "checkpoints" / folder.weights_sha256
 
     async def watched(self, work: Awaitable[T]) -> T:
         """The result of `work`; raises PlatformError as soon as a service has ended by itself."""
@@ -114,7 +155,7 @@ class AttachedPlatform(LocalPlatform):
         super().__init__(config, work)
         self.endpoints = where
 
-    async def services(self, model: Path) -> Services:
+    async def services(self, uri: str) -> Services:
         """Clients of the services at the given endpoints."""
         if self._services is None:
             assert self.endpoints is not None

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from roundsmith.clients import Services
-from roundsmith.config import cpu_count, has_bfloat16_units
 from roundsmith.hashing import file_sha256
 from roundsmith.pair_builder.rules import configure, find_rule, load_rules
 from roundsmith.recipes.contract import Recipe
@@ -19,9 +18,8 @@ from roundsmith.recipes.session import Session
 from roundsmith.recipes.styles import Demonstration, style_of
 from roundsmith.steps.config import RunConfig
 from roundsmith.store import FolderRef, Manifest, ObjectRef, Store, step_key
-from roundsmith.training.job import TrainingJob
 from roundsmith.training.progress import Progress as TrainingProgress
-from roundsmith.training.result import TrainingResult
+from roundsmith.training.request import StoredResult, StoredTraining, TrainingArithmetic
 from roundsmith.types import Task
 
 Progress = Callable[[str, int, int, str], None]
@@ -35,13 +33,28 @@ class Platform(Protocol):
     def retries(self) -> int:
         """Items that were sent to a service more than once."""
 
-    async def services(self, model: Path) -> Services:
-        """Clients of running services; `model` is what a service without weights starts with."""
+    @property
+    def arithmetic(self) -> Mapping[str, str | int]:
+        """What a served model's numbers depend on beside its weights; in the key of what they made.
+
+        Words that another machine reads otherwise are told as what they mean where the services
+        run, so that a run that is moved does not mix the samples of two.
+        """
+
+    @property
+    def training_arithmetic(self) -> TrainingArithmetic:
+        """The same of a training."""
+
+    async def weights_uri(self, store: Store, folder: FolderRef) -> str:
+        """Where the services find a stored model: what `reload` is given."""
+
+    async def services(self, uri: str) -> Services:
+        """Clients of running services; `uri` is what a service without weights starts with."""
 
     async def train(
-        self, job: TrainingJob, on_progress: Callable[[TrainingProgress], None]
-    ) -> TrainingResult:
-        """Runs a training job to its end; `job.out/model` is the checkpoint."""
+        self, request: StoredTraining, on_progress: Callable[[TrainingProgress], None]
+    ) -> StoredResult:
+        """Runs a training to its end, or goes on with one that was asked for before."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +73,6 @@ class Context:
     store: Store
     config: RunConfig
     round: int
-    work: Path
-    """Local folder for checkpoints and training; everything in it can be made again from the
-    store.
-    """
     platform: Platform
     progress: Progress
 
@@ -75,24 +84,6 @@ class Context:
         recipe = configure(find_rule(rules, name), name, self.config.recipe_config)
         assert isinstance(recipe, Recipe)
         return recipe
-
-    @cached_property
-    def arithmetic(self) -> dict[str, str | int]:
-        """What a model's numbers depend on beside its weights; in the key of what they made.
-
-        Words that another machine reads otherwise are told as what they mean on this one, so that
-        a run that is moved does not mix the samples of two. The type follows from the device, what
-        it can do and the weights.
-        """
-        from roundsmith.models.loading import served_device
-
-        services = self.config.services
-        return {
-            **services.model_dump(mode="json", exclude={"executor_slots"}),
-            "device": served_device(services.device),
-            "threads": services.threads or cpu_count(),
-            "bfloat16_units": has_bfloat16_units(),
-        }
 
     @property
     def choices(self) -> dict[str, Any]:
@@ -148,23 +139,25 @@ class Context:
         )
         return await asyncio.to_thread(self.store.commit, manifest)
 
-    async def folder(self, model: Manifest) -> Path:
-        """The local folder of a model or checkpoint manifest."""
-        ref = self.store.folder(model.of_kind("folder")[0])
-        target = self.work / "checkpoints" / ref.weights_sha256
-        target.parent.mkdir(parents=True, exist_ok=True)
-        return await asyncio.to_thread(self._fetch, ref, target)
-
-    def _fetch(self, ref: FolderRef, target: Path) -> Path:
-        return self.store.fetch_folder(ref, target)
+    async def services(self, model: Manifest) -> Services:
+        """Running services, whatever weights they serve; `model` is what they start with."""
+        return await self.platform.services(await self._uri(model))
 
     async def serving(self, model: Manifest, *, score: bool = False) -> Services:
         """Services that serve the model's weights: the generator, or the scorer with `score`."""
-        folder = await self.folder(model)
-        services = await self.platform.services(folder)
+        uri = await self._uri(model)
+        services = await self.platform.services(uri)
         client = services.scorer if score else services.generator
-        await client.reload(str(folder), model.stats["weights_sha256"])
+        await client.reload(uri, model.stats["weights_sha256"])
         return services
+
+    def stored(self, model: Manifest) -> FolderRef:
+        """The stored folder of a model or checkpoint manifest."""
+        return self.store.folder(model.of_kind("folder")[0])
+
+    async def _uri(self, model: Manifest) -> str:
+        ref = await asyncio.to_thread(self.stored, model)
+        return await self.platform.weights_uri(self.store, ref)
 
     async def session(
         self,

@@ -29,7 +29,7 @@ async def evaluate(ctx: Context, tasks: str, model: str, split: str) -> str:
         "style": ctx.recipe.config.style,
         "cpu_s": ctx.recipe.config.cpu_s,
         "seed": ctx.config.seed,
-        "arithmetic": ctx.arithmetic,
+        "arithmetic": dict(ctx.platform.arithmetic),
     }
 
     @asynccontextmanager

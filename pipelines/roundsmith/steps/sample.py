@@ -26,7 +26,7 @@ async def sample(ctx: Context, tasks: str, model: str) -> str:
         **ctx.recipe_key,
         "seed": ctx.config.seed,
         "round": ctx.round,
-        "arithmetic": ctx.arithmetic,
+        "arithmetic": dict(ctx.platform.arithmetic),
     }
 
     @asynccontextmanager
@@ -52,7 +52,7 @@ async def score(ctx: Context, groups: str, model: str) -> str:
     drawn, weights = ctx.manifest(groups), ctx.manifest(model)
     items = list(ctx.store.read_all(GROUPS, drawn))
     wanted = [(group, ctx.recipe.to_score(group)) for group in items]
-    settings = {**ctx.recipe_key, "arithmetic": ctx.arithmetic}
+    settings = {**ctx.recipe_key, "arithmetic": dict(ctx.platform.arithmetic)}
 
     @asynccontextmanager
     async def begin() -> AsyncIterator[Callable[[Scorable], Awaitable[list[Group]]]]:

@@ -16,8 +16,7 @@ async def select(ctx: Context, groups: str, model: str) -> str:
     settings = {**ctx.recipe_key, "seed": ctx.config.seed}
 
     async def make() -> Made:
-        folder = await ctx.folder(ctx.manifest(model))
-        services = await ctx.platform.services(folder)
+        services = await ctx.services(ctx.manifest(model))
         flight = asyncio.Semaphore(ctx.config.tasks_in_flight)
         items = list(ctx.store.read_all(GROUPS, scored))
         done = 0

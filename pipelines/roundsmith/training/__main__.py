@@ -20,6 +20,7 @@ def main() -> int:
     parser.add_argument("job", type=Path, help="a training job in JSON")
     parser.add_argument("--die-with-parent", action="store_true", help="end when the caller ends")
     parser.add_argument("--processes", type=int, default=1, help="on this machine, by torchrun")
+    parser.add_argument("--kept-at", help="the URI of a request: keep everything in its storage")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     # A training reads folders and asks no hub; TRL would report its use to one.
@@ -31,7 +32,9 @@ def main() -> int:
 
             die_with_parent()
         job = TrainingJob.read(options.job)
-        if options.processes > 1:
+        if options.kept_at:
+            run_stored(job, options.kept_at)
+        elif options.processes > 1:
             share(options.job, options.processes, options.die_with_parent)
         else:
             from roundsmith.training.run import train
@@ -41,6 +44,22 @@ def main() -> int:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return error.exit_code
     return 0
+
+
+def run_stored(job: TrainingJob, uri: str) -> None:
+    """Run this process's part of a job that is kept in the storage root; an error that another try
+    does not mend is kept there too.
+    """
+    from roundsmith.training.area import TrainingArea
+    from roundsmith.training.keeping import StoredKeeping
+    from roundsmith.training.run import run
+
+    area = TrainingArea.of(uri)
+    try:
+        run(job, lambda folder, peers: StoredKeeping(area, folder, peers))
+    except RoundsmithError as error:
+        area.fail(error)
+        raise
 
 
 def share(job: Path, processes: int, tied: bool) -> None:

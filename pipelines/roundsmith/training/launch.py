@@ -9,7 +9,7 @@ from pathlib import Path
 from roundsmith.config import child_environment
 from roundsmith.errors import ConfigError, EngineError, PlatformError
 from roundsmith.training.job import TrainingJob
-from roundsmith.training.progress import Progress, ProgressTail
+from roundsmith.training.progress import PROGRESS_FILE, Progress, ProgressTail, read_progress
 from roundsmith.training.result import TrainingResult, read_result
 
 LOG_FILE = "training.log"
@@ -39,8 +39,9 @@ async def launch(
             stderr=log,
             env=child_environment(PYTHONUNBUFFERED="1"),
         )
+    tail = ProgressTail(lambda: read_progress(job.out / PROGRESS_FILE))
     try:
-        await _follow(process, ProgressTail(job.out), on_progress or (lambda _: None))
+        await _follow(process, tail, on_progress or (lambda _: None))
     finally:
         await _end(process)
     if process.returncode:

@@ -1,7 +1,7 @@
 """`progress.jsonl`: one line a step, written while a training runs and read by who waits for it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,8 +28,11 @@ class ProgressLog:
 
     def restart(self, step: int) -> None:
         """Drop the lines after `step`, which a resumed training writes again."""
-        kept = [line for line in read_progress(self.path) if line.step <= step]
-        self.path.write_text("".join(_line(progress) for progress in kept))
+        self.replace(line for line in read_progress(self.path) if line.step <= step)
+
+    def replace(self, lines: Iterable[Progress]) -> None:
+        """Begin with these lines."""
+        self.path.write_text("".join([_line(progress) for progress in lines]))
 
     def add(self, progress: Progress) -> None:
         """Append a line."""
@@ -38,15 +41,15 @@ class ProgressLog:
 
 
 class ProgressTail:
-    """Reads the lines that were completed since the last look."""
+    """The lines that were completed since the last look; `read` gives all of them."""
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / PROGRESS_FILE
+    def __init__(self, read: Callable[[], Iterable[Progress]]) -> None:
+        self._read = read
         self._seen = 0
 
     def fresh(self) -> list[Progress]:
         """Complete lines not seen before; all again after a training was restarted."""
-        lines = list(read_progress(self._path))
+        lines = list(self._read())
         if len(lines) < self._seen:
             self._seen = 0
         new, self._seen = lines[self._seen :], len(lines)
@@ -55,7 +58,11 @@ class ProgressTail:
 
 def read_progress(path: Path) -> Iterator[Progress]:
     """The complete lines of a progress file; none when there is no file."""
-    text = path.read_text() if path.exists() else ""
+    return parse_progress(path.read_text() if path.exists() else "")
+
+
+def parse_progress(text: str) -> Iterator[Progress]:
+    """The complete lines of a progress file's text."""
     for line in text.splitlines(keepends=True):
         if line.endswith("\n"):
             yield Progress(**json.loads(line))

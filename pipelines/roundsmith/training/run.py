@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import time
+from pathlib import Path
 from typing import Any
 
 from roundsmith.config import cpu_count
@@ -10,9 +11,10 @@ from roundsmith.errors import ConfigError
 from roundsmith.models.folder import check
 from roundsmith.training.folder import JobFolder
 from roundsmith.training.job import TrainingJob
+from roundsmith.training.keeping import FolderKeeping, Keep, Keeping
 from roundsmith.training.plan import Plan, plan_training, uses_bfloat16
-from roundsmith.training.progress import ProgressLog, read_progress
-from roundsmith.training.result import TrainingResult, read_result, write_result
+from roundsmith.training.progress import PROGRESS_FILE, read_progress
+from roundsmith.training.result import TrainingResult, read_result
 from roundsmith.training.tokens import Coder, write_tokens
 
 log = logging.getLogger(__name__)
@@ -24,6 +26,12 @@ def train(job: TrainingJob) -> TrainingResult:
     Raises ConfigError for rows, a model or a folder that can not be used, EngineError when the loss
     diverges.
     """
+    run(job, FolderKeeping)
+    return read_result(job.out)
+
+
+def run(job: TrainingJob, keep: Keep) -> None:
+    """Run this process's part of a job; `keep` makes what checkpoints and the model go to."""
     check(job.model, job.trust_remote_code)
     import torch
     from accelerate import PartialState  # type: ignore[import-untyped]  # ships no types
@@ -35,14 +43,14 @@ def train(job: TrainingJob) -> TrainingResult:
     peers = PartialState(cpu=device == "cpu")
     torch.set_num_threads(job.num_threads or max(1, cpu_count() // peers.num_processes))
     folder = JobFolder(job)
+    first_here = peers.is_local_main_process
     try:
-        with folder.claimed() if peers.is_main_process else contextlib.nullcontext():
-            if peers.is_main_process:
+        with folder.claimed() if first_here else contextlib.nullcontext():
+            if first_here:
                 folder.open()
             peers.wait_for_everyone()
             if not folder.finished:
-                _train(job, folder, device, peers)
-            return read_result(job.out)
+                _train(job, folder, device, peers, keep(folder, peers))
     finally:
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
@@ -56,7 +64,7 @@ def _device(job: TrainingJob) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _train(job: TrainingJob, folder: JobFolder, device: str, peers: Any) -> None:
+def _train(job: TrainingJob, folder: JobFolder, device: str, peers: Any, keeping: Keeping) -> None:
     from roundsmith.training.sft import arguments, build
     from roundsmith.training.watch import ProgressWriter
 
@@ -66,17 +74,21 @@ def _train(job: TrainingJob, folder: JobFolder, device: str, peers: Any) -> None
     config = arguments(job, folder, device, bfloat16)
     tokens = write_tokens(coder, job.rows, folder.work / f"tokens-{peers.process_index}.arrow")
     plan = plan_training(job, tokens, coder.tokenizer, peers.num_processes)
-    checkpoint, step = folder.last_checkpoint()
-    progress = ProgressLog(folder.path) if peers.is_main_process else None
-    if progress is not None:
-        progress.restart(step)
+    checkpoint, step = keeping.last_checkpoint()
+    if peers.is_main_process:
+        keeping.progress.restart(step)
+    writer = ProgressWriter(plan, keeping.progress if peers.is_main_process else None)
     log.info("%d rows, %d steps, from step %d on %s", len(tokens.lengths), plan.steps, step, device)
-    trainer = build(job, folder, plan, config, model, [ProgressWriter(plan, progress)])
+    trainer = build(job, keeping, plan, config, model, [writer])
     began_s = time.monotonic()
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     log.info("%d steps in %.1f s", plan.steps - step, time.monotonic() - began_s)
     if peers.is_main_process:
-        _finish(job, folder, plan, trainer, "bfloat16" if bfloat16 else "float32", device)
+        partial = folder.work / "model"
+        dtype = "bfloat16" if bfloat16 else "float32"
+        keeping.finish(partial, _save(partial, folder, plan, trainer, dtype, device))
+    # No process ends before the result is kept: one that is lost until then is started again, and
+    # needs the others.
     peers.wait_for_everyone()
 
 
@@ -104,24 +116,20 @@ def load(job: TrainingJob) -> tuple[Any, Coder]:
     return model, Coder(tokenizer, end_id, vocabulary, min(job.max_length, positions))
 
 
-def _finish(
-    job: TrainingJob, folder: JobFolder, plan: Plan, trainer: Any, dtype: str, device: str
-) -> None:
-    partial = folder.work / "model"
+def _save(
+    partial: Path, folder: JobFolder, plan: Plan, trainer: Any, dtype: str, device: str
+) -> TrainingResult:
+    """The trained model as a whole folder at `partial`, and what is said of it."""
     trainer.accelerator.unwrap_model(trainer.model).save_pretrained(partial)
-    losses = [progress.loss for progress in read_progress(folder.path / "progress.jsonl")]
+    losses = [progress.loss for progress in read_progress(folder.path / PROGRESS_FILE)]
     last = losses[-max(1, len(losses) // 10) :]
-    write_result(
-        folder.path,
-        TrainingResult(
-            weights_sha256=folder.complete(partial),
-            steps=plan.steps,
-            num_rows=len(plan.tokens.lengths),
-            num_dropped_rows=plan.tokens.num_dropped,
-            tokens=plan.tokens_by_step()[-1],
-            loss=sum(last) / len(last),
-            dtype=dtype,
-            device=device,
-        ),
+    return TrainingResult(
+        weights_sha256=folder.complete(partial),
+        steps=plan.steps,
+        num_rows=len(plan.tokens.lengths),
+        num_dropped_rows=plan.tokens.num_dropped,
+        tokens=plan.tokens_by_step()[-1],
+        loss=sum(last) / len(last),
+        dtype=dtype,
+        device=device,
     )
-    folder.finish(partial)

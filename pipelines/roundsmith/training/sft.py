@@ -2,6 +2,7 @@
 already.
 """
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from trl.trainer.sft_trainer import DataCollatorForLanguageModeling, SFTTrainer
 
 from roundsmith.training.folder import JobFolder
 from roundsmith.training.job import TrainingJob
+from roundsmith.training.keeping import Keeping
 from roundsmith.training.plan import Plan
 from roundsmith.training.schedule import learning_rate_factor
 
@@ -48,9 +50,9 @@ def arguments(job: TrainingJob, folder: JobFolder, device: str, bfloat16: bool) 
 class RoundTrainer(SFTTrainer):
     """SFTTrainer with GiFT's learning rate, and checkpoints that are whole or absent."""
 
-    def __init__(self, job: TrainingJob, folder: JobFolder, **keywords: Any) -> None:
+    def __init__(self, job: TrainingJob, keeping: Keeping, **keywords: Any) -> None:
         self._job = job
-        self._folder = folder
+        self._keeping = keeping
         super().__init__(**keywords)
 
     def create_scheduler(
@@ -71,15 +73,14 @@ class RoundTrainer(SFTTrainer):
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         # Not TRL's own, which also writes a model card; into `work`, which nothing resumes from.
         Trainer._save_checkpoint(self, model, trial)
-        self.accelerator.wait_for_everyone()
-        if self.is_world_process_zero():
-            self._folder.keep_checkpoint(self._folder.work / f"checkpoint-{self.state.global_step}")
-        self.accelerator.wait_for_everyone()
+        assert self.args.output_dir is not None
+        partial = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+        self._keeping.keep_checkpoint(partial)
 
 
 def build(
     job: TrainingJob,
-    folder: JobFolder,
+    keeping: Keeping,
     plan: Plan,
     config: SFTConfig,
     model: Any,
@@ -92,7 +93,7 @@ def build(
     rows = Dataset.from_file(str(plan.tokens.path))
     trainer = RoundTrainer(
         job,
-        folder,
+        keeping,
         model=model,
         args=config,
         train_dataset=rows.select(plan.order),

@@ -26,7 +26,7 @@ def test_services_that_were_ended_start_again_when_asked_for(tmp_path: Path) -> 
     platform = LocalPlatform(run_config("lab", None, {"recipe": "gift"}, []), tmp_path)
 
     async def served() -> str:
-        services = await platform.services(MODEL)
+        services = await platform.services(str(MODEL))
         return (await services.generator.model()).weights_sha256
 
     async def play() -> tuple[str, str]:

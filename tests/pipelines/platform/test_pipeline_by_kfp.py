@@ -47,7 +47,7 @@ async def play(config: RunConfig, pipeline: Path, folder: Path) -> None:
     """Starts the services and plays the pipeline against them until it ends."""
     platform = LocalPlatform(config, folder / "work")
     try:
-        await platform.services(MODEL)
+        await platform.services(str(MODEL))
         assert isinstance(platform.endpoints, Endpoints)
         arguments = {
             "store": str(folder / "store"),

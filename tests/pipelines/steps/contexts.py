@@ -14,4 +14,4 @@ def context(folder: Path, number: int = 1, **settings: Any) -> Context:
     config = run_config("lab", None, {"recipe": "gift", **settings}, [])
     work = folder / "work"
     store = Store(str(folder / "store"))
-    return Context(store, config, number, work, LocalPlatform(config, work), lambda *_: None)
+    return Context(store, config, number, LocalPlatform(config, work), lambda *_: None)

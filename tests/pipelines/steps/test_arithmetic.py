@@ -4,17 +4,17 @@ from pathlib import Path
 
 import torch
 
-from roundsmith.config import cpu_count
+from roundsmith.config import cpu_count, has_bfloat16_units
 from tests.pipelines.steps.contexts import context
 
 
 def test_words_are_told_as_what_they_mean_here(tmp_path: Path) -> None:
     here = "cuda" if torch.cuda.is_available() else "cpu"
-    told = context(tmp_path).arithmetic
+    told = context(tmp_path).platform.arithmetic
     assert (told["device"], told["threads"]) == (here, cpu_count())
 
 
 def test_what_is_chosen_is_told_as_it_is(tmp_path: Path) -> None:
     services = {"device": "cpu", "threads": 3, "dtype": "bfloat16", "generator_slots": 5}
-    told = context(tmp_path, services=services | {"executor_slots": 7}).arithmetic
-    assert told == services
+    told = context(tmp_path, services=services | {"executor_slots": 7}).platform.arithmetic
+    assert told == services | {"bfloat16_units": has_bfloat16_units()}

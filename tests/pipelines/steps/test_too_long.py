@@ -1,7 +1,7 @@
 """What the model wrote may leave no room in its own context: that is data and ends no run."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.executor.start import start as start_executor
 from roundsmith.generator.settings import GeneratorSettings
 from roundsmith.generator.start import start as start_generator
+from roundsmith.platform.local import LocalPlatform
 from roundsmith.recipes.contract import Recipe
 from roundsmith.recipes.gift import Gift, GiftConfig
 from roundsmith.recipes.session import Session
@@ -24,12 +25,10 @@ from roundsmith.scorer.settings import ScorerSettings
 from roundsmith.scorer.start import start as start_scorer
 from roundsmith.serve import listening
 from roundsmith.steps import run_step
+from roundsmith.steps.config import RunConfig
 from roundsmith.steps.context import Made, reference
 from roundsmith.steps.inputs import model_source
 from roundsmith.store import GROUPS
-from roundsmith.training.job import TrainingJob
-from roundsmith.training.progress import Progress
-from roundsmith.training.result import TrainingResult
 from roundsmith.types import Group, Kind, Limits, Sampling
 from tests.pipelines.recipes.groups import TASK, code, passes
 from tests.pipelines.steps.contexts import context
@@ -116,27 +115,21 @@ def test_a_chain_goes_on_when_nothing_can_be_described() -> None:
     assert {s.prompt for s in group.samples} == {CompletionStyle().code(TASK, TASK.description)}
 
 
-class Served:
+class Served(LocalPlatform):
     """The platform of a round whose services run already."""
 
-    retries = 0
-
-    def __init__(self, running: Services) -> None:
+    def __init__(self, work: Path, running: Services) -> None:
+        super().__init__(RunConfig(recipe="gift"), work)
         self._running = running
 
-    async def services(self, model: Path) -> Services:
+    async def services(self, uri: str) -> Services:
         return self._running
-
-    async def train(
-        self, job: TrainingJob, on_progress: Callable[[Progress], None]
-    ) -> TrainingResult:
-        raise AssertionError("nothing is trained")
 
 
 def test_a_sample_that_can_not_be_scored_whole_is_counted_and_left_out(tmp_path: Path) -> None:
     async def play() -> tuple[list[Group], dict[str, int], Recipe]:
         async with services(tmp_path) as found:
-            ctx = replace(context(tmp_path), platform=Served(found))
+            ctx = replace(context(tmp_path), platform=Served(tmp_path, found))
             model = await run_step(ctx, "load_model")
             weights = ctx.manifest(model).stats["weights_sha256"]
             short, long = code("short", 0), code("long", 1, LONG)

@@ -33,7 +33,7 @@ def measure(model: str, num_tasks: int = 16, turns: int = 3) -> list[BenchResult
         def sample(tasks_in_flight: int) -> None:
             # Services and store know no answer to a seed that was not asked before.
             changes = {"seed": next(seeds), "tasks_in_flight": tasks_in_flight}
-            runner.run(_sample(config.model_copy(update=changes), store, folder, platform))
+            runner.run(_sample(config.model_copy(update=changes), store, platform))
 
         try:
             result = in_turns(
@@ -50,7 +50,7 @@ def measure(model: str, num_tasks: int = 16, turns: int = 3) -> list[BenchResult
     return [result]
 
 
-async def _sample(config: RunConfig, store: Store, work: Path, platform: LocalPlatform) -> None:
-    context = Context(store, config, 1, work, platform, lambda *_: None)
+async def _sample(config: RunConfig, store: Store, platform: LocalPlatform) -> None:
+    context = Context(store, config, 1, platform, lambda *_: None)
     tasks, model = await run_step(context, "load_tasks"), await run_step(context, "load_model")
     await platform.watched(run_step(context, "sample", tasks=tasks, model=model))

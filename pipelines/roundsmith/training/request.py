@@ -1,0 +1,94 @@
+"""What a training is asked for by reference into a store, and what it answers: the same for a
+child process and for pods.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from roundsmith.config import Settings
+from roundsmith.errors import ConfigError
+from roundsmith.recipes.stage import Stage
+from roundsmith.store import FolderRef, ObjectRef, Store
+from roundsmith.training.job import TrainingJob
+from roundsmith.training.result import TrainingResult
+
+
+class TrainingArithmetic(Settings):
+    """What a trained weight depends on beside rows, model and settings; in the key of a
+    checkpoint.
+    """
+
+    device: Literal["cpu", "cuda"]
+    threads: int = Field(gt=0)
+    """Of one process."""
+    processes: int = Field(1, gt=0)
+    """Over all machines."""
+    bfloat16_units: bool | None = None
+    """Whether the CPU has them, where the machine is known before the training."""
+
+
+class StoredTraining(Settings):
+    """A training whose rows and model lie in a store, and whose checkpoint goes there."""
+
+    name: str = Field(pattern="[0-9a-f]{64}")
+    """The hash of all that the trained weights depend on."""
+    store: str
+    """The URL of the store."""
+    rows: tuple[ObjectRef, ...] = Field(min_length=1)
+    model: FolderRef
+    stage: Stage
+    steps: int = Field(0, ge=0)
+    """Optimizer steps instead of the stage's epochs; 0 counts epochs."""
+    seed: int = Field(ge=0, lt=2**32)
+    arithmetic: TrainingArithmetic
+    trust_remote_code: bool = False
+    checkpoint_every_steps: int = Field(50, ge=0)
+    """Changes nothing in the result."""
+
+    @classmethod
+    def parse(cls, text: bytes, path: str) -> "StoredTraining":
+        """The request in a JSON text; `path` is named in the ConfigError where it is none."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise ConfigError(
+                f"{path}: expected the request of a training, saw {error}: train with the image "
+                "that asked for it"
+            ) from error
+
+    def fetch(self, model: Path, out: Path) -> TrainingJob:
+        """The request as a job of this machine in the folder `out`, with rows and model fetched:
+        the model to `model`.
+        """
+        store = Store(self.store)
+        rows = [store.fetch(ref, out / f"rows-{i}.parquet") for i, ref in enumerate(self.rows)]
+        model.parent.mkdir(parents=True, exist_ok=True)
+        return TrainingJob(
+            model=store.fetch_folder(self.model, model),
+            trust_remote_code=self.trust_remote_code,
+            rows=tuple(rows),
+            out=out,
+            max_steps=self.steps,
+            seed=self.seed,
+            device=self.arithmetic.device,
+            num_threads=self.arithmetic.threads,
+            checkpoint_every_steps=self.checkpoint_every_steps,
+            **self.stage.model_dump(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResult:
+    """A finished training: its checkpoint in the store, and what it says of itself."""
+
+    folder: FolderRef
+    result: TrainingResult
+    loss: tuple[tuple[int, float], ...]
+    """Of every step: its number from 1, and the loss in nats."""
+
+
+StoredResultJson = TypeAdapter(StoredResult)
+"""Between a StoredResult and its JSON."""
