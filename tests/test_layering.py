@@ -15,7 +15,7 @@ SANDBOX = ROOT / "sandbox-image"
 
 LAYERS = (
     {"v1", "types", "errors", "verdicts", "hashing"},
-    {"wire", "clients", "config", "bench"},
+    {"wire", "clients", "config", "storage", "bench"},
     {"generator", "executor", "scorer", "pair_builder", "serve", "models"},
     {
         "recipes",

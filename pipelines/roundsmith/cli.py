@@ -148,7 +148,7 @@ def main() -> None:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    for noisy in ("httpx", "fsspec", "asyncio"):
+    for noisy in ("httpx", "fsspec", "asyncio", "aiobotocore", "botocore"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     # What a shell puts in the background starts with SIGINT ignored: nothing could end it in order.
     signal.signal(signal.SIGINT, signal.default_int_handler)

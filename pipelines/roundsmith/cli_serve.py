@@ -11,6 +11,17 @@ Port = Annotated[int, typer.Option(help="0 picks a free one.")]
 Threads = Annotated[
     int, typer.Option(help="0 is one a core; one for models under 20 M parameters.")
 ]
+StorageRoot = Annotated[
+    str | None,
+    typer.Option(help="Folder or URL (s3://bucket/prefix) that new weights may come from."),
+]
+WeightsCache = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of this service alone that weights from a URL are copied to; the last two "
+        "are kept. A temporary one by default."
+    ),
+]
 ReadyFile = Annotated[Path | None, typer.Option(help="Written with the addresses when ready.")]
 DieWithParent = Annotated[
     bool, typer.Option("--die-with-parent", help="End when the process that started this one ends.")
@@ -23,9 +34,8 @@ def serve_generator(
     port: Port = 0,
     admin_port: Port = 0,
     host: str = "127.0.0.1",
-    storage_root: Annotated[
-        Path | None, typer.Option(help="Folder that ReloadWeights may load from.")
-    ] = None,
+    storage_root: StorageRoot = None,
+    weights_cache: WeightsCache = None,
     slots: Annotated[int, typer.Option(help="Sequences decoded at once.")] = 32,
     dtype: str = "auto",
     device: str = "auto",
@@ -40,7 +50,8 @@ def serve_generator(
     options = {"slots": slots, "dtype": dtype, "device": device, "threads": threads}
     options["trust_remote_code"] = trust_remote_code
     listen = {"host": host, "port": port, "admin_port": admin_port}
-    generator(model, options, listen, storage_root, ready_file, die_with_parent)
+    weights = {"storage_root": storage_root, "cache": weights_cache}
+    generator(model, options, listen, weights, ready_file, die_with_parent)
 
 
 @serve_app.command("scorer")
@@ -49,9 +60,8 @@ def serve_scorer(
     port: Port = 0,
     admin_port: Port = 0,
     host: str = "127.0.0.1",
-    storage_root: Annotated[
-        Path | None, typer.Option(help="Folder that ReloadScorerWeights may load from.")
-    ] = None,
+    storage_root: StorageRoot = None,
+    weights_cache: WeightsCache = None,
     dtype: str = "auto",
     device: str = "auto",
     threads: Threads = 0,
@@ -65,7 +75,8 @@ def serve_scorer(
     options = {"dtype": dtype, "device": device, "threads": threads}
     options["trust_remote_code"] = trust_remote_code
     listen = {"host": host, "port": port, "admin_port": admin_port}
-    scorer(model, options, listen, storage_root, ready_file, die_with_parent)
+    weights = {"storage_root": storage_root, "cache": weights_cache}
+    scorer(model, options, listen, weights, ready_file, die_with_parent)
 
 
 @serve_app.command("executor")

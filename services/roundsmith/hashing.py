@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from roundsmith.errors import ConfigError
@@ -36,14 +37,19 @@ def weights_sha256(folder: Path) -> str:
     Weights, configuration, tokenizer and chat template count; anything else in the folder does not.
     Raises ConfigError when the folder holds no safetensors file.
     """
-    names = sorted({path for pattern in WEIGHT_FILES for path in folder.glob(pattern)})
+    names = {path for pattern in WEIGHT_FILES for path in folder.glob(pattern)}
     if not any(path.suffix == ".safetensors" for path in names):
         raise ConfigError(
             f"{folder}: expected a Hugging Face folder with *.safetensors, saw "
             f"{sorted(p.name for p in folder.iterdir())[:8] if folder.is_dir() else 'no folder'}: "
             "give a model folder with safetensors weights, or a hub id"
         )
-    return content_hash("weights", [[path.name, file_sha256(path)] for path in names])
+    return weights_version({path.name: file_sha256(path) for path in names})
+
+
+def weights_version(sha256_by_name: Mapping[str, str]) -> str:
+    """The weight version of a folder of these files, all of WEIGHT_FILES that it has."""
+    return content_hash("weights", [list(file) for file in sorted(sha256_by_name.items())])
 
 
 def file_sha256(path: Path) -> str:

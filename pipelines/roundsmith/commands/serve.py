@@ -18,7 +18,7 @@ Options = Mapping[str, Any]
 
 
 def generator(
-    model: str, options: Options, listen: Options, root: Path | None, ready: Path | None, tied: bool
+    model: str, options: Options, listen: Options, weights: Options, ready: Path | None, tied: bool
 ) -> None:
     """The generator on the `transformers` engine."""
     from roundsmith.generator.settings import GeneratorSettings
@@ -27,11 +27,11 @@ def generator(
     let_threads_sleep()
     serve = _begin(listen, tied)
     settings = _settings(GeneratorSettings, {"model": model_source(model), **options})
-    asyncio.run(run(lambda: start(settings, serve, root), serve, ready))
+    asyncio.run(run(lambda: start(settings, serve, **weights), serve, ready))
 
 
 def scorer(
-    model: str, options: Options, listen: Options, root: Path | None, ready: Path | None, tied: bool
+    model: str, options: Options, listen: Options, weights: Options, ready: Path | None, tied: bool
 ) -> None:
     """The scorer."""
     from roundsmith.scorer.settings import ScorerSettings
@@ -40,7 +40,7 @@ def scorer(
     let_threads_sleep()
     serve = _begin(listen, tied)
     settings = _settings(ScorerSettings, {"model": model_source(model), **options})
-    asyncio.run(run(lambda: start(settings, serve, root), serve, ready))
+    asyncio.run(run(lambda: start(settings, serve, **weights), serve, ready))
 
 
 def executor(options: Options, listen: Options, ready: Path | None, tied: bool) -> None:

@@ -8,7 +8,6 @@ succeed, the later one staying, which is harmless where a step is bitwise repeat
 """
 
 import errno
-import hashlib
 import os
 import shutil
 import tempfile
@@ -18,13 +17,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import fsspec  # type: ignore[import-untyped]  # ships no types
-from fsspec.implementations import local  # type: ignore[import-untyped]  # no types
+from roundsmith.errors import ConfigError, StoreError
+from roundsmith.hashing import file_sha256
+from roundsmith.storage import (
+    CHUNK_BYTES,
+    download,
+    is_local,
+    open_storage,
+    scheme_of,
+    storage_errors,
+)
 
-from roundsmith.errors import StoreError
-from roundsmith.store.faults import storage_errors
-
-_CHUNK_BYTES = 2**20
 _STALE_S = 24 * 3600
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS)
 
@@ -35,61 +38,55 @@ class Root:
     """
 
     def __init__(self, url: str) -> None:
-        with storage_errors(url):
-            self._fs, self._base = fsspec.core.url_to_fs(url)
-        self._base = self._base.rstrip("/")
-        self.local = isinstance(self._fs, local.LocalFileSystem)
+        self._fs, self._base = open_storage(url)
+        self._scheme = scheme_of(url)
+        self.local = is_local(self._fs)
         self.scratch = Path(self._base, "tmp") if self.local else Path(tempfile.gettempdir())
         if self.local:
             with storage_errors(url):
                 self.scratch.mkdir(parents=True, exist_ok=True)
                 self._sweep()
 
-    def path(self, name: str) -> str:
+    def url(self, name: str) -> str:
         """Where a name is, for messages."""
-        return f"{self._base}/{name}"
+        return self._shown(self._path(name))
 
     def size(self, name: str) -> int | None:
         """Bytes of a file, or None when there is none."""
-        with storage_errors(self.path(name)):
-            try:
-                return int(self._fs.info(self.path(name))["size"])
-            except FileNotFoundError:
-                return None
+        return self._size(self._path(name))
 
     def read(self, name: str) -> bytes | None:
         """A small file's bytes, or None when there is none."""
-        with storage_errors(self.path(name)):
+        with storage_errors(self.url(name)):
             try:
-                return bytes(self._fs.cat_file(self.path(name)))
+                return bytes(self._fs.cat_file(self._path(name)))
             except FileNotFoundError:
                 return None
 
     def names(self, folder: str) -> list[str]:
         """The names of the files in a folder, sorted; none when there is no folder."""
-        self._fs.invalidate_cache()
-        with storage_errors(self.path(folder)):
+        with storage_errors(self.url(folder)):
             try:
-                paths = self._fs.ls(self.path(folder), detail=False)
+                paths = self._fs.ls(self._path(folder), detail=False)
             except FileNotFoundError:
                 return []
         return sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in paths)
 
     def publish(self, partial: Path, name: str) -> None:
         """Make a complete local file of `scratch` appear under `name`, replacing what is there."""
-        with storage_errors(self.path(name)):
+        with storage_errors(self.url(name)):
             if not self.local:
-                self._fs.put_file(str(partial), self.path(name))
+                self._fs.put_file(str(partial), self._path(name))
                 return
-            target = Path(self.path(name))
+            target = Path(self._path(name))
             target.parent.mkdir(parents=True, exist_ok=True)
             partial.replace(target)
             _sync_folder(target.parent)
 
     def create(self, name: str, content: bytes) -> bool:
         """Write a small file unless the name is taken; whether this call wrote it."""
-        path = self.path(name)
-        with storage_errors(path):
+        path = self._path(name)
+        with storage_errors(self.url(name)):
             if self.local:
                 return self._link(Path(path), content)
             try:
@@ -100,29 +97,60 @@ class Root:
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
-        with storage_errors(self.path(name)):
+        with storage_errors(self.url(name)):
             try:
-                self._fs.rm_file(self.path(name))
+                self._fs.rm_file(self._path(name))
             except FileNotFoundError:
                 return
+
+    def copy(self, name: str, url: str) -> None:
+        """Copy a file to a URL of the same file system, on the server; one of its size is kept.
+
+        Raises ConfigError for a URL of another file system.
+        """
+        if scheme_of(url) != self._scheme:
+            raise ConfigError(
+                f"{url}: expected a URL of the file system of {self._shown(self._base)}, saw "
+                "another: name one there"
+            )
+        target = str(self._fs._strip_protocol(url))
+        with storage_errors(url):
+            if self._size(target) == self.size(name):
+                return
+            if self.local:
+                copy_whole(Path(self._path(name)), Path(target))
+            else:
+                self._fs.cp_file(self._path(name), target)
 
     @contextmanager
     def verified(self, name: str, sha256: str) -> Iterator[Path]:
         """A local file with the bytes of `name`, whose hash was checked. Raises StoreError when
         it does not hold.
         """
-        with self.partial() as copy, storage_errors(self.path(name)):
-            path = Path(self.path(name)) if self.local else copy
+        if not self.local:
+            with self.partial() as copy:
+                self.fetch(name, sha256, copy)
+                yield copy
+            return
+        path = Path(self._path(name))
+        with storage_errors(self.url(name)):
             try:
-                if not self.local:
-                    self._fs.get_file(self.path(name), str(copy))
-                with path.open("rb") as stream:
-                    seen = hashlib.file_digest(stream, "sha256").hexdigest()
+                seen = file_sha256(path)
             except FileNotFoundError as error:
                 raise self._broken(name, sha256, "saw no such file") from error
-            if seen != sha256:
-                raise self._broken(name, sha256, f"saw {seen}")
-            yield path
+        self._check(name, sha256, seen)
+        yield path
+
+    def fetch(self, name: str, sha256: str, target: Path) -> None:
+        """Copy a file to a local one, checked; a failure may leave a part of it. Raises StoreError
+        when its hash is not this.
+        """
+        with storage_errors(self.url(name)):
+            try:
+                seen = download(self._fs, self._path(name), target)
+            except FileNotFoundError as error:
+                raise self._broken(name, sha256, "saw no such file") from error
+        self._check(name, sha256, seen)
 
     @contextmanager
     def partial(self) -> Iterator[Path]:
@@ -153,9 +181,26 @@ class Root:
         _sync_folder(target.parent)
         return True
 
+    def _path(self, name: str) -> str:
+        return f"{self._base}/{name}"
+
+    def _shown(self, path: str) -> str:
+        return path if self.local else str(self._fs.unstrip_protocol(path))
+
+    def _size(self, path: str) -> int | None:
+        with storage_errors(self._shown(path)):
+            try:
+                return int(self._fs.info(path)["size"])
+            except FileNotFoundError:
+                return None
+
+    def _check(self, name: str, sha256: str, seen: str) -> None:
+        if seen != sha256:
+            raise self._broken(name, sha256, f"saw {seen}")
+
     def _broken(self, name: str, sha256: str, seen: str) -> StoreError:
         return StoreError(
-            f"{self.path(name)}: expected bytes with sha256 {sha256}, {seen}: remove the manifest "
+            f"{self.url(name)}: expected bytes with sha256 {sha256}, {seen}: remove the manifest "
             "that names it "
             "and run again, the shard is made anew"
         )
@@ -170,12 +215,18 @@ class Root:
                 continue
 
 
-def copy_file(source: Path, target: Path) -> None:
-    """Copy a file's bytes, synced to disk."""
-    with source.open("rb") as reader, target.open("wb") as writer:
-        shutil.copyfileobj(reader, writer, _CHUNK_BYTES)
-        writer.flush()
-        os.fsync(writer.fileno())
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy a file so that it appears whole under its name, or not at all."""
+    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with source.open("rb") as reader, partial.open("wb") as writer:
+            shutil.copyfileobj(reader, writer, CHUNK_BYTES)
+            writer.flush()
+            os.fsync(writer.fileno())
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

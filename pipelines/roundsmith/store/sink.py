@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from roundsmith.store.faults import storage_errors
+from roundsmith.storage import storage_errors
 
 
 class HashingFile(io.RawIOBase):

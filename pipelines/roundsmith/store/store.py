@@ -14,16 +14,16 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any, TypeVar
 
 from roundsmith.errors import StoreError
 from roundsmith.hashing import weights_sha256
-from roundsmith.store.faults import storage_errors
+from roundsmith.storage import storage_errors
 from roundsmith.store.kinds import RowKind
 from roundsmith.store.manifest import Manifest, ObjectRef, manifest_text, text_manifest
 from roundsmith.store.parquet import RowWriter, read_file
-from roundsmith.store.root import Root, copy_file
+from roundsmith.store.root import Root
 from roundsmith.store.sink import synced
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ class Store:
             if (size := self._root.size(_object_name(ref))) != ref.bytes:
                 seen = "none" if size is None else f"{size} bytes"
                 raise StoreError(
-                    f"{self._root.path(_object_name(ref))}: expected {ref.bytes} bytes to commit, "
+                    f"{self._root.url(_object_name(ref))}: expected {ref.bytes} bytes to commit, "
                     f"saw {seen}: run again"
                 )
         name = _manifest_name(manifest.step, manifest.key)
@@ -146,10 +146,10 @@ class Store:
         was stored.
         """
         partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-        with self._root.verified(_object_name(ref), ref.hash) as source, storage_errors(str(path)):
+        with storage_errors(str(path)):
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                copy_file(source, partial)
+                self._root.fetch(_object_name(ref), ref.hash, partial)
                 partial.replace(path)
             finally:
                 partial.unlink(missing_ok=True)
@@ -184,15 +184,30 @@ class Store:
             return _same_folder(target, ref)
         partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
         try:
-            for entry in self._listing(ref.object)["files"]:
-                name = Path(entry.pop("path"))
-                assert not {"..", "/"} & set(name.parts), f"{name} leaves the folder"
-                self.fetch(ObjectRef(**entry), partial / name)
+            for name, file in self._files(ref.object):
+                self.fetch(file, partial / name)
             with storage_errors(str(target)):
                 partial.replace(target)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         return _same_folder(target, ref)
+
+    def publish_folder(self, ref: FolderRef, url: str) -> str:
+        """Make a stored folder a plain one at a URL of the store's file system; that URL.
+
+        Storage copies by itself, and files of the right size are kept. It does not appear whole:
+        who loads from there checks the weight version.
+        """
+        for name, file in self._files(ref.object):
+            self._root.copy(_object_name(file), f"{url.rstrip('/')}/{name}")
+        return url
+
+    def _files(self, ref: ObjectRef) -> Iterator[tuple[str, ObjectRef]]:
+        """The files of a stored folder, by their paths in it."""
+        for entry in self._listing(ref)["files"]:
+            name = PurePosixPath(entry.pop("path"))
+            assert not {"..", "/"} & set(name.parts), f"{name} leaves the folder"
+            yield str(name), ObjectRef(**entry)
 
     def _listing(self, ref: ObjectRef) -> dict[str, Any]:
         listing: dict[str, Any] = json.loads(self.get_blob(ref))
@@ -224,7 +239,7 @@ class Store:
 
     def _manifest(self, name: str) -> Manifest | None:
         text = self._root.read(name)
-        return None if text is None else text_manifest(text, self._root.path(name))
+        return None if text is None else text_manifest(text, self._root.url(name))
 
 
 def _object_name(ref: ObjectRef) -> str:

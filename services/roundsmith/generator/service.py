@@ -1,8 +1,7 @@
 """The generator's servicers: message, value, engine, value, message."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, Protocol
 
 from google.rpc import status_pb2
@@ -10,7 +9,7 @@ from google.rpc import status_pb2
 from roundsmith.config import ServeSettings
 from roundsmith.generator.engine import ModelInfo
 from roundsmith.serve import Binding, ItemResults, answer_items, caller_of, item_key
-from roundsmith.serve.weights import ServesWeights, refuse_other_weights
+from roundsmith.serve.weights import Reloads, ServesWeights, refuse_other_weights
 from roundsmith.types import Completion, GenerateItem
 from roundsmith.v1 import generator_admin_pb2 as admin_pb2
 from roundsmith.v1 import generator_admin_pb2_grpc, generator_pb2_grpc
@@ -72,24 +71,19 @@ class GeneratorServicer(generator_pb2_grpc.GeneratorServiceServicer):
 class GeneratorAdminServicer(generator_admin_pb2_grpc.GeneratorAdminServiceServicer):
     """GeneratorAdminService: the owner of the weights swaps them."""
 
-    def __init__(self, engine: GeneratorEngine, resolve: Callable[[str], Path]) -> None:
-        self._engine, self._resolve = engine, resolve
+    def __init__(self, reloads: Reloads) -> None:
+        self._reloads = reloads
 
     async def ReloadWeights(
         self, request: admin_pb2.ReloadWeightsRequest, context: Any
     ) -> admin_pb2.ReloadWeightsResponse:
-        await self._engine.reload(self._resolve(request.uri), request.sha256)
-        served = self._engine.describe().weights_sha256
+        served = await self._reloads.reload(request.uri, request.sha256)
         return admin_pb2.ReloadWeightsResponse(weights_sha256=served)
 
 
-def bindings(
-    engine: GeneratorEngine, settings: ServeSettings, resolve: Callable[[str], Path]
-) -> list[Binding]:
-    """The generator's two services; `resolve` turns a checkpoint's URI into a local folder or
-    refuses it.
-    """
-    servicer, admin = GeneratorServicer(engine, settings), GeneratorAdminServicer(engine, resolve)
+def bindings(engine: GeneratorEngine, settings: ServeSettings, reloads: Reloads) -> list[Binding]:
+    """The generator's two services; `reloads` swaps the engine's weights."""
+    servicer, admin = GeneratorServicer(engine, settings), GeneratorAdminServicer(reloads)
     return [
         Binding(
             "roundsmith.v1.GeneratorService",

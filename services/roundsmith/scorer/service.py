@@ -1,7 +1,6 @@
 """The scorer's servicers: message, value, engine, value, message."""
 
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
 from google.rpc import status_pb2
@@ -9,7 +8,7 @@ from google.rpc import status_pb2
 from roundsmith import types
 from roundsmith.config import ServeSettings
 from roundsmith.serve import Binding, ItemResults, answer_items, caller_of, item_key
-from roundsmith.serve.weights import ServesWeights, refuse_other_weights
+from roundsmith.serve.weights import Reloads, ServesWeights, refuse_other_weights
 from roundsmith.types import ScoreItem
 from roundsmith.v1 import scorer_admin_pb2 as admin_pb2
 from roundsmith.v1 import scorer_admin_pb2_grpc, scorer_pb2_grpc
@@ -65,22 +64,19 @@ class ScorerServicer(scorer_pb2_grpc.ScorerServiceServicer):
 class ScorerAdminServicer(scorer_admin_pb2_grpc.ScorerAdminServiceServicer):
     """ScorerAdminService: the owner of the weights swaps them."""
 
-    def __init__(self, engine: ScorerEngine, resolve: Callable[[str], Path]) -> None:
-        self._engine, self._resolve = engine, resolve
+    def __init__(self, reloads: Reloads) -> None:
+        self._reloads = reloads
 
     async def ReloadScorerWeights(
         self, request: admin_pb2.ReloadScorerWeightsRequest, context: Any
     ) -> admin_pb2.ReloadScorerWeightsResponse:
-        await self._engine.reload(self._resolve(request.uri), request.sha256)
-        served = self._engine.describe().weights_sha256
+        served = await self._reloads.reload(request.uri, request.sha256)
         return admin_pb2.ReloadScorerWeightsResponse(weights_sha256=served)
 
 
-def bindings(
-    engine: ScorerEngine, settings: ServeSettings, resolve: Callable[[str], Path]
-) -> list[Binding]:
-    """The scorer's two services; `resolve` turns a checkpoint's URI into a folder or refuses it."""
-    servicer, admin = ScorerServicer(engine, settings), ScorerAdminServicer(engine, resolve)
+def bindings(engine: ScorerEngine, settings: ServeSettings, reloads: Reloads) -> list[Binding]:
+    """The scorer's two services; `reloads` swaps the engine's weights."""
+    servicer, admin = ScorerServicer(engine, settings), ScorerAdminServicer(reloads)
     return [
         Binding(
             "roundsmith.v1.ScorerService",

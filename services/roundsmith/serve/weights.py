@@ -1,11 +1,18 @@
-"""Weights have a version and an owner: what a service with weights checks and where it may load
-from.
+"""Weights have a version and an owner: what a service with weights checks, and how they are
+swapped.
 """
 
+import asyncio
+import logging
+import re
 from pathlib import Path
 from typing import Protocol
 
 from roundsmith.errors import ConfigError, WeightsMismatch
+from roundsmith.serve.checkpoints import Checkpoints
+
+logger = logging.getLogger(__name__)
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 class Described(Protocol):
@@ -32,20 +39,41 @@ def refuse_other_weights(expected: str, served: str) -> None:
         )
 
 
-class StorageRoot:
-    """The folder under which checkpoints may be loaded from; everything else is refused."""
+class Reloads:
+    """Swaps an engine's weights for those of checkpoints, one after the other."""
 
-    def __init__(self, root: Path | None) -> None:
-        self._root = root.resolve() if root is not None else None
+    def __init__(self, engine: ServesWeights, checkpoints: Checkpoints) -> None:
+        self._engine, self._checkpoints = engine, checkpoints
+        self._one_at_a_time = asyncio.Lock()
+        self._begun: set[asyncio.Task[None]] = set()
 
-    def resolve(self, uri: str) -> Path:
-        """The local folder of a URI; raises ConfigError when it lies outside of the storage
-        root.
+    async def reload(self, uri: str, sha256: str) -> str:
+        """Serve the checkpoint at `uri` of weight version `sha256`; what is served then.
+
+        Idempotent by hash. A caller that gives up does not stop it: the same call again waits for
+        the same end. Raises ConfigError for what may not be loaded, WeightsMismatch for another
+        version, StoreError when it can not be read; the old weights go on serving then.
         """
-        path = Path(uri.removeprefix("file://")).resolve()
-        if self._root is None or not path.is_relative_to(self._root):
+        if not _SHA256.fullmatch(sha256):
             raise ConfigError(
-                f"{uri}: expected a folder under the storage root {self._root}, saw one outside: "
-                "start the service with --storage-root, or put the checkpoint there"
+                f"sha256: expected a weight version, 64 hex digits, saw {sha256!r}: give that of "
+                "the checkpoint"
             )
-        return path
+        self._checkpoints.check(uri)
+        swap = asyncio.ensure_future(self._swap(uri, sha256))
+        self._begun.add(swap)
+        swap.add_done_callback(self._ended)
+        await asyncio.shield(swap)
+        return self._engine.describe().weights_sha256
+
+    async def _swap(self, uri: str, sha256: str) -> None:
+        async with self._one_at_a_time:
+            served = self._engine.describe().weights_sha256
+            if served != sha256:
+                folder = await asyncio.to_thread(self._checkpoints.fetch, uri, sha256, served)
+                await self._engine.reload(folder, sha256)
+
+    def _ended(self, swap: "asyncio.Task[None]") -> None:
+        self._begun.discard(swap)
+        if not swap.cancelled() and (error := swap.exception()):
+            logger.warning("the weights stay as they are: %s", error)  # the caller may be gone

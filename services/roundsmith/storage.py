@@ -1,0 +1,119 @@
+"""Storage by URL: any fsspec file system, opened so that what other processes write is seen at
+once, and what goes wrong is one clear StoreError.
+"""
+
+import errno
+import hashlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import fsspec  # type: ignore[import-untyped]  # ships no types
+from fsspec.implementations import local  # type: ignore[import-untyped]  # no types
+
+from roundsmith.errors import ConfigError, StoreError
+
+CHUNK_BYTES = 8 * 2**20
+S3 = ("s3", "s3a")
+_S3_OPTIONS = {"max_concurrency": 4}
+"""Parts of 50 MiB that are sent at once; they are held in memory."""
+FULL = (errno.ENOSPC, errno.EDQUOT)
+_OTHER_FAILURES = (("botocore.exceptions", "BotoCoreError"), ("aiohttp", "ClientError"))
+"""What file systems raise that is no OSError: no credentials, no server, a broken connection."""
+
+
+def open_storage(url: str) -> tuple[Any, str]:
+    """The file system of a URL, and its path there without a slash at the end.
+
+    Nothing is remembered of listings. Raises ConfigError for a kind of URL that can not be opened
+    here, StoreError for an S3 bucket that can not be reached.
+    """
+    scheme = scheme_of(url)
+    try:
+        with storage_errors(url):
+            options = _S3_OPTIONS if scheme in S3 else {}
+            system, path = fsspec.core.url_to_fs(url, use_listings_cache=False, **options)
+    except (ImportError, ValueError) as error:
+        raise ConfigError(
+            f"{url}: expected a folder or a URL of storage that this installation opens, saw "
+            f"{error}: for s3:// install roundsmith[cluster]"
+        ) from error
+    path = path.rstrip("/")
+    if scheme in S3:
+        with storage_errors(url):
+            system.info(path.split("/", 1)[0])  # the bucket: a missing one must not look empty
+    return system, path
+
+
+def scheme_of(url: str) -> str:
+    """`s3` of `s3://bucket/prefix`; `file` of a folder."""
+    scheme, found, _ = url.partition("://")
+    return scheme if found else "file"
+
+
+def is_local(system: Any) -> bool:
+    """Whether a file system is this machine's own."""
+    return isinstance(system, local.LocalFileSystem)
+
+
+def download(
+    system: Any, source: str, target: Path, proceed: Callable[[], None] = lambda: None
+) -> str:
+    """Stream a file to a local one, synced to disk; the sha256 of its bytes.
+
+    Each range is asked for again when the connection breaks. `proceed` is called before each and
+    ends the download by raising.
+    """
+    digest = hashlib.sha256()
+    with system.open(source, "rb", cache_type="none") as reader, target.open("wb") as writer:
+        proceed()
+        while chunk := reader.read(CHUNK_BYTES):
+            digest.update(chunk)
+            writer.write(chunk)
+            proceed()
+        writer.flush()
+        os.fsync(writer.fileno())
+    return digest.hexdigest()
+
+
+@contextmanager
+def storage_errors(url: str) -> Iterator[None]:
+    """Turn what storage answers about `url` when it fails into a StoreError that says what to
+    do.
+    """
+    try:
+        yield
+    except _failures() as error:
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise StoreError(
+                f"{url}: expected room to write, saw {error.strerror or error}: free space or "
+                "put the storage root "
+                "on a larger disk, and run again; finished shards are kept"
+            ) from error
+        raise StoreError(
+            f"{url}: expected storage that can be read and written, saw {error}: "
+            f"{_remedy(url, error)}, and run again; finished shards are kept"
+        ) from error
+
+
+def _remedy(url: str, error: BaseException) -> str:
+    if scheme_of(url) not in S3:
+        return "check that the root exists, that its credentials and permissions hold"
+    match error:
+        case PermissionError():
+            return "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and what they may do there"
+        case FileNotFoundError():
+            return "check that it is there: the bucket, its name, AWS_ENDPOINT_URL"
+    return (
+        "check AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_DEFAULT_REGION, "
+        "and that the server runs"
+    )
+
+
+def _failures() -> tuple[type[BaseException], ...]:
+    # Only what is loaded can have been raised; most installations load none of it.
+    loaded = [(sys.modules[name], kind) for name, kind in _OTHER_FAILURES if name in sys.modules]
+    return (OSError, *(getattr(module, kind) for module, kind in loaded))
