@@ -1,0 +1,61 @@
+"""What the chart makes works, and is allowed no more than it needs."""
+
+import pytest
+
+from tests.cluster.conftest import Installed
+from tests.cluster.world import NAMESPACE, RELEASE, SANDBOX
+
+
+def test_every_pod_is_ready(installed: Installed) -> None:
+    cluster = installed.cluster
+    items = [
+        *cluster.get("pods")["items"],
+        *cluster.get("pods", namespace=SANDBOX)["items"],
+    ]
+    components = [item["metadata"]["labels"]["app.kubernetes.io/component"] for item in items]
+    assert sorted(components) == ["executor", "generator", "pair-builder", "sandbox", "scorer"]
+    for item in items:
+        states = {c["type"]: c["status"] for c in item["status"]["conditions"]}
+        assert states["Ready"] == "True", item["metadata"]["name"]
+    [generator] = cluster.get("inferenceservices")["items"]
+    states = {c["type"]: c["status"] for c in generator["status"]["conditions"]}
+    assert states["Ready"] == "True"
+
+
+def test_helm_test_asked_every_service_and_took_its_pod_away(installed: Installed) -> None:
+    assert "Phase:          Succeeded" in installed.said
+    names = installed.cluster.kubectl("get", "pods", "-o", "name")
+    assert f"{RELEASE}-test" not in names
+
+
+@pytest.mark.parametrize(
+    ("verb", "what", "allowed"),
+    [
+        ("create", "pytorchjobs.kubeflow.org", "yes"),
+        ("get", "pods/log", "yes"),
+        ("get", f"configmaps/{RELEASE}-cluster", "yes"),
+        ("get", "configmaps/kube-root-ca.crt", "no"),
+        ("get", "secrets", "no"),
+        ("create", "pods", "no"),
+        ("create", "pods/exec", "no"),
+        ("patch", "inferenceservices.serving.kserve.io", "no"),
+        ("list", "namespaces", "no"),
+    ],
+)
+def test_a_round_may_ask_of_kubernetes(
+    installed: Installed, verb: str, what: str, allowed: str
+) -> None:
+    account = f"system:serviceaccount:{NAMESPACE}:{RELEASE}-control"
+    done = installed.cluster.try_(
+        "kubectl", "auth", "can-i", verb, what, "--namespace", NAMESPACE, "--as", account
+    )
+    assert done.stdout.split()[-1] == allowed
+
+
+def test_a_pod_that_is_not_restricted_is_refused_beside_the_sandbox(installed: Installed) -> None:
+    done = installed.cluster.try_(
+        *("kubectl", "--namespace", SANDBOX, "run", "intruder", "--image=roundsmith:0.1.0"),
+        *("--privileged", "--dry-run=server"),
+    )
+    assert done.returncode != 0
+    assert "violates PodSecurity" in done.stdout

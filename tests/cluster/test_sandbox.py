@@ -1,0 +1,177 @@
+"""What can be reached from inside of the sandbox's pod: nothing.
+
+Every address is first reached from a pod without policies, so that a silence means something.
+"""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+
+from roundsmith.clients import ExecutorClient
+from roundsmith.clients.services import open_channel
+from roundsmith.types import CallTest, ExecuteItem, Outcome, Program
+from roundsmith.verdicts import Verdict
+from tests.cluster.conftest import Installed
+from tests.cluster.world import NAMESPACE, RELEASE, SANDBOX, Cluster
+
+TARGETS = ("API server", "API server's process", "DNS server", "other pod", "node", "S3")
+CONNECT = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), 3).close()
+    print("reached")
+except OSError as error:
+    print("blocked:", error)
+"""
+ASK_DNS = """
+import socket, sys
+name = b"".join(bytes([len(part)]) + part for part in sys.argv[2].encode().split(b"."))
+query = bytes.fromhex("0007 0100 0001 0000 0000 0000") + name + bytes.fromhex("00 0001 0001")
+asker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+asker.settimeout(3)
+try:
+    asker.sendto(query, (sys.argv[1], 53))
+    print("reached" if asker.recv(512)[:2] == query[:2] else "strange")
+except OSError as error:
+    print("blocked:", error)
+"""
+RESOLVE = """
+import socket, sys
+try:
+    print("reached", socket.getaddrinfo(sys.argv[1], 443)[0][4])
+except OSError as error:
+    print("blocked:", error)
+"""
+TOKEN = """
+import os
+print(os.path.exists("/var/run/secrets/kubernetes.io"))
+"""
+PROGRAM = """
+def reach(host, port):
+    import socket
+    try:
+        socket.create_connection((host, port), 2).close()
+    except OSError:
+        return "blocked"
+    return "reached"
+
+def read(path):
+    try:
+        with open(path) as stream:
+            return "reached" if stream.read() else "empty"
+    except OSError:
+        return "blocked"
+
+def say(word):
+    return word
+"""
+NAME = "kubernetes.default.svc.cluster.local"
+BOX = f"{SANDBOX}/deploy/{RELEASE}-sandbox"
+OUTSIDER = f"{NAMESPACE}/outsider"
+
+
+@pytest.fixture(scope="module")
+def outsider(installed: Installed) -> Iterator[Cluster]:
+    """The cluster with a pod that no policy holds back, and that listens on port 8000."""
+    cluster = installed.cluster
+    version = cluster.get(f"deployment/{RELEASE}-executor")["spec"]["template"]["spec"]
+    image = version["containers"][0]["image"]
+    serve = ("--command", "--", "python", "-m", "http.server", "8000")
+    cluster.kubectl("run", "outsider", f"--image={image}", "--restart=Never", *serve)
+    cluster.kubectl("wait", "--for=condition=Ready", "pod/outsider", "--timeout=120s")
+    yield cluster
+    cluster.kubectl("delete", "pod", "outsider", "--grace-period=1")
+
+
+@pytest.fixture(scope="module")
+def targets(outsider: Cluster) -> dict[str, tuple[str, int]]:
+    """Where the sandbox must not reach, each reached by the outsider."""
+    service = outsider.get("service/kubernetes", namespace="default")["spec"]
+    slices = outsider.get("endpointslices", "-l", "kubernetes.io/service-name=kubernetes",
+                          namespace="default")["items"]  # fmt: skip
+    dns = outsider.get("service/kube-dns", namespace="kube-system")["spec"]
+    addresses = outsider.get("nodes")["items"][0]["status"]["addresses"]
+    storage = urlsplit(outsider.environment["S3_ENDPOINT"])
+    assert storage.hostname is not None
+    found = {
+        "API server": (service["clusterIP"], 443),
+        "API server's process": (
+            slices[0]["endpoints"][0]["addresses"][0],
+            slices[0]["ports"][0]["port"],
+        ),
+        "DNS server": (dns["clusterIP"], 53),
+        "other pod": (outsider.get("pod/outsider")["status"]["podIP"], 8000),
+        "node": (next(a["address"] for a in addresses if a["type"] == "InternalIP"), 10250),
+        "S3": (storage.hostname, storage.port or (443 if storage.scheme == "https" else 80)),
+    }
+    assert tuple(found) == TARGETS
+    for name, address in found.items():
+        assert outsider.python(OUTSIDER, CONNECT, *address) == "reached", name
+    return found
+
+
+@pytest.mark.parametrize("container", ["sandbox", "worker"])
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_sandbox_pod_does_not_reach(
+    outsider: Cluster, targets: dict[str, tuple[str, int]], target: str, container: str
+) -> None:
+    said = outsider.python(BOX, CONNECT, *targets[target], container=container)
+    assert said.startswith("blocked:")
+
+
+def test_the_sandbox_pod_asks_no_dns_server(
+    outsider: Cluster, targets: dict[str, tuple[str, int]]
+) -> None:
+    server, _ = targets["DNS server"]
+    assert outsider.python(OUTSIDER, ASK_DNS, server, NAME) == "reached"
+    assert outsider.python(BOX, ASK_DNS, server, NAME, container="sandbox").startswith("blocked:")
+
+
+def test_the_sandbox_pod_resolves_no_name(outsider: Cluster) -> None:
+    assert outsider.python(OUTSIDER, RESOLVE, NAME).startswith("reached")
+    assert outsider.python(BOX, RESOLVE, NAME, container="sandbox").startswith("blocked:")
+
+
+@pytest.mark.parametrize("container", ["sandbox", "worker"])
+def test_the_sandbox_pod_has_no_service_account_token(outsider: Cluster, container: str) -> None:
+    assert outsider.python(OUTSIDER, TOKEN) == "True"
+    assert outsider.python(BOX, TOKEN, container=container) == "False"
+
+
+def test_only_the_executor_reaches_the_worker(outsider: Cluster) -> None:
+    [pod] = outsider.get("pods", namespace=SANDBOX)["items"]
+    worker = (pod["status"]["podIP"], 50061)
+    executor = f"{NAMESPACE}/deploy/{RELEASE}-executor"
+    assert outsider.python(executor, CONNECT, *worker) == "reached"
+    for other in (OUTSIDER, f"{NAMESPACE}/deploy/{RELEASE}-pair-builder"):
+        assert outsider.python(other, CONNECT, *worker).startswith("blocked:")
+
+
+def test_a_program_reaches_nothing_through_the_executor(
+    outsider: Cluster, targets: dict[str, tuple[str, int]]
+) -> None:
+    token = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+    calls = [CallTest(name, "reach", address, "reached") for name, address in targets.items()]
+    calls += [CallTest("token", "read", (token,), "reached")]
+    calls += [CallTest("a word", "say", ("reached",), "reached")]
+    outcomes = asyncio.run(_outcomes(outsider, tuple(calls)))
+    verdicts = {outcome.test_id: outcome.verdict for outcome in outcomes}
+    assert verdicts.pop("a word") is Verdict.PASS
+    assert set(verdicts) == {*TARGETS, "token"}
+    assert set(verdicts.values()) <= {Verdict.DENIED, Verdict.FAIL}, json.dumps(verdicts)
+    assert len({outcome.image for outcome in outcomes}) == 1
+
+
+async def _outcomes(cluster: Cluster, calls: tuple[CallTest, ...]) -> list[Outcome]:
+    with cluster.forwarded(f"deploy/{RELEASE}-executor", 8033) as address:
+        channel = open_channel(address)
+        client = ExecutorClient(channel)
+        try:
+            item = ExecuteItem("reach", (Program("enemy", PROGRAM),), calls)
+            return await client.execute(item)
+        finally:
+            await client.stream.close()
+            await channel.close()

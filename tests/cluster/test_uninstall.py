@@ -1,0 +1,22 @@
+"""The last test of this folder: what was installed goes, and takes along what its rounds made."""
+
+import time
+
+from tests.cluster.conftest import Installed
+from tests.cluster.world import BIN, NAMESPACE, RELEASE
+
+
+def test_uninstalling_leaves_nothing_behind(installed: Installed, round_of_pods: str) -> None:
+    cluster = installed.cluster
+    made = cluster.objects()
+    assert f"namespace/{NAMESPACE}-sandbox" in made["cluster"] - installed.before["cluster"]
+    assert any(name.startswith("job.batch/") for name in made["namespace"])
+    where = ("--namespace", NAMESPACE, "--wait", "--timeout", "5m")
+    cluster.run(BIN / "helm", "uninstall", RELEASE, *where)
+    end = time.monotonic() + 60  # what is owned by what was deleted goes a moment later
+    while (left := cluster.objects()) != installed.before and time.monotonic() < end:
+        time.sleep(1)
+    assert {scope: left[scope] - installed.before[scope] for scope in left} == {
+        "namespace": set(),
+        "cluster": set(),
+    }

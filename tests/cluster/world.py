@@ -1,0 +1,128 @@
+"""A cluster as the tests use it: kubectl, what is on it, and the chart's own scripts."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.prefix) / "bin"
+NAMESPACE = "roundsmith-test"
+SANDBOX = f"{NAMESPACE}-sandbox"
+RELEASE = "r"
+NEEDED = {
+    "KUBECONFIG": "the file that leads to a cluster",
+    "BUILD_IMAGE": "a command that is called as `$BUILD_IMAGE CONTEXT NAME:TAG`, such as "
+    "charts/images/docker-build, and leaves the image where the cluster finds it",
+    "S3_ENDPOINT": "the URL of an S3 server as pods reach it",
+    "AWS_ENDPOINT_URL": "the URL of the same server as this machine reaches it",
+    "AWS_ACCESS_KEY_ID": "a key of that server that may make buckets",
+    "AWS_SECRET_ACCESS_KEY": "its secret",
+    "ENVIRONMENT": "a virtual environment with the extra `local` in a folder of the nodes",
+}
+KINDS = ("pytorchjobs.kubeflow.org", "inferenceservices.serving.kserve.io")
+FLEETING = ("events", "events.events.k8s.io", "leases.coordination.k8s.io", "componentstatuses")
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The cluster of KUBECONFIG, and the storage that this run of the tests has on it."""
+
+    storage: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the scripts of the chart are started with."""
+        own = {"NAMESPACE": NAMESPACE, "RELEASE": RELEASE, "STORAGE_URL": self.storage}
+        tools = {"PYTHON": sys.executable, "HELM": str(BIN / "helm")}
+        return {**os.environ, **own, **tools}
+
+    def run(self, *command: object, timeout_s: float = 900.0) -> str:
+        """What a command prints; it must succeed."""
+        done = self.try_(*command, timeout_s=timeout_s)
+        assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}"
+        return done.stdout
+
+    def try_(self, *command: object, timeout_s: float = 900.0) -> subprocess.CompletedProcess[str]:
+        """A finished command, standard output and error as one text."""
+        words = [str(word) for word in command]
+        return subprocess.run(
+            words,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=timeout_s,
+            env=self.environment,
+        )
+
+    def kubectl(self, *command: object, namespace: str = NAMESPACE) -> str:
+        """What kubectl prints; it must succeed."""
+        return self.run("kubectl", "--namespace", namespace, *command)
+
+    def get(self, *what: str, namespace: str = NAMESPACE) -> Object:
+        """An object, or a list of them."""
+        loaded: Object = json.loads(self.kubectl("get", *what, "-o", "json", namespace=namespace))
+        return loaded
+
+    def python(self, pod: str, source: str, *arguments: object, container: str = "") -> str:
+        """What a program prints inside of a pod `NAMESPACE/NAME`, without the last line's end."""
+        namespace, name = pod.split("/", 1)
+        chosen = ("-c", container) if container else ()
+        command = ("exec", name, *chosen, "--", "python3", "-c", source, *arguments)
+        return self.kubectl(*command, namespace=namespace).strip()
+
+    @contextmanager
+    def forwarded(self, target: str, port: int) -> Iterator[str]:
+        """An address of this machine that leads to a port of a pod."""
+        command = ["kubectl", "--namespace", NAMESPACE, "port-forward", target, f":{port}"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            said = process.stdout.readline()  # Forwarding from 127.0.0.1:40123 -> 8033
+            yield said.split()[2]
+            process.terminate()
+
+    def objects(self) -> dict[str, set[str]]:
+        """The names of all objects that may outlive a release: of the cluster, and of the
+        namespace.
+        """
+        found = {}
+        for scope in ("true", "false"):
+            listing = ("api-resources", "--verbs=list", f"--namespaced={scope}", "-o", "name")
+            kinds = [kind for kind in self.kubectl(*listing).split() if kind not in FLEETING]
+            got = self.kubectl("get", ",".join(kinds), "-o", "name", "--ignore-not-found")
+            found[scope] = set(got.split())
+        return {"namespace": found["true"], "cluster": found["false"]}
+
+
+def missing(environment: Mapping[str, str]) -> str | None:
+    """What the tests need and do not find, in a sentence; None when all is there."""
+    for name, meaning in NEEDED.items():
+        if not environment.get(name):
+            return f"{name}: expected {meaning}, saw nothing"
+    if shutil.which("kubectl") is None:
+        return "kubectl: expected it on PATH, saw none"
+    packages = Path(environment["ENVIRONMENT"], "lib/python3.11/site-packages")
+    if Path(environment["ENVIRONMENT"]).exists() and not packages.exists():
+        return f"ENVIRONMENT: expected packages for the image's Python in {packages}, saw no folder"
+    command = ["kubectl", "get", "crd", "-o", "name", "--request-timeout=20s"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return f"KUBECONFIG: expected a cluster that answers, saw {done.stderr.strip()[-300:]}"
+    lacking = [kind for kind in KINDS if f"/{kind}" not in done.stdout]
+    if lacking:
+        return f"the cluster: expected the kinds {', '.join(KINDS)}, saw no {', '.join(lacking)}"
+    return None
+
+
+def new_storage() -> str:
+    """A storage root that nobody else uses."""
+    return f"s3://roundsmith-test/{uuid.uuid4().hex[:12]}"
