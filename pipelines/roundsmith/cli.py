@@ -128,14 +128,16 @@ def evaluate(
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(help="A round's folder, such as runs/lab/round-1.")],
+    folder: Annotated[
+        str, typer.Argument(help="A round's folder or URL, such as runs/lab/round-1.")
+    ],
 ) -> None:
     """Print a finished round's numbers, and where its report is."""
     from rich.console import Console
 
     from roundsmith.commands.run import read_summary, show
 
-    show(read_summary(folder), folder, Console(highlight=False))
+    show(read_summary(folder), folder.rstrip("/"), Console(highlight=False))
 
 
 app.command("compile", epilog=compiling.EPILOG)(compiling.compile_)

@@ -20,6 +20,7 @@ CHUNK_BYTES = 8 * 2**20
 S3 = ("s3", "s3a")
 _S3_OPTIONS = {"max_concurrency": 4}
 """Parts of 50 MiB that are sent at once; they are held in memory."""
+_CONFLICTS = 10
 FULL = (errno.ENOSPC, errno.EDQUOT)
 _OTHER_FAILURES = (("botocore.exceptions", "BotoCoreError"), ("aiohttp", "ClientError"))
 """What file systems raise that is no OSError: no credentials, no server, a broken connection."""
@@ -43,8 +44,11 @@ def open_storage(url: str) -> tuple[Any, str]:
         ) from error
     path = path.rstrip("/")
     if scheme in S3:
-        with storage_errors(url):
-            system.info(path.split("/", 1)[0])  # the bucket: a missing one must not look empty
+        bucket, _, prefix = path.partition("/")
+        if not bucket:
+            raise ConfigError(f"{url}: expected s3://bucket/prefix, saw no bucket: name one")
+        with storage_errors(url):  # a bucket that is missing or closed must not look empty
+            system.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, MaxKeys=1)
     return system, path
 
 
@@ -79,6 +83,50 @@ def download(
     return digest.hexdigest()
 
 
+def read_file(url: str) -> bytes | None:
+    """A small file's bytes, or None when there is none."""
+    system, path = open_storage(url)
+    with storage_errors(url):
+        try:
+            return bytes(system.cat_file(path))
+        except FileNotFoundError:
+            return None
+
+
+def create_file(system: Any, path: str, content: bytes) -> bool:
+    """Put a small file unless there is one of its name; whether this call put it.
+
+    That is as true as the server's conditional put: see `refuse_overwriting`.
+    """
+    for _ in range(_CONFLICTS):
+        try:
+            system.pipe_file(path, content, mode="create")
+        except FileExistsError:
+            return False
+        except OSError as error:
+            match _s3_code(error):
+                case "PreconditionFailed":
+                    return False
+                case "ConditionalRequestConflict":  # another such put is under way: ask again
+                    continue
+            raise
+        return True
+    raise OSError(errno.EBUSY, f"{_CONFLICTS} conditional puts of {path} met others under way")
+
+
+def refuse_overwriting(system: Any, path: str) -> None:
+    """Raises StoreError when the storage takes a conditional put of a name that is taken, as
+    servers do that do not know the condition. `path` is a file of a few bytes that stays.
+    """
+    content = b"a second conditional put of this name must fail\n"
+    if create_file(system, path, content) and create_file(system, path, content):
+        raise StoreError(
+            f"{path}: expected storage that refuses to create a file twice (on S3 a put with "
+            "If-None-Match), saw it overwritten: use a server or a version that has conditional "
+            "puts, because no commit would be safe here"
+        )
+
+
 @contextmanager
 def storage_errors(url: str) -> Iterator[None]:
     """Turn what storage answers about `url` when it fails into a StoreError that says what to
@@ -94,9 +142,14 @@ def storage_errors(url: str) -> Iterator[None]:
                 "on a larger disk, and run again; finished shards are kept"
             ) from error
         raise StoreError(
-            f"{url}: expected storage that can be read and written, saw {error}: "
+            f"{url}: expected storage that can be read and written, saw {str(error).rstrip('.')}: "
             f"{_remedy(url, error)}, and run again; finished shards are kept"
         ) from error
+
+
+def _s3_code(error: BaseException) -> str:
+    response = getattr(error.__cause__, "response", None) or {}
+    return str(response.get("Error", {}).get("Code", ""))
 
 
 def _remedy(url: str, error: BaseException) -> str:

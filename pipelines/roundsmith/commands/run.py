@@ -23,6 +23,7 @@ from roundsmith.statistics import smallest_difference
 from roundsmith.steps import run_step
 from roundsmith.steps.config import RunConfig
 from roundsmith.steps.context import Context
+from roundsmith.storage import read_file
 from roundsmith.store import Store
 
 
@@ -106,19 +107,18 @@ def export(context: Context, refs: RoundRefs[str], folder: Path) -> Summary:
     return from_json(texts[0])
 
 
-def read_summary(folder: Path) -> Summary:
-    """The summary of a round's folder; raises ConfigError when there is none."""
-    path = folder / "summary.json"
-    try:
-        return from_json(path.read_text("utf-8"))
-    except OSError as error:
+def read_summary(folder: str) -> Summary:
+    """The summary of a round's folder or URL; raises ConfigError when there is none."""
+    path = f"{folder.rstrip('/')}/summary.json"
+    if (text := read_file(path)) is None:
         raise ConfigError(
             f"{path}: expected a finished round's summary, saw none: give the folder of a round, "
             "such as runs/lab/round-1"
-        ) from error
+        )
+    return from_json(text.decode())
 
 
-def show(summary: Summary, folder: Path, console: Console) -> None:
+def show(summary: Summary, folder: Path | str, console: Console) -> None:
     """What a person wants to know when a round is over."""
     result = summary.result
     table = Table(title=f"round {result.round}: {result.recipe} on {result.model}")
@@ -148,7 +148,7 @@ def show(summary: Summary, folder: Path, console: Console) -> None:
     word = "promoted" if result.promoted else "not promoted"
     reasons = "; ".join(result.gate.reasons) if result.gate else ""
     console.print(f"checkpoint {word}: {reasons}")
-    console.print(f"report: {folder / 'report.html'}")
+    console.print(f"report: {folder}/report.html")
 
 
 def smallest_gain(found: PassAtK) -> float:

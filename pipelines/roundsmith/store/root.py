@@ -2,9 +2,10 @@
 
 On a local folder a file is written under a temporary name, synced and moved; a commit is a hard
 link, which fails when the name is taken. Elsewhere one put is atomic, and a commit is fsspec's
-conditional put (`mode="create"`; on S3 `If-None-Match`, on GCS a generation of 0). Where a file
-system has neither, a commit checks and then writes: two writers at the same instant may both
-succeed, the later one staying, which is harmless where a step is bitwise repeatable.
+conditional put (`mode="create"`; on S3 `If-None-Match`), tried out before the first one: storage
+that overwrites is refused. Where a file system of fsspec has no such put, it checks and then
+writes: two writers at the same instant may both succeed, the later one staying, which is harmless
+where a step is bitwise repeatable.
 """
 
 import errno
@@ -21,13 +22,16 @@ from roundsmith.errors import ConfigError, StoreError
 from roundsmith.hashing import file_sha256
 from roundsmith.storage import (
     CHUNK_BYTES,
+    create_file,
     download,
     is_local,
     open_storage,
+    refuse_overwriting,
     scheme_of,
     storage_errors,
 )
 
+_PROOF = "conditional-put"
 _STALE_S = 24 * 3600
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS)
 
@@ -41,6 +45,7 @@ class Root:
         self._fs, self._base = open_storage(url)
         self._scheme = scheme_of(url)
         self.local = is_local(self._fs)
+        self._proved = False
         self.scratch = Path(self._base, "tmp") if self.local else Path(tempfile.gettempdir())
         if self.local:
             with storage_errors(url):
@@ -89,11 +94,10 @@ class Root:
         with storage_errors(self.url(name)):
             if self.local:
                 return self._link(Path(path), content)
-            try:
-                self._fs.pipe_file(path, content, mode="create")
-            except FileExistsError:
-                return False
-            return True
+            if not self._proved:
+                refuse_overwriting(self._fs, self._path(_PROOF))
+                self._proved = True
+            return create_file(self._fs, path, content)
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""

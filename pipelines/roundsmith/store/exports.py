@@ -1,0 +1,33 @@
+"""A finished round's folder at a URL, where whoever has the storage can read it."""
+
+from pathlib import Path
+
+from roundsmith.errors import ConfigError
+from roundsmith.storage import is_local, open_storage, storage_errors
+
+SUMMARY = "summary.json"
+"""Written last: while it is there, what is beside it belongs to it."""
+
+
+def copy_round(folder: Path, url: str) -> str:
+    """Copy a round's folder to a URL, such as `s3://bucket/prefix/runs/NAME/round-1`; that URL.
+
+    Files of the same name there are replaced, others are left. Raises ConfigError for a folder
+    without a summary, and for a local one as target.
+    """
+    if not (folder / SUMMARY).is_file():
+        raise ConfigError(
+            f"{folder}: expected the folder of a finished round, saw no {SUMMARY}: copy it when "
+            "the round is over"
+        )
+    system, base = open_storage(url)
+    if is_local(system):
+        raise ConfigError(f"{url}: expected a URL of storage, saw a local folder: copy it with cp")
+    names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    names.remove(SUMMARY)
+    with storage_errors(url):
+        if system.exists(f"{base}/{SUMMARY}"):
+            system.rm_file(f"{base}/{SUMMARY}")
+        for name in (*names, SUMMARY):
+            system.put_file(str(folder / name), f"{base}/{name}")
+    return url
