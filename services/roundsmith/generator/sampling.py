@@ -1,6 +1,7 @@
 """Drawing one token for every slot at once, so that a row's draw depends on that row alone.
 
-Axes: S slots, V vocabulary, C rows that cut (top-k or top-p).
+Axes: S slots, V vocabulary, C rows that cut (top-k or top-p), K most likely tokens of a row, D rows
+of C that are decided.
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_CANDIDATES = 128
+"""Tokens that are sorted first; hardly a cut of a trained model's distribution needs more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,7 @@ def draw(logits_SV: "torch.Tensor", draws: Draws) -> tuple["torch.Tensor", "torc
         scaled_SV = logits_SV / torch.where(warm_S, temperatures_S, 1.0)[:, None]
         cut_S = ((draws.top_ps_S < 1) | (draws.top_ks_S > 0)) & (draws.temperatures_S > 0)
         if cut_S.any():
-            _cut(scaled_SV, torch.from_numpy(cut_S.nonzero()[0]).to(device), draws, cut_S)
+            _cut(scaled_SV, draws, cut_S)
         u_S = torch.from_numpy(uniforms(draws.seeds_S, draws.steps_S)).to(device)
         tokens_S = torch.where(warm_S, _invert(scaled_SV, u_S), tokens_S)
     return tokens_S, logprobs_SV.gather(1, tokens_S[:, None])[:, 0]
@@ -115,24 +118,59 @@ def _invert(scaled_SV: "torch.Tensor", u_S: "torch.Tensor") -> "torch.Tensor":
     return torch.searchsorted(cumulated_SV, target_S[:, None], right=True)[:, 0]
 
 
-def _cut(
-    scaled_SV: "torch.Tensor", rows_C: "torch.Tensor", draws: Draws, cut_S: "NDArray[np.bool_]"
-) -> None:
-    """Set what lies outside top-k, then outside top-p of the rest, to -inf, in place."""
+def _cut(scaled_SV: "torch.Tensor", draws: Draws, cut_S: "NDArray[np.bool_]") -> None:
+    """Set what lies outside top-k, then outside top-p of the rest, to -inf, in place.
+
+    Only the most likely tokens of a row are sorted, and more of them where these do not decide.
+    """
+    rows_C, candidates = cut_S.nonzero()[0], _CANDIDATES
+    while rows_C.size:
+        candidates = min(candidates, scaled_SV.shape[1])
+        rows_C = rows_C[~_cut_among(scaled_SV, draws, rows_C, candidates)]
+        candidates *= 16
+
+
+def _cut_among(
+    scaled_SV: "torch.Tensor", draws: Draws, rows_C: "NDArray[np.int64]", candidates: int
+) -> "NDArray[np.bool_]":
+    """Cuts the rows of which so many candidates, K, show where the cut lies; whether they did."""
     import torch
 
-    vocabulary = scaled_SV.shape[1]
-    top_ks_C = draws.top_ks_S[cut_S]
-    ks_C = torch.from_numpy(
-        np.where(top_ks_C > 0, np.minimum(top_ks_C, vocabulary), vocabulary)
-    ).to(scaled_SV.device)
-    ps_C = torch.from_numpy(draws.top_ps_S[cut_S]).to(scaled_SV.device)
-    sorted_CV, order_CV = scaled_SV[rows_C].sort(dim=-1, descending=True, stable=True)
-    beyond_CV = torch.arange(vocabulary, device=scaled_SV.device)[None, :] >= ks_C[:, None]
-    sorted_CV = sorted_CV.masked_fill(beyond_CV, -torch.inf)
-    probabilities_CV = torch.softmax(sorted_CV, dim=-1)
-    before_CV = probabilities_CV.cumsum(dim=-1, dtype=torch.float64) - probabilities_CV
+    device, vocabulary = scaled_SV.device, scaled_SV.shape[1]
+    row_CV = scaled_SV[torch.from_numpy(rows_C).to(device)]
+    sorted_CK = row_CV.topk(candidates, dim=-1).values
+    ks_C = np.where(draws.top_ks_S[rows_C] > 0, draws.top_ks_S[rows_C], vocabulary)
+    within_CK = torch.arange(candidates) < torch.from_numpy(ks_C)[:, None]
+    sorted_CK = sorted_CK.masked_fill(~within_CK.to(device), -torch.inf)
+    few_C = torch.from_numpy(ks_C <= candidates).to(device)
+    total_C = torch.where(few_C, sorted_CK.logsumexp(dim=-1), row_CV.logsumexp(dim=-1))
+    probabilities_CK = (sorted_CK - total_C[:, None]).exp()
+    cumulated_CK = probabilities_CK.cumsum(dim=-1, dtype=torch.float64)
+    before_CK = cumulated_CK - probabilities_CK
+    ps_C = torch.from_numpy(draws.top_ps_S[rows_C]).to(device)
     # the most likely token is always kept, whatever rounding does to the mass before it
-    outside_CV = (before_CV >= ps_C[:, None]) & (before_CV > 0)
-    sorted_CV = sorted_CV.masked_fill(outside_CV, -torch.inf)
-    scaled_SV[rows_C] = torch.empty_like(sorted_CV).scatter_(1, order_CV, sorted_CV)
+    kept_CK = ((before_CK < ps_C[:, None]) | (before_CK <= 0)) & (sorted_CK > -torch.inf)
+    decided_C = few_C | (cumulated_CK[:, -1] >= ps_C) & torch.from_numpy(ks_C >= vocabulary).to(
+        device
+    )
+    decided_C |= candidates == vocabulary
+    rows_D = torch.from_numpy(rows_C).to(device)[decided_C]
+    scaled_SV[rows_D] = _keep_largest(
+        row_CV[decided_C], sorted_CK[decided_C], kept_CK[decided_C].sum(dim=-1)
+    )
+    return decided_C.cpu().numpy()
+
+
+def _keep_largest(
+    row_DV: "torch.Tensor", sorted_DK: "torch.Tensor", nums_D: "torch.Tensor"
+) -> "torch.Tensor":
+    """The rows with all but their so many largest values at -inf; of equal ones the first stay."""
+    import torch
+
+    smallest_D1 = sorted_DK.gather(1, (nums_D - 1).clamp(min=0)[:, None])
+    equal_DV = row_DV == smallest_D1
+    above_DV = row_DV > smallest_D1
+    room_D = nums_D - above_DV.sum(dim=-1)
+    if bool((equal_DV.sum(dim=-1) > room_D).any()):
+        equal_DV &= equal_DV.cumsum(dim=-1) <= room_D[:, None]
+    return row_DV.masked_fill(~(above_DV | equal_DV), -torch.inf)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roundsmith.errors import ConfigError
-from roundsmith.generator.sampling import Draws, check_sampling, draw, uniforms
+from roundsmith.generator.sampling import Draws, _cut, check_sampling, draw, uniforms
 from roundsmith.types import Sampling
 
 LOGITS = torch.tensor([2.0, 1.0, 0.0, -1.0, -3.0])
@@ -87,6 +87,37 @@ def test_a_rows_draw_does_not_depend_on_the_other_rows(
         alone = Draws(*(getattr(draws, f.name)[slot : slot + 1] for f in dataclasses.fields(Draws)))
         token, logprob = draw(logits[slot : slot + 1].clone(), alone)
         assert (token.item(), logprob.item()) == (tokens[slot].item(), logprobs[slot].item())
+
+
+@given(
+    st.sampled_from([1, 5, 127, 129, 3000]),
+    st.floats(0.05, 4),
+    st.sampled_from([1.0, 0.999, 0.9, 0.5, 0.01]),
+    st.sampled_from([0, 1, 3, 128, 500, 5000]),
+    st.integers(0, 2**32),
+    st.booleans(),
+)
+def test_a_cut_keeps_what_sorting_the_whole_vocabulary_keeps(
+    vocabulary: int, sharpness: float, top_p: float, top_k: int, noise: int, equals: bool
+) -> None:
+    generator = torch.Generator().manual_seed(noise)
+    logits = torch.randn(3, vocabulary, generator=generator) * sharpness
+    if equals:
+        logits = logits.round()
+    draws = Draws.idle(3)
+    for slot in range(3):
+        draws.set(slot, noise, Sampling(1, 1.0, top_p=top_p, top_k=top_k))
+    cut = logits.clone()
+    _cut(cut, draws, np.array([True, False, True]))
+    assert torch.equal(cut[1], logits[1])
+    for row in (0, 2):
+        order = np.argsort(-logits[row].numpy(), kind="stable")[: top_k or vocabulary]
+        weights = np.exp(logits[row].double().numpy()[order])
+        before = np.cumsum(weights / weights.sum()) - weights / weights.sum()
+        sure = np.abs(before - top_p) > 1e-5  # nearer, rounding decides
+        kept = torch.isfinite(cut[row]).numpy()[order]
+        assert np.array_equal(kept[sure], ((before < top_p) | (np.arange(len(order)) == 0))[sure])
+        assert kept.sum() == np.isfinite(cut[row].numpy()).sum()
 
 
 def test_uniforms_are_those_of_splitmix64() -> None:
