@@ -54,14 +54,19 @@ def run(
     skip_bad_rows: options.SkipBadRows = False,
     revision: options.Revision = None,
     trust_remote_code: options.TrustRemoteCode = False,
+    cluster: options.Cluster = None,
 ) -> None:
     """Run rounds on this machine: sample, verify, select, fine-tune, evaluate, promote.
 
     Ctrl-C, kill -9 and power cuts lose at most what is under way: run the same command again and it
     goes on. A round ends in OUT/round-N: summary.json, report.html, checkpoint/ and data/.
+
+    With --cluster the same rounds use a cluster's services and train in pods; `roundsmith submit`
+    starts this in a pod.
     """
     from roundsmith.commands.progress import error_console
-    from roundsmith.commands.run import default_preset, run_rounds
+    from roundsmith.commands.run import default_preset, preset_elsewhere, run_rounds
+    from roundsmith.commands.run_on_cluster import run_on_cluster
     from roundsmith.presets import run_config
 
     given = options.fields(
@@ -78,10 +83,14 @@ def run(
         trust_remote_code=trust_remote_code,
         recipes=recipes,
     )
-    settings = run_config(preset or default_preset, config, given, set_ or [])
+    default = preset_elsewhere if cluster else default_preset
+    settings = run_config(preset or default, config, given, set_ or [])
     console = error_console()
     with _resumable():
-        run_rounds(settings, out, console)
+        if cluster:
+            run_on_cluster(settings, cluster, out, console)
+        else:
+            run_rounds(settings, out, console)
 
 
 @app.command(name="eval")

@@ -56,6 +56,17 @@ class ServeSettings(Settings):
         return self
 
 
+class WeightsSettings(Settings):
+    """Where a service with weights gets others from."""
+
+    storage_root: str | None = None
+    """The folder or URL under which checkpoints may be loaded from; none allows none."""
+    cache: Path | None = None
+    """Where checkpoints of a URL are copied to, for this process alone; none is a temporary one."""
+    record: str | None = None
+    """A file at a URL that names the checkpoint served last; a replica starts with that one."""
+
+
 def cpu_count() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0))
@@ -83,6 +94,14 @@ def parent_pid() -> int | None:
     """The Roundsmith process that started this one (ROUNDSMITH_PARENT_PID), or None."""
     given = os.environ.get("ROUNDSMITH_PARENT_PID", "")
     return int(given) if given.isdecimal() else None
+
+
+def owning_job() -> tuple[str, str] | None:
+    """Name and uid of the Kubernetes Job that this process is in the pod of (ROUNDSMITH_JOB_NAME,
+    ROUNDSMITH_JOB_UID), or None.
+    """
+    name, uid = (os.environ.get(f"ROUNDSMITH_JOB_{part}", "") for part in ("NAME", "UID"))
+    return (name, uid) if name and uid else None
 
 
 def let_threads_sleep() -> None:

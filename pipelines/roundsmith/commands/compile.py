@@ -78,18 +78,13 @@ def compile_(
         trust_remote_code=trust_remote_code,
         recipes=recipes,
     )
-    from roundsmith.commands.run import check
+    from roundsmith.commands.run import check, preset_elsewhere
     from roundsmith.platform.pipeline import compile_pipeline
     from roundsmith.presets import run_config
 
-    settings = run_config(preset or _default_preset, config, given, set_ or [])
+    settings = run_config(preset or preset_elsewhere, config, given, set_ or [])
     check(settings)
     number = settings.rounds if round_ is None else round_
     name = image or f"roundsmith:{importlib.metadata.version('roundsmith')}"
     compile_pipeline(settings, number, name, output)
     typer.echo(f"{output}: round {number} of {settings.rounds} of {settings.recipe}, image {name}")
-
-
-def _default_preset(model: str) -> str:
-    # By the model alone: the pipeline runs on other machines than this one.
-    return "lab" if model == "lab" else "paper"

@@ -61,6 +61,14 @@ Control = Annotated[
     typer.Option(help="Also train on gold rows alone for as many steps; on by default."),
 ]
 
+Cluster = Annotated[
+    Path | None,
+    typer.Option(
+        help="The JSON that the chart writes into the ConfigMap RELEASE-cluster: services and "
+        "training as pods, the store on the cluster's storage. Used inside of the cluster.",
+    ),
+]
+
 
 def fields(*, recipes: Sequence[str] | None, **given: Any) -> dict[str, Any]:
     """The fields of a RunConfig that the options set; a flag that was not given sets none."""

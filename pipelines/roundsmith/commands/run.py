@@ -4,11 +4,12 @@ import asyncio
 import fcntl
 import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from statistics import NormalDist
+from typing import Protocol, TypeVar
 
 from rich.console import Console
 from rich.table import Table
@@ -17,14 +18,17 @@ from roundsmith.commands.progress import ProgressView
 from roundsmith.errors import ConfigError
 from roundsmith.pair_builder.rules import configure, find_rule, load_rules
 from roundsmith.platform.local import LocalPlatform
+from roundsmith.recipes.contract import Recipe
 from roundsmith.report.summary import PassAtK, Summary, from_json
 from roundsmith.round import RoundRefs, play_rounds
 from roundsmith.statistics import smallest_difference
 from roundsmith.steps import run_step
 from roundsmith.steps.config import RunConfig
-from roundsmith.steps.context import Context
+from roundsmith.steps.context import Context, Platform
 from roundsmith.storage import read_file
 from roundsmith.store import Store
+
+T = TypeVar("T")
 
 
 def run_rounds(config: RunConfig, out: Path, console: Console) -> list[Summary]:
@@ -34,13 +38,35 @@ def run_rounds(config: RunConfig, out: Path, console: Console) -> list[Summary]:
     Raises ConfigError before anything is started when the settings are wrong.
     """
     check(config)
+    platform = LocalPlatform(config, (out / "work").resolve())
+    return play(config, out, str(out / "store"), platform, console)
+
+
+class RunPlatform(Platform, Protocol):
+    """A platform as a run holds it."""
+
+    async def watched(self, work: Awaitable[T]) -> T:
+        """The result of `work`; raises PlatformError as soon as it can have none."""
+
+    async def close(self) -> None:
+        """Ends what the run started."""
+
+
+def play(
+    config: RunConfig,
+    out: Path,
+    store: str,
+    platform: RunPlatform,
+    console: Console,
+    keep: Callable[[Path], None] = lambda folder: None,
+) -> list[Summary]:
+    """Plays the rounds on a platform, over the store at a URL; `keep` is handed each round's folder
+    when it is whole.
+    """
     out.mkdir(parents=True, exist_ok=True)
     with only_run(out), asyncio.Runner() as runner, ProgressView(console) as view:
         (out / "run.json").write_text(config.model_dump_json(indent=2) + "\n")
-        work = (out / "work").resolve()
-        platform = LocalPlatform(config, work)
-        store = Store(str(out / "store"))
-        context = Context(store, config, 1, work, platform, view)
+        context = Context(Store(store), config, 1, platform, view)
 
         def begin(number: int) -> None:
             nonlocal context
@@ -60,6 +86,7 @@ def run_rounds(config: RunConfig, out: Path, console: Console) -> list[Summary]:
             for refs in play_rounds(do, promoted, numbers, begin, config.control):
                 folder = out / f"round-{context.round}"
                 summaries.append(export(context, refs, folder))
+                keep(folder)
                 show(summaries[-1], folder, console)
         finally:
             runner.run(platform.close())
@@ -75,10 +102,17 @@ def default_preset(model: str) -> str:
     return "paper" if torch.cuda.is_available() else "laptop"
 
 
-def check(config: RunConfig) -> None:
-    """Raises ConfigError for a recipe or a setting of it that does not exist."""
+def preset_elsewhere(model: str) -> str:
+    """The same for a run on other machines than this one: by the model alone."""
+    return "lab" if model == "lab" else "paper"
+
+
+def check(config: RunConfig) -> Recipe:
+    """The recipe of a run; raises ConfigError for one or a setting of it that does not exist."""
     rules = load_rules(config.recipes)
-    configure(find_rule(rules, config.recipe), config.recipe, config.recipe_config)
+    recipe = configure(find_rule(rules, config.recipe), config.recipe, config.recipe_config)
+    assert isinstance(recipe, Recipe)
+    return recipe
 
 
 def export(context: Context, refs: RoundRefs[str], folder: Path) -> Summary:

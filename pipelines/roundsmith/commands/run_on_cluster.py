@@ -1,0 +1,45 @@
+"""`roundsmith run --cluster`: the same rounds against a cluster's services, in a pod of their own.
+
+Nothing here imports torch: the image of this pod has none.
+"""
+
+import signal
+from pathlib import Path
+
+from rich.console import Console
+
+from roundsmith.commands.run import check, play
+from roundsmith.config import owning_job
+from roundsmith.platform.cluster import ClusterPlatform, on_cluster
+from roundsmith.platform.cluster_config import ClusterConfig
+from roundsmith.report.summary import Summary
+from roundsmith.steps.config import RunConfig
+from roundsmith.store.exports import copy_round
+
+
+def run_on_cluster(config: RunConfig, file: Path, out: Path, console: Console) -> list[Summary]:
+    """Plays the rounds of a run; each ends as files in the folder `out` and, under the folder's
+    name, in `runs/` of the storage root.
+
+    Raises ConfigError before anything is asked of the cluster when the settings are wrong.
+    """
+    cluster = ClusterConfig.read(file)
+    config = on_cluster(config, cluster, check(config).stages())
+    runs = f"{cluster.storage}/runs/{out.resolve().name}"
+
+    def keep(folder: Path) -> None:
+        console.print(f"kept: {copy_round(folder, f'{runs}/{folder.name}')}")
+
+    # A pod is ended by SIGTERM: the same as Ctrl-C, and as resumable.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    platform = ClusterPlatform(cluster, owners=_owners())
+    return play(config, out, cluster.store, platform, console, keep)
+
+
+def _owners() -> list[dict[str, object]]:
+    """The Job of this pod: what the run starts goes when it is removed."""
+    job = owning_job()
+    if job is None:
+        return []
+    name, uid = job
+    return [{"apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": uid}]

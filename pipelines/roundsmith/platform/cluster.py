@@ -1,0 +1,128 @@
+"""A cluster: services that its chart started, trainings as PyTorchJobs, storage between them."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from typing import TypeVar
+
+from roundsmith.clients import Services, connect
+from roundsmith.errors import PlatformError, StoreError
+from roundsmith.platform.cluster_config import ClusterConfig
+from roundsmith.platform.kubernetes_api import Json, KubernetesApi
+from roundsmith.platform.pytorchjob import job_name, manifest
+from roundsmith.platform.training_pods import run_in_pods
+from roundsmith.recipes.stage import Stage
+from roundsmith.steps.config import RunConfig
+from roundsmith.store import FolderRef, Store
+from roundsmith.training.area import TrainingArea
+from roundsmith.training.progress import Progress
+from roundsmith.training.request import StoredResult, StoredTraining, TrainingArithmetic
+from roundsmith.training.schedule import micro_batch
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+def on_cluster(config: RunConfig, cluster: ClusterConfig, stages: Sequence[Stage]) -> RunConfig:
+    """The settings of a run as the cluster's services were started.
+
+    Raises ConfigError for a training stage that its processes can not share.
+    """
+    on = cluster.training
+    for stage in stages:
+        micro_batch(stage.batch_size, on.replicas * on.processes, stage.micro_batch_size)
+    return config.model_copy(update={"services": cluster.services})
+
+
+class ClusterPlatform:
+    """Runs the steps of one process against a cluster; nothing is started here but trainings.
+
+    `owners` are the references of what trainings end with, such as the Job of this run.
+    """
+
+    def __init__(self, cluster: ClusterConfig, owners: Sequence[Json] = ()) -> None:
+        self._cluster, self._owners = cluster, owners
+        self._stack = AsyncExitStack()
+        self._services: Services | None = None
+
+    @property
+    def retries(self) -> int:
+        """Items that were sent to a service more than once."""
+        return self._services.retries if self._services else 0
+
+    @property
+    def arithmetic(self) -> Mapping[str, str | int]:
+        """What the services were started with."""
+        return self._cluster.services.model_dump(mode="json", exclude={"executor_slots"})
+
+    @property
+    def training_arithmetic(self) -> TrainingArithmetic:
+        """What the pods of a training are started with."""
+        on = self._cluster.training
+        return TrainingArithmetic(
+            device=on.device, threads=on.threads, processes=on.replicas * on.processes
+        )
+
+    async def weights_uri(self, store: Store, folder: FolderRef) -> str:
+        """Where a stored model lies as a plain folder, which storage copies by itself."""
+        url = f"{self._cluster.storage}/checkpoints/{folder.weights_sha256}"
+        return await asyncio.to_thread(store.publish_folder, folder, url)
+
+    async def services(self, uri: str) -> Services:
+        """Clients of the cluster's services; they serve some model already."""
+        if self._services is None:
+            self._services = await self._stack.enter_async_context(connect(self._cluster.endpoints))
+        return self._services
+
+    async def train(
+        self, request: StoredTraining, on_progress: Callable[[Progress], None]
+    ) -> StoredResult:
+        """Trains in pods, which find the request in the storage root. What they have kept there
+        counts, not what their job says.
+        """
+        every = {"checkpoint_every_steps": self._cluster.training.checkpoint_every_steps}
+        area = TrainingArea(f"{self._cluster.storage}/training/{request.name}")
+        if (done := await asyncio.to_thread(_finished, area, request)) is not None:
+            return done
+        await asyncio.to_thread(area.begin, request.model_copy(update=every))
+        api = await asyncio.to_thread(KubernetesApi, self._cluster.namespace)
+        job = manifest(
+            self._cluster.training,
+            name=job_name(area.request_uri),
+            namespace=self._cluster.namespace,
+            request_uri=area.request_uri,
+            owners=self._owners,
+        )
+        await run_in_pods(api, job, area, on_progress)
+        if (done := await asyncio.to_thread(_finished, area, request)) is None:
+            raise PlatformError(
+                f"PyTorchJob {job['metadata']['name']}: expected a trained model in {area.url}, "
+                "saw none although it succeeded: use the image of this release for trainings, and "
+                "run again"
+            )
+        return done
+
+    async def watched(self, work: Awaitable[T]) -> T:
+        """The result of `work`: the cluster watches over its services itself."""
+        return await work
+
+    async def close(self) -> None:
+        """Leaves the services alone."""
+        await self._stack.aclose()
+
+
+def _finished(area: TrainingArea, request: StoredTraining) -> StoredResult | None:
+    """What the pods have kept, if it is whole and what was asked for."""
+    done = area.result()
+    if done is None:
+        return None
+    try:
+        stored = Store(request.store).folder(done.folder.object)
+    except StoreError as error:
+        log.warning("%s: the trained model is not there any more: %s", area.url, error)
+        return None
+    asked = request.steps
+    if stored != done.folder or stored.weights_sha256 != done.result.weights_sha256:
+        return None
+    return done if not asked or done.result.steps == asked else None

@@ -1,0 +1,186 @@
+"""The Kubernetes API as far as runs and trainings need it: JSON in, JSON out, and patience."""
+
+import json
+import logging
+import time
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from roundsmith.errors import ConfigError, PlatformError
+
+log = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+Kind = Literal["pytorchjobs", "jobs", "pods", "configmaps"]
+PATHS: dict[Kind, str] = {
+    "pytorchjobs": "/apis/kubeflow.org/v1",
+    "jobs": "/apis/batch/v1",
+    "pods": "/api/v1",
+    "configmaps": "/api/v1",
+}
+TIMEOUT_S = 30
+PATIENCE_S = 120.0
+"""How long an API server may be away before a run gives up; its pods go on meanwhile."""
+_BUSY = (429, 500, 502, 503, 504)
+
+
+class KubernetesApi:
+    """One namespace. Blocking: called in threads. Within a pod it uses the pod's service account,
+    elsewhere the user's kubeconfig.
+    """
+
+    def __init__(self, namespace: str) -> None:
+        from kubernetes import client, config  # type: ignore[import-untyped]  # ships no types
+
+        try:
+            try:
+                config.load_incluster_config()
+            except config.ConfigException:
+                config.load_kube_config()
+        except config.ConfigException as error:
+            raise ConfigError(
+                f"expected a kubeconfig or a pod's service account, saw: {error}: set KUBECONFIG, "
+                "or mount a token"
+            ) from error
+        self.namespace = namespace
+        self._client = client.ApiClient()
+
+    def get(self, kind: Kind, name: str) -> Json | None:
+        """An object, or None when there is none."""
+        return self._ask("GET", kind, name, absent=404)
+
+    def select(self, kind: Kind, label: str, value: str) -> list[Json]:
+        """The objects with this label."""
+        found = self._ask("GET", kind, query={"labelSelector": f"{label}={value}"})
+        assert found is not None
+        items: list[Json] = found["items"]
+        return items
+
+    def create(self, kind: Kind, manifest: Json) -> Json | None:
+        """The object as it was created, or None when the name is taken."""
+        return self._ask("POST", kind, body=manifest, absent=409)
+
+    def delete(self, kind: Kind, name: str) -> None:
+        """Remove an object with all that it owns, if it is there; returns when it is gone."""
+        options = {"propagationPolicy": "Foreground"}
+        wait_s = 0.2
+        while self._ask("DELETE", kind, name, body=options, absent=404) is not None:
+            time.sleep(wait_s)
+            wait_s = min(2 * wait_s, 2.0)
+
+    def log(self, pod: str, container: str, lines: int, *, previous: bool = False) -> str:
+        """The last lines that a container printed, or its forerunner; empty when they are gone."""
+        query = {"container": container, "tailLines": str(lines), "previous": str(previous).lower()}
+        return self._ask_text(f"{self._url('pods', pod)}/log", query) or ""
+
+    def follow(self, pod: str, container: str, since: str = "") -> Iterator[tuple[str, str]]:
+        """The lines of a container as they come, each with its time, from the time `since` on (its
+        own line included); ends with the container, or when the connection does.
+        """
+        import urllib3
+        from kubernetes.client.exceptions import (  # type: ignore[import-untyped]  # no types
+            ApiException,
+        )
+
+        query = {"container": container, "follow": "true", "timestamps": "true"}
+        if since:
+            query["sinceTime"] = since
+        url = f"{self._url('pods', pod)}/log"
+        try:
+            answer = self._call("GET", url, query, None, read_s=None)
+            buffer = b""
+            for chunk in answer.stream(decode_content=False):
+                *whole, buffer = (buffer + chunk).split(b"\n")
+                for line in whole:
+                    time_, _, text = line.decode("utf-8", "replace").partition(" ")
+                    yield time_, text
+        except (ApiException, urllib3.exceptions.HTTPError) as error:
+            log.debug("the log of %s ended: %s", pod, error)
+
+    def _ask(
+        self,
+        method: str,
+        kind: Kind,
+        name: str = "",
+        *,
+        query: dict[str, str] | None = None,
+        body: Json | None = None,
+        absent: int = 0,
+    ) -> Json | None:
+        text = self._ask_text(self._url(kind, name), query or {}, method, body, absent)
+        return None if text is None else dict(json.loads(text))
+
+    def _ask_text(
+        self,
+        url: str,
+        query: dict[str, str],
+        method: str = "GET",
+        body: Json | None = None,
+        absent: int = 404,
+    ) -> str | None:
+        """The answer's text, or None for the status `absent`; asks again while the server is away.
+
+        Raises PlatformError.
+        """
+        import urllib3
+        from kubernetes.client.exceptions import ApiException
+
+        began_s, wait_s = time.monotonic(), 0.5
+        while True:
+            try:
+                answer = self._call(method, url, query, body, read_s=TIMEOUT_S)
+                return str(answer.data.decode("utf-8", "replace"))
+            except ApiException as error:
+                if error.status == absent or (method == "GET" and error.status in (400, 404)):
+                    return None
+                if error.status not in _BUSY or time.monotonic() - began_s > PATIENCE_S:
+                    raise _refused(method, url, error) from error
+                log.warning("%s %s: status %s, asking again", method, url, error.status)
+            except urllib3.exceptions.HTTPError as error:
+                if time.monotonic() - began_s > PATIENCE_S:
+                    raise PlatformError(
+                        f"{method} {url}: expected the Kubernetes API server to answer, saw "
+                        f"{error}: check the kubeconfig and the network, and run again"
+                    ) from error
+                log.warning("%s %s: %s, asking again", method, url, type(error).__name__)
+            time.sleep(wait_s)
+            wait_s = min(2 * wait_s, 10.0)
+
+    def _call(
+        self,
+        method: str,
+        url: str,
+        query: dict[str, str],
+        body: Json | None,
+        read_s: int | None,
+    ) -> Any:
+        return self._client.call_api(
+            url,
+            method,
+            query_params=list(query.items()),
+            header_params={"Accept": "application/json", "Content-Type": "application/json"},
+            body=body,
+            auth_settings=["BearerToken"],
+            _preload_content=False,
+            _request_timeout=(TIMEOUT_S, read_s),
+        )
+
+    def _url(self, kind: Kind, name: str = "") -> str:
+        base = f"{PATHS[kind]}/namespaces/{self.namespace}/{kind}"
+        return f"{base}/{name}" if name else base
+
+
+def _refused(method: str, url: str, error: Any) -> PlatformError:
+    try:
+        text = json.loads(error.body)["message"]
+    except (TypeError, ValueError, KeyError):
+        text = error.reason
+    remedy = "correct what it names"
+    if error.status in (401, 403):
+        remedy = "grant it: the chart's role for runs does"
+    elif error.status == 404:
+        remedy = "install the Training Operator" if "pytorchjobs" in url else "check the namespace"
+    return PlatformError(
+        f"{method} {url}: expected the Kubernetes API server to do it, saw status {error.status}: "
+        f"{text}: {remedy}"
+    )
