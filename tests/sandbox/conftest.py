@@ -1,8 +1,9 @@
-"""A real local pool for the session, on an event loop of its own thread, to be attacked."""
+"""A real pool for the session, on an event loop of its own thread, to be attacked."""
 
 import asyncio
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -11,6 +12,7 @@ from roundsmith.executor.pool import Pool
 from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.types import AssertTest, CallTest, ExecuteItem, Limits, Outcome, Program, StdioTest
 from roundsmith.types import Test as AnyTest
+from tests.services.executor.sandbox_pod import sandbox_pod
 
 LIMITS = Limits(cpu_s=0.5, memory_bytes=128 * 2**20, file_bytes=2**20, wall_factor=4.0)
 
@@ -57,20 +59,35 @@ class Box:
         return self.run(source, StdioTest("t", stdin, stdout), limits)
 
 
-@pytest.fixture(scope="session", params=["T2", "T1"])
+@pytest.fixture(scope="session", params=["T2", "T1", "pod"])
 def box(request: pytest.FixtureRequest) -> Iterator[Box]:
-    """The pool at each tier; a tier that this kernel does not hold is skipped."""
+    """The local pool at each tier, and a sandbox pod, where programs have the supervisor's user; a
+    tier that this kernel does not hold is skipped.
+    """
+    with ExitStack() as stack:
+        if request.param == "pod":
+            settings = stack.enter_context(sandbox_pod()).settings()
+        else:
+            settings = ExecutorSettings(slots=2, highest=request.param)
+        loop = stack.enter_context(_looping())
+        pool = asyncio.run_coroutine_threadsafe(Pool.start(settings), loop).result(60)
+        try:
+            if pool.capabilities().tier != settings.highest:
+                pytest.skip(f"{settings.highest} does not hold here")
+            yield Box(pool, loop)
+        finally:
+            asyncio.run_coroutine_threadsafe(pool.close(), loop).result(60)
+
+
+@contextmanager
+def _looping() -> Iterator[asyncio.AbstractEventLoop]:
+    """An event loop on a thread of its own."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    settings = ExecutorSettings(slots=2, highest=request.param)
-    pool = asyncio.run_coroutine_threadsafe(Pool.start(settings), loop).result(60)
     try:
-        if pool.capabilities().tier != request.param:
-            pytest.skip(f"{request.param} does not hold here")
-        yield Box(pool, loop)
+        yield loop
     finally:
-        asyncio.run_coroutine_threadsafe(pool.close(), loop).result(60)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()

@@ -173,6 +173,14 @@ def f():
     assert box.call(source, [0, 1, 2, 3]).verdict is Verdict.PASS
 
 
+def test_a_program_that_closes_its_own_directory_harms_no_other(box: "Box") -> None:
+    closing = "import os\ndef f():\n    os.mkdir('d')\n    os.chmod('.', 0)\n    return True\n"
+    writing = "def f():\n    return open('a', 'w').write('x')\n"
+    for _ in range(3):
+        assert box.call(closing).verdict is Verdict.PASS
+        assert box.call(writing, 1).verdict is Verdict.PASS
+
+
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_case_57_and_58_floods_hit_the_output_limit(box: "Box", stream: str) -> None:
     source = f"import sys\ndef f():\n    while True: sys.{stream}.write('x' * 4096)\n"

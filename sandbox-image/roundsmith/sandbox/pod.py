@@ -125,8 +125,12 @@ class Init:
         supervisor.process.kill()
         supervisor.process.wait()
         self._sweep()
-        empty(supervisor.scratch)
-        os.rmdir(supervisor.scratch)
+        try:
+            empty(supervisor.scratch)
+            os.rmdir(supervisor.scratch)
+        except OSError:
+            # No other program can read it, and a program must not be able to end this process.
+            log.exception("%s could not be removed", supervisor.scratch)
         supervisor.lifeline.close()
 
     def _sweep(self) -> None:

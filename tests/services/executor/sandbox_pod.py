@@ -21,6 +21,11 @@ from roundsmith.executor.settings import ExecutorSettings
 ROOT = Path(__file__).parents[3]
 SANDBOX_USER = 65532
 _START_S = 60
+# By exec of another interpreter: gRPC's threads do not survive the plain fork of `user=`.
+_BECOME = (
+    "import os, sys; user = int(sys.argv[1]); os.setgroups([]); os.setgid(user); os.setuid(user); "
+    "os.execv(sys.argv[2], sys.argv[2:])"
+)
 
 
 @cache
@@ -31,13 +36,16 @@ def sandbox_interpreter() -> str:
         return str(base)
     for path in (base, "/usr/local/bin/python3", "/usr/bin/python3"):
         code = "import sys; sys.exit(sys.version_info < (3, 11))"
-        try:
-            done = subprocess.run([path, "-c", code], user=SANDBOX_USER, group=SANDBOX_USER)
-        except OSError:
-            continue
-        if not done.returncode:
+        if not subprocess.run(as_sandbox([path, "-c", code]), stderr=subprocess.DEVNULL).returncode:
             return str(path)
     pytest.skip(f"no Python of at least 3.11 that user {SANDBOX_USER} may run")
+
+
+def as_sandbox(command: list[str]) -> list[str]:
+    """The command under the sandbox's user, where the tests may change users."""
+    if os.geteuid() != 0:
+        return command
+    return [sys.executable, "-c", _BECOME, str(SANDBOX_USER), *command]
 
 
 class SandboxPod:
@@ -53,15 +61,11 @@ class SandboxPod:
 
     def start_init(self) -> None:
         """The sandbox container's process 1, here an ordinary one."""
-        user = SANDBOX_USER if self.other_user else None
         command = [sandbox_interpreter(), "-m", "roundsmith.sandbox.pod"]
         command += ["--socket", str(self.socket), "--scratch", str(self.scratch)]
         self.init = subprocess.Popen(
-            command,
+            as_sandbox(command),
             env={"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"},
-            user=user,
-            group=user,
-            extra_groups=None if user is None else [],
         )
 
     def begin_worker(self, supervisors: int = 8) -> None:
