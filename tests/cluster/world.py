@@ -90,6 +90,16 @@ class Cluster:
             yield said.split()[2]
             process.terminate()
 
+    @contextmanager
+    def watched(self, kind: str) -> Iterator[list[str]]:
+        """The names of what is made or changed meanwhile; filled in at the end."""
+        seen: list[str] = []
+        command = ["kubectl", "--namespace", NAMESPACE, "get", kind, "--watch-only", "-o", "name"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            yield seen
+            process.terminate()
+            seen += process.communicate()[0].split()
+
     def objects(self) -> dict[str, set[str]]:
         """The names of all objects that may outlive a release: of the cluster, and of the
         namespace.
