@@ -1,0 +1,110 @@
+"""`roundsmith submit`: a run as a Job on a cluster, followed from here."""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from roundsmith.errors import ConfigError, UnknownName
+
+EPILOG = """Examples:
+
+roundsmith submit --namespace ml --release roundsmith -- --recipe gift --preset lab
+
+roundsmith submit --namespace ml --name first -- --recipe rft --limit 50 --rounds 2
+
+Ctrl-C leaves the run alone: the same command looks at it again. A run that has ended is started
+anew by it, and computes nothing twice. `kubectl delete job RELEASE-NAME` ends a run; started again
+it goes on. Files of its rounds are in the storage root, under runs/NAME/round-N."""
+
+OF_THIS_MACHINE = ("out", "cluster", "config")
+"""Options of `roundsmith run` that name files of the machine it is started on."""
+_GIVEN = ("COMMANDLINE", "PROMPT", "ENVIRONMENT")
+
+
+def submit(
+    options: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="-- RUN OPTIONS",
+            help="What `roundsmith run` takes, after two dashes, but for --out and --cluster. "
+            "Models, task files and recipes are named as the image sees them.",
+        ),
+    ] = None,
+    namespace: Annotated[str, typer.Option(help="Where the chart is installed.")] = "roundsmith",
+    release: Annotated[str, typer.Option(help="The name of its installation.")] = "roundsmith",
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="The run's. The same name and options are the same run.",
+            show_default="from the options",
+        ),
+    ] = None,
+) -> None:
+    """Run rounds on a cluster, where the chart is installed, with the kubeconfig of this machine.
+
+    The run is a Job whose pod asks the services of the installation and trains in PyTorchJobs. Its
+    log is shown here, and its exit code is this command's.
+    """
+    from roundsmith.platform.cluster_config import ClusterConfig
+    from roundsmith.platform.control_job import (
+        Followed,
+        control_job,
+        job_name,
+        run_name,
+        submit_job,
+    )
+    from roundsmith.platform.kubernetes_api import KubernetesApi
+
+    given = list(options or [])
+    check_options(given)
+    run = name or run_name(given)
+    job = job_name(release, run)
+    api = KubernetesApi(namespace)
+    config = f"{release}-cluster"
+    found = api.get("configmaps", config)
+    if found is None:
+        raise UnknownName(
+            f"--release {release}: expected the ConfigMap {config} in namespace {namespace}, saw "
+            "none: install the chart there, or name its namespace and release"
+        )
+    cluster = ClusterConfig.parse(found["data"]["cluster.json"], f"configmap {config}")
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": config}
+    owner["uid"] = found["metadata"]["uid"]
+    new = submit_job(api, control_job(cluster, job, run, given, owner))
+    say(f"run {run}: job {job} {'is created' if new else 'is under way: following it'}")
+    try:
+        code = Followed(api, job, show=lambda line: print(line, flush=True), warn=say).to_its_end()
+    except KeyboardInterrupt as interrupt:
+        again = ["--namespace", namespace, "--release", release, "--name", run, "--", *given]
+        say(f"the run goes on; look at it again: roundsmith submit {' '.join(again)}")
+        raise typer.Exit(130) from interrupt
+    if code == 0:
+        say(f"run {run}: done; its files: {cluster.storage}/runs/{run}")
+    raise typer.Exit(code)
+
+
+def check_options(options: Sequence[str]) -> None:
+    """Raises click's UsageError for what `roundsmith run` does not take, ConfigError for what a
+    submitted run decides itself.
+    """
+    from roundsmith.cli import app
+
+    group = typer.main.get_group(app)
+    with typer.Context(group) as outer:
+        command = group.get_command(outer, "run")
+        assert command is not None
+        with command.make_context("run", list(options), parent=outer) as inner:
+            sources = {key: inner.get_parameter_source(key) for key in OF_THIS_MACHINE}
+    own = [f"--{key}" for key, source in sources.items() if source and source.name in _GIVEN]
+    if own:
+        raise ConfigError(
+            f"{', '.join(own)}: expected options that mean the same in a pod, saw this machine's "
+            "files: leave it out; settings of a file can be given one by one"
+        )
+
+
+def say(message: str) -> None:
+    """Tell the person, not who reads the run's log."""
+    print(f"roundsmith: {message}", file=sys.stderr, flush=True)

@@ -1,0 +1,189 @@
+"""A run as a Kubernetes Job: its manifest, what became of it, and its log as it comes."""
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+from roundsmith.errors import ConfigError
+from roundsmith.hashing import content_hash
+from roundsmith.platform.cluster_config import CONTROL_CONTAINER, ClusterConfig
+from roundsmith.platform.kubernetes_api import Json, KubernetesApi
+from roundsmith.platform.pytorchjob import SPEC_HASH, container_of, labels, same_spec, troubles
+
+OPTIONS = "roundsmith.dev/options"
+RUN = "roundsmith.dev/run"
+JOB_LABEL, UID_LABEL = "batch.kubernetes.io/job-name", "batch.kubernetes.io/controller-uid"
+"""Set on the pods of a Job."""
+CONFIG_FILE = "/etc/roundsmith/cluster.json"
+WORK = "/work"
+LOST_PODS = 6
+"""Pods of a run that may be lost, with their node or by a kill, before it is given up."""
+KEEP_S = 7 * 24 * 3600
+"""How long a finished Job is kept. A run that is started again later recomputes nothing either."""
+LOOK_S = 1.0
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
+
+
+def run_name(options: Sequence[str]) -> str:
+    """The name of a run that was given none: the same for the same options."""
+    return f"run-{content_hash('run', list(options))[:8]}"
+
+
+def job_name(release: str, run: str) -> str:
+    """The name of a run's Job. Raises ConfigError for a run that can not be called so."""
+    name = f"{release}-{run}"
+    if not _NAME.fullmatch(run) or len(name) > 63:
+        raise ConfigError(
+            f"--name {run!r}: expected at most 40 letters a-z, digits and dashes between them "
+            "(63 with the release's): give such a name"
+        )
+    return name
+
+
+def control_job(
+    cluster: ClusterConfig, name: str, run: str, options: Sequence[str], owner: Json
+) -> Json:
+    """The Job that plays a run; it goes with `owner`, the ConfigMap of the release.
+
+    An exit code of `roundsmith run` is final; a pod that was lost or killed is replaced, and goes
+    on where the run was.
+    """
+    template = deepcopy(cluster.control.template)
+    metadata = template.setdefault("metadata", {})
+    metadata["labels"] = labels("control") | metadata.get("labels", {}) | {RUN: run}
+    template["spec"]["restartPolicy"] = "Never"
+    container = container_of(template, CONTROL_CONTAINER)
+    out = f"{WORK}/{run}"
+    container["args"] = ["run", "--cluster", CONFIG_FILE, "--out", out, *options]
+    container["env"] = [*container.get("env", []), *_own_job()]
+    spec: Json = {
+        "backoffLimit": LOST_PODS,
+        "podFailurePolicy": {
+            "rules": [
+                {
+                    "action": "Ignore",
+                    "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
+                },
+                {
+                    "action": "FailJob",
+                    "onExitCodes": {
+                        "containerName": CONTROL_CONTAINER,
+                        "operator": "In",
+                        "values": [1, 2],
+                    },
+                },
+            ]
+        },
+        "ttlSecondsAfterFinished": KEEP_S,
+        "template": template,
+    }
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": name,
+            "namespace": cluster.namespace,
+            "labels": labels("control") | {RUN: run},
+            "annotations": {SPEC_HASH: content_hash(spec), OPTIONS: json.dumps(list(options))},
+            "ownerReferences": [owner],
+        },
+        "spec": spec,
+    }
+
+
+def _own_job() -> Iterator[Json]:
+    """What tells the pod which Job it is of, so that its trainings go with that."""
+    for variable, label in (("NAME", JOB_LABEL), ("UID", UID_LABEL)):
+        path = f"metadata.labels['{label}']"
+        source = {"fieldRef": {"fieldPath": path}}
+        yield {"name": f"ROUNDSMITH_JOB_{variable}", "valueFrom": source}
+
+
+def submit_job(api: KubernetesApi, job: Json) -> bool:
+    """Create a run's Job; False where the same one is under way. A finished one is started anew.
+
+    Raises ConfigError where a run of this name is under way with other options.
+    """
+    name = job["metadata"]["name"]
+    while api.create("jobs", job) is None:
+        there = api.get("jobs", name)
+        if there is None:
+            continue
+        if finished(there) is None and not there["metadata"].get("deletionTimestamp"):
+            if same_spec(there, job):
+                return False
+            given = there["metadata"].get("annotations", {}).get(OPTIONS, "none that are told")
+            raise ConfigError(
+                f"job {name}: expected no run of this name with other options or on another "
+                f"installation, saw one under way with {given}: give another --name, wait, or end "
+                f"it with kubectl delete job {name} --namespace {api.namespace}"
+            )
+        api.delete("jobs", name)
+    return True
+
+
+def finished(job: Mapping[str, Any]) -> bool | None:
+    """Whether a Job came to a good end; None while it is under way."""
+    for condition in job.get("status", {}).get("conditions") or []:
+        if condition["status"] == "True" and condition["type"] in ("Complete", "Failed"):
+            return bool(condition["type"] == "Complete")
+    return None
+
+
+def exit_code(pod: Mapping[str, Any]) -> int | None:
+    """How the container of a run ended in this pod; None when it did not."""
+    for status in pod.get("status", {}).get("containerStatuses") or []:
+        ended = status.get("state", {}).get("terminated")
+        if status["name"] == CONTROL_CONTAINER and ended:
+            return int(ended["exitCode"])
+    return None
+
+
+@dataclass
+class Followed:
+    """A run that is looked at: what it prints goes to `show`, what its pods wait for to `warn`."""
+
+    api: KubernetesApi
+    name: str
+    show: Callable[[str], None]
+    warn: Callable[[str], None]
+    _shown: dict[str, str] = field(default_factory=dict)
+    """The time of the last line shown, by pod."""
+    _warned: set[str] = field(default_factory=set)
+
+    def to_its_end(self) -> int:
+        """The exit code of the run; every line that its pods printed was shown."""
+        while True:
+            job = self.api.get("jobs", self.name)
+            if job is None:
+                raise ConfigError(
+                    f"job {self.name}: expected it to be there until the run is over, saw it "
+                    "removed: submit the run again, and it goes on"
+                )
+            pods = self.api.select("pods", JOB_LABEL, self.name)
+            pods.sort(key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+            for pod in pods:
+                self._show(pod)
+            if (good := finished(job)) is not None:
+                codes = [code for pod in pods if (code := exit_code(pod)) is not None]
+                return 0 if good else (codes[-1] if codes and codes[-1] else 1)
+            time.sleep(LOOK_S)
+
+    def _show(self, pod: Json) -> None:
+        name = pod["metadata"]["name"]
+        for trouble in troubles([pod]):
+            if str(trouble) not in self._warned:
+                self._warned.add(str(trouble))
+                self.warn(str(trouble))
+        if pod["status"].get("phase") == "Pending":
+            return
+        # Asked from the second of the last line on: what was shown of that second is left out.
+        last = self._shown.get(name, "")
+        for at, text in self.api.follow(name, CONTROL_CONTAINER, since=last):
+            if at > last:
+                self._shown[name] = at
+                self.show(text)
