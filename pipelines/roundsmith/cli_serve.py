@@ -22,6 +22,13 @@ WeightsCache = Annotated[
         "are kept. A temporary one by default."
     ),
 ]
+WeightsRecord = Annotated[
+    str | None,
+    typer.Option(
+        help="File or URL that keeps which weights are served, the same for all replicas: one "
+        "that starts later serves them too."
+    ),
+]
 ReadyFile = Annotated[Path | None, typer.Option(help="Written with the addresses when ready.")]
 DieWithParent = Annotated[
     bool, typer.Option("--die-with-parent", help="End when the process that started this one ends.")
@@ -36,6 +43,7 @@ def serve_generator(
     host: str = "127.0.0.1",
     storage_root: StorageRoot = None,
     weights_cache: WeightsCache = None,
+    weights_record: WeightsRecord = None,
     slots: Annotated[int, typer.Option(help="Sequences decoded at once.")] = 32,
     dtype: str = "auto",
     device: str = "auto",
@@ -50,7 +58,7 @@ def serve_generator(
     options = {"slots": slots, "dtype": dtype, "device": device, "threads": threads}
     options["trust_remote_code"] = trust_remote_code
     listen = {"host": host, "port": port, "admin_port": admin_port}
-    weights = {"storage_root": storage_root, "cache": weights_cache}
+    weights = {"storage_root": storage_root, "cache": weights_cache, "record": weights_record}
     generator(model, options, listen, weights, ready_file, die_with_parent)
 
 
@@ -62,6 +70,7 @@ def serve_scorer(
     host: str = "127.0.0.1",
     storage_root: StorageRoot = None,
     weights_cache: WeightsCache = None,
+    weights_record: WeightsRecord = None,
     dtype: str = "auto",
     device: str = "auto",
     threads: Threads = 0,
@@ -75,7 +84,7 @@ def serve_scorer(
     options = {"dtype": dtype, "device": device, "threads": threads}
     options["trust_remote_code"] = trust_remote_code
     listen = {"host": host, "port": port, "admin_port": admin_port}
-    weights = {"storage_root": storage_root, "cache": weights_cache}
+    weights = {"storage_root": storage_root, "cache": weights_cache, "record": weights_record}
     scorer(model, options, listen, weights, ready_file, die_with_parent)
 
 

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -91,6 +92,22 @@ def read_file(url: str) -> bytes | None:
             return bytes(system.cat_file(path))
         except FileNotFoundError:
             return None
+
+
+def replace_file(url: str, content: bytes) -> None:
+    """Put a small file, which is whole at every moment."""
+    system, path = open_storage(url)
+    with storage_errors(url):
+        if not is_local(system):
+            system.pipe_file(path, content)
+            return
+        partial = Path(f"{path}.{uuid.uuid4().hex}")
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            partial.write_bytes(content)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 def create_file(system: Any, path: str, content: bytes) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from roundsmith.config import ServeSettings, Settings, let_threads_sleep
+from roundsmith.config import ServeSettings, Settings, WeightsSettings, let_threads_sleep
 from roundsmith.errors import ConfigError
 from roundsmith.serve import run
 from roundsmith.serve.server import die_with_parent as follow_parent
@@ -27,7 +27,8 @@ def generator(
     let_threads_sleep()
     serve = _begin(listen, tied)
     settings = _settings(GeneratorSettings, {"model": model_source(model), **options})
-    asyncio.run(run(lambda: start(settings, serve, **weights), serve, ready))
+    kept = _settings(WeightsSettings, weights)
+    asyncio.run(run(lambda: start(settings, serve, kept), serve, ready))
 
 
 def scorer(
@@ -40,7 +41,8 @@ def scorer(
     let_threads_sleep()
     serve = _begin(listen, tied)
     settings = _settings(ScorerSettings, {"model": model_source(model), **options})
-    asyncio.run(run(lambda: start(settings, serve, **weights), serve, ready))
+    kept = _settings(WeightsSettings, weights)
+    asyncio.run(run(lambda: start(settings, serve, kept), serve, ready))
 
 
 def executor(options: Options, listen: Options, ready: Path | None, tied: bool) -> None:

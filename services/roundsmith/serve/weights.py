@@ -10,6 +10,7 @@ from typing import Protocol
 
 from roundsmith.errors import ConfigError, WeightsMismatch
 from roundsmith.serve.checkpoints import Checkpoints
+from roundsmith.serve.record import Recorded, WeightsRecord
 
 logger = logging.getLogger(__name__)
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -42,17 +43,24 @@ def refuse_other_weights(expected: str, served: str) -> None:
 class Reloads:
     """Swaps an engine's weights for those of checkpoints, one after the other."""
 
-    def __init__(self, engine: ServesWeights, checkpoints: Checkpoints) -> None:
+    def __init__(
+        self, engine: ServesWeights, checkpoints: Checkpoints, record: str | None = None
+    ) -> None:
+        """`record` is the URL of a file that keeps what is served, for replicas that start
+        later.
+        """
         self._engine, self._checkpoints = engine, checkpoints
+        self._record = WeightsRecord(record) if record else None
         self._one_at_a_time = asyncio.Lock()
         self._begun: set[asyncio.Task[None]] = set()
 
     async def reload(self, uri: str, sha256: str) -> str:
         """Serve the checkpoint at `uri` of weight version `sha256`; what is served then.
 
-        Idempotent by hash. A caller that gives up does not stop it: the same call again waits for
-        the same end. Raises ConfigError for what may not be loaded, WeightsMismatch for another
-        version, StoreError when it can not be read; the old weights go on serving then.
+        Idempotent by hash, and recorded. A caller that gives up does not stop it: the same call
+        again waits for the same end. Raises ConfigError for what may not be loaded,
+        WeightsMismatch for another version, StoreError when storage fails; the old weights go on
+        serving then.
         """
         if not _SHA256.fullmatch(sha256):
             raise ConfigError(
@@ -66,12 +74,27 @@ class Reloads:
         await asyncio.shield(swap)
         return self._engine.describe().weights_sha256
 
+    async def restore(self) -> None:
+        """Serve what is recorded, before anybody is answered.
+
+        A checkpoint that is gone, or is not what was recorded, is left alone with a warning: every
+        caller sees which weights are served. Raises StoreError when the record can not be read.
+        """
+        if self._record is None or (found := await asyncio.to_thread(self._record.read)) is None:
+            return
+        try:
+            await self.reload(found.uri, found.sha256)
+        except (ConfigError, WeightsMismatch) as error:
+            logger.warning("the recorded weights are not served: %s", error)
+
     async def _swap(self, uri: str, sha256: str) -> None:
         async with self._one_at_a_time:
             served = self._engine.describe().weights_sha256
             if served != sha256:
                 folder = await asyncio.to_thread(self._checkpoints.fetch, uri, sha256, served)
                 await self._engine.reload(folder, sha256)
+            if self._record is not None:
+                await asyncio.to_thread(self._record.write, Recorded(uri, sha256))
 
     def _ended(self, swap: "asyncio.Task[None]") -> None:
         self._begun.discard(swap)

@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from roundsmith.clients import Endpoints, Services, connect
-from roundsmith.config import ServeSettings
+from roundsmith.config import ServeSettings, WeightsSettings
 from roundsmith.errors import TooLong
 from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.executor.start import start as start_executor
@@ -43,11 +43,11 @@ SAMPLING = Sampling(4, 0.0)
 async def services(root: Path | None = None) -> AsyncIterator[Services]:
     """Real services with the lab model in a short context; checkpoints lie under `root`."""
     serve = ServeSettings()
-    storage = None if root is None else str(root)
+    weights = WeightsSettings(storage_root=None if root is None else str(root))
     model = {"model": model_source("lab"), "context_tokens": CONTEXT_TOKENS, "threads": 1}
     started = [
-        await start_generator(GeneratorSettings.model_validate(model), serve, storage, None),
-        await start_scorer(ScorerSettings.model_validate(model), serve, storage, None),
+        await start_generator(GeneratorSettings.model_validate(model), serve, weights),
+        await start_scorer(ScorerSettings.model_validate(model), serve, weights),
         await start_executor(ExecutorSettings(slots=1), serve),
     ]
     async with AsyncExitStack() as stack:
