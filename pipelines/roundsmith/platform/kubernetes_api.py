@@ -161,6 +161,7 @@ class KubernetesApi:
             header_params={"Accept": "application/json", "Content-Type": "application/json"},
             body=body,
             auth_settings=["BearerToken"],
+            _return_http_data_only=True,
             _preload_content=False,
             _request_timeout=(TIMEOUT_S, read_s),
         )
