@@ -23,6 +23,8 @@ def main() -> int:
     parser.add_argument("--kept-at", help="the URI of a request: keep everything in its storage")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    for noisy in ("aiobotocore", "botocore"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
     # A training reads folders and asks no hub; TRL would report its use to one.
     os.environ |= {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
     let_threads_sleep()

@@ -35,13 +35,16 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=scratch, help="a folder on this disk")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    for noisy in ("aiobotocore", "botocore"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
     let_threads_sleep()
     try:
         area = TrainingArea.of(options.uri)
         if area.result() is not None:
             log.info("%s is finished", area.url)
             return 0
-        meet(fetch(area, options.folder), options.uri)
+        threads = area.request().arithmetic.threads
+        meet(fetch(area, options.folder), options.uri, threads)
     except RoundsmithError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return error.exit_code
@@ -59,7 +62,7 @@ def fetch(area: TrainingArea, folder: Path) -> Path:
     return path
 
 
-def meet(job: Path, uri: str) -> None:
+def meet(job: Path, uri: str, threads: int) -> None:
     """Run this machine's processes of a job until all are through.
 
     Raises PlatformError when one of them fails; why is in what it printed.
@@ -67,7 +70,8 @@ def meet(job: Path, uri: str) -> None:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.run import main as torchrun
 
-    os.environ |= child_environment()
+    # The threads of a process are the request's; libraries that look here would guess others.
+    os.environ |= child_environment(OMP_NUM_THREADS=str(threads))
     program = ["-m", "roundsmith.training", str(job), "--kept-at", uri, "--die-with-parent"]
     try:
         torchrun(["--rdzv-conf", f"timeout={JOIN_S}", *program])
