@@ -163,7 +163,6 @@ class KubernetesApi:
             auth_settings=["BearerToken"],
             _return_http_data_only=True,
             _preload_content=False,
-            _return_http_data_only=True,
             _request_timeout=(TIMEOUT_S, read_s),
         )
 
