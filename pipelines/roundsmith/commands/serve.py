@@ -94,7 +94,7 @@ def everything(model: str, out: Path) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
         stopping = asyncio.ensure_future(stopped.wait())
-        starting = asyncio.ensure_future(platform.services(Path(model_source(model))))
+        starting = asyncio.ensure_future(platform.services(model_source(model)))
         try:
             await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
             if not starting.done():
