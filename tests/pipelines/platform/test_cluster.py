@@ -1,0 +1,162 @@
+"""A run on a cluster, as far as none is needed: its settings, its keys, and what is loaded."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from roundsmith.errors import ConfigError
+from roundsmith.hashing import weights_sha256
+from roundsmith.platform.cluster import ClusterPlatform, on_cluster
+from roundsmith.platform.cluster_config import ClusterConfig
+from roundsmith.presets import run_config
+from roundsmith.recipes.stage import Stage
+from roundsmith.steps import run_step
+from roundsmith.steps.context import Context
+from roundsmith.store import Store
+from roundsmith.training import StoredResult, StoredTraining, TrainingResult
+from roundsmith.training.area import TrainingArea
+from tests.pipelines.platform.clusters import cluster, described, template
+
+CONFIG = run_config("lab", None, {"recipe": "gift", "limit": 3, "eval_limit": 2}, [])
+HEAVY = ("torch", "transformers", "trl", "datasets")
+
+
+def test_a_cluster_is_read_from_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "cluster.json"
+    path.write_text(json.dumps(described()))
+    config = ClusterConfig.read(path)
+    assert config.store == "s3://bucket/prefix/store"
+    assert config.training.disturbances > 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "seen"),
+    [
+        ({"namespace": ""}, "namespace: String should have at least 1"),
+        ({"color": 1}, "color: Extra inputs"),
+        ({"control": {"template": template("main")}}, r"expected one container 'control'.*'main'"),
+        ({"training": {"template": {"spec": {"containers": [{"name": "pytorch"}]}}}}, "an image"),
+        (
+            {"services": {"threads": 0, "device": "cpu"}},
+            "services.threads: Input should be greater",
+        ),
+        ({"services": {"threads": 1, "device": "auto"}}, "services.device: Input should be 'cpu'"),
+    ],
+)
+def test_a_cluster_that_can_not_be_is_refused_by_its_field(
+    tmp_path: Path, changes: dict[str, Any], seen: str
+) -> None:
+    path = tmp_path / "cluster.json"
+    path.write_text(json.dumps(described() | changes))
+    with pytest.raises(ConfigError, match=seen):
+        ClusterConfig.read(path)
+
+
+def test_a_missing_file_says_what_to_mount(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="mount the ConfigMap"):
+        ClusterConfig.read(tmp_path / "none.json")
+
+
+def test_the_settings_of_the_services_are_the_clusters() -> None:
+    asked = run_config("lab", None, {"services": {"threads": 7, "device": "auto"}}, [])
+    config = on_cluster(asked, cluster(), [])
+    told = {"generator_slots": 32, "threads": 1, "dtype": "float32", "device": "cpu"}
+    assert config.services.model_dump(exclude={"executor_slots"}) == told
+    assert ClusterPlatform(cluster()).arithmetic == told
+
+
+def test_what_a_checkpoint_depends_on_counts_the_processes_of_all_pods() -> None:
+    told = ClusterPlatform(cluster(replicas=3, processes=2, threads=4)).training_arithmetic
+    assert told.model_dump(exclude_none=True) == {"device": "cpu", "threads": 4, "processes": 6}
+
+
+def test_a_batch_that_the_pods_can_not_share_is_refused_before_anything_runs() -> None:
+    with pytest.raises(ConfigError, match="3 processes share evenly, saw 32"):
+        on_cluster(CONFIG, cluster(replicas=3), [Stage(batch_size=32)])
+
+
+def stored_model(folder: Path, here: ClusterConfig) -> tuple[Context, StoredTraining]:
+    """A context whose store has the lab's model, and a request to train it."""
+    context = Context(Store(here.store), CONFIG, 1, ClusterPlatform(here), lambda *_: None)
+    model = context.manifest(asyncio.run(run_step(context, "load_model")))
+    rows = context.store.put_blob(b"rows")
+    request = StoredTraining(
+        name="0" * 64,
+        store=here.store,
+        rows=(rows,),
+        model=context.stored(model),
+        stage=Stage(),
+        seed=0,
+        arithmetic=ClusterPlatform(here).training_arithmetic,
+    )
+    return context, request
+
+
+def test_weights_are_a_plain_folder_of_the_storage(tmp_path: Path) -> None:
+    here = cluster().model_copy(update={"storage": str(tmp_path)})
+    context, request = stored_model(tmp_path, here)
+    uri = asyncio.run(context.platform.weights_uri(context.store, request.model))
+    assert uri == f"{tmp_path}/checkpoints/{request.model.weights_sha256}"
+    assert weights_sha256(Path(uri)) == request.model.weights_sha256
+
+
+def test_a_training_that_is_finished_is_found_and_asks_no_cluster(tmp_path: Path) -> None:
+    here = cluster().model_copy(update={"storage": str(tmp_path)})
+    context, request = stored_model(tmp_path, here)
+    weights = request.model.weights_sha256
+    result = TrainingResult(weights, 3, 4, 0, 99, 0.5, "float32", "cpu")
+    done = StoredResult(request.model, result, ((1, 0.5),))
+    TrainingArea(f"{tmp_path}/training/{request.name}").finish(done)
+    assert asyncio.run(context.platform.train(request, lambda _: None)) == done
+
+
+def test_the_control_pod_needs_nothing_heavy(tmp_path: Path) -> None:
+    """Its image has no torch: nothing on its way may import what is not there."""
+    path = tmp_path / "cluster.json"
+    path.write_text(json.dumps(described() | {"storage": str(tmp_path)}))
+    program = f"""
+import sys
+
+class Absent:
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] in {HEAVY}:
+            raise ModuleNotFoundError("not in the image: " + name)
+
+sys.meta_path.insert(0, Absent)
+import asyncio
+from pathlib import Path
+import kubernetes
+from roundsmith.commands.run import check, preset_elsewhere
+from roundsmith.commands.run_on_cluster import run_on_cluster
+from roundsmith.platform.cluster import ClusterPlatform, on_cluster
+from roundsmith.platform.cluster_config import ClusterConfig
+from roundsmith.platform.control_job import control_job
+from roundsmith.presets import run_config
+from roundsmith.steps import NAMES, find_step, run_step
+from roundsmith.steps.context import Context
+from roundsmith.store import Store
+
+cluster = ClusterConfig.read(Path({str(path)!r}))
+config = run_config(preset_elsewhere, None, {{"limit": 2, "eval_limit": 2}}, [])
+config = on_cluster(config, cluster, check(config).stages())
+platform = ClusterPlatform(cluster)
+context = Context(Store(cluster.store), config, 1, platform, lambda *_: None)
+for name in NAMES:
+    find_step(name)
+async def play():
+    await run_step(context, "load_tasks")
+    model = context.manifest(await run_step(context, "load_model"))
+    print(await platform.weights_uri(context.store, context.stored(model)), platform.arithmetic)
+    print(context.recipe_key, platform.training_arithmetic)
+    await platform.services("")
+    await platform.close()
+asyncio.run(play())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert str(tmp_path / "checkpoints") in done.stdout

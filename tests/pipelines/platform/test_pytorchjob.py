@@ -1,0 +1,179 @@
+"""A training's PyTorchJob: what it asks for, and what its status and pods are taken to mean."""
+
+import re
+from typing import Any
+
+import pytest
+
+from roundsmith.platform.pytorchjob import (
+    SPEC_HASH,
+    State,
+    job_name,
+    manifest,
+    same_spec,
+    state,
+    troubles,
+)
+from tests.pipelines.platform.clusters import cluster
+
+URI = "s3://bucket/prefix/training/abc/request.json"
+OWNER = {"apiVersion": "batch/v1", "kind": "Job", "name": "r-first", "uid": "u"}
+
+
+def job(**training: Any) -> dict[str, Any]:
+    """The manifest of a training on the small cluster."""
+    config = cluster(**training).training
+    return manifest(config, name=job_name(URI), namespace="ml", request_uri=URI, owners=[OWNER])
+
+
+def test_the_job_of_two_pods_is_written_out() -> None:
+    container = {
+        "name": "pytorch",
+        "image": "roundsmith:1",
+        "env": [{"name": "HOME", "value": "/tmp"}],
+        "command": ["python3", "-m", "roundsmith.training.stored"],
+        "args": [URI],
+    }
+    labels = {
+        "app.kubernetes.io/name": "roundsmith",
+        "app.kubernetes.io/component": "training",
+        "app.kubernetes.io/managed-by": "Helm",
+    }
+    pod = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+    made = job()
+    assert made["metadata"].pop("annotations") == {
+        SPEC_HASH: made_hash(made),
+        "roundsmith.dev/training": URI,
+    }
+    assert made == {
+        "apiVersion": "kubeflow.org/v1",
+        "kind": "PyTorchJob",
+        "metadata": {
+            "name": job_name(URI),
+            "namespace": "ml",
+            "labels": labels | {"app.kubernetes.io/managed-by": "roundsmith"},
+            "ownerReferences": [OWNER],
+        },
+        "spec": {
+            "nprocPerNode": "1",
+            "runPolicy": {
+                "backoffLimit": 11,
+                "cleanPodPolicy": "Running",
+                "ttlSecondsAfterFinished": 3600,
+                "suspend": False,
+            },
+            "pytorchReplicaSpecs": {
+                "Master": {"replicas": 1, "restartPolicy": "OnFailure", "template": pod},
+                "Worker": {"replicas": 1, "restartPolicy": "OnFailure", "template": pod},
+            },
+        },
+    }
+
+
+def made_hash(made: dict[str, Any]) -> str:
+    """The hash that the annotation must have."""
+    from roundsmith.hashing import content_hash
+
+    return content_hash(made["spec"])
+
+
+def test_the_operators_rules_hold_for_any_number_of_pods() -> None:
+    for replicas in (1, 2, 5):
+        made = job(replicas=replicas)
+        specs = made["spec"]["pytorchReplicaSpecs"]
+        assert specs["Master"]["replicas"] == 1
+        assert ("Worker" in specs) == (replicas > 1)
+        assert sum(spec["replicas"] for spec in specs.values()) == replicas
+        for spec in specs.values():
+            named = [c["name"] for c in spec["template"]["spec"]["containers"]]
+            assert named.count("pytorch") == 1
+            assert spec["template"]["spec"]["containers"][0]["image"]
+        name = made["metadata"]["name"]
+        assert re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?", name), "a DNS-1035 label"
+        assert len(f"{name}-worker-{replicas}") <= 63, "a Service of each pod is called so"
+        assert isinstance(made["spec"]["nprocPerNode"], str)
+
+
+def test_a_deadline_and_processes_of_a_pod_are_asked_for_where_they_are_set() -> None:
+    made = job(deadline_s=60, processes=8, disturbances=0, keep_s=5)
+    assert made["spec"]["nprocPerNode"] == "8"
+    policy = made["spec"]["runPolicy"]
+    assert (policy["activeDeadlineSeconds"], policy["ttlSecondsAfterFinished"]) == (60, 5)
+    assert policy["backoffLimit"] == 1, "0 would end the job at its first restart, and so does 1"
+
+
+def test_a_name_is_of_one_training_in_one_storage() -> None:
+    other = URI.replace("bucket", "other")
+    assert job_name(URI) == job_name(URI) != job_name(other)
+
+
+def test_a_job_is_known_again_by_what_it_asked_for() -> None:
+    with_defaults = job()
+    with_defaults["spec"]["pytorchReplicaSpecs"]["Master"]["template"]["spec"]["dnsPolicy"] = "x"
+    assert same_spec(with_defaults, job())
+    assert not same_spec(job(replicas=3), job())
+    assert not same_spec({"metadata": {}}, {"metadata": {}}), "one that somebody else made"
+
+
+@pytest.mark.parametrize(
+    ("conditions", "found"),
+    [
+        ([], (State.WAITING, "")),
+        ([("Created", "True", "made")], (State.WAITING, "")),
+        ([("Created", "True", ""), ("Running", "True", "runs")], (State.RUNNING, "runs")),
+        ([("Running", "False", ""), ("Restarting", "True", "again")], (State.RESTARTING, "again")),
+        ([("Running", "False", ""), ("Succeeded", "True", "done")], (State.SUCCEEDED, "done")),
+        ([("Running", "True", ""), ("Failed", "True", "past limit")], (State.FAILED, "past limit")),
+    ],
+)
+def test_conditions_tell_how_far_a_job_is(
+    conditions: list[tuple[str, str, str]], found: tuple[State, str]
+) -> None:
+    listed = [{"type": t, "status": s, "message": m} for t, s, m in conditions]
+    assert state({"status": {"conditions": listed}}) == found
+
+
+def pod(**status: Any) -> dict[str, Any]:
+    """A pod with this status."""
+    return {"metadata": {"name": "p"}, "status": status}
+
+
+def container(**state: Any) -> dict[str, Any]:
+    """A container's status."""
+    return {"containerStatuses": [{"name": "pytorch", **state}]}
+
+
+@pytest.mark.parametrize(
+    ("seen", "told"),
+    [
+        (pod(), []),
+        (pod(phase="Running", **container(state={"running": {}})), []),
+        (pod(**container(state={"waiting": {"reason": "ContainerCreating"}})), []),
+        (
+            pod(**container(state={"waiting": {"reason": "ErrImagePull", "message": "none"}})),
+            ["p: ErrImagePull: none"],
+        ),
+        (
+            pod(
+                conditions=[
+                    {"type": "PodScheduled", "status": "False", "message": "0/1 nodes: memory"}
+                ]
+            ),
+            ["p: not scheduled: 0/1 nodes: memory"],
+        ),
+        (
+            pod(
+                **container(
+                    state={"running": {}},
+                    lastState={"terminated": {"exitCode": 137, "reason": "OOMKilled"}},
+                    restartCount=2,
+                )
+            ),
+            ["p: OOMKilled, exit code 137, restarted 2 times"],
+        ),
+        (pod(**container(state={"terminated": {"exitCode": 0}})), []),
+        (pod(reason="Evicted", message="disk"), ["p: Evicted: disk"]),
+    ],
+)
+def test_pods_tell_why_they_do_not_run(seen: dict[str, Any], told: list[str]) -> None:
+    assert [str(trouble) for trouble in troubles([seen])] == told
