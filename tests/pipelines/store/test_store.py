@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,15 +18,14 @@ from roundsmith.errors import ConfigError, StoreError
 from roundsmith.hashing import file_sha256, weights_sha256
 from roundsmith.store import EXAMPLES, PAIRS, Manifest, Store, step_key
 from roundsmith.types import Example, Provenance
+from tests.storages import EVERY, storage_url
 
 KEY = step_key("select", 1, {"k": 8}, ())
 
 
-@pytest.fixture(params=["folder", "memory"])
+@pytest.fixture(params=EVERY)
 def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "folder":
-        return str(tmp_path / "store")
-    return f"memory://{uuid.uuid4().hex}/store"
+    return storage_url(request.param, tmp_path)
 
 
 def examples(number: int) -> list[Example]:
@@ -60,12 +58,14 @@ def test_the_first_commit_stands(root: str) -> None:
     assert list(store.read_all(EXAMPLES, second)) == examples(3)
 
 
-def test_of_many_writers_at_once_all_see_one_winner(tmp_path: Path) -> None:
-    store = Store(str(tmp_path))
+@pytest.mark.parametrize("kind", ["folder", "s3"])
+def test_of_many_writers_at_once_all_see_one_winner(tmp_path: Path, kind: str) -> None:
+    root = storage_url(kind, tmp_path)
+    store = Store(root)
     stood: list[Manifest] = []
 
     def commit(manifest: Manifest) -> None:
-        stood.append(Store(str(tmp_path)).commit(manifest))
+        stood.append(Store(root).commit(manifest))
 
     made = [finished(store, number) for number in range(8)]
     threads = [threading.Thread(target=commit, args=(manifest,)) for manifest in made]
