@@ -52,7 +52,7 @@ _ENDS = {
     "tampered": Verdict.TAMPERED,
     "exit": Verdict.EXITED_EARLY,
 }
-_SIGNALS = {
+_SIGNALS: dict[int, Verdict] = {
     signal.SIGXCPU: Verdict.CPU_TIMEOUT,
     signal.SIGSYS: Verdict.DENIED,
     signal.SIGXFSZ: Verdict.FILE_LIMIT,
@@ -74,7 +74,7 @@ def ending(question: Question, event: Event) -> Ending:
     elif what == "failure":
         verdict, detail = _claimed(body)
     elif what == "signal":
-        verdict, detail = _signaled(int(detail))
+        verdict, detail = _signaled(detail)
     elif what in _ENDS:
         verdict, detail = _ENDS[what], f"exit status {detail}" if what == "exit" else detail
     else:
@@ -101,9 +101,14 @@ def _claimed(body: bytes) -> tuple[Verdict, str]:
         return Verdict.TAMPERED, "a failure that can not be one"
 
 
-def _signaled(number: int) -> tuple[Verdict, str]:
+def _signaled(said: str) -> tuple[Verdict, str]:
+    number = int(said) if said.isdecimal() else 0
+    if not 0 < number < signal.NSIG:
+        raise SandboxError(f"a child ended by signal {said[:20]!r}, which is none")
     if number == signal.SIGKILL:
         # No program can send it and the supervisor did not: the kernel was short of memory, or a
         # person.
         raise SandboxError("a child was killed from outside the sandbox")
-    return _SIGNALS.get(signal.Signals(number), Verdict.SIGNALED), signal.Signals(number).name
+    # Real-time signals have numbers only.
+    names = {known.value: known.name for known in signal.Signals}
+    return _SIGNALS.get(number, Verdict.SIGNALED), names.get(number, f"signal {number}")

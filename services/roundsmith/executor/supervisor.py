@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from roundsmith.errors import SandboxError
+from roundsmith.executor.reports import Report
 from roundsmith.sandbox.codec import HEADER, CodecError, decode, encode
 from roundsmith.sandbox.runs import Event, Run
 from roundsmith.sandbox.supervisor import CANCEL, RUN
@@ -91,11 +92,10 @@ class Supervisor:
         """
         supervisor = cls(link)
         try:
-            async with asyncio.timeout(_START_S):
-                await supervisor._set_up(slot)
-        except (TimeoutError, SandboxError) as error:
+            await supervisor._set_up(slot)
+        except (SandboxError, CodecError, TypeError, ValueError) as error:
             await link.close()
-            raise SandboxError(f"a supervisor did not start: {error or 'no answer'}") from error
+            raise SandboxError(f"a supervisor did not start: {error}") from error
         except BaseException:
             await link.close()
             raise
@@ -103,7 +103,7 @@ class Supervisor:
 
     async def _set_up(self, slot: Slot) -> None:
         await self._send(encode((slot.isolate, slot.uid_base + 2 * slot.number, slot.profile)))
-        ready, why, self.interfaces = decode(await self._receive(_MOST_FRAME))
+        ready, why, self.interfaces = decode(await self._receive(_MOST_FRAME, _START_S))
         if not ready:
             raise SandboxError(why)
 
@@ -117,45 +117,43 @@ class Supervisor:
         self.idle, last = False, False
         await self._send(RUN + run.pack())
         silent_s = _SILENT_S + _SILENT_WALLS * run.wall_factor * run.fresh_cpu_s
-        most = _MOST_FRAME + run.output_bytes
+        most, lost = _MOST_FRAME + run.output_bytes, False
+        report = Report(run)
         try:
             while not last:
-                last, events = await self._batch(most, silent_s)
+                last, events = report.batch(await self._receive(most, silent_s))
                 for event in events:
                     yield event
+        except (SupervisorLost, CodecError) as error:
+            lost = True
+            raise SupervisorLost(str(error)) from error
         finally:
-            ended = last or await self._cancel(most)
+            ended = last or (not lost and await self._cancel(most))
             self.idle = ended and not self._link.expired
-
-    async def _batch(self, most: int, silent_s: float) -> tuple[bool, list[Event]]:
-        try:
-            async with asyncio.timeout(silent_s):
-                frame = await self._receive(most)
-            last, events = decode(frame, 2**31, 8)
-        except TimeoutError as error:
-            raise SupervisorLost(f"the supervisor said nothing for {silent_s:.0f} s") from error
-        except (CodecError, TypeError, ValueError) as error:
-            raise SupervisorLost(f"the supervisor sent no event: {error}") from error
-        return last, events
 
     async def _cancel(self, most: int) -> bool:
         """Whether the run was ended and the supervisor is idle again."""
         try:
             await self._send(CANCEL)
-            while not (await self._batch(most, _SILENT_S))[0]:
+            while not decode(await self._receive(most, _SILENT_S), 2**31, 8)[0]:
                 continue
-        except SupervisorLost:
+        except (SupervisorLost, CodecError, TypeError, IndexError):
             return False
         return True
 
     async def _send(self, content: bytes) -> None:
         await self._link.send(HEADER.pack(len(content)) + content)
 
-    async def _receive(self, most: int) -> bytes:
-        (size,) = HEADER.unpack(await self._link.receive(HEADER.size))
-        if size > most:
-            raise SupervisorLost(f"the supervisor announced {size} bytes, expected at most {most}")
-        return await self._link.receive(size)
+    async def _receive(self, most: int, silent_s: float) -> bytes:
+        """The next frame. Raises SupervisorLost for one over `most` bytes, or none in time."""
+        try:
+            async with asyncio.timeout(silent_s):
+                (size,) = HEADER.unpack(await self._link.receive(HEADER.size))
+                if size > most:
+                    raise SupervisorLost(f"the supervisor announced {size} bytes, over {most}")
+                return await self._link.receive(size)
+        except TimeoutError as error:
+            raise SupervisorLost(f"the supervisor said nothing for {silent_s:.0f} s") from error
 
     async def close(self) -> None:
         """Ends the supervisor and everything below it."""

@@ -72,9 +72,9 @@ class SandboxPod:
         """The worker's container; it is ready when the sandbox is connected."""
         self._ready.unlink(missing_ok=True)
         roundsmith = Path(sys.executable).with_name("roundsmith")
-        command = [roundsmith, "serve", "sandbox-worker", "--die-with-parent"]
-        command += ["--address", f"127.0.0.1:{self._port}", "--socket", self.socket]
-        command += ["--supervisors", str(supervisors), "--ready-file", self._ready]
+        command = [str(roundsmith), "serve", "sandbox-worker", "--die-with-parent"]
+        command += ["--address", f"127.0.0.1:{self._port}", "--socket", str(self.socket)]
+        command += ["--supervisors", str(supervisors), "--ready-file", str(self._ready)]
         self.worker = subprocess.Popen(command, env={**os.environ, "COLUMNS": "200"})
 
     def wait(self) -> None:

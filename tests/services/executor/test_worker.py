@@ -181,23 +181,23 @@ def test_a_supervisor_that_reads_nothing_more_is_killed_with_its_stream(pod: San
 def test_a_worker_that_is_told_to_end_ends_its_streams_at_once() -> None:
     async def told(call: Call, started: pb2.StartedSupervisor) -> None:
         begun = time.monotonic()
-        pod.worker.terminate()
+        own.worker.terminate()
         assert await call.read() is grpc.aio.EOF
-        assert await asyncio.to_thread(pod.worker.wait) == 0
+        assert await asyncio.to_thread(own.worker.wait) == 0
         assert time.monotonic() - begun < 8
 
-    with sandbox_pod() as pod:
-        with_stream(pod, told)
+    with sandbox_pod() as own:
+        with_stream(own, told)
 
 
 def test_a_sandbox_that_is_told_to_end_leaves_nothing() -> None:
     async def told(call: Call, started: pb2.StartedSupervisor) -> None:
-        pod.init.terminate()
-        assert await asyncio.to_thread(pod.init.wait) == 0
+        own.init.terminate()
+        assert await asyncio.to_thread(own.init.wait) == 0
         assert not lives(started.pid)
 
-    with sandbox_pod() as pod:
-        with_stream(pod, told)
+    with sandbox_pod() as own:
+        with_stream(own, told)
 
 
 def test_a_worker_without_a_sandbox_says_what_it_waited_for(tmp_path: Path) -> None:

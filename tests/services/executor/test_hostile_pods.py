@@ -1,0 +1,121 @@
+"""What a pod that lies can do to the executor server: lose its own runs, and nothing else."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+import pytest
+
+from roundsmith.errors import SandboxError
+from roundsmith.executor.pod_supervisors import PodSupervisors
+from roundsmith.executor.settings import ExecutorSettings
+from roundsmith.executor.supervisor import Slot, Supervisor, SupervisorLost
+from roundsmith.sandbox.codec import HEADER, encode
+from roundsmith.sandbox.runs import Run
+from roundsmith.v1 import sandbox_pb2 as pb2
+from roundsmith.v1 import sandbox_pb2_grpc
+
+STARTED = pb2.StartedSupervisor(image="i", sandbox_id="s", pid=7, max_content_bytes=2**20)
+READY = encode((True, "", []))
+LOADED = (-1, "answer", "", encode(None), 0.0, 0.0)
+PASSED = (0, "answer", "", encode(1), 0.0, 0.0)
+RUN = Run(
+    "solution", "", "", b"", ((b"C", b""), (b"C", b"")), 1.0, 1.0, 2.0, 2**20, 2**10, 2**10, 1
+)
+
+
+class Pod(sandbox_pb2_grpc.SandboxServiceServicer):
+    """A worker that answers every supervisor's stream with given bytes, then waits."""
+
+    def __init__(self, content: bytes, started: pb2.StartedSupervisor = STARTED) -> None:
+        self._content, self._started = content, started
+
+    async def Attach(
+        self, requests: AsyncIterator[pb2.AttachRequest], context: Any
+    ) -> AsyncIterator[pb2.AttachResponse]:
+        yield pb2.AttachResponse(started=self._started)
+        for at in range(0, len(self._content), 5):
+            yield pb2.AttachResponse(content=self._content[at : at + 5])
+        async for _ in requests:
+            continue
+
+
+def framed(*frames: bytes) -> bytes:
+    return b"".join(HEADER.pack(len(frame)) + frame for frame in frames)
+
+
+def against(pod: Pod, work: Callable[[Supervisor], Awaitable[None]]) -> None:
+    async def main() -> None:
+        server = grpc.aio.server()
+        sandbox_pb2_grpc.add_SandboxServiceServicer_to_server(pod, server)
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        settings = ExecutorSettings(pool="pods", sandboxes=f"127.0.0.1:{port}", attach_s=0.5)
+        supervisors = PodSupervisors(settings)
+        try:
+            slot = Slot(0, "base", False, 1)
+            await work(await Supervisor.on(await supervisors.open(slot), slot))
+        finally:
+            await supervisors.close()
+            await server.stop(None)
+
+    asyncio.run(main())
+
+
+async def run(supervisor: Supervisor) -> None:
+    async for _ in supervisor.run(RUN):
+        continue
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (HEADER.pack(2**32 - 1), "announced 4294967295 bytes"),
+        (framed(b"\xff"), "unknown tag"),
+        (framed(encode(7)), "expected an end mark"),
+        (framed(encode((True, [], 1))), "expected an end mark"),
+        (framed(encode((True, []))), "before anything was decided"),
+        (framed(encode((True, [LOADED]))), "before anything was decided"),
+        (framed(encode((True, [(0, "answer")]))), "an event that is none"),
+        (framed(encode((True, [(0, 1, 2, 3, 4, 5)]))), "an event that is none"),
+        (framed(encode((True, [PASSED, PASSED]))), "cell 0 after cell 0"),
+        (framed(encode((True, [PASSED, LOADED]))), "cell -1 after cell 0"),
+        (framed(encode((True, [(2, *PASSED[1:])]))), "cell 2 after cell -2"),
+        (framed(encode((True, [(*PASSED[:5], float("inf"))]))), "took"),
+        (framed(encode((True, [(*PASSED[:4], -1.0, 0.0)]))), "took"),
+    ],
+)
+def test_what_is_no_batch_of_events_loses_the_supervisor(answer: bytes, said: str) -> None:
+    async def lost(supervisor: Supervisor) -> None:
+        with pytest.raises(SupervisorLost, match=said):
+            await run(supervisor)
+        assert not supervisor.idle
+
+    against(Pod(framed(READY) + answer), lost)
+
+
+def test_events_in_any_cut_are_read() -> None:
+    async def whole(supervisor: Supervisor) -> None:
+        assert [found async for found in supervisor.run(RUN)] == [LOADED, PASSED]
+        assert supervisor.idle
+
+    against(Pod(framed(READY, encode((False, [LOADED])), encode((True, [PASSED])))), whole)
+
+
+@pytest.mark.parametrize(
+    ("pod", "said"),
+    [
+        (Pod(b"", pb2.StartedSupervisor()), "did not say what it started"),
+        (Pod(framed(b"junk")), "did not start"),
+        (Pod(framed(encode((False, "no Landlock", [])))), "no Landlock"),
+        (Pod(HEADER.pack(2**31)), "announced"),
+    ],
+    ids=["unsaid", "junk", "refused", "flood"],
+)
+def test_a_supervisor_that_is_not_ready_is_not_used(pod: Pod, said: str) -> None:
+    async def never(supervisor: Supervisor) -> None:
+        raise AssertionError("it was taken for ready")
+
+    with pytest.raises(SandboxError, match=said):
+        against(pod, never)
