@@ -24,6 +24,7 @@ from roundsmith.sandbox.runs import Event, Run
 from roundsmith.types import ExecuteItem, Outcome
 
 _WAITING_OUTCOMES = 1024
+_DETAIL_CHARACTERS = 2000
 
 
 def _supervisors(settings: ExecutorSettings) -> Supervisors:
@@ -250,7 +251,8 @@ def _outcome(row: PlannedRow, result: Result, place: _Place) -> Outcome:
         tier=place.tier,
         image=place.image,
         near_limit=result.near_limit,
-        detail=end.detail,
+        # A program's own words may hold half characters, which no message can carry.
+        detail=end.detail[:_DETAIL_CHARACTERS].encode("utf-8", "replace").decode(),
         cpu_s=end.cpu_s,
         wall_s=end.wall_s,
     )

@@ -19,6 +19,7 @@ from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.types import AssertTest, CallTest, ExecuteItem, Limits, Outcome, Program, StdioTest
 from roundsmith.types import Test as AnyTest
 from roundsmith.verdicts import Label, Verdict
+from roundsmith.wire import from_message, to_message
 
 PROGRAMS = (
     Program("right", "def f(x):\n    return x + 1\n"),
@@ -199,6 +200,26 @@ def test_leaving_the_iteration_frees_the_slot_and_leaves_nothing_running() -> No
         return time.monotonic() - started
 
     assert run(leave) < 2
+
+
+@pytest.mark.parametrize(
+    ("body", "verdict", "detail"),
+    [
+        ("raise ValueError('\\ud800')", Verdict.ERROR, "ValueError: ?"),
+        ("os.kill(os.getpid(), 35)", Verdict.SIGNALED, "signal 35"),
+    ],
+)
+def test_a_detail_can_be_sent_whatever_the_program_said(
+    body: str, verdict: Verdict, detail: str
+) -> None:
+    item = ExecuteItem(
+        "i",
+        (Program("c", f"import os\ndef f():\n    {body}\n"),),
+        (CallTest("t", "f", (), 1),),
+    )
+    (outcome,) = run(lambda pool: outcomes(pool, item))
+    assert (outcome.verdict, outcome.detail) == (verdict, detail)
+    assert from_message(Outcome, to_message(outcome)).detail == detail
 
 
 def test_taking_only_the_first_outcome_is_fine() -> None:
