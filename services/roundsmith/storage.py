@@ -54,8 +54,8 @@ def open_storage(url: str) -> tuple[Any, str]:
 
 
 def scheme_of(url: str) -> str:
-    """`s3` of `s3://bucket/prefix`; `file` of a folder."""
-    scheme, found, _ = url.partition("://")
+    """`s3` of `s3://bucket/prefix`; `file` of a folder; the outermost of fsspec's chains."""
+    scheme, found, _ = url.partition("::" if "::" in url else "://")
     return scheme if found else "file"
 
 

@@ -5,7 +5,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from roundsmith.errors import ConfigError, StoreError
@@ -23,16 +23,19 @@ class WeightsCache:
     """
 
     def __init__(self, folder: Path | None) -> None:
-        self._temporary = tempfile.TemporaryDirectory(
-            prefix="roundsmith-weights-", ignore_cleanup_errors=True
-        )
-        self.folder = folder or Path(self._temporary.name)
+        self._held = ExitStack()
+        if folder is None:
+            temporary = tempfile.TemporaryDirectory(
+                prefix="roundsmith-weights-", ignore_cleanup_errors=True
+            )
+            folder = Path(self._held.enter_context(temporary))
+        self.folder = folder
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = (self.folder / ".lock").open("w")
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock = self._held.enter_context((self.folder / ".lock").open("w"))
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            self._lock.close()
+            self.close()
             raise ConfigError(
                 f"--weights-cache {self.folder}: expected a folder of this service alone, saw "
                 "another one hold it: give each its own"
@@ -88,8 +91,7 @@ class WeightsCache:
 
     def close(self) -> None:
         """Let another process have the folder."""
-        self._lock.close()
-        self._temporary.cleanup()
+        self._held.close()
 
     def _full(self, seen: str) -> StoreError:
         return StoreError(

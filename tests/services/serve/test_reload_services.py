@@ -1,0 +1,93 @@
+"""Generator and scorer reload from a URL: through their admin ports, with real models."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from roundsmith.clients.services import GeneratorClient, ScorerClient, open_channel
+from roundsmith.config import ServeSettings, WeightsSettings
+from roundsmith.errors import ConfigError, WeightsMismatch
+from roundsmith.generator.settings import GeneratorSettings
+from roundsmith.generator.start import start as start_generator
+from roundsmith.hashing import weights_sha256
+from roundsmith.scorer.settings import ScorerSettings
+from roundsmith.scorer.start import start as start_scorer
+from roundsmith.serve import Service, listening
+from roundsmith.storage import open_storage
+from roundsmith.types import ScoreItem
+from tests.storages import REMOTE, storage_url
+
+Start = Callable[[str, WeightsSettings], Awaitable[Service]]
+Client = type[GeneratorClient] | type[ScorerClient]
+SERVE = ServeSettings()
+
+
+async def generator(model: str, weights: WeightsSettings) -> Service:
+    return await start_generator(GeneratorSettings(model=model, slots=2), SERVE, weights)
+
+
+async def scorer(model: str, weights: WeightsSettings) -> Service:
+    return await start_scorer(ScorerSettings(model=model), SERVE, weights)
+
+
+@asynccontextmanager
+async def serving(
+    start: Start, client: Client, model: Path, weights: WeightsSettings
+) -> AsyncIterator[GeneratorClient | ScorerClient]:
+    """A client of a service on this model."""
+    service = await start(str(model), weights)
+    try:
+        async with (
+            listening(service.bindings, SERVE) as addresses,
+            open_channel(addresses["address"]) as channel,
+            open_channel(addresses["admin_address"]) as admin,
+        ):
+            yield client(channel, admin)
+    finally:
+        await service.close()
+
+
+async def served(client: GeneratorClient | ScorerClient) -> str:
+    if isinstance(client, GeneratorClient):
+        return (await client.model()).weights_sha256
+    return (await client.score(ScoreItem("i", "def", " add"))).weights_sha256
+
+
+def put(folder: Path, url: str) -> str:
+    system, path = open_storage(url)
+    for file in folder.iterdir():
+        system.pipe_file(f"{path}/{file.name}", file.read_bytes())
+    return url
+
+
+@pytest.mark.parametrize(
+    ("start", "client"), [(generator, GeneratorClient), (scorer, ScorerClient)]
+)
+@pytest.mark.parametrize("kind", REMOTE)
+def test_a_service_reloads_from_a_url_and_a_later_one_starts_with_that(
+    start: Start, client: Client, kind: str, tiny: Path, other_tiny: Path, tmp_path: Path
+) -> None:
+    root = f"{storage_url(kind, tmp_path)}/checkpoints"
+    old, new = weights_sha256(tiny), weights_sha256(other_tiny)
+    uri, evil = put(other_tiny, f"{root}/{new}"), put(other_tiny, f"{root}-evil/{new}")
+    settings = {"storage_root": root, "record": f"{root}-served.json"}
+
+    async def scenario() -> None:
+        first = WeightsSettings.model_validate(settings | {"cache": tmp_path / "first"})
+        async with serving(start, client, tiny, first) as service:
+            with pytest.raises(ConfigError, match="under the storage root"):
+                await service.reload(evil, new)
+            with pytest.raises(WeightsMismatch, match="its weight version is"):
+                await service.reload(uri, "0" * 64)
+            assert await served(service) == old
+            asked = [service.reload(uri, new) for _ in range(3)]
+            assert set(await asyncio.gather(*asked)) == {new}
+            assert await served(service) == new
+        later = WeightsSettings.model_validate(settings | {"cache": tmp_path / "later"})
+        async with serving(start, client, tiny, later) as service:
+            assert await served(service) == new
+
+    asyncio.run(scenario())
