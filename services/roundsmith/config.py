@@ -30,6 +30,8 @@ class ServeSettings(Settings):
     """How long a finished item is kept for a caller that asks again."""
     max_results: int = Field(50_000, gt=0)
     """Finished items kept at most, over all callers."""
+    max_result_bytes: int = Field(256 * 2**20, ge=0)
+    """Size of the results of those items at most, as they are encoded."""
     drain_s: float = Field(10.0, ge=0)
     """How long calls in flight may go on after SIGTERM."""
     reflection: bool = True

@@ -10,6 +10,7 @@
         Overloaded           a full queue: RESOURCE_EXHAUSTED with RetryInfo
         WeightsMismatch      other weights than the caller expects: FAILED_PRECONDITION
         Unavailable          not serving (loading, draining, dead): UNAVAILABLE
+      Cancelled              an item that its caller gave up: CANCELLED
       SandboxError           the executor failed, not the program: INTERNAL
         IsolationFloor       a promise that this kernel does not keep: FAILED_PRECONDITION
       PlatformError          processes, pods, storage: INTERNAL
@@ -85,6 +86,12 @@ class Unavailable(EngineError):
     """Not serving: loading, draining or dead."""
 
     status = "UNAVAILABLE"
+
+
+class Cancelled(RoundsmithError):
+    """An item that its caller gave up."""
+
+    status = "CANCELLED"
 
 
 class SandboxError(RoundsmithError):

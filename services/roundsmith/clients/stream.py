@@ -7,6 +7,7 @@ import contextlib
 import logging
 import random
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar, cast
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 class ItemRequest(Protocol):
     """What every stream sends."""
 
+    @property
+    def request_id(self) -> str: ...
     def ByteSize(self) -> int: ...
 
 
@@ -54,6 +57,8 @@ class _Pending(Generic[Request, Response]):
     done: asyncio.Future[list[Response]]
     answers: list[Response] = field(default_factory=list)
     sends: int = 0
+    connected: bool = False
+    """Whether it was sent over the connection that is open."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,8 @@ class ItemStream(Generic[Request, Response]):
         self._method, self._item_id, self._settings = method, item_id, settings
         self._pending: dict[str, _Pending[Request, Response]] = {}
         self._outbox: asyncio.Queue[_Pending[Request, Response]] = asyncio.Queue()
+        self._given_up: Counter[str] = Counter()
+        """Items whose last answer, still to come over this connection, is for nobody."""
         self._pump: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -159,8 +166,14 @@ class ItemStream(Generic[Request, Response]):
             return await future
         finally:
             del self._pending[name]
-            if future.cancelled() and not self._pending:
-                self._abandon()  # nobody waits any more: the server may stop working
+            if future.cancelled():  # its caller gave up: the server may stop working
+                self._give_up(pending) if self._pending else self._abandon()
+
+    def _give_up(self, pending: _Pending[Request, Response]) -> None:
+        """Ends one item of those under way."""
+        if pending.connected:
+            self._given_up[self._item_id(pending.request)] += 1
+            self._outbox.put_nowait(pending)
 
     def _abandon(self) -> None:
         """Ends the connection; the next item gets one of its own, even while this one ends."""
@@ -205,7 +218,9 @@ class ItemStream(Generic[Request, Response]):
     async def _exchange(self, outage: _Outage) -> None:
         """One connection: sends all that is pending and what comes, takes the answers."""
         self._outbox = asyncio.Queue()
+        self._given_up.clear()
         for pending in self._pending.values():
+            pending.connected = False
             if not pending.done.done():
                 pending.answers.clear()
                 self._outbox.put_nowait(pending)
@@ -227,11 +242,23 @@ class ItemStream(Generic[Request, Response]):
         with contextlib.suppress(asyncio.InvalidStateError, grpc.aio.AioRpcError):
             while True:  # when it fails, reading says why
                 pending = await outbox.get()
+                if pending.done.done():
+                    if pending.connected:
+                        await call.write(self._cancellation(pending.request))
+                    continue
                 self.retries += pending.sends > 0
                 pending.sends += 1
+                pending.connected = True
                 await call.write(pending.request)
 
+    def _cancellation(self, request: Request) -> Any:
+        cls: Any = type(request)
+        return cls(request_id=request.request_id, cancel_item_id=self._item_id(request))
+
     def _take(self, response: Response) -> None:
+        if self._given_up[response.item_id]:
+            self._given_up[response.item_id] -= response.last
+            return
         pending = self._pending.get(response.item_id)
         if pending is None or pending.done.done():
             return  # its caller has given up

@@ -3,12 +3,10 @@
 from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
-from google.rpc import status_pb2
-
 from roundsmith.config import ServeSettings
 from roundsmith.errors import ConfigError
 from roundsmith.executor.capabilities import Capabilities
-from roundsmith.serve import Binding, ItemResults, answer_items, caller_of, item_key
+from roundsmith.serve import Binding, ItemCalls
 from roundsmith.types import ExecuteItem, Limits, Outcome
 from roundsmith.v1 import executor_pb2 as pb2
 from roundsmith.v1 import executor_pb2_grpc
@@ -29,26 +27,16 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
     """ExecutorService over an engine."""
 
     def __init__(self, engine: ExecutorEngine, settings: ServeSettings) -> None:
-        self._engine, self._settings = engine, settings
-        self._results: ItemResults[Outcome] = ItemResults(
-            settings.result_ttl_s, settings.max_results
-        )
+        self._engine = engine
+        self._items = ItemCalls(self._execute, pb2.ExecuteStreamResponse, "outcome", settings)
 
     async def Execute(self, request: pb2.ExecuteRequest, context: Any) -> pb2.ExecuteResponse:
-        outcomes = [o async for o in self._follow(request, caller_of(context))]
-        return pb2.ExecuteResponse(outcomes=[to_message(outcome) for outcome in outcomes])
+        return pb2.ExecuteResponse(outcomes=await self._items.answer(request, context))
 
     def ExecuteStream(
         self, requests: AsyncIterator[pb2.ExecuteStreamRequest], context: Any
     ) -> AsyncIterator[pb2.ExecuteStreamResponse]:
-        caller = caller_of(context)
-        return answer_items(
-            requests,
-            lambda request: request.item.item_id,
-            lambda request: self._follow(request, caller),
-            _response,
-            self._settings.max_items_in_flight,
-        )
+        return self._items.answer_stream(requests, context)
 
     async def GetCapabilities(
         self, request: pb2.GetCapabilitiesRequest, context: Any
@@ -68,13 +56,9 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
             image=held.image,
         )
 
-    def _follow(self, request: Request, caller: str) -> AsyncIterator[Outcome]:
-        key = item_key(caller, request.request_id, request.item.item_id, request)
-        return self._results.follow(key, lambda: self._execute(request))
-
-    async def _execute(self, request: Request) -> AsyncIterator[Outcome]:
+    async def _execute(self, request: Request) -> AsyncIterator[pb2.Outcome]:
         async for outcome in self._engine.execute(_item(request.item)):
-            yield outcome
+            yield to_message(outcome)
 
 
 def bindings(engine: ExecutorEngine, settings: ServeSettings) -> list[Binding]:
@@ -108,11 +92,3 @@ def _item(message: pb2.ExecuteItem) -> ExecuteItem:
             f"{len(item.programs)} and {len(item.tests)}"
         )
     return item
-
-
-def _response(
-    item_id: str, result: Outcome | status_pb2.Status, last: bool
-) -> pb2.ExecuteStreamResponse:
-    if isinstance(result, status_pb2.Status):
-        return pb2.ExecuteStreamResponse(item_id=item_id, error=result, last=last)
-    return pb2.ExecuteStreamResponse(item_id=item_id, outcome=to_message(result), last=last)

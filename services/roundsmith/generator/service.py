@@ -4,11 +4,9 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict
 from typing import Any, Protocol
 
-from google.rpc import status_pb2
-
 from roundsmith.config import ServeSettings
 from roundsmith.generator.engine import ModelInfo
-from roundsmith.serve import Binding, ItemResults, answer_items, caller_of, item_key
+from roundsmith.serve import Binding, ItemCalls
 from roundsmith.serve.weights import Reloads, ServesWeights, refuse_other_weights
 from roundsmith.types import Completion, GenerateItem
 from roundsmith.v1 import generator_admin_pb2 as admin_pb2
@@ -31,41 +29,27 @@ class GeneratorServicer(generator_pb2_grpc.GeneratorServiceServicer):
     """GeneratorService over an engine."""
 
     def __init__(self, engine: GeneratorEngine, settings: ServeSettings) -> None:
-        self._engine, self._settings = engine, settings
-        self._results: ItemResults[Completion] = ItemResults(
-            settings.result_ttl_s, settings.max_results
-        )
+        self._engine = engine
+        self._items = ItemCalls(self._complete, pb2.GenerateStreamResponse, "completion", settings)
 
     async def Generate(self, request: pb2.GenerateRequest, context: Any) -> pb2.GenerateResponse:
-        found = [c async for c in self._follow(request, caller_of(context))]
-        found.sort(key=lambda completion: completion.index)
-        return pb2.GenerateResponse(completions=[to_message(c) for c in found])
+        found = await self._items.answer(request, context)
+        return pb2.GenerateResponse(completions=sorted(found, key=lambda c: c.index))
 
     def GenerateStream(
         self, requests: AsyncIterator[pb2.GenerateStreamRequest], context: Any
     ) -> AsyncIterator[pb2.GenerateStreamResponse]:
-        caller = caller_of(context)
-        return answer_items(
-            requests,
-            lambda request: request.item.item_id,
-            lambda request: self._follow(request, caller),
-            _response,
-            self._settings.max_items_in_flight,
-        )
+        return self._items.answer_stream(requests, context)
 
     async def GetModel(self, request: pb2.GetModelRequest, context: Any) -> pb2.GetModelResponse:
         return pb2.GetModelResponse(**asdict(self._engine.describe()))
 
-    def _follow(self, request: Request, caller: str) -> AsyncIterator[Completion]:
-        key = item_key(caller, request.request_id, request.item.item_id, request)
-        return self._results.follow(key, lambda: self._complete(request))
-
-    async def _complete(self, request: Request) -> AsyncIterator[Completion]:
+    async def _complete(self, request: Request) -> AsyncIterator[pb2.Completion]:
         item, expected = from_message(GenerateItem, request.item), request.expected_weights_sha256
         refuse_other_weights(expected, self._engine.describe().weights_sha256)
         async for completion in self._engine.generate(item):
             refuse_other_weights(expected, completion.weights_sha256)
-            yield completion
+            yield to_message(completion)
 
 
 class GeneratorAdminServicer(generator_admin_pb2_grpc.GeneratorAdminServiceServicer):
@@ -99,12 +83,3 @@ def bindings(engine: GeneratorEngine, settings: ServeSettings, reloads: Reloads)
             admin=True,
         ),
     ]
-
-
-def _response(
-    item_id: str, result: Completion | status_pb2.Status, last: bool
-) -> pb2.GenerateStreamResponse:
-    if isinstance(result, status_pb2.Status):
-        return pb2.GenerateStreamResponse(item_id=item_id, error=result, last=last)
-    completion = to_message(result)
-    return pb2.GenerateStreamResponse(item_id=item_id, completion=completion, last=last)

@@ -3,11 +3,9 @@
 from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
-from google.rpc import status_pb2
-
 from roundsmith import types
 from roundsmith.config import ServeSettings
-from roundsmith.serve import Binding, ItemResults, answer_items, caller_of, item_key
+from roundsmith.serve import Binding, ItemCalls
 from roundsmith.serve.weights import Reloads, ServesWeights, refuse_other_weights
 from roundsmith.types import ScoreItem
 from roundsmith.v1 import scorer_admin_pb2 as admin_pb2
@@ -28,37 +26,24 @@ class ScorerServicer(scorer_pb2_grpc.ScorerServiceServicer):
     """ScorerService over an engine."""
 
     def __init__(self, engine: ScorerEngine, settings: ServeSettings) -> None:
-        self._engine, self._settings = engine, settings
-        self._results: ItemResults[types.Score] = ItemResults(
-            settings.result_ttl_s, settings.max_results
-        )
+        self._engine = engine
+        self._items = ItemCalls(self._score, pb2.ScoreStreamResponse, "score", settings)
 
     async def Score(self, request: pb2.ScoreRequest, context: Any) -> pb2.ScoreResponse:
-        found = [score async for score in self._follow(request, caller_of(context))]
-        return pb2.ScoreResponse(score=to_message(found[0]))
+        (score,) = await self._items.answer(request, context)
+        return pb2.ScoreResponse(score=score)
 
     def ScoreStream(
         self, requests: AsyncIterator[pb2.ScoreStreamRequest], context: Any
     ) -> AsyncIterator[pb2.ScoreStreamResponse]:
-        caller = caller_of(context)
-        return answer_items(
-            requests,
-            lambda request: request.item.item_id,
-            lambda request: self._follow(request, caller),
-            _response,
-            self._settings.max_items_in_flight,
-        )
+        return self._items.answer_stream(requests, context)
 
-    def _follow(self, request: Request, caller: str) -> AsyncIterator[types.Score]:
-        key = item_key(caller, request.request_id, request.item.item_id, request)
-        return self._results.follow(key, lambda: self._score(request))
-
-    async def _score(self, request: Request) -> AsyncIterator[types.Score]:
+    async def _score(self, request: Request) -> AsyncIterator[pb2.Score]:
         expected = request.expected_weights_sha256
         refuse_other_weights(expected, self._engine.describe().weights_sha256)
         score = await self._engine.score(from_message(ScoreItem, request.item))
         refuse_other_weights(expected, score.weights_sha256)
-        yield score
+        yield to_message(score)
 
 
 class ScorerAdminServicer(scorer_admin_pb2_grpc.ScorerAdminServiceServicer):
@@ -90,11 +75,3 @@ def bindings(engine: ScorerEngine, settings: ServeSettings, reloads: Reloads) ->
             admin=True,
         ),
     ]
-
-
-def _response(
-    item_id: str, result: types.Score | status_pb2.Status, last: bool
-) -> pb2.ScoreStreamResponse:
-    if isinstance(result, status_pb2.Status):
-        return pb2.ScoreStreamResponse(item_id=item_id, error=result, last=last)
-    return pb2.ScoreStreamResponse(item_id=item_id, score=to_message(result), last=last)

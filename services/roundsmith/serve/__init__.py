@@ -1,12 +1,14 @@
 """What every service shares: listening, health, errors, deadlines, repeated items, draining."""
 
 from roundsmith.serve.callers import caller_of
-from roundsmith.serve.items import ItemResults, answer_items, item_key
+from roundsmith.serve.items import ItemCalls, answer_items
 from roundsmith.serve.ports import Binding
+from roundsmith.serve.results import ItemResults, item_key
 from roundsmith.serve.server import Service, die_with_parent, listening, run
 
 __all__ = [
     "Binding",
+    "ItemCalls",
     "ItemResults",
     "Service",
     "answer_items",

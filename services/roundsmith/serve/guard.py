@@ -12,7 +12,8 @@ import grpc
 from roundsmith.errors import DeadlineMissing, Unavailable
 from roundsmith.serve.callers import refuse_others
 from roundsmith.serve.failures import abort
-from roundsmith.serve.metrics import CallMeter, Meter, item_id_of
+from roundsmith.serve.items import item_id_of
+from roundsmith.serve.metrics import CallMeter, Meter
 from roundsmith.wire.status import OPENED
 
 _OPEN = ("/grpc.health.v1.Health/", "/grpc.reflection.v1alpha.ServerReflection/")
@@ -137,7 +138,9 @@ class Guard(grpc.aio.ServerInterceptor):
 async def _until(
     requests: Any, draining: "asyncio.Future[Any]", items: CallMeter | None
 ) -> AsyncIterator[Any]:
-    """The requests of a stream until it ends or draining begins; each begins an item, if any."""
+    """The requests of a stream until it ends or draining begins; each but a cancellation is an item
+    that begins.
+    """
     while True:
         following = asyncio.ensure_future(anext(requests, None))
         try:
@@ -146,6 +149,6 @@ async def _until(
                 return
         finally:
             following.cancel()
-        if items is not None:
+        if items is not None and not request.cancel_item_id:
             items.begin(item_id_of(request))
         yield request

@@ -1,142 +1,82 @@
-"""Streams of items: each is worked on by itself, answered in any order, and never done twice for
-one caller.
+"""Items of calls: each is worked on by itself, answered in any order and, in a stream, given up by
+its id.
 """
 
 import asyncio
-import hashlib
-import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
-from typing import Generic, TypeVar
-from uuid import uuid4
+from typing import Any, Generic, TypeVar
 
 from google.protobuf.message import Message
 from google.rpc import status_pb2
 
-from roundsmith.errors import Overloaded, RoundsmithError, Unavailable
+from roundsmith.config import ServeSettings
+from roundsmith.errors import Cancelled, RoundsmithError
+from roundsmith.serve.callers import caller_of
 from roundsmith.serve.failures import as_failure
+from roundsmith.serve.results import ItemResults, item_key
 from roundsmith.wire.status import to_status
 
-Key = tuple[str, ...]
 Request = TypeVar("Request")
 Response = TypeVar("Response")
 Result = TypeVar("Result")
+Part = TypeVar("Part", bound=Message)
 
 
-def item_key(caller: str, request_id: str, item_id: str, content: Message) -> Key:
-    """What makes two items the same: who asks, under which ids, for what. Without a request_id no
-    two are.
-    """
-    body = content.SerializeToString(deterministic=True)
-    return (caller, request_id or uuid4().hex, item_id, hashlib.sha256(body).hexdigest())
+class ItemCalls(Generic[Part, Response]):
+    """The calls of one service that carry items, alone or in a stream.
 
-
-@dataclass
-class _Entry(Generic[Result]):
-    """What is known of one item; `changed` is set and replaced whenever there is more."""
-
-    results: list[Result] = field(default_factory=list)
-    error: RoundsmithError | None = None
-    finished_at: float | None = None
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-    followers: int = 0
-    task: asyncio.Task[None] | None = None
-
-
-class ItemResults(Generic[Result]):
-    """Results by (caller, request, item), kept `ttl_s` seconds after the item is done, at most
-    `max_entries` of them.
-
-    An item that is asked for again is followed, not begun again; when nobody follows an unfinished
-    item any more its work is cancelled. Errors are not kept, so that a retry tries. Beyond
-    `max_running` unfinished items a further one is refused as Overloaded.
+    `work` turns a request into the messages that answer it, and `response` is the stream's
+    response, which carries one of them in the field `name`. An item that the same caller sends
+    again is answered from what was done before.
     """
 
-    def __init__(self, ttl_s: float, max_entries: int, max_running: int = 8192) -> None:
-        self._ttl_s, self._max_entries, self._max_running = ttl_s, max_entries, max_running
-        self._running: dict[Key, _Entry[Result]] = {}
-        self._kept: OrderedDict[Key, _Entry[Result]] = OrderedDict()  # in order of finishing
-
-    async def follow(
-        self, key: Key, begin: Callable[[], AsyncIterator[Result]]
-    ) -> AsyncIterator[Result]:
-        """Yields the item's results from the first on; raises what its work raised."""
-        self._expire()
-        entry = self._running.get(key) or self._kept.get(key) or self._begin(key, begin)
-        entry.followers += 1
-        try:
-            seen = 0
-            while True:
-                changed = entry.changed
-                while seen < len(entry.results):
-                    seen += 1
-                    yield entry.results[seen - 1]
-                if entry.finished_at is not None:
-                    break
-                await changed.wait()
-            if entry.error is not None:
-                raise entry.error
-        finally:
-            entry.followers -= 1
-            if not entry.followers and entry.finished_at is None:
-                self._abandon(key, entry)
-
-    def _begin(self, key: Key, begin: Callable[[], AsyncIterator[Result]]) -> _Entry[Result]:
-        if len(self._running) >= self._max_running:
-            raise Overloaded(
-                f"expected fewer than {self._max_running} items under way, saw as many: "
-                "send the item again after the time in RetryInfo"
-            )
-        entry = self._running[key] = _Entry()
-        entry.task = asyncio.create_task(self._fill(key, entry, begin))
-        return entry
-
-    async def _fill(
-        self, key: Key, entry: _Entry[Result], begin: Callable[[], AsyncIterator[Result]]
+    def __init__(
+        self,
+        work: Callable[[Any], AsyncIterator[Part]],
+        response: Callable[..., Response],
+        name: str,
+        settings: ServeSettings,
     ) -> None:
-        try:
-            async for result in begin():
-                entry.results.append(result)
-                _notify(entry)
-        except asyncio.CancelledError:
-            entry.error = Unavailable("the item's work was cancelled: send it again")
-            raise
-        except Exception as error:
-            entry.error = as_failure(error)
-        finally:
-            entry.finished_at = time.monotonic()
-            if self._running.get(key) is entry:
-                del self._running[key]
-                if entry.error is None:
-                    self._kept[key] = entry
-            _notify(entry)
+        self._work, self._response, self._name = work, response, name
+        self._max_in_flight = settings.max_items_in_flight
+        self._results: ItemResults[Part] = ItemResults(
+            settings.result_ttl_s, settings.max_results, settings.max_result_bytes
+        )
 
-    def _abandon(self, key: Key, entry: _Entry[Result]) -> None:
-        if self._running.get(key) is entry:
-            del self._running[key]
-        if entry.task is not None:
-            entry.task.cancel()
+    async def answer(self, request: Any, context: Any) -> list[Part]:
+        """All messages that answer the one item of a call."""
+        return [part async for part in self._follow(request, caller_of(context))]
 
-    def _expire(self) -> None:
-        """Forgets what is too old or too many, the longest finished first."""
-        oldest = time.monotonic() - self._ttl_s
-        while self._kept:
-            key, entry = next(iter(self._kept.items()))
-            old = entry.finished_at is not None and entry.finished_at <= oldest
-            if not old and len(self._kept) <= self._max_entries:
-                break
-            del self._kept[key]
+    def answer_stream(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Response]:
+        """The responses to a stream of items, as each is known."""
+        caller = caller_of(context)
+        return answer_items(
+            requests,
+            item_id_of,
+            lambda request: str(request.cancel_item_id),
+            lambda request: self._follow(request, caller),
+            self._respond,
+            self._max_in_flight,
+        )
+
+    def _follow(self, request: Any, caller: str) -> AsyncIterator[Part]:
+        key = item_key(caller, request.request_id, item_id_of(request), request)
+        return self._results.follow(key, lambda: self._work(request))
+
+    def _respond(self, item_id: str, result: Part | status_pb2.Status, last: bool) -> Response:
+        name = "error" if isinstance(result, status_pb2.Status) else self._name
+        return self._response(item_id=item_id, last=last, **{name: result})
 
 
-def _notify(entry: _Entry[Result]) -> None:
-    changed, entry.changed = entry.changed, asyncio.Event()
-    changed.set()
+def item_id_of(request: Any) -> str:
+    """The id of a request's item: the request carries it itself, or in its item."""
+    return str(request.item_id if hasattr(request, "item_id") else request.item.item_id)
 
 
 async def answer_items(
     requests: AsyncIterator[Request],
     item_id: Callable[[Request], str],
+    cancelled_id: Callable[[Request], str],
     work: Callable[[Request], AsyncIterator[Result]],
     response: Callable[[str, Result | status_pb2.Status, bool], Response],
     max_in_flight: int,
@@ -145,45 +85,85 @@ async def answer_items(
     `work`.
 
     A result is sent when the next one, or the end, is known, so that the last one can say so; an
-    item that fails is answered by its status alone from then on. Requests are read only while fewer
+    item that fails is answered by its status alone from then on. A request with a `cancelled_id` is
+    no item: it gives one up, which is answered as Cancelled. Requests are read only while fewer
     than `max_in_flight` items are unanswered; closing the iterator cancels all.
     """
-    slots = asyncio.Semaphore(max_in_flight)
-    answers: asyncio.Queue[tuple[Response, bool] | None] = asyncio.Queue()
-
-    async def answer(request: Request) -> None:
-        name = item_id(request)
-        held: Result | None = None
-        try:
-            async for result in work(request):
-                if held is not None:
-                    answers.put_nowait((response(name, held, False), False))
-                held = result
-            if held is None:
-                raise RoundsmithError(f"item {name!r}: expected a result, saw none")
-            answers.put_nowait((response(name, held, True), True))
-        except Exception as error:
-            status = to_status(as_failure(error))
-            answers.put_nowait((response(name, status, True), True))
-
-    async def read() -> None:
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                await slots.acquire()
-                async for request in requests:
-                    tasks.create_task(answer(request))
-                    await slots.acquire()
-        finally:
-            answers.put_nowait(None)
-
-    reader = asyncio.create_task(read())
+    items = _Items(work, response, max_in_flight)
+    reader = asyncio.create_task(items.read(requests, item_id, cancelled_id))
     try:
-        while (answered := await answers.get()) is not None:
+        while (answered := await items.answers.get()) is not None:
             message, last = answered
             yield message
             if last:
-                slots.release()
+                items.slots.release()
         await reader
     finally:
         reader.cancel()
         await asyncio.gather(reader, return_exceptions=True)
+
+
+class _Items(Generic[Request, Result, Response]):
+    """The items of one stream: `answers` has each response, with whether it is an item's last,
+    and None at the end.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Request], AsyncIterator[Result]],
+        response: Callable[[str, Result | status_pb2.Status, bool], Response],
+        max_in_flight: int,
+    ) -> None:
+        self._work, self._response = work, response
+        self._name_by_task: dict[asyncio.Task[None], str] = {}
+        self.slots = asyncio.Semaphore(max_in_flight)
+        self.answers: asyncio.Queue[tuple[Response, bool] | None] = asyncio.Queue()
+
+    async def read(
+        self,
+        requests: AsyncIterator[Request],
+        item_id: Callable[[Request], str],
+        cancelled_id: Callable[[Request], str],
+    ) -> None:
+        """Begins and gives up items as the requests say; returns when all are answered."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                await self.slots.acquire()
+                async for request in requests:
+                    if given_up := cancelled_id(request):
+                        self._cancel(given_up)
+                        continue
+                    name = item_id(request)
+                    task = tasks.create_task(self._answer(name, request))
+                    self._name_by_task[task] = name
+                    task.add_done_callback(self._ended)
+                    await self.slots.acquire()
+        finally:
+            self.answers.put_nowait(None)
+
+    async def _answer(self, name: str, request: Request) -> None:
+        held: Result | None = None
+        try:
+            async for result in self._work(request):
+                if held is not None:
+                    self._put(name, held, last=False)
+                held = result
+            if held is None:
+                raise RoundsmithError(f"item {name!r}: expected a result, saw none")
+            self._put(name, held, last=True)
+        except Exception as error:
+            self._put(name, to_status(as_failure(error)), last=True)
+
+    def _put(self, name: str, result: Result | status_pb2.Status, *, last: bool) -> None:
+        self.answers.put_nowait((self._response(name, result, last), last))
+
+    def _cancel(self, given_up: str) -> None:
+        for task, name in list(self._name_by_task.items()):
+            if name == given_up:
+                task.cancel()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        name = self._name_by_task.pop(task)
+        if task.cancelled():  # its coroutine may never have begun, so that it can not answer
+            error = Cancelled(f"item {name!r}: given up by its caller, so there is no answer")
+            self._put(name, to_status(error), last=True)

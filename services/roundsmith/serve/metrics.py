@@ -5,7 +5,6 @@ they took, by service and method.
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -85,8 +84,3 @@ class CallMeter:
         """The call is over."""
         for item_id in list(self._begun):
             self.end(item_id, failed=True)
-
-
-def item_id_of(request: Any) -> str:
-    """The id of a stream's request, which carries it itself or in its item."""
-    return str(request.item_id if hasattr(request, "item_id") else request.item.item_id)

@@ -58,7 +58,9 @@ class Servicer:
     ) -> AsyncIterator[pb2.BuildStreamResponse]:
         self.streams += 1
         left = self._ends.pop(0) if self._ends else None
-        async for response in answer_items(requests, lambda r: r.item_id, self._work, answer, 64):
+        async for response in answer_items(
+            requests, lambda r: r.item_id, lambda r: r.cancel_item_id, self._work, answer, 64
+        ):
             if left == 0:
                 return
             left = None if left is None else left - 1
@@ -227,6 +229,42 @@ def test_a_client_that_goes_away_frees_the_work_and_leaves_no_task(how: str) -> 
 def ask_one(client: PairBuilderClient, name: str) -> Coroutine[Any, Any, Any]:
     """The raw answers to one item."""
     return client.stream.call(pb2.BuildStreamRequest(request_id="r", item_id=name))
+
+
+def test_one_item_given_up_ends_at_the_server_and_may_be_asked_again() -> None:
+    ended: list[str] = []
+    hold: dict[str, asyncio.Event] = {}
+
+    async def held(request: pb2.BuildStreamRequest) -> AsyncIterator[str]:
+        try:
+            yield "first"
+            await hold.setdefault(request.item_id, asyncio.Event()).wait()
+            yield "second"
+        except asyncio.CancelledError:
+            ended.append(request.item_id)
+            raise
+
+    async def play() -> None:
+        servicer = Servicer(held)
+        async with client_of(servicer) as client:
+            stays = asyncio.create_task(ask(client, "stays"))
+            for _ in range(3):
+                hold.pop("leaves", None)
+                leaves = asyncio.create_task(ask_one(client, "leaves"))
+                await until(lambda: "leaves" in hold)
+                leaves.cancel()
+                await asyncio.gather(leaves, return_exceptions=True)
+            hold.pop("leaves")
+            again = asyncio.create_task(ask(client, "leaves"))
+            await until(lambda: "leaves" in hold and len(ended) == 3)
+            hold["leaves"].set()
+            assert await again == [["first", "second"]]
+            assert not stays.done()
+            hold["stays"].set()
+            assert await stays == [["first", "second"]]
+            assert (ended, servicer.streams, client.stream.retries) == (["leaves"] * 3, 1, 0)
+
+    asyncio.run(play())
 
 
 def test_a_client_works_again_after_its_callers_gave_up() -> None:

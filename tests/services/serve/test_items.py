@@ -15,7 +15,14 @@ from roundsmith.serve import ItemResults, answer_items, item_key
 from roundsmith.v1 import pair_builder_pb2 as pb2
 
 KEY = ("caller", "request", "item", "content")
-Follower = AsyncIterator[int]
+NUMBER_BYTES = 8
+
+
+class Number(int):
+    """A result of a size."""
+
+    def ByteSize(self) -> int:
+        return NUMBER_BYTES
 
 
 class Work:
@@ -25,11 +32,11 @@ class Work:
         self.queue: asyncio.Queue[int | None] = asyncio.Queue()
         self.begun = self.cancelled = 0
 
-    async def __call__(self) -> AsyncIterator[int]:
+    async def __call__(self) -> AsyncIterator[Number]:
         self.begun += 1
         try:
             while (number := await self.queue.get()) is not None:
-                yield number
+                yield Number(number)
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
@@ -60,7 +67,7 @@ def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Non
 @given(st.lists(st.sampled_from(["put", "join", "step"]), max_size=30))
 def test_every_follower_sees_every_result_once_and_in_order(steps: list[str]) -> None:
     async def play() -> None:
-        results, work = ItemResults[int](60.0, 10), Work()
+        results, work = ItemResults[Number](60.0, 10, 1000), Work()
         followers = [asyncio.create_task(collect(results.follow(KEY, work)))]
         for number, step in enumerate(steps):
             match step:
@@ -81,7 +88,7 @@ def test_every_follower_sees_every_result_once_and_in_order(steps: list[str]) ->
 
 @in_loop
 async def test_work_that_nobody_follows_any_more_is_cancelled_and_begun_again() -> None:
-    results, work = ItemResults[int](60.0, 10), Work()
+    results, work = ItemResults[Number](60.0, 10, 1000), Work()
     both = [asyncio.create_task(collect(results.follow(KEY, work))) for _ in range(2)]
     await settle()
     both[0].cancel()
@@ -98,12 +105,12 @@ async def test_work_that_nobody_follows_any_more_is_cancelled_and_begun_again() 
 
 @in_loop
 async def test_an_error_is_told_and_not_kept() -> None:
-    results, tries = ItemResults[int](60.0, 10), iter([Overloaded("full", 2.0), None])
+    results, tries = ItemResults[Number](60.0, 10, 1000), iter([Overloaded("full", 2.0), None])
 
-    async def work() -> AsyncIterator[int]:
+    async def work() -> AsyncIterator[Number]:
         if (error := next(tries)) is not None:
             raise error
-        yield 1
+        yield Number(1)
 
     with pytest.raises(Overloaded, match="full"):
         await collect(results.follow(KEY, work))
@@ -112,10 +119,10 @@ async def test_an_error_is_told_and_not_kept() -> None:
 
 @in_loop
 async def test_cancelled_work_is_never_a_short_success() -> None:
-    results = ItemResults[int](60.0, 10)
+    results = ItemResults[Number](60.0, 10, 1000)
 
-    async def work() -> AsyncIterator[int]:
-        yield 1
+    async def work() -> AsyncIterator[Number]:
+        yield Number(1)
         raise asyncio.CancelledError
 
     for _ in range(2):
@@ -127,14 +134,14 @@ async def test_cancelled_work_is_never_a_short_success() -> None:
 async def test_results_are_forgotten_after_their_time_and_beyond_their_number() -> None:
     begun = []
 
-    async def answer(results: ItemResults[int], name: str) -> None:
-        async def work() -> AsyncIterator[int]:
+    async def answer(results: ItemResults[Number], name: str) -> None:
+        async def work() -> AsyncIterator[Number]:
             begun.append(name)
-            yield 1
+            yield Number(1)
 
         assert await collect(results.follow((name,), work)) == [1]
 
-    short, few = ItemResults[int](0.05, 10), ItemResults[int](60.0, 2)
+    short, few = ItemResults[Number](0.05, 10, 1000), ItemResults[Number](60.0, 2, 1000)
     for name in ("a", "a"):
         await answer(short, name)
     await asyncio.sleep(0.06)
@@ -147,8 +154,29 @@ async def test_results_are_forgotten_after_their_time_and_beyond_their_number() 
 
 
 @in_loop
+async def test_results_are_forgotten_beyond_their_bytes_and_one_too_large_is_not_kept() -> None:
+    results, begun = ItemResults[Number](60.0, 10, 4 * NUMBER_BYTES), []
+
+    async def answer(name: str, parts: int) -> None:
+        async def work() -> AsyncIterator[Number]:
+            begun.append(name)
+            for number in range(parts):
+                yield Number(number)
+
+        assert await collect(results.follow((name,), work)) == list(range(parts))
+
+    for name, parts in (("a", 2), ("b", 2), ("a", 2), ("c", 1), ("b", 2), ("a", 2)):
+        await answer(name, parts)
+    assert begun == ["a", "b", "c", "a"]
+    begun.clear()
+    for _ in range(2):
+        await answer("large", 5)
+    assert begun == ["large", "large"]
+
+
+@in_loop
 async def test_too_many_unfinished_items_are_refused_with_a_time_to_wait() -> None:
-    results, work = ItemResults[int](60.0, 10, max_running=1), Work()
+    results, work = ItemResults[Number](60.0, 10, 1000, max_running=1), Work()
     first = asyncio.create_task(collect(results.follow(("a",), work)))
     await settle()
     with pytest.raises(Overloaded) as refused:
@@ -185,6 +213,11 @@ async def feed(*names: str) -> AsyncIterator[str]:
         yield name
 
 
+def given_up(request: str) -> str:
+    """The item that `-NAME` gives up."""
+    return request[1:] if request.startswith("-") else ""
+
+
 async def count(name: str) -> AsyncIterator[int]:
     """As many results as the item's name says."""
     if name == "bad":
@@ -199,7 +232,7 @@ async def count(name: str) -> AsyncIterator[int]:
 @in_loop
 async def test_a_bad_item_is_answered_by_its_status_and_ends_no_stream() -> None:
     names = ("2", "bad", "0", "bug", "1")
-    found = await collect(answer_items(feed(*names), str, count, response, 8))
+    found = await collect(answer_items(feed(*names), str, given_up, count, response, 8))
     assert sorted(found, key=str) == sorted(
         [
             ("2", 0, False),
@@ -223,7 +256,7 @@ async def test_requests_are_read_only_as_fast_as_items_are_answered() -> None:
             read += 1
             yield "1"
 
-    answers = answer_items(requests(), str, count, response, most)
+    answers = answer_items(requests(), str, given_up, count, response, most)
     taken = 0
     async for _ in answers:
         await settle()
@@ -234,14 +267,14 @@ async def test_requests_are_read_only_as_fast_as_items_are_answered() -> None:
 
 @in_loop
 async def test_closing_a_stream_cancels_its_items() -> None:
-    results, work = ItemResults[int](60.0, 10), Work()
+    results, work = ItemResults[Number](60.0, 10, 1000), Work()
 
     async def open_requests() -> AsyncIterator[str]:
         yield "a"
         await asyncio.Event().wait()
 
     answers: Any = answer_items(
-        open_requests(), str, lambda _: results.follow(KEY, work), response, 8
+        open_requests(), str, given_up, lambda _: results.follow(KEY, work), response, 8
     )
     for number in (1, 2):
         work.queue.put_nowait(number)
@@ -252,10 +285,48 @@ async def test_closing_a_stream_cancels_its_items() -> None:
 
 
 @in_loop
+async def test_an_item_that_is_given_up_ends_alone_and_is_answered_once() -> None:
+    results, works = ItemResults[Number](60.0, 10, 1000), {name: Work() for name in "ab"}
+    requests: asyncio.Queue[str] = asyncio.Queue()
+
+    async def sent() -> AsyncIterator[str]:
+        while request := await requests.get():
+            yield request
+
+    def work(name: str) -> AsyncIterator[Number]:
+        return results.follow((name,), works[name])
+
+    for request in ("a", "b", "-a", "-c"):
+        requests.put_nowait(request)
+    answers = answer_items(sent(), str, given_up, work, response, 8)
+    assert await anext(answers) == ("a", "error 1", True)
+    assert (works["a"].cancelled, works["b"].cancelled) == (0, 0)  # it had not begun
+    requests.put_nowait("a")
+    await settle()
+    requests.put_nowait("-a")
+    assert await anext(answers) == ("a", "error 1", True)
+    assert (works["a"].cancelled, works["b"].cancelled) == (1, 0)
+    for end in (7, None):
+        works["b"].queue.put_nowait(end)
+    assert await anext(answers) == ("b", 7, True)
+    for request in ("-b", ""):
+        requests.put_nowait(request)
+    assert await collect(answers) == []
+
+
+@in_loop
+async def test_items_given_up_leave_room_for_others() -> None:
+    names = [name for number in range(20) for name in ("1", "-1")]
+    found = await collect(answer_items(feed(*names, "2"), str, given_up, count, response, 2))
+    assert len(found) == 22
+    assert found[-1] == ("2", 1, True)
+
+
+@in_loop
 async def test_a_broken_reader_ends_the_stream_with_its_error() -> None:
     async def broken() -> AsyncIterator[str]:
         yield "1"
         raise RoundsmithError("broken")
 
     with pytest.raises(ExceptionGroup), contextlib.suppress(StopAsyncIteration):
-        await collect(answer_items(broken(), str, count, response, 8))
+        await collect(answer_items(broken(), str, given_up, count, response, 8))
