@@ -2,8 +2,10 @@
 
 import os
 import uuid
+from functools import cache
 from pathlib import Path
 
+import fsspec  # type: ignore[import-untyped]  # ships no types
 import pytest
 
 S3 = "ROUNDSMITH_TEST_S3"
@@ -23,7 +25,13 @@ def storage_url(kind: str, folder: Path) -> str:
 
 
 def s3_bucket() -> str:
-    """The URL of the bucket to test on; skips where there is none."""
-    if not (bucket := os.environ.get(S3, "")):
+    """The URL of the bucket to test on, which is made if it is not there; skips without one."""
+    if not (bucket := os.environ.get(S3, "").rstrip("/")):
         pytest.skip(f"needs an S3 bucket: {S3}=s3://BUCKET, and AWS_ENDPOINT_URL and its keys")
-    return bucket.rstrip("/")
+    _make(bucket)
+    return bucket
+
+
+@cache
+def _make(bucket: str) -> None:
+    fsspec.filesystem("s3").makedirs(bucket, exist_ok=True)
