@@ -42,8 +42,12 @@ test-fast: $(VENV)/dev.stamp ## run the tests that take a minute or two together
 images: $(VENV)/dev.stamp ## build the images: $(BUILD_IMAGE) CONTEXT NAME:TAG is called for each
 	PYTHON=$(BIN)/python BUILD_IMAGE='$(BUILD_IMAGE)' charts/images/build
 
+.PHONY: cluster
+cluster:
+	@charts/install check
+
 .PHONY: cluster-round
-cluster-round: images ## install the chart on the cluster of KUBECONFIG and run a lab GiFT round as pods
+cluster-round: cluster images ## install the chart on the cluster of KUBECONFIG and run a lab GiFT round as pods
 	PYTHON=$(BIN)/python HELM=$(BIN)/helm NAMESPACE=$(NAMESPACE) RELEASE=$(RELEASE) charts/install
 	$(BIN)/roundsmith submit --namespace $(NAMESPACE) --release $(RELEASE) --name $(RUN) -- $(ROUND)
 

@@ -1,7 +1,10 @@
 """The chart as helm renders it: what may be set, what pods are allowed, what rounds are told."""
 
 import json
+import os
+import subprocess
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -306,3 +309,13 @@ def test_an_environment_comes_from_a_folder_of_the_node_or_a_claim() -> None:
         ]
         assert mount["readOnly"] is True
         assert mount["subPath"] == "lib/python3.11/site-packages"
+
+
+def test_installing_without_a_cluster_says_what_to_export(tmp_path: Path) -> None:
+    command = [ROOT / "charts/install", "check"]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "KUBECONFIG: expected" in done.stderr
+    environment["KUBECONFIG"] = str(tmp_path / "config")
+    assert subprocess.run(command, env=environment, check=False).returncode == 0
