@@ -48,10 +48,10 @@ class ProgressTail:
         self._seen = 0
 
     def fresh(self) -> list[Progress]:
-        """Complete lines not seen before; all again after a training was restarted."""
+        """Complete lines not seen before. After a restart, which takes lines back, those that were
+        seen may come again.
+        """
         lines = list(self._read())
-        if len(lines) < self._seen:
-            self._seen = 0
         new, self._seen = lines[self._seen :], len(lines)
         return new
 
