@@ -11,6 +11,8 @@ DROP = b""
 """Hang up without an answer."""
 CUT = b"cut"
 """Pass the request on, and hang up inside the answer's body."""
+LOST = b"lost"
+"""Pass the request on, and hang up when the answer comes."""
 _CUT_BYTES = 3000
 
 
@@ -52,12 +54,14 @@ class FaultyS3:
                 fault = None
                 if request.startswith(self._method) and self.faults:
                     fault = self.faults.pop(0)
-                if fault is not None and fault != CUT:
+                if fault is not None and fault not in (CUT, LOST):
                     client.sendall(fault)
                     return
                 server.sendall(request)
-                if fault == CUT:
-                    client.sendall(server.recv(_CUT_BYTES))
+                if fault is not None:
+                    answer = server.recv(_CUT_BYTES)
+                    if fault == CUT:
+                        client.sendall(answer)
                     return
                 if not started:
                     answers.start()

@@ -19,7 +19,7 @@ from roundsmith.errors import ConfigError, StoreError
 
 CHUNK_BYTES = 8 * 2**20
 S3 = ("s3", "s3a")
-_S3_OPTIONS = {"max_concurrency": 4}
+_S3_OPTIONS = {"max_concurrency": 2}
 """Parts of 50 MiB that are sent at once; they are held in memory."""
 _CONFLICTS = 10
 FULL = (errno.ENOSPC, errno.EDQUOT)

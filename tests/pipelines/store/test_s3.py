@@ -12,7 +12,7 @@ from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[impor
 from roundsmith.config import child_environment
 from roundsmith.errors import ConfigError, StoreError
 from roundsmith.store import Manifest, Store, step_key
-from tests.faulty_s3 import CUT, DROP, faulty_s3, refusal
+from tests.faulty_s3 import CUT, DROP, LOST, faulty_s3, refusal
 from tests.storages import s3_bucket, storage_url
 
 KEY = step_key("select", 1, {"k": 8}, ())
@@ -159,6 +159,13 @@ def test_a_commit_that_meets_another_under_way_is_tried_again(s3: str) -> None:
     conflict = refusal("409 Conflict", "ConditionalRequestConflict")
     code = "print(store.commit(Manifest('select', KEY, stats={'mine': 1})).stats)"
     with faulty_s3("PUT", conflict, conflict) as server:
+        assert tell(s3, code, AWS_ENDPOINT_URL=server.url) == "{'mine': 1}\n"
+        assert server.faults == []
+
+
+def test_a_commit_whose_answer_is_lost_stands(s3: str) -> None:
+    code = "print(store.commit(Manifest('select', KEY, stats={'mine': 1})).stats)"
+    with faulty_s3(f"PUT /{s3.removeprefix('s3://')}/manifests", LOST) as server:
         assert tell(s3, code, AWS_ENDPOINT_URL=server.url) == "{'mine': 1}\n"
         assert server.faults == []
 
