@@ -69,7 +69,7 @@ class TransformersEngine:
         check_sampling(item.sampling)
         finished: asyncio.Queue[Completion | Exception] = asyncio.Queue()
         request = Request(item, partial(_hand_over, asyncio.get_running_loop(), finished))
-        self._scheduler.submit(request)
+        self._scheduler.submit(request, item.n)
         try:
             for _ in range(item.n):
                 completion = await finished.get()

@@ -71,7 +71,7 @@ def test_a_full_queue_refuses_and_says_when_to_come_back(fresh: TransformersEngi
         items = [GenerateItem(str(i), "def", LONG, i, n=3) for i in range(2)]
         accepted = [asyncio.create_task(collect(fresh, item)) for item in items]
         await asyncio.sleep(0)
-        with pytest.raises(Overloaded, match="wait for one of 2 slots, expected at most 6") as seen:
+        with pytest.raises(Overloaded, match="completions wait, expected at most 6") as seen:
             await collect(fresh, GenerateItem("late", "def", LONG, 9, n=4))
         return await asyncio.gather(*accepted), seen.value
 
