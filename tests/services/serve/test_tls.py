@@ -1,73 +1,19 @@
 """TLS and mutual TLS with certificates made here: who is let in, and by which name."""
 
 import asyncio
-import datetime
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from roundsmith.clients import ClientTls, StreamSettings
 from roundsmith.config import ServeSettings
 from roundsmith.errors import ConfigError, NotAllowed, Unavailable
 from roundsmith.pair_builder.service import bindings
 from roundsmith.serve import Binding, Service, caller_of, listening, run
+from tests.services.serve.authority import Authority
 from tests.services.serve.world import connected, group, serving
-
-
-class Authority:
-    """Signs certificates for a test."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self.folder, self.name = folder, name
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        constraints = x509.BasicConstraints(ca=True, path_length=None)
-        certificate = self._begin(self._issuer, self._key).add_extension(constraints, True)
-        self.ca = folder / f"{name}.pem"
-        self.ca.write_bytes(_pem(certificate.sign(self._key, hashes.SHA256())))
-
-    def issue(self, subject: str, dns: str | None = None) -> dict[str, Path]:
-        """A certificate and its key."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        builder = self._begin(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]), key)
-        if dns is not None:
-            names = x509.SubjectAlternativeName([x509.DNSName(dns)])
-            builder = builder.add_extension(names, False)
-        files = {
-            kind: self.folder / f"{self.name}-{subject}-{kind}.pem"
-            for kind in ("certificate", "key")
-        }
-        files["certificate"].write_bytes(_pem(builder.sign(self._key, hashes.SHA256())))
-        files["key"].write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
-        return files
-
-    def _begin(self, subject: x509.Name, key: Any) -> x509.CertificateBuilder:
-        now = datetime.datetime.now(datetime.UTC)
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self._issuer)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(hours=1))
-            .not_valid_after(now + datetime.timedelta(hours=1))
-        )
-
-
-def _pem(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(serialization.Encoding.PEM)
 
 
 def server_settings(authority: Authority, mutual: bool) -> dict[str, object]:
@@ -116,6 +62,37 @@ def test_without_a_client_authority_the_server_alone_is_proved(tmp_path: Path) -
             connected(addresses["address"], SOON, tls) as client,
         ):
             assert await client.recipes() == ["echo"]
+
+    asyncio.run(play())
+
+
+def test_files_that_are_replaced_are_shown_to_connections_that_open_later(tmp_path: Path) -> None:
+    first, second = Authority(tmp_path, "first"), Authority(tmp_path, "second")
+    given = server_settings(first, mutual=True)
+    others = server_settings(second, mutual=True)
+
+    async def let_in(address: str, authority: Authority) -> bool:
+        here = {"ca": authority.ca, "server_name": "roundsmith.test"}
+        tls = ClientTls.model_validate(here | authority.issue("trainer"))
+        async with connected(address, SOON, tls) as client:
+            try:
+                return len(await client.build("echo", {}, 1, group())) == 1
+            except Unavailable:
+                return False
+
+    async def play() -> None:
+        async with serving(tmp_path, **given) as addresses:
+            address = addresses["address"]
+            assert (await let_in(address, first), await let_in(address, second)) == (True, False)
+            key = Path(str(given["tls_key"]))
+            kept = key.read_bytes()
+            for broken in (b"no key", Path(str(others["tls_key"])).read_bytes()):
+                key.write_bytes(broken)
+                assert await let_in(address, first)
+            key.write_bytes(kept)
+            for name, path in others.items():
+                Path(str(given[name])).write_bytes(Path(str(path)).read_bytes())
+            assert await let_in(address, second)
 
     asyncio.run(play())
 
