@@ -3,11 +3,13 @@
 import asyncio
 import signal
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from roundsmith.commands.serve_options import Admin, Listen, Model, Process, Weights
 from roundsmith.config import ServeSettings, Settings, WeightsSettings, let_threads_sleep
 from roundsmith.errors import ConfigError
 from roundsmith.serve import run
@@ -18,47 +20,43 @@ Options = Mapping[str, Any]
 
 
 def generator(
-    model: str, options: Options, listen: Options, weights: Options, ready: Path | None, tied: bool
+    model: Model, slots: int, listen: Listen, admin: Admin, weights: Weights, process: Process
 ) -> None:
     """The generator on the `transformers` engine."""
     from roundsmith.generator.settings import GeneratorSettings
     from roundsmith.generator.start import start
 
     let_threads_sleep()
-    serve = _begin(listen, tied)
-    settings = _settings(GeneratorSettings, {"model": model_source(model), **options})
-    kept = _settings(WeightsSettings, weights)
-    asyncio.run(run(lambda: start(settings, serve, kept), serve, ready))
+    serve = _begin(process, listen, admin)
+    settings = _settings(GeneratorSettings, {**_model(model), "slots": slots})
+    kept = _weights(weights)
+    asyncio.run(run(lambda: start(settings, serve, kept), serve, process.ready_file))
 
 
-def scorer(
-    model: str, options: Options, listen: Options, weights: Options, ready: Path | None, tied: bool
-) -> None:
+def scorer(model: Model, listen: Listen, admin: Admin, weights: Weights, process: Process) -> None:
     """The scorer."""
     from roundsmith.scorer.settings import ScorerSettings
     from roundsmith.scorer.start import start
 
     let_threads_sleep()
-    serve = _begin(listen, tied)
-    settings = _settings(ScorerSettings, {"model": model_source(model), **options})
-    kept = _settings(WeightsSettings, weights)
-    asyncio.run(run(lambda: start(settings, serve, kept), serve, ready))
+    serve = _begin(process, listen, admin)
+    settings = _settings(ScorerSettings, _model(model))
+    kept = _weights(weights)
+    asyncio.run(run(lambda: start(settings, serve, kept), serve, process.ready_file))
 
 
-def executor(options: Options, listen: Options, ready: Path | None, tied: bool) -> None:
+def executor(options: Options, listen: Listen, process: Process) -> None:
     """The executor on the pool that the options name; None is an option's default."""
     from roundsmith.executor.settings import ExecutorSettings
     from roundsmith.executor.start import start
 
-    serve = _begin(listen, tied)
+    serve = _begin(process, listen)
     given = {name: value for name, value in options.items() if value is not None}
     settings = _settings(ExecutorSettings, given)
-    asyncio.run(run(lambda: start(settings, serve), serve, ready))
+    asyncio.run(run(lambda: start(settings, serve), serve, process.ready_file))
 
 
-def sandbox_worker(
-    address: str, socket: Path, supervisors: int, ready: Path | None, tied: bool
-) -> None:
+def sandbox_worker(address: str, socket: Path, supervisors: int, process: Process) -> None:
     """The worker of a sandbox pod."""
     from roundsmith.executor.settings import ATTACH_DEADLINE_S, SandboxWorkerSettings
     from roundsmith.executor.worker import start
@@ -66,19 +64,19 @@ def sandbox_worker(
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal():
         raise ConfigError(f"--address: expected HOST:PORT, saw {address!r}")
-    listen = {"host": host.strip("[]"), "port": port, "max_deadline_s": 2 * ATTACH_DEADLINE_S}
-    serve = _begin(listen, tied)
+    serve = _begin(process, Listen(int(port), host.strip("[]")))
+    serve = serve.model_copy(update={"max_deadline_s": 2 * ATTACH_DEADLINE_S})
     options = {"socket": socket, "max_supervisors": supervisors}
     settings = _settings(SandboxWorkerSettings, options)
-    asyncio.run(run(lambda: start(settings), serve, ready))
+    asyncio.run(run(lambda: start(settings), serve, process.ready_file))
 
 
-def pair_builder(recipes: Sequence[str], listen: Options, ready: Path | None, tied: bool) -> None:
+def pair_builder(recipes: Sequence[str], listen: Listen, process: Process) -> None:
     """The pair builder with the rules of these packages and folders."""
     from roundsmith.pair_builder.start import start
 
-    serve = _begin(listen, tied)
-    asyncio.run(run(lambda: start(recipes, serve), serve, ready))
+    serve = _begin(process, listen)
+    asyncio.run(run(lambda: start(recipes, serve), serve, process.ready_file))
 
 
 def everything(model: str, out: Path) -> None:
@@ -112,11 +110,25 @@ def everything(model: str, out: Path) -> None:
     asyncio.run(until_interrupted())
 
 
-def _begin(listen: Options, tied: bool) -> ServeSettings:
-    if tied:
+def _begin(process: Process, listen: Listen, admin: Admin | None = None) -> ServeSettings:
+    if process.die_with_parent:
         follow_parent()
-    settings: ServeSettings = _settings(ServeSettings, listen)
+    owner = {} if admin is None else asdict(admin)
+    owner["admin_subjects"] = owner.get("admin_subjects") or ()
+    settings: ServeSettings = _settings(ServeSettings, {**asdict(listen), **owner})
     return settings
+
+
+def _model(model: Model) -> Options:
+    return {**asdict(model), "model": model_source(model.model)}
+
+
+def _weights(weights: Weights) -> WeightsSettings:
+    return WeightsSettings(
+        storage_root=weights.storage_root,
+        cache=weights.weights_cache,
+        record=weights.weights_record,
+    )
 
 
 def _settings(cls: "Callable[..., Any] | type[Settings]", options: Options) -> Any:
@@ -126,7 +138,7 @@ def _settings(cls: "Callable[..., Any] | type[Settings]", options: Options) -> A
         details = "; ".join(
             f"--{e['loc'][0]}: {e['msg']}, saw {e['input']!r}".replace("_", "-")
             if e["loc"]
-            else e["msg"]
+            else e["msg"].removeprefix("Value error, ")
             for e in error.errors()
         )
         raise ConfigError(details) from error

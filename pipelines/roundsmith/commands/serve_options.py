@@ -1,0 +1,115 @@
+"""What `roundsmith serve` asks of every service, of those with weights, and of those with a
+model.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_TLS = "TLS"
+_WEIGHTS = "Weights"
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where a service listens, and to whom; the fields of ServeSettings that they set."""
+
+    port: Annotated[int, typer.Option(help="0 picks a free one.")] = 0
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 is all.")] = "127.0.0.1"
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(help="HTTP port of /metrics for Prometheus and /ready; none by default."),
+    ] = None
+    tls_certificate: Annotated[
+        Path | None,
+        typer.Option(
+            help="PEM file. Replaced files are served to connections that open later.",
+            rich_help_panel=_TLS,
+        ),
+    ] = None
+    tls_key: Annotated[Path | None, typer.Option(help="PEM file.", rich_help_panel=_TLS)] = None
+    tls_client_ca: Annotated[
+        Path | None,
+        typer.Option(
+            help="PEM file: only callers with a certificate of this authority are let in.",
+            rich_help_panel=_TLS,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """Where the owner of the weights calls; fields of ServeSettings too."""
+
+    admin_port: Annotated[
+        int, typer.Option(help="Where weights are swapped.", rich_help_panel=_WEIGHTS)
+    ] = 0
+    admin_subjects: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--admin-subject",
+            help="A name in the certificate of who may call there (again for more; needs "
+            "--tls-client-ca); everybody by default.",
+            rich_help_panel=_WEIGHTS,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Where other weights come from."""
+
+    storage_root: Annotated[
+        str | None,
+        typer.Option(
+            help="Folder or URL (s3://bucket/prefix) that new weights may come from.",
+            rich_help_panel=_WEIGHTS,
+        ),
+    ] = None
+    weights_cache: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of this service alone that weights from a URL are copied to; the last two "
+            "are kept. A temporary one by default.",
+            rich_help_panel=_WEIGHTS,
+        ),
+    ] = None
+    weights_record: Annotated[
+        str | None,
+        typer.Option(
+            help="File or URL that keeps which weights are served, the same for all replicas: one "
+            "that starts later serves them too.",
+            rich_help_panel=_WEIGHTS,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Which model is served, and on what; fields of ModelSettings."""
+
+    model: Annotated[str, typer.Option(help="`lab`, a Hugging Face folder, or a hub id.")] = "lab"
+    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto"
+    device: Annotated[str, typer.Option(help="A torch device; auto is a GPU if any.")] = "auto"
+    threads: Annotated[
+        int, typer.Option(help="0 is one a core; one for models under 20 M parameters.")
+    ] = 0
+    trust_remote_code: Annotated[
+        bool,
+        typer.Option("--trust-remote-code", help="Let the model's repository run code here."),
+    ] = False
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """How a service's process begins and ends."""
+
+    ready_file: Annotated[
+        Path | None, typer.Option(help="Written with the addresses when ready.")
+    ] = None
+    die_with_parent: Annotated[
+        bool,
+        typer.Option("--die-with-parent", help="End when the process that started this one ends."),
+    ] = False
