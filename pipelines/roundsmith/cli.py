@@ -14,6 +14,7 @@ from roundsmith.cli_lab import lab_app
 from roundsmith.cli_serve import serve_app
 from roundsmith.commands import bench, doctor, options, submit
 from roundsmith.commands import compile as compiling
+from roundsmith.commands.groups import grouped
 from roundsmith.errors import RoundsmithError
 
 app = typer.Typer(
@@ -31,13 +32,10 @@ Out = Annotated[Path, typer.Option(help="Folder of the run. Run again in it to g
 
 
 @app.command()
+@grouped
 def run(
-    recipe: options.Recipe = None,
+    choice: options.Choice,
     out: Out = Path("runs/run"),
-    model: options.Model = None,
-    tasks: options.Tasks = None,
-    limit: options.Limit = None,
-    eval_limit: options.EvalLimit = None,
     preset: Annotated[
         str | None,
         typer.Option(
@@ -45,15 +43,6 @@ def run(
             "is a GPU and laptop where there is none."
         ),
     ] = None,
-    config: options.ConfigFile = None,
-    set_: options.Setting = None,
-    recipes: options.Recipes = None,
-    rounds: options.Rounds = None,
-    seed: options.Seed = None,
-    control: options.Control = None,
-    skip_bad_rows: options.SkipBadRows = False,
-    revision: options.Revision = None,
-    trust_remote_code: options.TrustRemoteCode = False,
     cluster: options.Cluster = None,
 ) -> None:
     """Run rounds on this machine: sample, verify, select, fine-tune, evaluate, promote.
@@ -67,24 +56,9 @@ def run(
     from roundsmith.commands.progress import error_console
     from roundsmith.commands.run import default_preset, preset_elsewhere, run_rounds
     from roundsmith.commands.run_on_cluster import run_on_cluster
-    from roundsmith.presets import run_config
 
-    given = options.fields(
-        recipe=recipe,
-        model=model,
-        tasks=tasks,
-        limit=limit,
-        eval_limit=eval_limit,
-        rounds=rounds,
-        seed=seed,
-        control=control,
-        skip_bad_rows=skip_bad_rows,
-        revision=revision,
-        trust_remote_code=trust_remote_code,
-        recipes=recipes,
-    )
     default = preset_elsewhere if cluster else default_preset
-    settings = run_config(preset or default, config, given, set_ or [])
+    settings = choice.settings(preset or default)
     console = error_console()
     with _resumable():
         if cluster:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from roundsmith.commands import options
+from roundsmith.commands.groups import grouped
 
 EPILOG = """Examples:
 
@@ -18,8 +19,9 @@ Then upload the file in the Kubeflow UI, or by kfp's client. A run asks there fo
 storage root, and `services`, where they listen: `roundsmith serve all` prints that JSON."""
 
 
+@grouped
 def compile_(
-    recipe: options.Recipe = None,
+    choice: options.Choice,
     output: Annotated[
         Path, typer.Option(help="The file to write; ends in .yaml, .yml or .json.")
     ] = Path("pipeline.yaml"),
@@ -38,25 +40,12 @@ def compile_(
             show_default="the last",
         ),
     ] = None,
-    model: options.Model = None,
-    tasks: options.Tasks = None,
-    limit: options.Limit = None,
-    eval_limit: options.EvalLimit = None,
     preset: Annotated[
         str | None,
         typer.Option(
             help="lab, laptop or paper. By default lab for the lab's model and paper for others."
         ),
     ] = None,
-    config: options.ConfigFile = None,
-    set_: options.Setting = None,
-    recipes: options.Recipes = None,
-    rounds: options.Rounds = None,
-    seed: options.Seed = None,
-    control: options.Control = None,
-    skip_bad_rows: options.SkipBadRows = False,
-    revision: options.Revision = None,
-    trust_remote_code: options.TrustRemoteCode = False,
 ) -> None:
     """Write a round as a Kubeflow pipeline: the same steps in the same order as `run`.
 
@@ -64,25 +53,10 @@ def compile_(
     task files and recipes are named as the image sees them. A task that is retried finds what was
     finished; so does a second run of the same settings in the same storage root.
     """
-    given = options.fields(
-        recipe=recipe,
-        model=model,
-        tasks=tasks,
-        limit=limit,
-        eval_limit=eval_limit,
-        rounds=rounds,
-        seed=seed,
-        control=control,
-        skip_bad_rows=skip_bad_rows,
-        revision=revision,
-        trust_remote_code=trust_remote_code,
-        recipes=recipes,
-    )
     from roundsmith.commands.run import check, preset_elsewhere
     from roundsmith.platform.pipeline import compile_pipeline
-    from roundsmith.presets import run_config
 
-    settings = run_config(preset or preset_elsewhere, config, given, set_ or [])
+    settings = choice.settings(preset or preset_elsewhere)
     check(settings)
     number = settings.rounds if round_ is None else round_
     name = image or f"roundsmith:{importlib.metadata.version('roundsmith')}"

@@ -1,10 +1,14 @@
 """The options by which a person chooses a run, shared by the commands that take them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from roundsmith.steps.config import RunConfig
 
 _INPUTS = "Inputs"
 
@@ -70,10 +74,38 @@ Cluster = Annotated[
 ]
 
 
-def fields(*, recipes: Sequence[str] | None, **given: Any) -> dict[str, Any]:
-    """The fields of a RunConfig that the options set; a flag that was not given sets none."""
-    from roundsmith.steps.config import RECIPES
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A run, as far as its options say."""
 
-    flags = ("skip_bad_rows", "trust_remote_code")
-    set_flags = {name: given.get(name) or None for name in flags}
-    return {**given, **set_flags, "recipes": (RECIPES, *recipes) if recipes else None}
+    recipe: Recipe = None
+    model: Model = None
+    tasks: Tasks = None
+    limit: Limit = None
+    eval_limit: EvalLimit = None
+    config: ConfigFile = None
+    set_: Setting = None
+    recipes: Recipes = None
+    rounds: Rounds = None
+    seed: Seed = None
+    control: Control = None
+    skip_bad_rows: SkipBadRows = False
+    revision: Revision = None
+    trust_remote_code: TrustRemoteCode = False
+
+    def settings(self, preset: "str | Callable[[str], str]") -> "RunConfig":
+        """The settings of the run; what no option sets is the preset's."""
+        from roundsmith.presets import run_config
+
+        return run_config(preset, self.config, self._given(), self.set_ or [])
+
+    def _given(self) -> dict[str, Any]:
+        """The fields of a RunConfig that the options set; a flag that was not given sets none."""
+        from roundsmith.steps.config import RECIPES
+
+        given = asdict(self)
+        del given["config"], given["set_"]
+        flags = ("skip_bad_rows", "trust_remote_code")
+        set_flags = {name: given[name] or None for name in flags}
+        recipes = (RECIPES, *self.recipes) if self.recipes else None
+        return {**given, **set_flags, "recipes": recipes}
