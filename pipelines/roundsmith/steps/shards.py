@@ -1,6 +1,7 @@
 """Many tasks at once, committed shard by shard, so that a kill loses at most what is under way."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
@@ -67,11 +68,14 @@ async def sharded(
         numbers = range((len(items) + size - 1) // size)
         async with begin() as work, asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(shard(work, number)) for number in numbers]
-        shards = [task.result() for task in running]
-        stats: dict[str, int] = {}
-        for manifest in shards:
-            for name, value in manifest.stats.items():
-                stats[name] = stats.get(name, 0) + value
-        return Made([ref for m in shards for ref in m.objects], stats)
+        return _joined([task.result() for task in running])
 
     return await ctx.once(step, version, settings, parents, whole)
+
+
+def _joined(shards: Sequence[Manifest]) -> Made:
+    """The objects of all shards, and the sums of their stats."""
+    stats: Counter[str] = Counter()
+    for manifest in shards:
+        stats.update(manifest.stats)
+    return Made([ref for manifest in shards for ref in manifest.objects], dict(stats))
