@@ -1,6 +1,6 @@
 """The text that the base model is trained on: four skills, in exactly the prompts of recipes.
 
-Every program in it, the wrong ones of the judge included, is a composition of the base's pool.
+Every program in it, the wrong ones included, is a composition of the base's pool.
 """
 
 from collections import defaultdict
@@ -57,6 +57,14 @@ class Mixture:
     judge: float = 0.18
     depths: tuple[float, float, float] = (0.25, 0.4, 0.35)
     first_depths: tuple[float, float, float] = (0.7, 0.3, 0.0)
+    slips: float = 0.0
+    """The share of rows of skill `code` that show a wrong program a step away, as the code that
+    larger models learn from has mistakes. A model that has seen some makes some.
+    """
+    neighbours: float = 0.5
+    """The share of the judge's wrong codes that are a step away from the right one; the others only
+    share its head.
+    """
     first_rows: int = 8000
     """How many rows are drawn by `first_depths`: single steps are learnt first, chains then."""
     deep_compositions: int = 3000
@@ -120,9 +128,15 @@ class Corpus:
         return self._rng.choice(self._by_depth[depth])
 
     def _code(self, composition: Composition) -> CorpusRow:
+        slip = self._slip(composition)
         prompt = code_prompt(_task(composition), describe(composition, self._rng))
-        parts = (self._prompt(prompt), Part(body(composition, self._rng), 1.0))
-        return CorpusRow(Skill.CODE, parts, (composition.name,))
+        parts = (self._prompt(prompt), Part(body(slip or composition, self._rng), 1.0))
+        return CorpusRow(Skill.CODE, parts, (composition.name, *([slip.name] if slip else [])))
+
+    def _slip(self, composition: Composition) -> Composition | None:
+        if not self.mixture.slips or self._rng.random() > self.mixture.slips:
+            return None
+        return wrong_neighbour(composition, self._rng)
 
     def _description(self, composition: Composition) -> CorpusRow:
         """The demonstration's description is taught as well as the query's."""
@@ -164,8 +178,8 @@ class Corpus:
         return CorpusRow(Skill.JUDGE, parts, (composition.name, shown.name))
 
     def _wrong(self, composition: Composition) -> Composition | None:
-        """A composition that differs by a step, or any other with the same head, half each."""
-        if self._rng.random() < 0.5:
+        """A composition that differs by a step, or any other with the same head."""
+        if self._rng.random() < self.mixture.neighbours:
             return wrong_neighbour(composition, self._rng)
         other = self._rng.choice(_by_head(self.mixture.deep_compositions)[composition.head])
         return other if outputs(other) != outputs(composition) else None

@@ -32,9 +32,27 @@ _LAST_RATE = 0.02
 """The share of the learning rates that the last step still has."""
 
 
+FINISH = Mixture(
+    code=0.2,
+    description=0.13,
+    test=0.33,
+    judge=0.34,
+    depths=(0.15, 0.4, 0.45),
+    first_rows=0,
+    slips=0.3,
+    neighbours=0.8,
+    output_weight=3.0,
+)
+"""What the training ends on: code with mistakes in it, and much judging of such mistakes. It leaves
+the base able, and sloppy enough to have something to learn from its own samples.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class BaseSettings:
-    """The size of the model and of its training."""
+    """The size of the model and of its training, which has two parts: `steps` on `mixture`, then
+    `finish_share` as many on `finish`, each with a warm-up and a decay of its own.
+    """
 
     hidden: int = 192
     layers: int = 4
@@ -50,12 +68,26 @@ class BaseSettings:
     warmup: int = 40
     threads: int = 2
     mixture: Mixture = field(default_factory=Mixture)
+    finish_share: float = 0.2
+    finish_rate: float = 0.3
+    """The finish's learning rates, as a share of those before it."""
+    finish: Mixture = FINISH
+
+    def finishing(self) -> "BaseSettings":
+        """The settings of the second part, as of a training of its own."""
+        return replace(
+            self,
+            steps=round(self.finish_share * self.steps),
+            matrix_rate=self.finish_rate * self.matrix_rate,
+            rate=self.finish_rate * self.rate,
+            mixture=self.finish,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class BaseTraining:
     """What a training did. `losses` are nats a token of codes and descriptions, of every fiftieth
-    step.
+    step of each part.
     """
 
     folder: Path
@@ -75,26 +107,54 @@ def train_base(out: Path, seed: int = 0, settings: BaseSettings | None = None) -
     """
     import torch
 
-    from roundsmith.lab.batches import batches
-
     chosen = settings or BaseSettings()
     torch.set_num_threads(chosen.threads)
     torch.manual_seed(seed)
     started = time.monotonic()
     shown: set[str] = set()
-    rows = _watched(Corpus(derive_seed(seed, "rows"), chosen.mixture).rows(), shown)
     mixed = replace(chosen.mixture, first_rows=0)
     texts = _watched(Corpus(derive_seed(seed, "tokenizer"), mixed).rows(), shown)
     tokenizer = train_tokenizer(row.text for row in islice(texts, _TOKENIZER_ROWS))
     model = build_model(chosen, tokenizer)
-    rng = Random(derive_seed(seed, "batches"))
-    stream = batches(rows, tokenizer, chosen.tokens_per_batch, rng)
-    tokens, losses = _fit(model, stream, chosen)
+    tokens, losses = _fit(model, _stream(tokenizer, seed, "", chosen, shown), chosen)
+    late_tokens, late_losses = finish_base(model, tokenizer, seed, chosen, shown)
     model.bfloat16().save_pretrained(out)
     tokenizer.save_pretrained(out)
     _write_manifest(out / MANIFEST, seed, chosen, shown)
     parameters = sum(p.numel() for p in model.parameters())
-    return BaseTraining(out, parameters, tokens, time.monotonic() - started, losses, len(shown))
+    return BaseTraining(
+        out,
+        parameters,
+        tokens + late_tokens,
+        time.monotonic() - started,
+        losses + late_losses,
+        len(shown),
+    )
+
+
+def finish_base(
+    model: "LlamaForCausalLM",
+    tok: "PreTrainedTokenizerFast",
+    seed: int,
+    settings: BaseSettings,
+    shown: set[str],
+) -> tuple[int, tuple[float, ...]]:
+    """The second part of a training, from weights rounded to bfloat16 as a folder holds them."""
+    last = settings.finishing()
+    for parameter in model.parameters():
+        parameter.data = parameter.data.bfloat16().float()
+    return _fit(model, _stream(tok, seed, "finish ", last, shown), last)
+
+
+def _stream(
+    tok: "PreTrainedTokenizerFast", seed: int, part: str, settings: BaseSettings, shown: set[str]
+) -> "Iterator[Batch]":
+    """The batches of one part, for ever."""
+    from roundsmith.lab.batches import batches
+
+    rows = _watched(Corpus(derive_seed(seed, f"{part}rows"), settings.mixture).rows(), shown)
+    rng = Random(derive_seed(seed, f"{part}batches"))
+    return batches(rows, tok, settings.tokens_per_batch, rng)
 
 
 def build_model(settings: BaseSettings, tok: "PreTrainedTokenizerFast") -> "LlamaForCausalLM":

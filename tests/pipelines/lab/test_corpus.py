@@ -98,6 +98,18 @@ def test_codes_do_what_their_composition_does() -> None:
             assert repr(_run(source, value)) == repr(composition.run(value))
 
 
+def test_slips_are_programs_a_step_away_and_as_many_as_asked() -> None:
+    mixture = Mixture(code=1, description=0, test=0, judge=0, first_rows=0, slips=0.3)
+    rows = list(islice(Corpus(4, mixture).rows(), 600))
+    slipped = [row for row in rows if len(row.compositions) > 1]
+    assert 0.2 < len(slipped) / len(rows) < 0.4
+    for row in slipped:
+        asked, shown = map(_composition, row.compositions)
+        assert outputs(asked) != outputs(shown)
+        for value in islice(_inputs(shown), 8):
+            assert repr(_run(row.text + "\n", value)) == repr(shown.run(value))
+
+
 def _inputs(composition: Composition) -> tuple[object, ...]:
     from roundsmith.lab.compose import shared_inputs
 
