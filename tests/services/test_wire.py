@@ -272,3 +272,14 @@ def test_a_message_without_its_oneof_is_refused() -> None:
         wire.value_from_message(value_pb2.Value())
     with pytest.raises(ConfigError, match="int_value"):
         wire.value_from_message(value_pb2.Value(int_value="ten"))
+
+
+def test_a_part_of_nothing_but_zeros_is_there() -> None:
+    item = types.ExecuteItem("", (), (), limits=types.Limits(0.0, 0, 0, 0, 0, 0.0))
+    example = types.Example("", (), "", types.Provenance("", "", 0))
+    for value in (item, example):
+        message = wire.to_message(value)
+        assert (
+            wire.from_message(type(value), type(message).FromString(message.SerializeToString()))
+            == value
+        )

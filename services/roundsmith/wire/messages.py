@@ -8,13 +8,14 @@ because descriptors are dynamic.
 
 import dataclasses
 import functools
+import operator
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING
 from enum import StrEnum
 from typing import Any, TypeVar, cast
 
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
 from roundsmith import types as values
@@ -28,8 +29,20 @@ from roundsmith.v1 import (
     scorer_pb2,
     task_pb2,
 )
-from roundsmith.verdicts import Verdict
-from roundsmith.wire.python_value import value_from_message, value_to_message
+from roundsmith.verdicts import Label
+from roundsmith.wire.codecs import (
+    AS_IT_IS,
+    CELL,
+    SECONDS,
+    VALUE,
+    Codec,
+    enum_codec,
+    map_reader,
+    map_writer,
+    repeated_reader,
+    repeated_writer,
+    single_writer,
+)
 
 T = TypeVar("T")
 
@@ -44,13 +57,10 @@ def to_message(value: Any) -> Any:
     Raises ConfigError when a Python value inside it can not cross the wire.
     """
     if isinstance(value, (values.CallTest, values.AssertTest, values.StdioTest)):
-        return _pack_test(value)
+        return _filled(task_pb2.Test(), _fill_test, value)
     if isinstance(value, (str, tuple)):
-        return _pack_prompt(value)
-    message = _message_class(type(value))()
-    for field in _plan(type(value)):
-        field.pack(value, message)
-    return message
+        return _filled(prompt_pb2.Prompt(), _fill_prompt, value)
+    return _filled(_message_class(type(value))(), _fill, value)
 
 
 def from_message(cls: type[T], message: Message) -> T:
@@ -59,12 +69,7 @@ def from_message(cls: type[T], message: Message) -> T:
     """
     if cls in (values.CallTest, values.AssertTest, values.StdioTest):
         raise TypeError("a test's id is on its Test message: use test_from_message")
-    found = {f.name: f.unpack(message) for f in _plan(cls) if f.present(message)}
-    try:
-        return cls(**found)
-    except TypeError as error:
-        absent = ", ".join(f.name for f in _plan(cls) if f.name not in found)
-        raise ConfigError(f"{cls.__name__}: expected {absent}, saw none") from error
+    return cls(*_read(cls, message))
 
 
 def test_from_message(message: task_pb2.Test) -> Test:
@@ -75,8 +80,7 @@ def test_from_message(message: task_pb2.Test) -> Test:
             f"test {message.test_id!r}: expected one of {list(_TEST_KINDS)}, saw none"
         )
     cls, inner = _TEST_KINDS[kind], getattr(message, kind)
-    fields = {f.name: f.unpack(inner) for f in _plan(cls) if f.present(inner)}
-    return cast(Test, cls(test_id=message.test_id, **fields))
+    return cast(Test, cls(message.test_id, *_read(cls, inner)))
 
 
 def prompt_from_message(message: prompt_pb2.Prompt) -> Prompt:
@@ -106,10 +110,64 @@ def row_from_message(message: pair_builder_pb2.Row) -> values.Row:
 
 
 class _Field(typing.NamedTuple):
+    """One field of a dataclass. `write` puts it into a message; without it, it is only set."""
+
     name: str
-    pack: Callable[[Any, Any], None]
-    unpack: Callable[[Any], Any]
-    present: Callable[[Any], bool]
+    wire_name: str
+    """Empty where several fields of the message, and so the message itself, are the value."""
+    pack: Callable[[Any], Any] | None = None
+    write: Callable[[Any, Any], None] | None = None
+    unpack: Callable[[Any], Any] | None = None
+    optional: bool = False
+    """Whether a message may lack it; then it is the default."""
+    default: Any = MISSING
+
+
+class _Plan(typing.NamedTuple):
+    """How a dataclass and its message become each other, with few steps in Python for a field."""
+
+    values: Callable[[Any], Sequence[Any]]
+    """What is only set, all at once."""
+    setters: tuple[tuple[str, Callable[[Any], Any] | None], ...]
+    """The name on the wire and `pack` of each of those."""
+    writers: tuple[tuple[str, Callable[[Any, Any], None]], ...]
+    read: Callable[[Any], Sequence[Any]]
+    """All fields of a message, in the dataclass's order."""
+    unpacks: tuple[tuple[int, Callable[[Any], Any]], ...]
+    """By place, what reads a field that is always there into another value."""
+    optional: tuple[tuple[int, _Field], ...]
+
+
+def _filled(message: Any, fill: Callable[[Any, Any], None], value: Any) -> Any:
+    fill(value, message)
+    return message
+
+
+def _fill(value: Any, message: Any) -> None:
+    plan = _plan(type(value))
+    for (wire_name, pack), found in zip(plan.setters, plan.values(value), strict=True):
+        setattr(message, wire_name, found if pack is None else pack(found))
+    for name, write in plan.writers:
+        write(getattr(value, name), message)
+
+
+def _read(cls: type, message: Any) -> list[Any]:
+    plan = _plan(cls)
+    found = list(plan.read(message))
+    for place, unpack in plan.unpacks:
+        found[place] = unpack(found[place])
+    for place, field in plan.optional:
+        if not message.HasField(field.wire_name):
+            found[place] = _absent(field, cls)
+        elif field.unpack is not None:
+            found[place] = field.unpack(found[place])
+    return found
+
+
+def _absent(field: _Field, cls: type) -> Any:
+    if field.default is MISSING:
+        raise ConfigError(f"{cls.__name__}: expected {field.name}, saw none: give it")
+    return field.default
 
 
 def _find_message_class(cls: type) -> Any:
@@ -119,160 +177,107 @@ def _find_message_class(cls: type) -> Any:
     raise TypeError(f"{cls.__name__} has no message")
 
 
-def _make_plan(cls: type) -> tuple[_Field, ...]:
-    """One converter for each field of a dataclass, and one for each property that its message
-    carries.
-    """
-    hints = typing.get_type_hints(cls)
-    descriptor = _message_class(cls).DESCRIPTOR
-    known = descriptor.fields_by_name
-    plan = [
-        _field(f.name, hints[f.name], known.get(f.name) or known.get(f.name.removesuffix("_s")))
-        for f in dataclasses.fields(cls)
-        if f.name in known or f.name.removesuffix("_s") in known or _oneof(descriptor, f.name)
-    ]
-    if cls is values.Outcome:
-        plan.append(_Field("label", _pack_label, lambda m: None, lambda m: False))
-    return tuple(plan)
-
-
 _message_class: Callable[[type], Any] = functools.cache(_find_message_class)
-_plan: Callable[[type], tuple[_Field, ...]] = functools.cache(_make_plan)
 
 
-def _oneof(descriptor: Any, name: str) -> bool:
-    return name in descriptor.oneofs_by_name
-
-
-def _pack_label(value: values.Outcome, message: Any) -> None:
-    message.label = executor_pb2.Label.Value(f"LABEL_{value.label.value}")
-
-
-def _field(name: str, hint: Any, fd: Any) -> _Field:
-    """The converter of one field, chosen by its type hint."""
-    if fd is None:  # ScoreItem.completion, a oneof of text and tokens
-        return _Field(name, _pack_completion, _unpack_completion, _has_completion)
-    wire_name, to_wire, from_wire = fd.name, *_codec(hint, fd)
-    repeated = fd.is_repeated
-
-    def pack(value: Any, message: Any) -> None:
-        inner = getattr(value, name)
-        if inner is None and fd.has_presence and not _is_value(fd):
-            return
-        converted = to_wire(inner)
-        if repeated and isinstance(converted, dict):
-            for key, item in converted.items():
-                if isinstance(item, Message):
-                    getattr(message, wire_name)[key].CopyFrom(item)
-                else:
-                    getattr(message, wire_name)[key] = item
-        elif repeated:
-            getattr(message, wire_name).extend(converted)
-        elif isinstance(converted, Message):
-            getattr(message, wire_name).CopyFrom(converted)
-        else:
-            setattr(message, wire_name, converted)
-
-    def present(message: Any) -> bool:
-        return not fd.has_presence or message.HasField(wire_name)
-
-    return _Field(name, pack, lambda message: from_wire(getattr(message, wire_name)), present)
-
-
-def _is_value(fd: Any) -> bool:
-    return fd.message_type is not None and fd.message_type.name == "Value"
-
-
-def _codec(hint: Any, fd: Any) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if hint is Any:
-        return value_to_message, value_from_message
-    if hint == Prompt:
-        return _pack_prompt, prompt_from_message
-    if hint == Test:
-        return _pack_test, test_from_message
-    if origin in (typing.Union, types.UnionType):  # X | None: absence is None
-        return _codec(next(a for a in arguments if a is not type(None)), fd)
-    if origin is tuple and fd.name == "cells":
-        return (
-            lambda cells: [executor_pb2.Cell(code_id=c, test_id=t) for c, t in cells],
-            lambda cells: tuple((cell.code_id, cell.test_id) for cell in cells),
-        )
-    if origin is tuple:
-        to_one, from_one = _codec(arguments[0], fd)
-        return lambda xs: [to_one(x) for x in xs], lambda xs: tuple(from_one(x) for x in xs)
-    if origin is not None and issubclass(origin, Mapping):
-        to_one, from_one = _codec(arguments[1], fd.message_type.fields_by_name["value"])
-        return (
-            lambda m: {k: to_one(m[k]) for k in m},
-            lambda m: {k: from_one(m[k]) for k in sorted(m)},
-        )
-    if isinstance(hint, type) and issubclass(hint, StrEnum):
-        return _enum_codec(hint, fd.enum_type)
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        return to_message, functools.partial(from_message, hint)
-    if hint is float and fd.message_type is not None:
-        return _pack_seconds, lambda d: (d.seconds * 10**9 + d.nanos) / 1e9
-    return lambda x: x, hint
-
-
-def _enum_codec(
-    enum: type[StrEnum], descriptor: Any
-) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
-    """By name without the prefix; what this client does not know is UNKNOWN where there is one."""
-    prefix = descriptor.values_by_number[0].name.removesuffix("UNSPECIFIED")
-    by_member = {m: descriptor.values_by_name.get(prefix + m.name) for m in enum}
-    numbers = {m: v.number if v else 0 for m, v in by_member.items()}
-    members = {v.number: m for m, v in by_member.items() if v}
-
-    def unpack(number: int) -> StrEnum:
-        if number in members:
-            return members[number]
-        if enum is Verdict:
-            return Verdict.UNKNOWN
-        raise ConfigError(f"{prefix}: expected one of {[m.name for m in enum]}, saw {number}")
-
-    return numbers.__getitem__, unpack
-
-
-def _pack_seconds(seconds: float) -> Duration:
-    nanos = round(seconds * 1e9)
-    return Duration(seconds=nanos // 10**9, nanos=nanos % 10**9)
-
-
-def _pack_test(test: Test) -> task_pb2.Test:
+def _fill_test(test: Any, message: task_pb2.Test) -> None:
     kind = next(name for name, cls in _TEST_KINDS.items() if isinstance(test, cls))
-    inner = _message_class(type(test))()
-    for field in _plan(type(test)):
-        field.pack(test, inner)
-    return task_pb2.Test(test_id=test.test_id, **{kind: inner})
+    message.test_id = test.test_id
+    getattr(message, kind).SetInParent()
+    _fill(test, getattr(message, kind))
 
 
-def _pack_prompt(prompt: Prompt) -> prompt_pb2.Prompt:
+def _fill_prompt(prompt: Any, message: prompt_pb2.Prompt) -> None:
     if isinstance(prompt, str):
-        return prompt_pb2.Prompt(text=prompt)
-    if prompt and isinstance(prompt[0], ChatMessage):
-        messages = [to_message(turn) for turn in prompt]
-        return prompt_pb2.Prompt(chat=prompt_pb2.Chat(messages=messages))
-    return prompt_pb2.Prompt(tokens=_ids(prompt))
-
-
-def _ids(tokens: Any) -> prompt_pb2.TokenIds:
-    return prompt_pb2.TokenIds(ids=tokens)
-
-
-def _pack_completion(value: values.ScoreItem, message: scorer_pb2.ScoreItem) -> None:
-    if isinstance(value.completion, str):
-        message.text = value.completion
+        message.text = prompt
+    elif prompt and isinstance(prompt[0], ChatMessage):
+        for turn in prompt:
+            _fill(turn, message.chat.messages.add())
     else:
-        message.tokens.CopyFrom(_ids(value.completion))
+        message.tokens.SetInParent()
+        message.tokens.ids.extend(prompt)
 
 
-def _unpack_completion(message: scorer_pb2.ScoreItem) -> str | tuple[int, ...]:
+def _fill_completion(completion: Any, message: scorer_pb2.ScoreItem) -> None:
+    if isinstance(completion, str):
+        message.text = completion
+    else:
+        message.tokens.SetInParent()
+        message.tokens.ids.extend(completion)
+
+
+def _read_completion(message: scorer_pb2.ScoreItem) -> str | tuple[int, ...]:
     if message.WhichOneof("completion") == "tokens":
         return tuple(message.tokens.ids)
     return message.text
 
 
-def _has_completion(message: scorer_pb2.ScoreItem) -> bool:
-    return message.WhichOneof("completion") is not None
+def _make_plan(cls: type) -> _Plan:
+    hints, descriptor = typing.get_type_hints(cls), _message_class(cls).DESCRIPTOR
+    outside = {"test_id"} - set(descriptor.fields_by_name)  # on the Test message around a kind
+    own = [field for field in dataclasses.fields(cls) if field.name not in outside]
+    read = [_field(field, hints[field.name], descriptor) for field in own]
+    written = [*read, _label(descriptor)] if cls is values.Outcome else read
+    bare = [field for field in written if field.write is None]
+    return _Plan(
+        values=_reader([field.name for field in bare]),
+        setters=tuple((field.wire_name, field.pack) for field in bare),
+        writers=tuple((field.name, field.write) for field in written if field.write),
+        read=_reader([field.wire_name for field in read]),
+        unpacks=tuple((i, f.unpack) for i, f in enumerate(read) if f.unpack and not f.optional),
+        optional=tuple((i, f) for i, f in enumerate(read) if f.optional),
+    )
+
+
+_plan: Callable[[type], _Plan] = functools.cache(_make_plan)
+
+
+def _reader(names: list[str]) -> Callable[[Any], Sequence[Any]]:
+    """Reads these attributes; an empty name is the thing itself."""
+    if len(names) > 1 and all(names):
+        return operator.attrgetter(*names)
+    return lambda thing: [getattr(thing, name) if name else thing for name in names]
+
+
+def _field(field: "dataclasses.Field[Any]", hint: Any, descriptor: Any) -> _Field:
+    known, name = descriptor.fields_by_name, field.name
+    fd = known.get(name) or known.get(name.removesuffix("_s"))
+    if fd is None:  # ScoreItem.completion, a oneof of text and tokens
+        return _Field(name, "", write=_fill_completion, unpack=_read_completion)
+    wire_name, arguments = fd.name, typing.get_args(hint)
+    if typing.get_origin(hint) is Mapping:
+        codec = _codec(arguments[1], fd.message_type.fields_by_name["value"])
+        write, unpack = map_writer(wire_name, codec), map_reader(codec)
+        return _Field(name, wire_name, write=write, unpack=unpack)
+    if fd.is_repeated:
+        codec = CELL if name == "cells" else _codec(arguments[0], fd)
+        write, read = repeated_writer(wire_name, codec), repeated_reader(codec)
+        return _Field(name, wire_name, write=write, unpack=read)
+    codec = _codec(hint, fd)
+    if not fd.has_presence:
+        return _Field(name, wire_name, codec.pack, unpack=codec.unpack)
+    write = single_writer(wire_name, codec, nullable=codec is not VALUE)
+    return _Field(name, wire_name, None, write, codec.unpack, True, field.default)
+
+
+def _label(descriptor: Any) -> _Field:
+    """A property of Outcome that its message carries for other clients."""
+    codec = enum_codec(Label, descriptor.fields_by_name["label"].enum_type)
+    return _Field("label", "label", codec.pack)
+
+
+def _codec(hint: Any, fd: Any) -> Codec:
+    """How one value of a type becomes what the field holds, and back."""
+    if hint is Any:
+        return VALUE
+    if hint == Prompt:
+        return Codec(fill=_fill_prompt, unpack=prompt_from_message)
+    if hint == Test:
+        return Codec(fill=_fill_test, unpack=test_from_message)
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):  # X | None: absence is None
+        return _codec(next(a for a in typing.get_args(hint) if a is not type(None)), fd)
+    if issubclass(hint, StrEnum):
+        return enum_codec(hint, fd.enum_type)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return Codec(fill=_fill, unpack=functools.partial(from_message, hint))
+    return SECONDS if fd.message_type is not None else AS_IT_IS
