@@ -1,5 +1,6 @@
 """Clients of the services: typed, asynchronous, patient, and never answered twice."""
 
+from roundsmith.clients.patience import StreamSettings
 from roundsmith.clients.services import (
     Endpoints,
     ExecutorClient,
@@ -9,7 +10,6 @@ from roundsmith.clients.services import (
     Services,
     connect,
 )
-from roundsmith.clients.stream import StreamSettings
 from roundsmith.clients.tls import ClientTls
 
 __all__ = [

@@ -11,7 +11,8 @@ from uuid import uuid4
 
 import grpc
 
-from roundsmith.clients.stream import PATIENT, ItemStream, StreamSettings, call_error
+from roundsmith.clients.patience import PATIENT, StreamSettings
+from roundsmith.clients.stream import ItemStream, call_error
 from roundsmith.clients.tls import ClientTls
 from roundsmith.config import Settings
 from roundsmith.types import (

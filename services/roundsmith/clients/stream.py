@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import random
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 import grpc
 from google.rpc import status_pb2
 
+from roundsmith.clients.patience import Outage, StreamSettings
 from roundsmith.errors import ConfigError, Overloaded, RoundsmithError, Unavailable
 from roundsmith.wire.status import OPENED, from_status
 
@@ -59,50 +59,6 @@ class _Pending(Generic[Request, Response]):
     sends: int = 0
     connected: bool = False
     """Whether it was sent over the connection that is open."""
-
-
-@dataclass(frozen=True)
-class StreamSettings:
-    """How long one stream lives, and how patient the client is, in seconds."""
-
-    deadline_s: float = 1800.0
-    give_up_s: float = 60.0
-    """When the server can not be reached for this long, all items fail."""
-    max_sends: int = 20
-    """An item fails when the connection broke this often before it was answered."""
-    first_backoff_s: float = 0.1
-    max_backoff_s: float = 5.0
-    max_message_bytes: int = 64 * 2**20
-
-
-PATIENT = StreamSettings()
-
-
-class _Outage:
-    """Since when the server can not be reached, and how long to wait before the next attempt."""
-
-    def __init__(self, settings: StreamSettings) -> None:
-        self._settings = settings
-        self._since: float | None = None
-        self._backoff_s = settings.first_backoff_s
-
-    def remaining_s(self) -> float:
-        """How long until the client gives up."""
-        since = self._since = self._since or time.monotonic()
-        return since + self._settings.give_up_s - time.monotonic()
-
-    def reached(self) -> None:
-        """The server took the call."""
-        self._since = None
-
-    def answered(self) -> None:
-        """The server works."""
-        self._backoff_s = self._settings.first_backoff_s
-
-    async def wait(self) -> None:
-        """Waits twice as long each time, never beyond the moment to give up."""
-        await asyncio.sleep(min(self._backoff_s, max(0.0, self.remaining_s())))
-        self._backoff_s = min(2 * self._backoff_s, self._settings.max_backoff_s)
 
 
 class ItemStream(Generic[Request, Response]):
@@ -195,7 +151,7 @@ class ItemStream(Generic[Request, Response]):
         """Keeps a stream open while there is something to answer; fails all items when it gives
         up.
         """
-        outage = _Outage(self._settings)
+        outage = Outage(self._settings)
         while self._pending:
             try:
                 await self._exchange(outage)
@@ -215,7 +171,7 @@ class ItemStream(Generic[Request, Response]):
             log.info("stream broke, sending %d items again: %s", len(self._pending), error)
             await outage.wait()
 
-    async def _exchange(self, outage: _Outage) -> None:
+    async def _exchange(self, outage: Outage) -> None:
         """One connection: sends all that is pending and what comes, takes the answers."""
         self._outbox = asyncio.Queue()
         self._given_up.clear()
