@@ -113,9 +113,9 @@ def everything(model: str, out: Path) -> None:
 def _begin(process: Process, listen: Listen, admin: Admin | None = None) -> ServeSettings:
     if process.die_with_parent:
         follow_parent()
-    owner = {} if admin is None else asdict(admin)
-    owner["admin_subjects"] = owner.get("admin_subjects") or ()
-    settings: ServeSettings = _settings(ServeSettings, {**asdict(listen), **owner})
+    given = {**asdict(listen), **({} if admin is None else asdict(admin))}
+    said = {name: value for name, value in given.items() if value is not None}
+    settings: ServeSettings = _settings(ServeSettings, said)
     return settings
 
 

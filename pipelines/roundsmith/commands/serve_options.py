@@ -22,6 +22,20 @@ class Listen:
         int | None,
         typer.Option(help="HTTP port of /metrics for Prometheus and /ready; none by default."),
     ] = None
+    drain_s: Annotated[
+        float | None,
+        typer.Option(
+            help="Seconds that calls may go on after SIGTERM; less than the pod's grace period.",
+            show_default="10",
+        ),
+    ] = None
+    max_result_bytes: Annotated[
+        int | None,
+        typer.Option(
+            help="Most bytes of results that are kept for callers who ask again.",
+            show_default="256 MiB",
+        ),
+    ] = None
     tls_certificate: Annotated[
         Path | None,
         typer.Option(
@@ -91,6 +105,7 @@ class Model:
     """Which model is served, and on what; fields of ModelSettings."""
 
     model: Annotated[str, typer.Option(help="`lab`, a Hugging Face folder, or a hub id.")] = "lab"
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a hub id.")] = None
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto"
     device: Annotated[str, typer.Option(help="A torch device; auto is a GPU if any.")] = "auto"
     threads: Annotated[

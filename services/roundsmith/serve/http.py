@@ -21,7 +21,8 @@ async def metrics_page(
         try:
             async with asyncio.timeout(_READ_S):
                 head = await reader.readuntil(b"\r\n\r\n")
-            writer.write(_page(head.split(b" ", 2)[1], metrics, ready))
+            _, path, *_ = (*head.split(b" ", 2), b"")
+            writer.write(_page(path, metrics, ready))
             await writer.drain()
         except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError):
             pass  # a peer that sends no request gets no answer

@@ -277,6 +277,12 @@ def test_metrics_count_items_by_service_and_method(tmp_path: Path) -> None:
             assert f"roundsmith_item_seconds_count{labels} 3.0" in page
             assert "200 OK" in await fetch(addresses["metrics_address"], "/ready")
             assert "404" in await fetch(addresses["metrics_address"], "/nosuch")
+            reader, writer = await asyncio.open_connection(
+                *addresses["metrics_address"].rsplit(":", 1)
+            )
+            writer.write(b"nonsense\r\n\r\n")
+            assert b"404" in await reader.read()
+            writer.close()
 
     asyncio.run(play())
 
