@@ -13,9 +13,9 @@ from roundsmith.types import Example, Group
 from tests.cluster.conftest import Installed, submit
 from tests.cluster.world import ROOT, Cluster
 
-TRAINED_APART = 2e-6
-"""Two processes add their gradients in another order than one does; at most so much of that is seen
-in a weight after the few steps of this round.
+TRAINED_APART = 5e-7
+"""Two processes add their gradients in another order than one does; after the few steps of this
+round no weight shows more of that than four units in the last place of a number near 1.
 """
 
 
@@ -100,7 +100,7 @@ def test_the_checkpoint_is_that_of_one_process_but_for_rounding(
         max(float((ours[n].float() - other[n].float()).abs().max()) for n in ours)
         for other in (theirs, before)
     )
-    assert apart <= TRAINED_APART < moved / 100
+    assert apart <= TRAINED_APART < moved / 20
 
 
 def test_a_second_round_on_the_same_store_recomputes_nothing(
