@@ -48,7 +48,7 @@ def test_the_command_line_wins_over_a_file_and_a_file_over_the_preset(tmp_path: 
     assert found.recipe_config["iterations"] == 9
     assert found.recipe_config["training"]["epochs"] == 1
     assert found.recipe_config["fallback"] == "last"
-    assert found.recipe_config["selected_per_task"] == 4
+    assert found.recipe_config["max_tokens"] == 128
 
 
 def test_a_wrong_name_is_told_with_the_nearest_right_one(tmp_path: Path) -> None:
