@@ -312,7 +312,7 @@ def test_an_environment_comes_from_a_folder_of_the_node_or_a_claim() -> None:
 
 
 def test_installing_without_a_cluster_says_what_to_export(tmp_path: Path) -> None:
-    command = [ROOT / "charts/install", "check"]
+    command = [str(ROOT / "charts/install"), "check"]
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 2
