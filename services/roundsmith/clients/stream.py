@@ -168,7 +168,8 @@ class ItemStream(Generic[Request, Response]):
                     Unavailable(f"gave up after {self._settings.give_up_s} s: {error}")
                 )
             self._fail_hopeless(error)
-            log.info("stream broke, sending %d items again: %s", len(self._pending), error)
+            if self._pending:  # else a stream that nobody needed came to its deadline
+                log.info("stream ended, sending %d items again: %s", len(self._pending), error)
             await outage.wait()
 
     async def _exchange(self, outage: Outage) -> None:
