@@ -11,9 +11,9 @@ import yaml  # type: ignore[import-untyped]  # ships no types
 
 CHART = Path(__file__).parents[2] / "charts/roundsmith"
 HELM = Path(sys.prefix) / "bin/helm"
-STORED = ("storage.url=s3://bucket/prefix",)
+STORED = ("storage.url=s3://bucket/prefix", "models.image.repository=with-torch")
 WHOLE = (
-    *STORED,
+    STORED[0],
     "storage.endpoint=http://10.0.0.1:7070",
     "storage.accessKeyId=id",
     "storage.secretAccessKey=secret",

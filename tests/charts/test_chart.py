@@ -42,10 +42,13 @@ def test_the_chart_has_the_version_of_the_project() -> None:
     assert f"appVersion: {project['version']}" in lines
 
 
-def test_a_storage_must_be_named() -> None:
-    done = template()
-    assert done.returncode != 0
-    assert "expected s3://BUCKET/PREFIX" in done.stderr
+def test_what_must_be_given_is_named() -> None:
+    for given, said in zip(
+        STORED, ("hostPath or existingClaim", "s3://BUCKET/PREFIX"), strict=True
+    ):
+        done = template(given)
+        assert done.returncode != 0
+        assert f"expected {said}" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -299,7 +302,7 @@ def test_an_environment_comes_from_a_folder_of_the_node_or_a_claim() -> None:
     volume = one(found, "PersistentVolume", "lab-r-environment")["spec"]
     assert volume["hostPath"]["path"] == "/environment"
     assert volume["claimRef"] == {"namespace": "lab", "name": "r-environment"}
-    claimed = objects(*STORED, "environment.existingClaim=mine")
+    claimed = objects(STORED[0], "environment.existingClaim=mine")
     assert not [o for o in claimed if o["kind"].startswith("PersistentVolume")]
     for name in ("r-generator", "r-scorer", "training"):
         [mount] = [
