@@ -2,6 +2,8 @@
 seed.
 """
 
+import json
+from dataclasses import asdict
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -47,6 +49,11 @@ def test_all_that_the_model_was_trained_on_is_in_the_pool_of_the_base() -> None:
     for name in trained_on(MODEL / MANIFEST):
         composition = Composition(tuple(ATOM_BY_NAME[atom] for atom in name.split("+")))
         assert pool_of(composition) is Pool.BASE
+
+
+def test_the_model_was_trained_with_the_defaults() -> None:
+    first = (MODEL / MANIFEST).read_text().splitlines()[0]
+    assert json.loads(first) == json.loads(json.dumps({"seed": 0, **asdict(BaseSettings())}))
 
 
 def test_the_model_is_small() -> None:
