@@ -94,7 +94,8 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What differs from run to run: wall seconds by step in the round's order, retries, machine.
+    """What differs from run to run: wall seconds by step in the round's order, retries, machine,
+    and the price of these seconds, in the currency of the run's `price_per_hour`.
 
     The seconds of a step that was stopped and gone on with are those since it last began; what was
     found, not made, took none of them.
@@ -105,6 +106,8 @@ class Cost:
     seconds: Mapping[str, float]
     retries: int = 0
     machine: Mapping[str, str] = field(default_factory=dict)
+    price: float | None = None
+    """None where `price_per_hour` was not given."""
 
 
 @dataclass(frozen=True, slots=True)

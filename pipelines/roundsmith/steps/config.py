@@ -77,6 +77,8 @@ class RunConfig(Settings):
     """Also train on the gold rows alone for as many steps, and judge that on `final`."""
     evaluation: EvaluationConfig = EvaluationConfig()
     services: ServicesConfig = ServicesConfig()
+    price_per_hour: float = Field(0.0, ge=0)
+    """What everything that a round runs on costs an hour, in your currency; 0 is not known."""
     shard_tasks: int = Field(32, gt=0)
     """Tasks that are committed together; a kill loses at most what is under way."""
     tasks_in_flight: int = Field(64, gt=0)

@@ -87,6 +87,7 @@ def summarise(ctx: Context, made: Mapping[str, Manifest]) -> Summary:
             seconds=seconds,
             retries=ctx.platform.retries,
             machine=where | {"cores": str(cpu_count())},
+            price=sum(seconds.values()) / 3600 * config.price_per_hour or None,
         ),
     )
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -33,7 +34,16 @@ def test_the_shape_is_the_one_that_scripts_read() -> None:
     assert {"before", "after", "control", "ci95", "p_value"} <= set(one)
     assert one["ci95"][0] <= one["after"] - one["before"] <= one["ci95"][1]
     assert fields["cost"]["seconds"] == {"sample": 61.5, "train": 3700.0}
-    assert set(fields["cost"]) == {"seconds", "retries", "machine"}
+    assert set(fields["cost"]) == {"seconds", "retries", "machine", "price"}
+
+
+def test_every_field_is_in_the_docs() -> None:
+    docs = (Path(__file__).parents[3] / "docs" / "formats.md").read_text()
+    section = docs.split("## `summary.json`")[1]
+    fields = json.loads(to_json(SUMMARY))
+    one = fields["result"]["pass_at_k"]["final"]["1"]
+    named = {*fields["result"], *fields["result"]["gate"], *fields["cost"], *one}
+    assert {name for name in named if f"`{name}`" not in section} == set()
 
 
 def test_what_is_written_is_read_back_alike() -> None:
