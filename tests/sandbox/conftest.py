@@ -1,27 +1,45 @@
-"""A real pool for the session, on an event loop of its own thread, to be attacked."""
+"""Real pools for the session, on event loops of their own threads, to be attacked."""
 
 import asyncio
+import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Literal
 
 import pytest
 
 from roundsmith.executor.capabilities import Capabilities
 from roundsmith.executor.pool import Pool
 from roundsmith.executor.settings import ExecutorSettings
+from roundsmith.sandbox import profiles
+from roundsmith.sandbox.syscalls import number
 from roundsmith.types import AssertTest, CallTest, ExecuteItem, Limits, Outcome, Program, StdioTest
 from roundsmith.types import Test as AnyTest
+from roundsmith.verdicts import Verdict
 from tests.services.executor.sandbox_pod import sandbox_pod
 
 LIMITS = Limits(cpu_s=0.5, memory_bytes=128 * 2**20, file_bytes=2**20, wall_factor=4.0)
+Place = Literal["T2", "T1", "pod"]
+_SYSTEM_CALLS = """
+import ctypes
+def f(numbers):
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.syscall.restype = ctypes.c_long
+    seen = []
+    for number in numbers:
+        ctypes.set_errno(0)
+        seen.append((libc.syscall(ctypes.c_long(number), 0, 0, 0, 0, 0, 0), ctypes.get_errno()))
+    return seen
+"""
 
 
 class Box:
     """Runs programs in the pool and gives what came of them."""
 
-    def __init__(self, pool: Pool, loop: asyncio.AbstractEventLoop) -> None:
-        self._pool, self._loop = pool, loop
+    def __init__(self, pool: Pool, loop: asyncio.AbstractEventLoop, place: Place) -> None:
+        self._pool, self._loop, self.place = pool, loop, place
 
     @property
     def capabilities(self) -> Capabilities:
@@ -29,15 +47,32 @@ class Box:
 
     @property
     def supervisor_pids(self) -> list[int]:
+        """As numbered on this machine: the pod of the tests shares its process namespace."""
         return self._pool.supervisor_pids()
+
+    @property
+    def worker(self) -> str:
+        """HOST:PORT of the pod's worker, nothing for a local pool."""
+        return self._pool.settings.sandboxes
 
     def matrix(self, item: ExecuteItem) -> list[Outcome]:
         """The outcomes of an item, in the order in which they came."""
+        return asyncio.run_coroutine_threadsafe(self._collect(item), self._loop).result(300)
 
-        async def collect() -> list[Outcome]:
-            return [outcome async for outcome in self._pool.execute(item)]
+    def given_up(self, item: ExecuteItem, after_s: float) -> bool:
+        """Whether the item was still running when it was cancelled after that time."""
 
-        return asyncio.run_coroutine_threadsafe(collect(), self._loop).result(120)
+        async def give_up() -> bool:
+            try:
+                await asyncio.wait_for(self._collect(item), after_s)
+            except TimeoutError:
+                return True
+            return False
+
+        return asyncio.run_coroutine_threadsafe(give_up(), self._loop).result(120)
+
+    async def _collect(self, item: ExecuteItem) -> list[Outcome]:
+        return [outcome async for outcome in self._pool.execute(item)]
 
     def run(self, source: str, test: AnyTest, limits: Limits = LIMITS) -> Outcome:
         """The outcome of one program on one test."""
@@ -58,6 +93,46 @@ class Box:
         """The outcome of a script."""
         return self.run(source, StdioTest("t", stdin, stdout), limits)
 
+    def refuses(self, system_calls: str) -> None:
+        """Asserts that each of the system calls is answered by EPERM, whatever its arguments."""
+        numbers = [number(name) for name in system_calls.split() if number(name) >= 0]
+        outcome = self.run(_SYSTEM_CALLS, CallTest("t", "f", (numbers,), [(-1, 1)] * len(numbers)))
+        assert outcome.verdict is Verdict.PASS, outcome.detail
+
+    def if_it_may_fork(self, verdict: Verdict) -> Verdict:
+        """The verdict where a run may have several processes. It may not where its user is not the
+        slot's own, because the kernel counts processes by user.
+        """
+        own_user = self.place == "T2" or (
+            self.place == "T1"
+            and os.geteuid() == 0
+            and profiles.open_to_all(profiles.readable_paths("base"))
+        )
+        return verdict if own_user else Verdict.PROCESS_LIMIT
+
+
+def living(marker: str) -> bool:
+    """Whether a thread of that name lives within ten seconds and does not end by then."""
+    deadline = time.monotonic() + 10
+    while found := any(
+        _has_thread(pid, marker) for pid in filter(str.isdigit, os.listdir("/proc"))
+    ):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.02)
+    return found
+
+
+def _has_thread(pid: str, marker: str) -> bool:
+    try:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/comm", "rb") as stream:
+                if stream.read().strip() == marker.encode():
+                    return True
+    except OSError:
+        return False
+    return False
+
 
 @pytest.fixture(scope="session", params=["T2", "T1", "pod"])
 def box(request: pytest.FixtureRequest) -> Iterator[Box]:
@@ -74,7 +149,7 @@ def box(request: pytest.FixtureRequest) -> Iterator[Box]:
         try:
             if pool.capabilities().tier != settings.highest:
                 pytest.skip(f"{settings.highest} does not hold here")
-            yield Box(pool, loop)
+            yield Box(pool, loop, request.param)
         finally:
             asyncio.run_coroutine_threadsafe(pool.close(), loop).result(60)
 

@@ -1,43 +1,57 @@
-"""Programs that try to run for longer than they may (cases 1 to 9)."""
+"""Programs that try to run for longer than they may (cases 1 to 10)."""
 
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from roundsmith.types import Limits
+from roundsmith.types import CallTest, ExecuteItem, Limits, Program
 from roundsmith.verdicts import Verdict
+from tests.sandbox.conftest import living
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Box
 
 SHORT = Limits(cpu_s=0.1, wall_factor=4.0)
+SHORT_MANY = Limits(cpu_s=0.1, wall_factor=4.0, processes=8)
 
 
-@pytest.mark.parametrize(
-    ("name", "body"),
-    [
-        ("case_01_busy_loop", "while True: pass"),
-        (
-            "case_03_ignored_signals",
-            "import signal\n    for s in (14, 15, 24): signal.signal(s, 1)\n    while 1: pass",
-        ),
-        ("case_04_long_c_call", "import re\n    re.match('(a+)+$', 'a' * 40 + 'b')"),
-        ("case_04_big_power", "return len(str(7 ** 10 ** 8))"),
-        (
-            "case_05_catches_everything",
-            "while True:\n        try:\n            while True: pass\n"
-            "        except BaseException: pass",
-        ),
-    ],
-)
-def test_a_program_that_burns_cpu_is_a_cpu_timeout(box: "Box", name: str, body: str) -> None:
-    assert box.call(f"def f():\n    {body}\n", limits=SHORT).verdict is Verdict.CPU_TIMEOUT, name
+def verdict(box: "Box", body: str, limits: Limits = SHORT) -> Verdict:
+    return box.call(f"def f():\n    {body}\n", limits=limits).verdict
+
+
+def test_case_01_a_busy_loop_is_a_cpu_timeout(box: "Box") -> None:
+    assert verdict(box, "while True: pass") is Verdict.CPU_TIMEOUT
 
 
 def test_case_02_sleeping_is_a_wall_timeout(box: "Box") -> None:
-    outcome = box.call("import time\ndef f():\n    time.sleep(60)\n", limits=SHORT)
-    assert outcome.verdict is Verdict.WALL_TIMEOUT
+    assert verdict(box, "import time; time.sleep(60)") is Verdict.WALL_TIMEOUT
+
+
+def test_case_03_ignored_signals_do_not_help_a_loop(box: "Box") -> None:
+    body = "import signal\n    for s in (14, 15, 24): signal.signal(s, 1)\n    while 1: pass"
+    assert verdict(box, body) is Verdict.CPU_TIMEOUT
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "import re; re.match('(a+)+$', 'a' * 40 + 'b')",
+        "return len(str(7 ** 10 ** 8))",
+        "import collections, itertools\n"
+        "    collections.deque(itertools.product('ab', repeat=60), maxlen=0)",
+    ],
+)
+def test_case_04_a_long_call_in_c_is_a_cpu_timeout(box: "Box", body: str) -> None:
+    assert verdict(box, body) is Verdict.CPU_TIMEOUT
+
+
+def test_case_05_catching_everything_does_not_help_a_loop(box: "Box") -> None:
+    body = (
+        "while True:\n        try:\n            while True: pass\n"
+        "        except BaseException: pass"
+    )
+    assert verdict(box, body) is Verdict.CPU_TIMEOUT
 
 
 def test_case_06_a_loop_in_a_destructor_is_a_cpu_timeout(box: "Box") -> None:
@@ -48,17 +62,50 @@ def test_case_06_a_loop_in_a_destructor_is_a_cpu_timeout(box: "Box") -> None:
     assert box.call(source, limits=SHORT).verdict is Verdict.CPU_TIMEOUT
 
 
-def test_case_06_loops_left_for_the_exit_do_not_matter(box: "Box") -> None:
-    source = (
-        "import atexit\n@atexit.register\ndef g():\n    while True: pass\n"
-        "def f():\n    return True\n"
-    )
-    assert box.call(source).verdict is Verdict.PASS
+@pytest.mark.parametrize(
+    ("hook", "body", "wanted"),
+    [
+        ("atexit.register(g)", "return True", Verdict.PASS),
+        ("sys.excepthook = g", "raise ValueError", Verdict.ERROR),
+        ("sys.unraisablehook = g", "return True", Verdict.PASS),
+    ],
+)
+def test_case_06_loops_left_for_the_end_never_run(
+    box: "Box", hook: str, body: str, wanted: Verdict
+) -> None:
+    loop = "def g(*rest):\n    while True: pass\n"
+    source = f"import atexit, sys\n{loop}{hook}\ndef f():\n    {body}\n"
+    assert box.call(source, limits=SHORT).verdict is wanted
+
+
+THREAD = """
+import ctypes, threading, time
+def spin():
+    ctypes.CDLL(None).prctl(15, {marker!r}.encode(), 0, 0, 0)
+    while True: pass
+def f():
+    threading.Thread(target=spin).start()
+    {then}
+    return True
+"""
+
+
+def test_case_07_a_thread_that_never_ends_ends_with_the_run(box: "Box") -> None:
+    marker = f"case7-{time.monotonic_ns() % 10**9}"
+    source = THREAD.format(marker=marker, then="")
+    assert box.call(source).verdict is Verdict.PROCESS_LIMIT
+    wanted = box.if_it_may_fork(Verdict.PASS)
+    assert box.call(source, limits=Limits(cpu_s=1.0, processes=8)).verdict is wanted
+    assert not living(marker)
 
 
 def test_case_08_a_program_that_stops_itself_never_passes(box: "Box") -> None:
-    source = "import os, signal\ndef f():\n    os.kill(os.getpid(), signal.SIGSTOP)\n    return 0\n"
-    assert box.call(source, 1, SHORT).verdict is Verdict.DENIED
+    source = "import os\ndef f(number):\n    os.kill(os.getpid(), number)\n    return 0\n"
+    stopped = box.run(source, CallTest("t", "f", (19,), 1), SHORT)
+    assert stopped.verdict is Verdict.DENIED
+    # SIGTSTP stops nothing: the run's process group has no terminal and no parent.
+    stopped = box.run(source, CallTest("t", "f", (20,), 1), SHORT)
+    assert stopped.verdict is Verdict.FAIL
 
 
 def test_case_09_standard_input_of_a_function_is_empty(box: "Box") -> None:
@@ -67,9 +114,27 @@ def test_case_09_standard_input_of_a_function_is_empty(box: "Box") -> None:
     )
 
 
-def test_a_loop_at_import_fails_every_cell_for_the_price_of_one(box: "Box") -> None:
-    from roundsmith.types import CallTest, ExecuteItem, Program
+def test_case_09_reading_on_after_the_end_of_a_scripts_input_does_not_hang(box: "Box") -> None:
+    source = "import os\nwhile os.read(0, 99): pass\nprint(os.read(0, 99), os.read(0, 99))\n"
+    assert box.script(source, "one\ntwo\n", "b'' b''\n").verdict is Verdict.PASS
 
+
+def test_case_10_cpu_burned_in_a_thread_is_charged(box: "Box") -> None:
+    source = THREAD.format(marker="case10", then="time.sleep(60)")
+    wanted = box.if_it_may_fork(Verdict.CPU_TIMEOUT)
+    assert box.call(source, limits=SHORT_MANY).verdict is wanted
+
+
+def test_case_10_cpu_burned_in_a_grandchild_ends_by_wall_time_where_a_run_may_have_one(
+    box: "Box",
+) -> None:
+    source = "import os\ndef f():\n    if not os.fork():\n        while True: pass\n    os.wait()\n"
+    assert box.call(source, limits=SHORT).verdict is Verdict.PROCESS_LIMIT
+    wanted = box.if_it_may_fork(Verdict.WALL_TIMEOUT)
+    assert box.call(source, limits=SHORT_MANY).verdict is wanted
+
+
+def test_a_loop_at_import_fails_every_cell_for_the_price_of_one(box: "Box") -> None:
     tests = tuple(CallTest(f"t{at}", "f", (), 1) for at in range(20))
     started = time.monotonic()
     outcomes = box.matrix(

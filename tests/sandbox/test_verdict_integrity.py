@@ -19,20 +19,27 @@ class Liar{base}:
 """
 
 
-@pytest.mark.parametrize("exit_call", ["sys.exit(0)", "os._exit(0)", "exit()", "raise SystemExit"])
+@pytest.mark.parametrize("exit_call", ["sys.exit(0)", "exit()", "raise SystemExit"])
 @pytest.mark.parametrize("where", ["import", "call"])
-def test_cases_63_and_64_leaving_early_is_no_pass(box: "Box", exit_call: str, where: str) -> None:
+def test_case_63_leaving_by_exit_is_no_pass(box: "Box", exit_call: str, where: str) -> None:
+    leaves_early(box, exit_call, where)
+
+
+@pytest.mark.parametrize("where", ["import", "call"])
+def test_case_64_leaving_at_once_is_no_pass(box: "Box", where: str) -> None:
+    leaves_early(box, "os._exit(0)", where)
+
+
+def leaves_early(box: "Box", exit_call: str, where: str) -> None:
     body = (
         f"def f():\n    {exit_call}\n"
         if where == "call"
         else f"{exit_call}\ndef f(): return True\n"
     )
-    assert box.call(f"import os, sys\n{body}").verdict is Verdict.EXITED_EARLY
-    assert box.check(f"import os, sys\n{body}", "assert f() == 1").verdict is Verdict.EXITED_EARLY
-    assert (
-        box.check(f"import os, sys\n{body}", "for _ in 'a':\n    assert f() == 1").verdict
-        is Verdict.EXITED_EARLY
-    )
+    source = f"import os, sys\n{body}"
+    assert box.call(source).verdict is Verdict.EXITED_EARLY
+    for statements in ("assert f() == 1", "for _ in 'a':\n    assert f() == 1"):
+        assert box.check(source, statements).verdict is Verdict.EXITED_EARLY
 
 
 @pytest.mark.parametrize("base", ["", "(int)", "(str)", "(list)", "(float)", "(dict)"])
@@ -54,6 +61,13 @@ def test_case_65_a_subclass_is_another_type_for_a_call_test(box: "Box") -> None:
     assert box.call("def f():\n    return 1.0\n", 1).verdict is Verdict.FAIL
 
 
+def test_case_65_nan_is_nan_for_a_call_test_and_nothing_for_an_assert(box: "Box") -> None:
+    source = "def f():\n    return float('nan')\n"
+    assert box.call(source, float("nan")).verdict is Verdict.PASS
+    assert box.call(source, 0.0).verdict is Verdict.FAIL
+    assert box.check(source, "x = f()\nassert x == x").verdict is Verdict.FAIL
+
+
 @pytest.mark.parametrize(
     "attack",
     [
@@ -62,11 +76,13 @@ def test_case_65_a_subclass_is_another_type_for_a_call_test(box: "Box") -> None:
         "import unittest\nunittest.TestCase.assertEqual = lambda *a: None",
         "import builtins\nbuiltins.abs = lambda x: 0\n"
         "builtins.len = lambda x: 1\nabs = lambda x: 0",
-        "print('PASS'); print('OK')",
-        "import json, time, random\njson.dumps = lambda *a: 'true'",
     ],
 )
-def test_cases_66_69_70_patching_the_world_changes_no_verdict(box: "Box", attack: str) -> None:
+def test_case_66_patching_what_tests_use_changes_no_verdict(box: "Box", attack: str) -> None:
+    never_passes(box, attack)
+
+
+def never_passes(box: "Box", attack: str) -> None:
     source = f"{attack}\ndef f(x):\n    return x\n"
     for test in (
         CallTest("t", "f", (1,), 2),
@@ -143,10 +159,26 @@ def test_case_68_closing_the_answer_descriptor_is_no_pass(box: "Box") -> None:
     assert box.call(source).verdict is Verdict.TAMPERED
 
 
+def test_case_69_printing_the_marker_of_success_is_no_pass(box: "Box") -> None:
+    never_passes(box, "print('PASS'); print('OK'); print('Ran 1 test in 0.000s')")
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "import json, time, random\njson.dumps = time.time = random.seed = lambda *a: 'true'",
+        "import struct, os\nwrite = os.write\nos.write = lambda fd, b: write(fd, bytes(b))",
+        "import sys\nsys.modules['roundsmith.sandbox.codec'].encode = lambda *a: b'T'",
+    ],
+)
+def test_case_70_patching_what_the_harness_sees_changes_no_verdict(box: "Box", attack: str) -> None:
+    never_passes(box, attack)
+
+
 @pytest.mark.parametrize(
     "body",
     [
-        "return [0] * 10 ** 6",
+        "return [0] * 300_000",
         "x = []\n    x.append(x)\n    return x",
         "x = []\n    for _ in range(10000): x = [x]\n    return x",
         "return 1 << (1 << 24)",
@@ -171,6 +203,29 @@ def test_case_72_arguments_that_a_program_changes_are_fresh_for_the_next_test(bo
     assert {o.verdict for o in outcomes} == {Verdict.PASS}
 
 
+def test_case_73_a_program_is_not_told_which_test_or_how_many(box: "Box") -> None:
+    """That it is tested it may see, and answer from memory what it has seen before: hidden tests
+    are the caller's matter.
+    """
+    source = """
+import gc, os, sys
+def f(x):
+    name = ''.join(reversed('37esac'))
+    held = [sys.argv, dict(os.environ), *gc.get_objects()]
+    frame = sys._getframe()
+    while frame:
+        held += [dict(frame.f_locals), frame.f_globals]
+        frame = frame.f_back
+    inner = [o for one in held if isinstance(one, (list, tuple, dict, set)) for o in tuple(one)]
+    inner += [o for one in held if isinstance(one, dict) for o in tuple(one.values())]
+    return [o for o in inner if type(o) is str and name in o and o != name]
+"""
+    tests = tuple(CallTest(f"case73-test-{at}", "f", (at,), []) for at in range(3))
+    item = ExecuteItem("case73-item", (Program("case73-code", source),), tests)
+    outcomes = box.matrix(item)
+    assert [o.verdict for o in outcomes] == [Verdict.PASS] * 3, outcomes[0].detail
+
+
 def test_case_74_failing_by_state_of_an_earlier_test_is_flaky(box: "Box") -> None:
     source = "calls = []\ndef f():\n    calls.append(1)\n    return len(calls)\n"
     tests = (CallTest("first", "f", (), 1), CallTest("second", "f", (), 1))
@@ -192,54 +247,29 @@ def f(x):
     assert (outcome.verdict, outcome.judge) == (Verdict.FAIL, JudgedAt.INSIDE)
 
 
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "import os\nos._exit(0)",
+        "import os, struct\nos.write(3, struct.pack('!I', 9) + b'A' + bytes(8))",
+        "import os\nos.kill(os.getppid(), 9)",
+        "import sys\nsys.exit(0)",
+        "raise MemoryError",
+    ],
+)
+def test_case_75_a_test_can_not_harm_what_comes_after_it(box: "Box", attack: str) -> None:
+    tests = (
+        AssertTest("before", "x = f(1)\nassert x == 1"),
+        AssertTest("attack", f"x = f(1)\n{attack}\nassert x == 1"),
+        AssertTest("after", "x = f(2)\nassert x == 2"),
+    )
+    item = ExecuteItem("i", (Program("c", "def f(x):\n    return x\n"),), tests)
+    verdicts = {o.test_id: o.verdict for o in box.matrix(item)}
+    assert verdicts.pop("attack") is not Verdict.PASS
+    assert set(verdicts.values()) == {Verdict.PASS}
+
+
 def test_a_program_that_returns_a_random_verdict_is_flaky_or_fails(box: "Box") -> None:
     source = "import os\ndef f():\n    return os.urandom(1)[0] < 128\n"
     verdicts = {box.call(source).verdict for _ in range(12)}
     assert verdicts <= {Verdict.PASS, Verdict.FAIL, Verdict.FLAKY}
-
-
-@pytest.mark.parametrize(
-    ("program", "statements"),
-    [
-        (
-            "class A:\n    def __init__(self, x): self.x = x\n"
-            "    def double(self): return 2 * self.x\n",
-            "a = A(4)\nassert a.double() == 8 and a.x == 4",
-        ),
-        (
-            "def f(n):\n    for i in range(n): yield i\n",
-            "assert list(f(3)) == [0, 1, 2]\nassert sum(f(4)) == 6",
-        ),
-        (
-            "from collections import Counter\ndef f(x): return Counter(x)\n",
-            "x = f('aab')\nassert x == {'a': 2, 'b': 1}",
-        ),
-        ("def f(x):\n    x.sort()\n", "x = [3, 1]\nf(x)\nassert x == [1, 3]"),
-        ("def f(x):\n    return x\n", "x = [1]\nassert f(x) is x"),
-        ("def f(g, x):\n    return g(x)\n", "assert f(lambda x: x + 1, 1) == 2"),
-        ("def g(x): return x + 1\ndef f(h, x): return h(x)\n", "assert f(g, 1) == 2"),
-        (
-            "import math\ndef f(x): return math.sqrt(x)\n",
-            "assert math.isclose(f(2), 1.41421356, rel_tol=1e-6)",
-        ),
-        ("def sum(a, b): return a * b\n", "x = sum(2, 3)\nassert x == 6"),
-        (
-            "def f(x):\n    raise ValueError('no')\n",
-            "try:\n    f(1)\n    assert False\nexcept ValueError as e:\n    assert str(e) == 'no'",
-        ),
-        ("import re\ndef f(x): return re.match('a', x)\n", "assert f('ab')\nassert not f('b')"),
-        ("import re\ndef f(x): return re.match('a', x)\n", "assert f('ab')"),
-        ("LIMIT = 3\ndef f(): return LIMIT\n", "assert f() == LIMIT"),
-        (
-            "def f(x): return x\n",
-            "METADATA = {}\ndef check(candidate):\n"
-            "    assert candidate((1, 2)) == (1, 2), 'no'\n"
-            "    assert candidate(1j) == 1j\ncheck(f)",
-        ),
-    ],
-)
-def test_honest_programs_pass_tests_of_every_kind(
-    box: "Box", program: str, statements: str
-) -> None:
-    outcome = box.check(program, statements)
-    assert outcome.verdict is Verdict.PASS, outcome
