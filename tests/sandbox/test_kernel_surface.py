@@ -1,0 +1,216 @@
+"""Programs that reach for the kernel or the processes around them (cases 46 to 56)."""
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from roundsmith.types import Limits
+from roundsmith.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from tests.sandbox.conftest import Box
+
+MANY = Limits(cpu_s=1.0, processes=8)
+OUT_OF_REACH = (Verdict.DENIED, Verdict.ERROR)
+# Machine code, called as a function.
+MACHINE = """
+import ctypes, mmap
+def f():
+    code = mmap.mmap(-1, 4096, prot=7)
+    code.write({code!r})
+    address = ctypes.addressof(ctypes.c_char.from_buffer(code))
+    return ctypes.CFUNCTYPE(ctypes.c_int)(address)()
+"""
+
+
+def test_every_promise_of_the_tier_was_tried_and_held(box: "Box") -> None:
+    held = box.capabilities
+    order = ("T1", "T2")[: 1 + (held.tier == "T2")]
+    assert len(held.checks) > 30
+    assert [check.name for check in held.checks if not check.holds and check.tier in order] == []
+
+
+def test_case_46_other_processes_can_not_be_traced_or_copied(box: "Box") -> None:
+    pid = box.supervisor_pids[0]
+    source = f"""
+import ctypes, os
+def f():
+    libc = ctypes.CDLL(None, use_errno=True)
+    seen = []
+    for pid in (os.getppid(), {pid}):
+        seen.append((libc.ptrace(16, pid, 0, 0), ctypes.get_errno()))
+        seen.append((libc.process_vm_readv(pid, 0, 0, 0, 0, 0), ctypes.get_errno()))
+    return seen
+"""
+    assert box.call(source, [(-1, 1)] * 4).verdict is Verdict.PASS
+    box.refuses("ptrace process_vm_readv process_vm_writev pidfd_open pidfd_getfd kcmp")
+
+
+@pytest.mark.parametrize("name", ["mem", "environ", "fd", "maps"])
+def test_case_47_the_supervisor_can_not_be_read(box: "Box", name: str) -> None:
+    path = f"/proc/{box.supervisor_pids[0]}/{name}"
+    source = (
+        f"import os\ndef f():\n    os.close(os.open({path!r}, os.O_RDONLY))\n"
+        f"    return os.listdir({path!r})\n"
+    )
+    assert box.call(source).verdict in OUT_OF_REACH
+
+
+def test_case_48_namespaces_can_not_be_made(box: "Box") -> None:
+    source = """
+import ctypes, os
+def f():
+    libc = ctypes.CDLL(None, use_errno=True)
+    clone = {"x86_64": 56, "aarch64": 220}[os.uname().machine]
+    seen = []
+    for flag in (0x10000000, 0x20000000, 0x00020000, 0x40000000):
+        libc.syscall(clone, flag | 17, 0, 0, 0, 0)
+        seen.append(ctypes.get_errno())
+    libc.syscall(435, 0, 0)
+    return seen + [ctypes.get_errno()]
+"""
+    # EPERM for namespaces where a run may fork, else EAGAIN for any; clone3 is absent (ENOSYS),
+    # because a filter can not see its flags.
+    forks = box.if_it_may_fork(Verdict.PASS) is Verdict.PASS
+    outcome = box.call(source, [1] * 4 + [38] if forks else [11] * 5, MANY)
+    assert outcome.verdict is Verdict.PASS, outcome.detail
+    box.refuses("unshare setns")
+
+
+def test_case_49_nothing_can_be_mounted_and_no_root_changed(box: "Box") -> None:
+    box.refuses(
+        "mount umount2 pivot_root chroot open_tree open_tree_attr move_mount fsopen fsconfig "
+        "fsmount fspick mount_setattr statmount listmount"
+    )
+
+
+def test_case_50_keyrings_are_no_channel(box: "Box") -> None:
+    box.refuses("keyctl add_key request_key")
+
+
+def test_case_51_the_kernels_large_interfaces_are_closed(box: "Box") -> None:
+    box.refuses(
+        "bpf perf_event_open userfaultfd io_uring_setup io_uring_enter io_uring_register seccomp"
+    )
+
+
+def test_case_52_calls_of_another_architecture_kill(box: "Box") -> None:
+    if os.uname().machine != "x86_64":
+        pytest.skip("x86-64 only")
+    x32 = "import ctypes\ndef f():\n    return ctypes.CDLL(None).syscall(0x40000000 | 39)\n"
+    assert box.call(x32).verdict is Verdict.DENIED
+    # mov eax, 20 (getpid of i386); int 0x80; ret. A kernel without i386 calls sends SIGSEGV.
+    i386 = MACHINE.format(code=b"\xb8\x14\0\0\0\xcd\x80\xc3")
+    assert box.call(i386).verdict in (Verdict.DENIED, Verdict.SIGNALED)
+
+
+def test_machine_code_of_this_architecture_runs_so_the_case_before_can_fail(box: "Box") -> None:
+    code = {"x86_64": b"\xb8\x14\0\0\0\xc3", "aarch64": b"\x80\x02\x80\x52\xc0\x03\x5f\xd6"}
+    source = MACHINE.format(code=code[os.uname().machine])
+    assert box.call(source, 20).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "fcntl.lockf(stream, fcntl.LOCK_SH)",
+        "fcntl.flock(stream, fcntl.LOCK_SH)",
+        "fcntl.fcntl(stream, 1024, 0)",  # F_SETLEASE
+        "fcntl.fcntl(stream, 37, bytes(32))",  # F_OFD_SETLK
+        "fcntl.fcntl(stream, 1026, 1)",  # F_NOTIFY
+    ],
+)
+def test_case_53_files_that_others_can_open_can_not_be_locked(box: "Box", body: str) -> None:
+    source = f"import fcntl, os\ndef f():\n    stream = open(os.__file__)\n    {body}\n"
+    assert box.call(source).verdict is Verdict.DENIED
+
+
+@pytest.mark.parametrize("path", ["/proc/self/exe", "/proc/sys/kernel/core_pattern", "sys.prefix"])
+def test_case_54_the_interpreter_and_the_kernels_settings_can_not_be_written(
+    box: "Box", path: str
+) -> None:
+    pattern = Path("/proc/sys/kernel/core_pattern").read_text()
+    name = repr(path) if path.startswith("/") else f"{path} + '/lib/x'"
+    assert box.call(f"import sys\ndef f():\n    open({name}, 'r+b')\n").verdict in OUT_OF_REACH
+    box.refuses("name_to_handle_at open_by_handle_at")
+    assert Path("/proc/sys/kernel/core_pattern").read_text() == pattern
+
+
+def test_case_55_nothing_of_the_machine_can_be_changed(box: "Box") -> None:
+    box.refuses(
+        "personality kexec_load kexec_file_load init_module finit_module delete_module reboot "
+        "ioperm iopl modify_ldt lookup_dcookie capset"
+    )
+
+
+def test_case_56_a_program_can_ask_for_no_more_than_its_share_of_cpu(box: "Box") -> None:
+    """By default one thread of ordinary priority; caches and timing are shared and not guarded."""
+    box.refuses(
+        "setpriority sched_setscheduler sched_setparam sched_setattr sched_setaffinity ioprio_set "
+        "mbind set_mempolicy migrate_pages move_pages"
+    )
+    source = "import threading\ndef f():\n    threading.Thread(target=f).start()\n"
+    assert box.call(source).verdict is Verdict.PROCESS_LIMIT
+
+
+def test_case_85_a_program_can_not_raise_its_own_limits(box: "Box") -> None:
+    source = """
+import resource
+def f():
+    seen = []
+    for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA, resource.RLIMIT_CPU,
+                 resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE, resource.RLIMIT_CORE):
+        soft, hard = resource.getrlimit(kind)
+        try:
+            resource.setrlimit(kind, (hard + 1, hard + 1))
+            seen.append(soft)
+        except (ValueError, OSError): pass
+    return seen
+"""
+    outcome = box.call(source, [])
+    assert outcome.verdict is Verdict.PASS, outcome.detail
+
+
+def test_case_86_clock_name_swap_and_accounts_of_the_machine_can_not_be_changed(box: "Box") -> None:
+    name, before = os.uname().nodename, time.time()
+    box.refuses(
+        "settimeofday clock_settime adjtimex clock_adjtime sethostname setdomainname "
+        "swapon swapoff acct quotactl quotactl_fd syslog vhangup sync syncfs"
+    )
+    assert os.uname().nodename == name
+    assert 0 <= time.time() - before < 60
+
+
+def test_case_87_a_program_can_not_watch_files_that_others_open(box: "Box") -> None:
+    box.refuses("inotify_init inotify_init1 inotify_add_watch fanotify_init fanotify_mark")
+
+
+def test_case_88_memory_can_not_be_pinned(box: "Box") -> None:
+    source = """
+import ctypes, mmap
+def f():
+    libc = ctypes.CDLL(None, use_errno=True)
+    return [libc.mlockall(3), libc.mlock(ctypes.create_string_buffer(8192), 8192)]
+"""
+    assert box.call(source, [-1, -1]).verdict is Verdict.PASS
+
+
+def test_case_89_the_environment_holds_no_secrets(box: "Box") -> None:
+    os.environ["ROUNDSMITH_TEST_SECRET"] = "hush"
+    try:
+        source = "import os\ndef f():\n    return sorted(os.environ)\n"
+        outcome = box.call(source, ["LANG", "LC_ALL", "OMP_NUM_THREADS", "PYTHONHASHSEED", "TZ"])
+        assert outcome.verdict is Verdict.PASS, outcome.detail
+    finally:
+        del os.environ["ROUNDSMITH_TEST_SECRET"]
+
+
+def test_case_89_runs_do_not_see_the_servers_modules(box: "Box") -> None:
+    source = (
+        "def f():\n    import importlib.util\n"
+        "    return [importlib.util.find_spec(n) is None for n in ('numpy', 'grpc', 'pytest')]\n"
+    )
+    assert box.call(source, [True, True, True]).verdict is Verdict.PASS

@@ -1,0 +1,65 @@
+"""Programs that print more, or odder things, than they may, or crash (cases 57 to 62)."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from roundsmith.types import Limits
+from roundsmith.verdicts import Verdict
+from tests.sandbox.test_kernel_surface import MACHINE
+
+if TYPE_CHECKING:
+    from tests.sandbox.conftest import Box
+
+
+def test_case_57_a_flood_of_output_hits_the_output_limit(box: "Box") -> None:
+    source = "import sys\ndef f():\n    while True: sys.stdout.write('x' * 4096)\n"
+    assert box.call(source).verdict is Verdict.OUTPUT_LIMIT
+
+
+def test_case_58_a_flood_of_errors_while_output_is_idle_hits_the_output_limit(box: "Box") -> None:
+    source = "import sys\ndef f():\n    while True: sys.stderr.write('x' * 4096)\n"
+    assert box.call(source).verdict is Verdict.OUTPUT_LIMIT
+
+
+def test_case_59_one_huge_line_hits_the_output_limit(box: "Box") -> None:
+    assert box.call("def f():\n    print('x' * 10 ** 7)\n").verdict is Verdict.OUTPUT_LIMIT
+    assert box.script("print('x' * 10 ** 7)", "", "x").verdict is Verdict.OUTPUT_LIMIT
+
+
+def test_case_60_odd_bytes_on_output_are_only_bytes(box: "Box") -> None:
+    outcome = box.script("import os\nos.write(1, b'\\xff\\x00\\x1b[2J')\n", "", "\ufffd\x00\x1b[2J")
+    assert outcome.verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize(
+    ("size", "verdict"), [(999, Verdict.PASS), (1000, Verdict.PASS), (1001, Verdict.OUTPUT_LIMIT)]
+)
+def test_case_61_output_may_be_as_large_as_the_limit(
+    box: "Box", size: int, verdict: Verdict
+) -> None:
+    source = f"import os\ndef f():\n    os.write(1, b'x' * {size})\n    return True\n"
+    assert box.call(source, limits=Limits(output_bytes=1000)).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    "body", ["import ctypes; ctypes.string_at(0)", "import ctypes; ctypes.CDLL(None).abort()"]
+)
+def test_case_62_a_crash_is_signaled(box: "Box", body: str) -> None:
+    assert box.call(f"def f():\n    {body}\n").verdict is Verdict.SIGNALED
+
+
+def test_case_62_an_illegal_instruction_is_signaled(box: "Box") -> None:
+    code = {"x86_64": b"\x0f\x0b", "aarch64": bytes(4)}[os.uname().machine]
+    assert box.call(MACHINE.format(code=code)).verdict is Verdict.SIGNALED
+
+
+def test_case_62_a_crash_leaves_no_core_file(box: "Box") -> None:
+    source = "import resource\ndef f():\n    return resource.getrlimit(resource.RLIMIT_CORE)\n"
+    assert box.call(source, (0, 0)).verdict is Verdict.PASS
+    before = set(Path.cwd().iterdir())
+    box.call("def f():\n    import ctypes; ctypes.string_at(0)\n")
+    assert box.call("import os\ndef f():\n    return os.listdir('.')\n", []).verdict is Verdict.PASS
+    assert [p for p in set(Path.cwd().iterdir()) - before if p.name.startswith("core")] == []
