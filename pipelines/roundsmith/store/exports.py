@@ -1,6 +1,7 @@
 """A finished round's folder at a URL, where whoever has the storage can read it."""
 
 from pathlib import Path
+from typing import Any
 
 from roundsmith.errors import ConfigError
 from roundsmith.storage import is_local, open_storage, storage_errors
@@ -12,8 +13,9 @@ SUMMARY = "summary.json"
 def copy_round(folder: Path, url: str) -> str:
     """Copy a round's folder to a URL, such as `s3://bucket/prefix/runs/NAME/round-1`; that URL.
 
-    Files of the same name there are replaced, others are left. Raises ConfigError for a folder
-    without a summary, and for a local one as target.
+    Of what was there, files of the same name are replaced, other rows and weights are removed and
+    the rest is left. Raises ConfigError for a folder without a summary, and for a local one as
+    target.
     """
     if not (folder / SUMMARY).is_file():
         raise ConfigError(
@@ -28,6 +30,15 @@ def copy_round(folder: Path, url: str) -> str:
     with storage_errors(url):
         if system.exists(f"{base}/{SUMMARY}"):
             system.rm_file(f"{base}/{SUMMARY}")
+        stale = _under(system, base, ("data", "checkpoint")) - set(names)
+        if stale:
+            system.rm([f"{base}/{name}" for name in sorted(stale)])
         for name in (*names, SUMMARY):
             system.put_file(str(folder / name), f"{base}/{name}")
     return url
+
+
+def _under(system: Any, base: str, folders: tuple[str, ...]) -> set[str]:
+    """The files in folders of a URL, by their path from it."""
+    found = (file for folder in folders for file in system.find(f"{base}/{folder}"))
+    return {file[file.index(f"{base}/") + len(base) + 1 :] for file in found}

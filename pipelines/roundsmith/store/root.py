@@ -110,7 +110,7 @@ class Root:
     def copy(self, name: str, url: str) -> None:
         """Copy a file to a URL of the same file system, on the server; one of its size is kept.
 
-        Raises ConfigError for a URL of another file system.
+        Raises ConfigError for a URL of another file system, StoreError when there is no such file.
         """
         if scheme_of(url) != self._scheme:
             raise ConfigError(
@@ -119,7 +119,12 @@ class Root:
             )
         target = str(self._fs._strip_protocol(url))
         with storage_errors(url):
-            if self._size(target) == self.size(name):
+            if (size := self.size(name)) is None:
+                raise StoreError(
+                    f"{self.url(name)}: expected a file to copy, saw none: remove the manifest "
+                    "that names it and run again, it is made anew"
+                )
+            if self._size(target) == size:
                 return
             if self.local:
                 copy_whole(Path(self._path(name)), Path(target))

@@ -121,6 +121,14 @@ def test_publishing_killed_at_any_moment_is_ended_by_the_next(kind: str, tmp_pat
             assert weights_sha256(copy) == ref.weights_sha256
 
 
+def test_a_folder_whose_objects_are_gone_is_not_published(url: str, tmp_path: Path) -> None:
+    store, ref = stored(url, tmp_path)
+    system, path = fsspec.core.url_to_fs(f"{url}/store/objects")
+    system.rm([file for file in system.find(path) if not file.endswith(ref.object.hash)])
+    with pytest.raises(StoreError, match="saw none: remove the manifest that names it"):
+        store.publish_folder(ref, f"{url}/checkpoints/x")
+
+
 def round_folder(folder: Path) -> Path:
     (folder / "data").mkdir(parents=True)
     (folder / "data" / "rows.parquet").write_bytes(b"rows")
@@ -136,8 +144,11 @@ def test_a_round_is_copied_and_its_summary_is_read_from_there(remote: str, tmp_p
     copy = local_copy(there, tmp_path / "copy")
     assert (copy / "data" / "rows.parquet").read_bytes() == b"rows"
     (folder / "report.html").write_text("<HTML>")
+    (folder / "data" / "rows.parquet").rename(folder / "data" / "other.parquet")
     copy_round(folder, there)
-    assert (local_copy(there, copy) / "report.html").read_text() == "<HTML>"
+    again = local_copy(there, tmp_path / "again")
+    assert (again / "report.html").read_text() == "<HTML>"
+    assert [path.name for path in (again / "data").iterdir()] == ["other.parquet"]
 
 
 class FailsAtReports(MemoryFileSystem):  # type: ignore[misc]  # ships no types
