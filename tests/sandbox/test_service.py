@@ -1,0 +1,197 @@
+"""Programs and accidents that would take the service or its promises away (cases 76 to 84)."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from roundsmith.types import CallTest, ExecuteItem, Limits, Program
+from roundsmith.verdicts import Label, Verdict
+from tests.sandbox.conftest import LIMITS, living
+from tests.sandbox.test_processes import zygote
+
+if TYPE_CHECKING:
+    from tests.sandbox.conftest import Box
+
+TEST = CallTest("t", "f", (), 1)
+HONEST = "def f():\n    return sum(range(10)) - 44\n"
+# One of each kind; none may pass, and none may touch an honest neighbour.
+HOSTILE = (
+    "while True: pass",
+    "bytearray(2 ** 40)",
+    "import os; os.fork()",
+    "import os; os.kill(-1, 9)",
+    "import os; os._exit(0)",
+    "import ctypes; ctypes.string_at(0)",
+    "print('x' * 10 ** 6)",
+    "open('x', 'wb').truncate(2 ** 50)",
+    "import os; os.write(3, bytes(99))",
+    "import os; os.mkdir('d'); os.chmod('.', 0)",
+)
+HURRIED = Limits(cpu_s=0.05, wall_factor=40, memory_bytes=64 * 2**20, file_bytes=2**20)
+
+
+def mixed(pairs: int) -> ExecuteItem:
+    """As many hostile programs as honest ones, in turn."""
+    programs = []
+    for at in range(pairs):
+        programs.append(Program(f"honest{at}", HONEST))
+        programs.append(Program(f"hostile{at}", f"def f():\n    {HOSTILE[at % len(HOSTILE)]}\n"))
+    return ExecuteItem("mixed", tuple(programs), (TEST,), limits=HURRIED)
+
+
+def holds(box: "Box", pairs: int) -> None:
+    """Asserts that honest programs pass and hostile ones never."""
+    outcomes = box.matrix(mixed(pairs))
+    assert len(outcomes) == len({o.code_id for o in outcomes}) == 2 * pairs
+    verdicts = Counter((o.code_id.rstrip("0123456789"), o.verdict) for o in outcomes)
+    assert verdicts["honest", Verdict.PASS] == pairs, verdicts
+    unwanted = (Verdict.PASS, Verdict.INFRA_ERROR)
+    assert not any(verdicts["hostile", verdict] for verdict in unwanted), verdicts
+
+
+def test_case_76_a_zygote_killed_in_the_middle_loses_and_doubles_no_cell(box: "Box") -> None:
+    slow = "import time\ndef f():\n    time.sleep(0.05)\n    return 1\n"
+    programs = tuple(Program(f"c{at}", slow) for at in range(60))
+    found = []
+    running = threading.Thread(
+        target=lambda: found.extend(box.matrix(ExecuteItem("i", programs, (TEST,))))
+    )
+    pids = box.supervisor_pids
+    running.start()
+    time.sleep(0.3)
+    os.kill(zygote(pids), 9)
+    running.join(60)
+    assert {o.verdict for o in found} == {Verdict.PASS}
+    assert sorted(o.code_id for o in found) == sorted(p.code_id for p in programs)
+    assert pids[0] not in box.supervisor_pids
+
+
+def test_case_78_giving_up_frees_the_slot_and_ends_the_program(box: "Box") -> None:
+    marker = f"case78-{time.monotonic_ns() % 10**8}"
+    source = (
+        f"import ctypes, time\nctypes.CDLL(None).prctl(15, {marker!r}.encode(), 0, 0, 0)\n"
+        "def f():\n    time.sleep(60)\n"
+    )
+    programs = (Program("a", source), Program("b", source))
+    item = ExecuteItem("i", programs, (TEST,), limits=Limits(cpu_s=60))
+    pids = box.supervisor_pids
+    assert box.given_up(item, 0.5)
+    started = time.monotonic()
+    assert box.call(HONEST, 1).verdict is Verdict.PASS
+    assert time.monotonic() - started < 2
+    assert box.supervisor_pids == pids
+    assert not living(marker)
+
+
+def test_case_80_honest_programs_pass_beside_hostile_ones_as_on_an_idle_machine(box: "Box") -> None:
+    holds(box, 50)
+
+
+@pytest.mark.slow
+def test_case_80_a_thousand_honest_programs_pass_beside_a_thousand_hostile_ones(box: "Box") -> None:
+    holds(box, 1000)
+
+
+@pytest.mark.parametrize("pairs", [100, pytest.param(2500, marks=pytest.mark.slow)])
+def test_case_81_many_runs_leave_nothing_behind(box: "Box", pairs: int) -> None:
+    holds(box, 10)
+    before = _kept(box)
+    holds(box, pairs)
+    after = _kept(box)
+    # Supervisors keep their processes, so what grew would show.
+    assert box.supervisor_pids == list(before)
+    for pid, (counts, resident) in after.items():
+        assert counts == before[pid][0]
+        assert resident < before[pid][1] + 8 * 2**20
+
+
+def _kept(box: "Box") -> dict[int, tuple[tuple[int, int, int, int], int]]:
+    """Descriptors, mounts, descendants and files of each supervisor with its zygote, and its
+    resident bytes.
+    """
+    return {pid: (_counts(pid), _resident(pid)) for pid in box.supervisor_pids}
+
+
+def _counts(pid: int) -> tuple[int, int, int, int]:
+    below = _below(str(pid))
+    family = [str(pid), *below]
+    descriptors = sum(len(os.listdir(f"/proc/{one}/fd")) for one in family)
+    mounts = len(Path(f"/proc/{pid}/mounts").read_text().splitlines())
+    return descriptors, mounts, len(below), len(os.listdir("/proc/self/fd"))
+
+
+def _below(pid: str) -> list[str]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [found for child in children for found in (child, *_below(child))]
+
+
+def _resident(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+_WITHOUT = """
+import asyncio, os, signal, sys
+from roundsmith.executor.pool import Pool
+from roundsmith.executor.settings import ExecutorSettings
+from roundsmith.sandbox import seccomp, syscalls
+name, floor = sys.argv[1:]
+refused = [(0x06, 0, 0, 0x00050000 | 38)]
+if name == "filter":
+    code = {syscalls.number("prctl"): seccomp._refuse_when_any(0, (syscalls.PR_SET_SECCOMP,))}
+else:
+    code = {syscalls.number(name): refused}
+syscalls.call("prctl", syscalls.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+seccomp.Filter(seccomp._program(code)).install()
+async def main():
+    async with Pool(ExecutorSettings(slots=1, floor=floor)) as pool:
+        print("serves at", pool.capabilities().tier)
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("missing", "floor", "said"),
+    [
+        ("landlock_create_ruleset", "T1", "landlock_create_ruleset"),
+        ("landlock_restrict_self", "T1", "landlock_restrict_self"),
+        ("filter", "T1", "the supervisor ended"),
+        ("mount", "T2", "expected at least T2"),
+        ("mount", "T1", "serves at T1"),
+    ],
+)
+def test_case_83_without_a_mechanism_the_service_refuses_or_says_the_lower_tier(
+    missing: str, floor: str, said: str
+) -> None:
+    """In a process where the kernel refuses the system call, as on one without the mechanism."""
+    command = [sys.executable, "-c", _WITHOUT, missing, floor]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert said in ended.stdout + ended.stderr
+    assert (ended.returncode == 0) == said.startswith("serves")
+
+
+FORCED = (
+    "os.kill(os.getpid(), 9)",
+    "os._exit(70)",
+    "os.close(3); os._exit(70)",
+    "resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0)); import json.tool",
+    "resource.setrlimit(resource.RLIMIT_AS, (1, 1)); bytearray(2 ** 24)",
+    "resource.setrlimit(resource.RLIMIT_CPU, (0, 0)); sum(range(10 ** 9))",
+    "os.write(3, b'\\0\\0\\0\\1H')",
+    "signal.raise_signal(9)",
+)
+
+
+@pytest.mark.parametrize("body", FORCED)
+def test_case_84_a_program_can_not_make_its_failure_the_sandboxs(box: "Box", body: str) -> None:
+    pids = box.supervisor_pids
+    outcome = box.call(f"import os, resource, signal\ndef f():\n    {body}\n", limits=LIMITS)
+    assert outcome.verdict not in (Verdict.PASS, Verdict.INFRA_ERROR), outcome
+    assert outcome.label in (Label.NEGATIVE, Label.NONE)
+    assert box.supervisor_pids == pids
