@@ -30,9 +30,8 @@ def copy_round(folder: Path, url: str) -> str:
     with storage_errors(url):
         if system.exists(f"{base}/{SUMMARY}"):
             system.rm_file(f"{base}/{SUMMARY}")
-        stale = _under(system, base, ("data", "checkpoint")) - set(names)
-        if stale:
-            system.rm([f"{base}/{name}" for name in sorted(stale)])
+        for name in sorted(_under(system, base, ("data", "checkpoint")) - set(names)):
+            system.rm_file(f"{base}/{name}")
         for name in (*names, SUMMARY):
             system.put_file(str(folder / name), f"{base}/{name}")
     return url

@@ -46,6 +46,7 @@ def stored(url: str, tmp_path: Path) -> tuple[Store, FolderRef]:
 def local_copy(url: str, target: Path) -> Path:
     """What is under a URL, as a folder."""
     system, path = fsspec.core.url_to_fs(url)
+    system.invalidate_cache()
     for file in system.find(path):
         copy = target / file.removeprefix(path).lstrip("/")
         copy.parent.mkdir(parents=True, exist_ok=True)
