@@ -49,13 +49,9 @@ class ServeSettings(Settings):
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("expected tls_certificate and tls_key together, saw one: give both")
         if self.tls_client_ca is not None and self.tls_certificate is None:
-            raise ValueError(
-                "tls_client_ca: expected tls_certificate and tls_key too, saw none"
-            )
+            raise ValueError("tls_client_ca: expected tls_certificate and tls_key too, saw none")
         if self.admin_subjects and self.tls_client_ca is None:
-            raise ValueError(
-                "admin_subjects: expected tls_client_ca, which proves them, saw none"
-            )
+            raise ValueError("admin_subjects: expected tls_client_ca, which proves them, saw none")
         ports = [p for p in (self.port, self.admin_port, self.metrics_port) if p]
         if len(set(ports)) < len(ports):
             raise ValueError(f"expected ports that differ, saw {ports}: change one (0 is any)")
