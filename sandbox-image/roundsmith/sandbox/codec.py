@@ -7,20 +7,16 @@ L a subclass of one of these, by its base value and its class name   O anything 
 name
 """
 
-import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+
+from roundsmith.sandbox.reading import COMPLEX, DOUBLE, read_whole
+from roundsmith.sandbox.reading import HEADER as HEADER
+from roundsmith.sandbox.reading import CodecError as CodecError
 
 MAX_BYTES = 2**20
 MAX_DEPTH = 64
-HEADER = struct.Struct("!I")
-_DOUBLE = struct.Struct("!d")
-_COMPLEX = struct.Struct("!dd")
-
-
-class CodecError(ValueError):
-    """Bytes that are not one value, or a value over the limits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +141,11 @@ def _write_bool(out: bytearray, value: bool, max_bytes: int, depth: int) -> None
 
 
 def _write_float(out: bytearray, value: float, max_bytes: int, depth: int) -> None:
-    out += b"d" + _DOUBLE.pack(value)
+    out += b"d" + DOUBLE.pack(value)
 
 
 def _write_complex(out: bytearray, value: complex, max_bytes: int, depth: int) -> None:
-    out += b"c" + _COMPLEX.pack(value.real, value.imag)
+    out += b"c" + COMPLEX.pack(value.real, value.imag)
 
 
 _WRITERS: dict[type, Callable[[bytearray, Any, int, int], None]] = {
@@ -188,11 +184,10 @@ def decode(content: bytes, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPT
     Builds sets and dicts, so an enemy can choose colliding keys: the judge reads answers with
     `nodes` instead.
     """
-    return _build(nodes(content, max_bytes, max_depth))
+    return read_whole(content, max_bytes, max_depth, _value)
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """One decoded value, not yet hashed: its tag; a scalar, a tuple of nodes, or (name, node)."""
 
     tag: str
@@ -201,95 +196,33 @@ class Node:
 
 def nodes(content: bytes, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> Node:
     """The value as a tree that holds no set and no dict. Raises CodecError on malformed bytes."""
-    if len(content) > max_bytes:
-        raise CodecError(f"{len(content)} bytes, expected at most {max_bytes}")
-    node, end = _read(content, 0, max_depth)
-    if end != len(content):
-        raise CodecError(f"{len(content) - end} bytes after the value")
+    node: Node = read_whole(content, max_bytes, max_depth, Node)
     return node
 
 
-_FLAT = {"N": None, "T": True, "F": False}
-_SEQUENCES: dict[str, Callable[[Iterable[Any]], Any]] = {
+def _value(tag: str, content: Any) -> Any:
+    make = _MAKERS.get(tag)
+    return content if make is None else make(content)
+
+
+def _hashed(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def hashed(members: tuple[Any, ...]) -> Any:
+        try:
+            made = make(members)
+        except TypeError as error:
+            raise CodecError("a member that can not be hashed") from error
+        if len(made) != len(members):
+            raise CodecError("two members alike")
+        return made
+
+    return hashed
+
+
+_MAKERS: dict[str, Callable[[Any], Any]] = {
     "l": list,
-    "t": tuple,
-    "S": set,
-    "Z": frozenset,
+    "S": _hashed(set),
+    "Z": _hashed(frozenset),
+    "m": _hashed(dict),
+    "L": lambda content: Lowered(*content),
+    "O": Opaque,
 }
-
-
-def _read(content: bytes, at: int, depth: int) -> tuple[Node, int]:
-    if depth < 0:
-        raise CodecError("the value is nested deeper than the limit")
-    tag = chr(content[at]) if at < len(content) else ""
-    at += 1
-    if tag in _FLAT:
-        return Node(tag, _FLAT[tag]), at
-    if tag == "d":
-        return Node(tag, _DOUBLE.unpack(_take(content, at, 8))[0]), at + 8
-    if tag == "c":
-        return Node(tag, complex(*_COMPLEX.unpack(_take(content, at, 16)))), at + 16
-    if tag not in "isbltSZmLO":
-        raise CodecError(f"unknown tag {tag!r}")
-    (size,) = HEADER.unpack(_take(content, at, 4))
-    at += 4
-    if tag in "isbLO":
-        return _read_blob(tag, content, at, size, depth)
-    return _read_items(tag, content, at, size, depth)
-
-
-def _take(content: bytes, at: int, size: int) -> bytes:
-    if at + size > len(content):
-        raise CodecError("the value ends early")
-    return content[at : at + size]
-
-
-def _read_blob(tag: str, content: bytes, at: int, size: int, depth: int) -> tuple[Node, int]:
-    blob, at = _take(content, at, size), at + size
-    if tag == "i":
-        if not blob:
-            raise CodecError("an int of no bytes")
-        return Node(tag, int.from_bytes(blob, "big", signed=True)), at
-    if tag == "b":
-        return Node(tag, blob), at
-    try:
-        text = blob.decode("utf-8", "surrogatepass")
-    except UnicodeDecodeError as error:
-        raise CodecError("a str that is not UTF-8") from error
-    if tag == "L":
-        inner, at = _read(content, at, depth - 1)
-        return Node(tag, (text, inner)), at
-    return Node(tag, text), at
-
-
-def _read_items(tag: str, content: bytes, at: int, size: int, depth: int) -> tuple[Node, int]:
-    count = size * 2 if tag == "m" else size
-    if count > len(content) - at:
-        raise CodecError("more members than bytes")
-    members = []
-    for _ in range(count):
-        member, at = _read(content, at, depth - 1)
-        members.append(member)
-    if tag == "m":
-        return Node(tag, tuple(zip(members[::2], members[1::2], strict=True))), at
-    return Node(tag, tuple(members)), at
-
-
-def _build(node: Node) -> Any:
-    if node.tag in _SEQUENCES:
-        return _hashed(_SEQUENCES[node.tag], [_build(member) for member in node.content])
-    if node.tag == "m":
-        return _hashed(dict, [(_build(key), _build(item)) for key, item in node.content])
-    if node.tag == "L":
-        return Lowered(node.content[0], _build(node.content[1]))
-    return Opaque(node.content) if node.tag == "O" else node.content
-
-
-def _hashed(make: Callable[[Any], Any], members: list[Any]) -> Any:
-    try:
-        made = make(members)
-    except TypeError as error:
-        raise CodecError("a member that can not be hashed") from error
-    if len(made) != len(members):
-        raise CodecError("two members alike")
-    return made

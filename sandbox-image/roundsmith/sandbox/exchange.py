@@ -1,4 +1,4 @@
-"""One question to one child within its budget: the answer, or how and why there is none."""
+"""Questions to one child within their budgets: the answers, or how and why there is none."""
 
 import os
 import secrets
@@ -7,6 +7,7 @@ import signal
 import socket
 import struct
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from roundsmith.sandbox.children import Child, Children
@@ -21,6 +22,9 @@ NONCE_BYTES = 8
 # A program that gets less than this share of the wall time is asleep, not waiting for its turn.
 _BUSY_SHARE = 0.03
 _EXTENSIONS = 9
+QUIET = b"Q"
+"""The question that only asks for an empty answer; it uses no time of its own."""
+_ANSWERS = (b"A", b"E", b"N", b"D")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,15 @@ class Ended:
     wall_s: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question: the kind and body of its frame, and what answering it may use."""
+
+    kind: bytes
+    body: bytes
+    budget: Budget
+
+
 def ask(
     children: Children, child: Child, kind: bytes, body: bytes, budget: Budget
 ) -> Reply | Ended:
@@ -61,57 +74,71 @@ def ask(
 
     Raises Cancelled when the server wants no more, ZygoteGone when the supervisor must end.
     """
-    return Exchange(children, child, kind, body, budget).run()
+    (result,) = ask_all(children, child, [Asked(kind, body, budget)])
+    return result
+
+
+def ask_all(children: Children, child: Child, questions: list[Asked]) -> Iterator[Reply | Ended]:
+    """Sends questions ahead and yields the answer to each, in order, until the end of the child.
+
+    Each has its own clock, from the answer before it; raises as `ask` does.
+    """
+    return Exchange(children, child, questions).run()
 
 
 class Exchange:
-    """One question to one child and what comes of it."""
+    """Questions to one child, sent together, and what comes of each."""
 
-    def __init__(
-        self, children: Children, child: Child, kind: bytes, body: bytes, budget: Budget
-    ) -> None:
-        self._children, self._child, self._budget = children, child, budget
-        self._nonce = secrets.token_bytes(NONCE_BYTES)
-        size = 1 + NONCE_BYTES + len(body)
-        self._unsent = memoryview(b"".join((HEADER.pack(size), kind, self._nonce, body)))
-        self._cpu_start, self._wall_start = child.cpu_s(), time.monotonic()
-        self._cpu_mark, self._wall_end = self._cpu_start, self._wall_start + budget.wall_s
+    def __init__(self, children: Children, child: Child, questions: list[Asked]) -> None:
+        self._children, self._child, self._questions = children, child, questions
+        random = secrets.token_bytes(NONCE_BYTES * len(questions))
+        self._nonces = [random[at : at + NONCE_BYTES] for at in range(0, len(random), NONCE_BYTES)]
+        self._unsent = memoryview(b"".join(map(_frame, questions, self._nonces)))
+        self._at = 0
+        self._begin(child.cpu_s(), time.monotonic())
+
+    def _begin(self, cpu_s: float, now: float) -> None:
+        """Starts the clocks of the question that is answered next."""
+        self._budget = self._questions[self._at].budget
+        self._cpu_start = self._cpu_mark = cpu_s
+        self._wall_start, self._wall_end = now, now + self._budget.wall_s
         self._extensions = _EXTENSIONS
-        for stream in child.streams.values():
+        for stream in self._child.streams.values():
             stream.clear()
 
-    def run(self) -> Reply | Ended:
-        """Sends, drains output and watches both clocks until there is an answer."""
+    def run(self) -> Iterator[Reply | Ended]:
+        """Sends, drains output and watches both clocks until all is answered or the child ended."""
         if early := self._receive():
-            return (
-                early
-                if isinstance(early, Ended)
-                else self._ended("tampered", "an answer before the question")
-            )
+            ended = isinstance(early[0], Ended)
+            yield early[0] if ended else self._ended("tampered", "an answer before the question")
+            return
         self._send()
-        while True:
+        while self._at < len(self._questions):
             timeout_s = self._remaining_s()
             if isinstance(timeout_s, Ended):
-                return timeout_s
+                yield timeout_s
+                return
             ready = [fd for fd, _ in self._child.poll.poll(timeout_s * 1000 + 1)]
             # Output first, so that all of it counts before an answer does.
             for fd in sorted(ready, key=lambda fd: fd not in self._child.streams):
-                if result := self._handle(fd):
-                    return result
+                results = self._handle(fd)
+                yield from results
+                if results and isinstance(results[-1], Ended):
+                    return
 
-    def _handle(self, fd: int) -> Reply | Ended | None:
+    def _handle(self, fd: int) -> Sequence[Reply | Ended]:
         child = self._child
         if fd in child.streams:
             return self._drain(fd)
         if fd == child.control.fileno():
-            result = self._receive()
-            if result is None and child.closed:
+            results = self._receive()
+            if not results and child.closed:
                 return self._after_close()
-            if result is None and self._unsent:
+            if not results and self._unsent:
                 self._send()
-            return result
+            return results
         self._children.hear(fd)
-        return self._after_exit() if child.exit_status is not None else None
+        return self._after_exit() if child.exit_status is not None else ()
 
     def _send(self) -> None:
         waited = len(self._unsent)
@@ -145,8 +172,8 @@ class Exchange:
             self._wall_end = now + wall_s
         return min(cpu_s, wall_s)
 
-    def _receive(self) -> Reply | Ended | None:
-        """Reads what the child wrote on its control socket; None while there is no whole frame."""
+    def _receive(self) -> Sequence[Reply | Ended]:
+        """Reads what the child wrote on its control socket: the answers, in order."""
         child = self._child
         try:
             while not child.closed and child.frames.waiting <= MAX_FRAME:
@@ -160,7 +187,7 @@ class Exchange:
         try:
             return self._sort(list(child.frames.frames()))
         except CodecError as error:
-            return self._ended("tampered", str(error))
+            return [self._ended("tampered", str(error))]
 
     def _read_chunk(self) -> bytes:
         child = self._child
@@ -173,24 +200,53 @@ class Exchange:
                 child.pid = _CREDENTIALS.unpack(content)[0]
         return chunk
 
-    def _sort(self, frames: list[bytes]) -> Reply | Ended | None:
+    def _sort(self, frames: list[bytes]) -> Sequence[Reply | Ended]:
         child = self._child
         if frames and not child.greeted:
             # The first frame is written before anything untrusted runs.
             child.greeted, greeting = True, frames.pop(0)
             if greeting != GREETING:
-                return self._ended("setup", greeting.decode(errors="replace"))
+                return [self._ended("setup", greeting.decode(errors="replace"))]
         if not frames:
-            return None
-        if len(frames) > 1 or child.frames.waiting:
-            return self._ended("tampered", "more than one answer")
-        kind, nonce = frames[0][:1], frames[0][1 : 1 + NONCE_BYTES]
-        if nonce != self._nonce or kind not in (b"A", b"E", b"N", b"D"):
-            return self._ended("tampered", "an answer to another question")
-        cpu_s = child.cpu_s() - self._cpu_start
-        return Reply(kind, frames[0][1 + NONCE_BYTES :], cpu_s, self._wall_s())
+            return ()
+        # It may have printed and answered after the poll that only saw its greeting.
+        for fd in child.streams:
+            if over := self._drain(fd):
+                return over
+        expected = self._nonces[self._at : self._at + len(frames)]
+        right = 0
+        for frame, nonce in zip(frames, expected, strict=False):
+            if frame[1 : 1 + NONCE_BYTES] != nonce or frame[:1] not in _ANSWERS:
+                break
+            right += 1
+        results: list[Reply | Ended] = [*self._replies(frames[:right])]
+        if right < len(expected):
+            results.append(self._ended("tampered", "an answer to another question"))
+        elif self._at == len(self._nonces) and (right < len(frames) or child.frames.waiting):
+            results[-1:] = [self._ended("tampered", "more than one answer")]
+        return results
 
-    def _drain(self, fd: int) -> Ended | None:
+    def _replies(self, frames: list[bytes]) -> list[Reply]:
+        """What came at once shares its CPU time. Where that is more than one question may use,
+        nobody knows whose it was: then each is charged all of it, so that none seems cheap.
+        """
+        if not frames:
+            return []
+        first, cpu_s, now = self._at, self._child.cpu_s(), time.monotonic()
+        self._at += len(frames)
+        used = [self._questions[at].kind != QUIET for at in range(first, self._at)]
+        least = min(self._questions[at].budget.cpu_s for at in range(first, self._at))
+        spent_s, wall_s = cpu_s - self._cpu_start, now - self._wall_start
+        shared = spent_s <= least or sum(used) <= 1
+        each_s = spent_s / max(1, sum(used)) if shared else spent_s
+        if self._at < len(self._questions):
+            self._begin(cpu_s, now)
+        return [
+            Reply(frame[:1], frame[1 + NONCE_BYTES :], each_s if used[at] else 0.0, wall_s)
+            for at, frame in enumerate(frames)
+        ]
+
+    def _drain(self, fd: int) -> Sequence[Ended]:
         """Takes what was printed; over the limit the run is over."""
         stream = self._child.streams[fd]
         try:
@@ -199,28 +255,31 @@ class Exchange:
                 if not chunk:
                     if self._child.exit_status is None:
                         self._child.poll.unregister(fd)
-                    return None
+                    return ()
                 stream += chunk
         except BlockingIOError:
-            return None
-        return self._ended("output", f"more than {self._budget.output_bytes} bytes of output")
+            return ()
+        return [self._ended("output", f"more than {self._budget.output_bytes} bytes of output")]
 
-    def _after_close(self) -> Reply | Ended:
+    def _after_close(self) -> Sequence[Reply | Ended]:
         """The socket is closed: the child is ending, or it closed the socket and lives on, which
         the kill shows.
         """
         self._children.kill(self._child)
         if self._child.exit_status == signal.SIGKILL:
-            return self._ended("tampered", "closed the answer descriptor")
+            return [self._ended("tampered", "closed the answer descriptor")]
         return self._after_exit()
 
-    def _after_exit(self) -> Reply | Ended:
+    def _after_exit(self) -> Sequence[Reply | Ended]:
         """The child is gone: what it printed and said last still counts, then how it ended."""
-        child = self._child
-        for fd in child.streams:
+        for fd in self._child.streams:
             if over := self._drain(fd):
                 return over
-        return self._receive() or self._exit()
+        results = [*self._receive()]
+        ended = bool(results) and isinstance(results[-1], Ended)
+        if not ended and self._at < len(self._questions):
+            results.append(self._exit())
+        return results
 
     def _exit(self) -> Ended:
         child = self._child
@@ -234,3 +293,8 @@ class Exchange:
 
     def _wall_s(self) -> float:
         return time.monotonic() - self._wall_start
+
+
+def _frame(question: Asked, nonce: bytes) -> bytes:
+    size = len(question.kind) + len(nonce) + len(question.body)
+    return b"".join((HEADER.pack(size), question.kind, nonce, question.body))

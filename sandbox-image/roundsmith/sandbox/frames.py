@@ -36,10 +36,10 @@ def _read_exactly(fd: int, size: int) -> bytes:
 
 
 class FrameBuffer:
-    """Frames out of chunks as they arrive, for a side that must not block on an enemy."""
+    """Frames out of chunks as they arrive, of `most` bytes each, so that an enemy is bounded."""
 
-    def __init__(self) -> None:
-        self._pending = bytearray()
+    def __init__(self, most: int = MAX_FRAME) -> None:
+        self._pending, self._most = bytearray(), most
 
     def feed(self, chunk: bytes) -> None:
         """Adds what was read."""
@@ -49,8 +49,8 @@ class FrameBuffer:
         """The whole frames so far. Raises CodecError for one that announces more than the limit."""
         while len(self._pending) >= HEADER.size:
             (size,) = HEADER.unpack_from(self._pending)
-            if size > MAX_FRAME:
-                raise CodecError(f"a frame of {size} bytes, expected at most {MAX_FRAME}")
+            if size > self._most:
+                raise CodecError(f"a frame of {size} bytes, expected at most {self._most}")
             end = HEADER.size + size
             if len(self._pending) < end:
                 return

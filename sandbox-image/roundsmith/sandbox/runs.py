@@ -3,12 +3,13 @@ each reported.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 
 from roundsmith.sandbox.children import Child, Children
 from roundsmith.sandbox.codec import decode, encode
-from roundsmith.sandbox.exchange import Budget, Ended, Reply, ask
+from roundsmith.sandbox.exchange import QUIET, Asked, Budget, Ended, Reply, ask, ask_all
 from roundsmith.sandbox.hardening import RunLimits
 
 Event = tuple[int, str, str, bytes, float, float]
@@ -17,6 +18,7 @@ seconds.
 """
 
 LOADING = -1
+TESTER = b"T"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,22 +77,40 @@ class Runner:
             self._children.end_all()
 
     def _ask_cells(self, child: Child) -> None:
-        for at, (kind, body) in enumerate(self._run.cells):
-            budget = self._budget(fresh=at == 0)
-            if kind == b"T":
-                result = self._ask_with_tester(child, body, budget)
-            else:
-                result = ask(self._children, child, kind, body, budget)
-            if at == len(self._run.cells) - 1 and isinstance(result, Reply):
-                result = self._unless_more_said(child, result)
-            self._report(_event(at, result))
-            if isinstance(result, Ended):
-                return
+        at, cells = 0, self._run.cells
+        while at < len(cells):
+            ahead = list(takewhile(lambda cell: cell[0] != TESTER, cells[at:]))
+            results = self._ask_ahead(child, at, ahead) if ahead else self._ask_tester(child, at)
+            for result in results:
+                self._report(_event(at, result))
+                if isinstance(result, Ended):
+                    return
+                at += 1
 
-    def _unless_more_said(self, child: Child, reply: Reply) -> Reply | Ended:
-        """Asks for an empty answer last, so that a second answer to the last cell shows."""
-        quiet = ask(self._children, child, b"Q", b"", self._budget(fresh=True))
-        return quiet if isinstance(quiet, Ended) and quiet.why == "tampered" else reply
+    def _ask_ahead(
+        self, child: Child, first: int, cells: list[tuple[bytes, bytes]]
+    ) -> Iterator[Reply | Ended]:
+        """Cells that are asked together; after the run's last one an empty answer is asked for, so
+        that a second answer to it shows.
+        """
+        asked = [Asked(*cell, self._budget(fresh=at == 0)) for at, cell in enumerate(cells, first)]
+        if first + len(cells) == len(self._run.cells):
+            asked.append(Asked(QUIET, b"", self._budget(fresh=True)))
+        held: Reply | None = None
+        for at, result in enumerate(ask_all(self._children, child, asked), 1):
+            if held is not None:
+                yield _unless_tampered(held, result)
+            elif at == len(cells) < len(asked) and isinstance(result, Reply):
+                held = result
+            else:
+                yield result
+
+    def _ask_tester(self, child: Child, at: int) -> Iterator[Reply | Ended]:
+        result = self._ask_with_tester(child, self._run.cells[at][1], self._budget(fresh=at == 0))
+        if at == len(self._run.cells) - 1 and isinstance(result, Reply):
+            quiet = ask(self._children, child, QUIET, b"", self._budget(fresh=True))
+            result = _unless_tampered(result, quiet)
+        yield result
 
     def _ask_with_tester(self, solver: Child, body: bytes, budget: Budget) -> Reply | Ended:
         """Runs the statements in a second child that reaches the solver by calls through this
@@ -140,6 +160,10 @@ class Runner:
         run = self._run
         cpu_s = run.fresh_cpu_s if fresh else run.later_cpu_s
         return Budget(cpu_s, run.wall_factor * cpu_s, run.output_bytes)
+
+
+def _unless_tampered(reply: Reply, quiet: Reply | Ended) -> Reply | Ended:
+    return quiet if isinstance(quiet, Ended) and quiet.why == "tampered" else reply
 
 
 def _event(cell: int, result: Reply | Ended) -> Event:

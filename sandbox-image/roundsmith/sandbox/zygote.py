@@ -42,6 +42,7 @@ class Zygote:
         self._last_id = 0
         self._self_pidfd = os.pidfd_open(os.getpid())
         self._hardening.protect_zygote()
+        solver.rehearse()
         gc.collect()
         gc.freeze()
 
