@@ -86,7 +86,7 @@ async def run(supervisor: Supervisor) -> None:
         (framed(encode((True, [(*PASSED[:4], -1.0, 0.0)]))), "took"),
     ],
 )
-def test_what_is_no_batch_of_events_loses_the_supervisor(answer: bytes, said: str) -> None:
+def test_case_95_what_is_no_batch_of_events_loses_the_supervisor(answer: bytes, said: str) -> None:
     async def lost(supervisor: Supervisor) -> None:
         with pytest.raises(SupervisorLost, match=said):
             await run(supervisor)

@@ -61,7 +61,7 @@ def cells(found: list[Outcome]) -> Cells:
     return {(o.code_id, o.test_id): (o.verdict, str(o.judge)) for o in found}
 
 
-def test_every_cell_comes_once_with_its_verdict_on_any_number_of_slots() -> None:
+def test_case_82_every_cell_comes_once_with_its_verdict_on_any_number_of_slots() -> None:
     async def twice(pool: Pool) -> tuple[Cells, Cells]:
         return cells(await outcomes(pool, ITEM)), cells(await outcomes(pool, ITEM))
 

@@ -191,7 +191,7 @@ def test_a_sandbox_that_always_dies_gives_infra_errors_and_no_label(
 
 
 @pytest.mark.parametrize("container", ["worker", "init"])
-def test_a_container_killed_in_the_middle_loses_and_doubles_no_cell(
+def test_case_77_a_container_killed_in_the_middle_loses_and_doubles_no_cell(
     pod: SandboxPod, container: str
 ) -> None:
     async def disturbed(pool: Pool) -> Cells:

@@ -175,7 +175,7 @@ async def test_results_are_forgotten_beyond_their_bytes_and_one_too_large_is_not
 
 
 @in_loop
-async def test_too_many_unfinished_items_are_refused_with_a_time_to_wait() -> None:
+async def test_case_79_too_many_unfinished_items_are_refused_with_a_time_to_wait() -> None:
     results, work = ItemResults[Number](60.0, 10, 1000, max_running=1), Work()
     first = asyncio.create_task(collect(results.follow(("a",), work)))
     await settle()
