@@ -1,46 +1,44 @@
-"""How many programs and cells a second one core runs, beside a plain subprocess and a bare fork.
+"""How many programs and cells a second one core runs through gRPC, beside a plain subprocess and
+forks.
 
-Everything is pinned to one core and measured in alternating slices, so that a busy machine slows
-all alike.
+Client, server, supervisor and programs are pinned to one core and measured in alternating slices
+with their peers, so that a busy machine slows all alike.
 """
 
 import asyncio
 import os
 import statistics
-import subprocess
-import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
 
 from roundsmith.bench import BenchResult
+from roundsmith.config import ServeSettings
+from roundsmith.executor import floors
 from roundsmith.executor.pool import Pool
+from roundsmith.executor.service import bindings
 from roundsmith.executor.settings import ExecutorSettings
+from roundsmith.serve.server import listening
 from roundsmith.types import CallTest, ExecuteItem, Program
-from roundsmith.verdicts import Verdict
+from roundsmith.v1 import executor_pb2 as pb2
+from roundsmith.v1 import executor_pb2_grpc
+from roundsmith.wire import to_message
 
-PROGRAM = "def f(x):\n    return x + 1\n"
 BATCH = 32
 _SLICES = 5
-_FORK_LOOP = f"""
-import os, sys, time
-seconds, count, start = float(sys.argv[1]), 0, time.monotonic()
-while time.monotonic() - start < seconds:
-    pid = os.fork()
-    if not pid:
-        space = {{}}
-        exec(compile({PROGRAM!r}, "<solution>", "exec"), space)
-        os._exit(space["f"](1) != 2)
-    count += not os.waitpid(pid, 0)[1]
-print(count / (time.monotonic() - start))
-"""
+_PROGRAMS = 16
+_DEADLINE_S = 60.0
 
 
 def bench(slice_s: float = 1.0) -> list[BenchResult]:
     """Rates of one slot on one core, in cells a second; each of the five slices of a case lasts
     `slice_s` seconds.
 
-    Raises RuntimeError when a cell does not pass. The calling process is pinned to one core
-    meanwhile.
+    A ratio is the median over slices. Raises RuntimeError when a cell does not pass. The calling
+    process is pinned to one core meanwhile.
     """
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {max(cores)})
@@ -51,51 +49,58 @@ def bench(slice_s: float = 1.0) -> list[BenchResult]:
 
 
 async def _bench(slice_s: float) -> list[BenchResult]:
-    async with Pool(ExecutorSettings(slots=1)) as pool:
-        tier = pool.capabilities().tier
-        cases: dict[str, Callable[[], Awaitable[float]]] = {
-            "fresh": lambda: _rate(pool, slice_s, 1),
-            "batched": lambda: _rate(pool, slice_s, BATCH),
-            "python subprocess": lambda: asyncio.to_thread(_subprocess_rate, slice_s),
-            "os.fork floor": lambda: asyncio.to_thread(_fork_rate, slice_s),
-        }
-        slices = [
-            {name: await measure() for name, measure in cases.items()} for _ in range(_SLICES)
-        ]
-    median = {name: statistics.median(piece[name] for piece in slices) for name in cases}
-    named = {"fresh": f"fresh process a program, {tier}", "batched": f"{BATCH} tests a row, {tier}"}
-    return [
-        BenchResult(
-            named[case], median[case], "cells/s", peer, median[peer], median[case] / median[peer]
-        )
-        for case in named
-        for peer in ("python subprocess", "os.fork floor")
-    ]
+    settings = ExecutorSettings(slots=1)
+    with tempfile.TemporaryDirectory(prefix="roundsmith-bench-") as scratch:
+        async with Pool(settings) as pool:
+            tier = pool.capabilities().tier
+            async with (
+                listening(bindings(pool, ServeSettings()), ServeSettings()) as addresses,
+                grpc.aio.insecure_channel(addresses["address"]) as channel,
+            ):
+                stub: Any = executor_pb2_grpc.ExecutorServiceStub(channel)
+                uid = settings.uid_base + 2**10
+                cases: dict[str, Callable[[], Awaitable[float]]] = {
+                    f"fresh process a program, {tier}": lambda: _rate(stub, slice_s, 1),
+                    f"{BATCH} tests a row, {tier}": lambda: _rate(stub, slice_s, BATCH),
+                }
+                peers: dict[str, Callable[[], float]] = {
+                    "python subprocess": lambda: floors.subprocess_rate(slice_s),
+                    "os.fork floor": lambda: floors.plain_rate(slice_s),
+                    f"os.fork floor, {tier}": lambda: floors.hardened_rate(
+                        slice_s, tier, scratch, uid
+                    ),
+                }
+                slices = [await _slice(cases, peers) for _ in range(_SLICES)]
+    return [_result(slices, case, peer) for case in cases for peer in peers]
 
 
-async def _rate(pool: Pool, seconds: float, tests: int) -> float:
+async def _slice(
+    cases: dict[str, Callable[[], Awaitable[float]]], peers: dict[str, Callable[[], float]]
+) -> dict[str, float]:
+    ours = {name: await measure() for name, measure in cases.items()}
+    return ours | {name: await asyncio.to_thread(measure) for name, measure in peers.items()}
+
+
+def _result(slices: list[dict[str, float]], case: str, peer: str) -> BenchResult:
+    mine, theirs = ([piece[name] for piece in slices] for name in (case, peer))
+    ratio = statistics.median(a / b for a, b in zip(mine, theirs, strict=True))
+    value, against = statistics.median(mine), statistics.median(theirs)
+    return BenchResult(case, value, "cells/s", peer, against, ratio)
+
+
+async def _rate(stub: Any, seconds: float, tests: int) -> float:
     cells = tuple(CallTest(f"t{at}", "f", (at,), at + 1) for at in range(tests))
     count, serial, start = 0, 0, time.monotonic()
     while time.monotonic() - start < seconds:
         # A comment apart, so that no two programs are the same text.
-        programs = tuple(Program(f"c{at}", f"{PROGRAM}# {serial + at}") for at in range(16))
-        serial += len(programs)
-        async for outcome in pool.execute(ExecuteItem(f"bench-{serial}", programs, cells)):
-            if outcome.verdict is not Verdict.PASS:
-                raise RuntimeError(f"expected PASS, got {outcome.verdict} ({outcome.detail})")
-            count += 1
+        programs = tuple(
+            Program(f"c{at}", f"{floors.PROGRAM}# {serial + at}") for at in range(_PROGRAMS)
+        )
+        serial += _PROGRAMS
+        item = to_message(ExecuteItem(f"bench-{serial}", programs, cells))
+        answer = await stub.Execute(pb2.ExecuteRequest(item=item), timeout=_DEADLINE_S)
+        for outcome in answer.outcomes:
+            if outcome.verdict != pb2.VERDICT_PASS:
+                raise RuntimeError(f"expected PASS, got {outcome}")
+        count += len(answer.outcomes)
     return count / (time.monotonic() - start)
-
-
-def _subprocess_rate(seconds: float) -> float:
-    count, start = 0, time.monotonic()
-    while time.monotonic() - start < seconds:
-        command = [sys.executable, "-I", "-S", "-c", f"{PROGRAM}assert f(1) == 2"]
-        subprocess.run(command, check=True)
-        count += 1
-    return count / (time.monotonic() - start)
-
-
-def _fork_rate(seconds: float) -> float:
-    command = [sys.executable, "-I", "-S", "-c", _FORK_LOOP, str(seconds)]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
