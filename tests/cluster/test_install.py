@@ -58,4 +58,4 @@ def test_a_pod_that_is_not_restricted_is_refused_beside_the_sandbox(installed: I
         *("--privileged", "--dry-run=server"),
     )
     assert done.returncode != 0
-    assert "violates PodSecurity" in done.stdout
+    assert "violates PodSecurity" in done.stderr

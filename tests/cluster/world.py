@@ -48,16 +48,15 @@ class Cluster:
     def run(self, *command: object, timeout_s: float = 900.0) -> str:
         """What a command prints; it must succeed."""
         done = self.try_(*command, timeout_s=timeout_s)
-        assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}"
+        said = f"{done.stdout}\n{done.stderr}"
+        assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{said}"
         return done.stdout
 
     def try_(self, *command: object, timeout_s: float = 900.0) -> subprocess.CompletedProcess[str]:
-        """A finished command, standard output and error as one text."""
-        words = [str(word) for word in command]
+        """A finished command."""
         return subprocess.run(
-            words,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            [str(word) for word in command],
+            capture_output=True,
             text=True,
             check=False,
             timeout=timeout_s,
