@@ -184,6 +184,8 @@ FORCED = (
     "resource.setrlimit(resource.RLIMIT_AS, (1, 1)); bytearray(2 ** 24)",
     "resource.setrlimit(resource.RLIMIT_CPU, (0, 0)); sum(range(10 ** 9))",
     "os.write(3, b'\\0\\0\\0\\1H')",
+    "os.close(1); os.close(2); time.sleep(0.1)",
+    "os.close(0); os.dup2(3, 1); os.dup2(3, 2)",
     "signal.raise_signal(9)",
 )
 
@@ -191,7 +193,7 @@ FORCED = (
 @pytest.mark.parametrize("body", FORCED)
 def test_case_84_a_program_can_not_make_its_failure_the_sandboxs(box: "Box", body: str) -> None:
     pids = box.supervisor_pids
-    outcome = box.call(f"import os, resource, signal\ndef f():\n    {body}\n", limits=LIMITS)
+    outcome = box.call(f"import os, resource, signal, time\ndef f():\n    {body}\n", limits=LIMITS)
     assert outcome.verdict not in (Verdict.PASS, Verdict.INFRA_ERROR), outcome
     assert outcome.label in (Label.NEGATIVE, Label.NONE)
     assert box.supervisor_pids == pids

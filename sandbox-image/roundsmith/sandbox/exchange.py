@@ -1,5 +1,6 @@
 """Questions to one child within their budgets: the answers, or how and why there is none."""
 
+import contextlib
 import os
 import secrets
 import select
@@ -253,7 +254,8 @@ class Exchange:
             while sum(map(len, self._child.streams.values())) <= self._budget.output_bytes:
                 chunk = os.read(fd, _CHUNK)
                 if not chunk:
-                    if self._child.exit_status is None:
+                    # A stream at its end is read again before every answer.
+                    with contextlib.suppress(KeyError):
                         self._child.poll.unregister(fd)
                     return ()
                 stream += chunk
@@ -262,9 +264,7 @@ class Exchange:
         return [self._ended("output", f"more than {self._budget.output_bytes} bytes of output")]
 
     def _after_close(self) -> Sequence[Reply | Ended]:
-        """The socket is closed: the child is ending, or it closed the socket and lives on, which
-        the kill shows.
-        """
+        """The socket is closed: the child is ending, or lives on, which the kill shows."""
         self._children.kill(self._child)
         if self._child.exit_status == signal.SIGKILL:
             return [self._ended("tampered", "closed the answer descriptor")]
