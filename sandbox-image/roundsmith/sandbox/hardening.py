@@ -66,7 +66,9 @@ class Hardening:
         writable = os.path.dirname(box.scratch) if box.isolated else box.scratch
         self.ruleset = landlock.build(box.readable, writable)
         pid = 1 if box.isolated else _OWN_PID
-        self._programs = {threads: seccomp.child_filter(threads, pid) for threads in (False, True)}
+        self._filters = {
+            threads: seccomp.Filter(seccomp.child_filter(threads, pid)) for threads in (False, True)
+        }
         # RLIMIT_NPROC counts a user's processes: it needs a user or user namespace of the slot's.
         self._counts_processes = box.isolated or box.child_uid is not None
         self._hard_limits = {kind: _hard_limit(kind) for kind in _LIMITED}
@@ -99,10 +101,10 @@ class Hardening:
         call("prctl", syscalls.PR_SET_DUMPABLE, 0, 0, 0, 0)
         landlock.restrict(RULESET_FD)
         os.close(RULESET_FD)
-        program = self._programs[limits.processes > 1 and self._counts_processes]
+        chosen = self._filters[limits.processes > 1 and self._counts_processes]
         if not self._box.isolated:
-            program = program.replace(struct.pack("=I", _OWN_PID), struct.pack("=I", os.getpid()))
-        seccomp.Filter(program).install()
+            chosen.replace(_OWN_PID, os.getpid())
+        chosen.install()
 
     def _set_limits(self, limits: RunLimits) -> None:
         memory = self._box.address_space + limits.memory_bytes
