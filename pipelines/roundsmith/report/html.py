@@ -101,12 +101,12 @@ def _figures(inputs: ReportInputs) -> dict[str, Markup]:
     if result.funnel:
         last = frozenset([list(result.funnel)[-1]])
         figures["funnel"] = bars(
-            "funnel", "From samples to training rows", result.funnel, last, shares=False
+            "funnel", "From tasks and samples to training rows, counts", result.funnel, last, shares=False
         )
     if result.verdicts:
         ordered = dict(sorted(result.verdicts.items(), key=lambda item: (-item[1], item[0])))
         figures["verdicts"] = bars(
-            "verdicts", "Verdicts", ordered, frozenset({"PASS"}), shares=True
+            "verdicts", "Verdicts of single tests", ordered, frozenset({"PASS"}), shares=True
         )
     if inputs.perplexities_all:
         figures["perplexity"] = histogram(inputs.perplexities_all, inputs.perplexities_selected)
