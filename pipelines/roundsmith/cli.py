@@ -118,7 +118,8 @@ def report(
     """Print a finished round's numbers, and where its report is."""
     from rich.console import Console
 
-    from roundsmith.commands.run import read_summary, show
+    from roundsmith.commands.run import read_summary
+    from roundsmith.commands.show import show
 
     show(read_summary(folder), folder.rstrip("/"), Console(highlight=False))
 

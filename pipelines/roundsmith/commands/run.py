@@ -2,26 +2,23 @@
 
 import asyncio
 import fcntl
-import math
 import shutil
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from statistics import NormalDist
 from typing import Protocol, TypeVar
 
 from rich.console import Console
-from rich.table import Table
 
 from roundsmith.commands.progress import ProgressView
+from roundsmith.commands.show import show
 from roundsmith.errors import ConfigError
 from roundsmith.pair_builder.rules import configure, find_rule, load_rules
 from roundsmith.platform.local import LocalPlatform
 from roundsmith.recipes.contract import Recipe
-from roundsmith.report.summary import PassAtK, Summary, from_json
+from roundsmith.report.summary import Summary, from_json
 from roundsmith.round import RoundRefs, play_rounds
-from roundsmith.statistics import smallest_difference
 from roundsmith.steps import run_step
 from roundsmith.steps.config import RunConfig
 from roundsmith.steps.context import Context, Platform
@@ -150,48 +147,6 @@ def read_summary(folder: str) -> Summary:
             "such as runs/lab/round-1"
         )
     return from_json(text.decode())
-
-
-def show(summary: Summary, folder: Path | str, console: Console) -> None:
-    """What a person wants to know when a round is over."""
-    result = summary.result
-    table = Table(title=f"round {result.round}: {result.recipe} on {result.model}")
-    for column in ("split", "metric", "tasks", "before", "control", "after", "gain", "95 %", "p"):
-        table.add_column(column, justify="left" if column in ("split", "metric") else "right")
-    for split, by_k in result.pass_at_k.items():
-        for k, found in by_k.items():
-            low, high = found.ci95
-            table.add_row(
-                split,
-                f"pass@{k}",
-                str(found.num_tasks),
-                f"{100 * found.before:.1f}",
-                "" if found.control is None else f"{100 * found.control:.1f}",
-                f"{100 * found.after:.1f}",
-                f"{100 * (found.after - found.before):+.1f}",
-                f"[{100 * low:+.1f}, {100 * high:+.1f}]",
-                f"{found.p_value:.2g}",
-            )
-    console.print(table)
-    for split, by_k in result.pass_at_k.items():
-        if "1" in by_k and (smallest := smallest_gain(by_k["1"])):
-            console.print(
-                f"{split}: the smallest gain in pass@1 that {by_k['1'].num_tasks} tasks detect "
-                f"four times in five is {100 * smallest:.1f} points"
-            )
-    word = "promoted" if result.promoted else "not promoted"
-    reasons = "; ".join(result.gate.reasons) if result.gate else ""
-    console.print(f"checkpoint {word}: {reasons}")
-    console.print(f"report: {folder}/report.html")
-
-
-def smallest_gain(found: PassAtK) -> float:
-    """The smallest true gain that a two-sided test at 5 % finds with probability 0.8, judged by the
-    interval of the gain that was seen; 0.0 where no answer changed, which tells nothing.
-    """
-    low, high = found.ci95
-    standard_error = (high - low) / (2 * NormalDist().inv_cdf(0.975))
-    return smallest_difference(found.num_tasks, standard_error * math.sqrt(found.num_tasks))
 
 
 @contextmanager

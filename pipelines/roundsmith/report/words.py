@@ -2,6 +2,8 @@
 
 import math
 
+from roundsmith import statistics
+
 NARROW, FIXED = "\u202f", "\u00a0"
 """Spaces at which no line breaks."""
 
@@ -17,8 +19,8 @@ def points(value: float) -> str:
 
 
 def p_value(value: float) -> str:
-    """A p-value to two digits; tiny ones as a bound."""
-    return f"<{FIXED}0.0001" if value < 0.0001 else f"{value:.2g}"
+    """A p-value to two digits; those at the floor of the permutations as a bound."""
+    return statistics.p_words(value).replace(" ", FIXED)
 
 
 def whole(value: int) -> str:
@@ -44,6 +46,5 @@ def number(value: float) -> str:
 
 
 def p_equals(value: float) -> str:
-    """`p = 0.012` or `p < 0.0001`, for a sentence."""
-    text = p_value(value)
-    return f"p{FIXED}{text}" if text.startswith("<") else f"p{FIXED}={FIXED}{text}"
+    """`p = 0.012` or `p <= 1e-05`, for a sentence."""
+    return statistics.p_equals(value).replace(" ", FIXED)

@@ -4,7 +4,7 @@ from roundsmith.statistics.auc import auc
 from roundsmith.statistics.bootstrap import Interval, mean_interval
 from roundsmith.statistics.evaluation import Evaluation, TaskCount
 from roundsmith.statistics.gate import GateDecision, decide
-from roundsmith.statistics.paired import PairedDifference, paired_difference
+from roundsmith.statistics.paired import PairedDifference, p_equals, p_words, paired_difference
 from roundsmith.statistics.pass_at_k import pass_at_k
 from roundsmith.statistics.power import smallest_difference, smallest_difference_of_solved
 
@@ -17,6 +17,8 @@ __all__ = [
     "auc",
     "decide",
     "mean_interval",
+    "p_equals",
+    "p_words",
     "paired_difference",
     "pass_at_k",
     "smallest_difference",

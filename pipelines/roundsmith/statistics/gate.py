@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from roundsmith.errors import ConfigError
 from roundsmith.statistics.bootstrap import Interval
 from roundsmith.statistics.evaluation import Evaluation, refuse_incomplete
-from roundsmith.statistics.paired import paired_difference
+from roundsmith.statistics.paired import p_equals, paired_difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def decide(
     promoted = not failures
     success = (
         f"pass@{k} rose by {100 * found.difference:.1f} points on {found.num_tasks} tasks, "
-        f"p = {found.p_value:.2g} at most {threshold:.2g}"
+        f"{p_equals(found.p_value)}, at most {threshold:.2g}"
     )
     return GateDecision(
         promoted=promoted,
@@ -74,7 +74,7 @@ def _failures(
     elif p_value > threshold:
         failures.append(
             f"a gain of {100 * difference:.1f} points that chance explains: "
-            f"p = {p_value:.2g}, more than {threshold:.2g}"
+            f"{p_equals(p_value)}, more than {threshold:.2g}"
         )
     if contaminated:
         names = sorted(set(contaminated))

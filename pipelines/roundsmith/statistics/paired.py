@@ -13,6 +13,8 @@ from roundsmith.statistics.bootstrap import CELLS, Interval, mean_interval
 Floats = npt.NDArray[np.float64]
 MCNEMAR, SIGN_FLIP = "exact McNemar", "sign-flip permutation"
 PERMUTATIONS = 100_000
+FLOOR = 1e-05
+"""What that many permutations can show at the least, 1 / (PERMUTATIONS + 1), to one digit."""
 TIE = 1e-12
 """Two means of the same differences in another order may be this far apart."""
 
@@ -72,3 +74,14 @@ def sign_flip(differences: Floats, seed: int, permutations: int = PERMUTATIONS) 
         positive = random.binomial(counts, 0.5, size=shape)
         extreme += int((np.abs((2 * positive - counts) @ sizes) >= least).sum())
     return (extreme + 1) / (permutations + 1)
+
+
+def p_words(value: float) -> str:
+    """A p-value to two digits; those at the floor of the permutations as a bound."""
+    return f"<= {FLOOR:g}" if value <= FLOOR else f"{value:.2g}"
+
+
+def p_equals(value: float) -> str:
+    """`p = 0.012` or `p <= 1e-05`, for a sentence."""
+    text = p_words(value)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"

@@ -70,7 +70,7 @@ def test_numbers_are_written_as_people_read_them() -> None:
     assert points(-0.0512) == "−5.1"
     assert points(0.0512) == "+5.1"
     assert p_value(0.0123) == "0.012"
-    assert p_equals(0.00001).translate(plain) == "p < 0.0001"
+    assert p_equals(1 / 100_001).translate(plain) == "p <= 1e-05"
     assert p_equals(0.05).translate(plain) == "p = 0.05"
     assert whole(1234567).translate(plain) == "1 234 567"
     assert duration(59.94) == "59.9 s"

@@ -35,7 +35,7 @@ def test_a_clear_gain_is_promoted_with_its_numbers() -> None:
     assert decision.promoted
     assert decision.difference == 0.5
     assert decision.p_value == pytest.approx(2 / 1024)
-    assert decision.reasons == ("pass@1 rose by 50.0 points on 20 tasks, p = 0.002 at most 0.05",)
+    assert decision.reasons == ("pass@1 rose by 50.0 points on 20 tasks, p = 0.002, at most 0.05",)
     assert decision.ci95.low > 0
 
 

@@ -1,0 +1,89 @@
+"""What a person wants to know when a round is over, in 80 columns."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import NormalDist
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from roundsmith.report.summary import PassAtK, Range, Result, Summary
+from roundsmith.report.words import duration
+from roundsmith.statistics import p_equals, p_words, smallest_difference
+
+
+def show(summary: Summary, folder: Path | str, console: Console) -> None:
+    """Prints the table of pass@k, what the control says of it, the gate's word and the time."""
+    result = summary.result
+    console.print(_table(result))
+    for line in (*_over_control(result), *_smallest_gains(result)):
+        console.print(line)
+    word = "promoted" if result.promoted else "not promoted"
+    reasons = "; ".join(result.gate.reasons) if result.gate else ""
+    console.print(f"checkpoint {word}: {reasons}")
+    console.print(f"took {duration(sum(summary.cost.seconds.values()))}")
+    console.print(f"report: {folder}/report.html")
+
+
+def smallest_gain(found: PassAtK) -> float:
+    """The smallest true gain that a two-sided test at 5 % finds with probability 0.8, judged by the
+    interval of the gain that was seen; 0.0 where no answer changed, which tells nothing.
+    """
+    low, high = found.ci95
+    standard_error = (high - low) / (2 * NormalDist().inv_cdf(0.975))
+    return smallest_difference(found.num_tasks, standard_error * math.sqrt(found.num_tasks))
+
+
+def _table(result: Result) -> Table:
+    table = Table(
+        title=f"round {result.round}: {result.recipe} on {result.model}, pass@k in %",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    for column in ("split", "k", "tasks", "before", "control", "after", "gain", "95 %", "p"):
+        table.add_column(column, justify="left" if column == "split" else "right", no_wrap=True)
+    for split, k, found in _measured(result):
+        table.add_row(
+            split,
+            k,
+            str(found.num_tasks),
+            f"{100 * found.before:.1f}",
+            "" if found.control is None else f"{100 * found.control:.1f}",
+            f"{100 * found.after:.1f}",
+            f"{100 * (found.after - found.before):+.1f}",
+            _interval(found.ci95),
+            p_words(found.p_value),
+        )
+    return table
+
+
+def _over_control(result: Result) -> Iterator[str]:
+    for split, k, found in _measured(result):
+        if over := found.over_control:
+            yield (
+                f"{split} pass@{k} against the control: {100 * over.difference:+.1f} "
+                f"{_interval(over.ci95)}, {p_equals(over.p_value)}"
+            )
+
+
+def _smallest_gains(result: Result) -> Iterator[str]:
+    for split, k, found in _measured(result):
+        if k == "1" and (smallest := smallest_gain(found)):
+            yield (
+                f"{split}: the smallest gain in pass@1 that {found.num_tasks} tasks detect "
+                f"four times in five is {100 * smallest:.1f} points"
+            )
+
+
+def _measured(result: Result) -> Iterator[tuple[str, str, PassAtK]]:
+    for split, by_k in result.pass_at_k.items():
+        for k, found in by_k.items():
+            yield split, k, found
+
+
+def _interval(ends: Range) -> str:
+    low, high = ends
+    return f"[{100 * low:+.1f}, {100 * high:+.1f}]"
