@@ -36,7 +36,11 @@ def paired_difference(
     """Compare two values a task, each in [0, 1] and in the same order; the same for a seed.
 
     One greedy sample a task makes every value 0 or 1: then the test is McNemar's, exact. Else the
-    signs of the differences are flipped at random. The interval is the BCa bootstrap over tasks.
+    signs of the differences are flipped at random. The interval is the BCa bootstrap over tasks,
+    which draws `before` anew with `after`: where a task changed, its high end added to the measured
+    `before` may pass 1, which says that `before` may be lower on other tasks; to cut it there would
+    cut it at the estimate. Where all differences are alike there is nothing to draw; then `before`
+    is taken as measured, and the interval ends where pass@k would leave [0, 1].
     """
     x, y = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
     if x.shape != y.shape or x.ndim != 1 or not x.size:
@@ -45,11 +49,20 @@ def paired_difference(
     d = y - x
     return PairedDifference(
         difference=float(d.mean()),
-        ci95=mean_interval(d, seed=seed, bounds=(-1.0, 1.0)),
+        ci95=_interval(x, d, seed),
         p_value=mcnemar(int((d > 0).sum()), int((d < 0).sum())) if binary else sign_flip(d, seed),
         method=MCNEMAR if binary else SIGN_FLIP,
         num_tasks=int(x.size),
     )
+
+
+def _interval(before: Floats, d: Floats, seed: int) -> Interval:
+    found = mean_interval(d, seed=seed, bounds=(-1.0, 1.0))
+    if np.ptp(d) > 0.0:
+        return found
+    # Adding 0.0 makes the -0.0 of a `before` of 0 a plain 0.
+    low, high = 0.0 - float(before.mean()), 1.0 - float(before.mean())
+    return Interval(max(found.low, low) + 0.0, min(found.high, high))
 
 
 def mcnemar(gained: int, lost: int) -> float:

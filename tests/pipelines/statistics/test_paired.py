@@ -60,6 +60,32 @@ def test_no_difference_anywhere_is_no_evidence() -> None:
     assert found.ci95.low < 0 < found.ci95.high
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "low", "high"),
+    [
+        ([0.0] * 4, [0.0] * 4, 0.0, 0.5271),  # 1 - 0.05^(1/4) = 0.5271 may be unlike; none can fall
+        ([1.0] * 20, [1.0] * 20, -0.1391, 0.0),  # 1 - 0.05^(1/20) = 0.1391; none can rise
+        ([0.0] * 4, [1.0] * 4, 0.0, 1.0),  # 1 - 2 * 0.5271 is below 0, where `before` was
+        ([0.0, 1.0] * 2, [0.0, 1.0] * 2, -0.5, 0.5),  # half can fall and half can rise
+        ([0.5] * 20, [0.75] * 20, 0.25 - 0.1391 * 1.25, 0.25 + 0.1391 * 0.75),
+    ],
+)
+def test_where_all_differences_are_alike_the_interval_stays_in_what_before_leaves_possible(
+    before: list[float], after: list[float], low: float, high: float
+) -> None:
+    found = paired_difference(before, after, seed=0).ci95
+    assert found.low == pytest.approx(low, abs=1e-4)
+    assert found.high == pytest.approx(high, abs=1e-4)
+    assert -sum(before) / len(before) <= found.low
+    assert found.high <= 1 - sum(before) / len(before)
+
+
+def test_where_tasks_changed_the_interval_is_not_cut_at_the_estimate() -> None:
+    found = paired_difference([0.0] * 2 + [1.0] * 18, [1.0] * 20, seed=0)
+    assert found.difference == pytest.approx(0.1)
+    assert found.ci95.high > found.difference
+
+
 def test_chance_alone_looks_significant_about_one_time_in_twenty() -> None:
     random = np.random.default_rng(8)
     alarms = 0
