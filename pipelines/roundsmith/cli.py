@@ -74,7 +74,9 @@ def evaluate(
     split: Annotated[str, typer.Option(help="train, gate or final.")] = "gate",
     limit: Annotated[int | None, typer.Option(help="Tasks at most.")] = None,
     samples: Annotated[int, typer.Option(help="Samples of each task (n).")] = 1,
-    k: Annotated[list[int] | None, typer.Option(help="The k of pass@k; at most n.")] = None,
+    k: Annotated[
+        list[int] | None, typer.Option("-k", "--k", help="The k of pass@k; at most n.")
+    ] = None,
     temperature: Annotated[float, typer.Option(help="0 is greedy.")] = 0.0,
     max_tokens: Annotated[int, typer.Option(help="Tokens of a completion at most.")] = 512,
     style: Annotated[str, typer.Option(help="auto, completion or chat.")] = "auto",
