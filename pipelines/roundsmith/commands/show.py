@@ -11,7 +11,16 @@ from rich.table import Table
 
 from roundsmith.report.summary import PassAtK, Range, Result, Summary
 from roundsmith.report.words import duration
-from roundsmith.statistics import p_equals, p_words, smallest_difference
+from roundsmith.statistics import (
+    fewest_tasks,
+    least_p_value,
+    p_equals,
+    p_words,
+    smallest_difference,
+)
+
+ALPHA = 0.05
+"""The error rate at which a detectable gain is told."""
 
 
 def show(summary: Summary, folder: Path | str, console: Console) -> None:
@@ -27,13 +36,16 @@ def show(summary: Summary, folder: Path | str, console: Console) -> None:
     console.print(f"report: {folder}/report.html")
 
 
-def smallest_gain(found: PassAtK) -> float:
+def smallest_gain(found: PassAtK) -> float | None:
     """The smallest true gain that a two-sided test at 5 % finds with probability 0.8, judged by the
-    interval of the gain that was seen; 0.0 where no answer changed, which tells nothing.
+    interval of the gain that was seen; None where it finds none, 0.0 where that interval has no
+    width, which tells nothing.
     """
     low, high = found.ci95
     standard_error = (high - low) / (2 * NormalDist().inv_cdf(0.975))
-    return smallest_difference(found.num_tasks, standard_error * math.sqrt(found.num_tasks))
+    return smallest_difference(
+        found.num_tasks, standard_error * math.sqrt(found.num_tasks), alpha=ALPHA
+    )
 
 
 def _table(result: Result) -> Table:
@@ -71,11 +83,23 @@ def _over_control(result: Result) -> Iterator[str]:
 
 def _smallest_gains(result: Result) -> Iterator[str]:
     for split, k, found in _measured(result):
-        if k == "1" and (smallest := smallest_gain(found)):
+        tasks, smallest = found.num_tasks, smallest_gain(found) if k == "1" else 0.0
+        if smallest:
             yield (
-                f"{split}: the smallest gain in pass@1 that {found.num_tasks} tasks detect "
+                f"{split}: the smallest gain in pass@1 that {tasks} tasks detect "
                 f"four times in five is {100 * smallest:.1f} points"
             )
+        elif smallest is None:
+            yield f"{split}: {tasks} tasks detect no gain in pass@1, {_why_none(tasks)}"
+
+
+def _why_none(tasks: int) -> str:
+    if tasks >= fewest_tasks(ALPHA):
+        return "however large, four times in five: their answers change too much both ways"
+    return (
+        f"however large: p is {p_words(least_p_value(tasks))} at the least, more than {ALPHA}; it "
+        f"takes {fewest_tasks(ALPHA)} tasks or more"
+    )
 
 
 def _measured(result: Result) -> Iterator[tuple[str, str, PassAtK]]:

@@ -6,7 +6,12 @@ from roundsmith.statistics.evaluation import Evaluation, TaskCount
 from roundsmith.statistics.gate import GateDecision, decide
 from roundsmith.statistics.paired import PairedDifference, p_equals, p_words, paired_difference
 from roundsmith.statistics.pass_at_k import pass_at_k
-from roundsmith.statistics.power import smallest_difference, smallest_difference_of_solved
+from roundsmith.statistics.power import (
+    fewest_tasks,
+    least_p_value,
+    smallest_difference,
+    smallest_difference_of_solved,
+)
 
 __all__ = [
     "Evaluation",
@@ -16,6 +21,8 @@ __all__ = [
     "TaskCount",
     "auc",
     "decide",
+    "fewest_tasks",
+    "least_p_value",
     "mean_interval",
     "p_equals",
     "p_words",

@@ -10,14 +10,26 @@ from roundsmith.errors import ConfigError
 
 def smallest_difference(
     num_tasks: int, sd: float, *, alpha: float = 0.05, power: float = 0.8
-) -> float:
+) -> float | None:
     """The mean paired difference found with probability `power`.
 
     d = (z_{1-alpha/2} + z_power) sd / sqrt(n), where `sd` is the standard deviation of the per-task
-    differences of pass@k.
+    differences of pass@k. None where no difference can be found: so few tasks never reach alpha,
+    or d is more than 1.
     """
     _refuse_bad(num_tasks, alpha, power)
-    return float((norm.ppf(1 - alpha / 2) + norm.ppf(power)) * sd / math.sqrt(num_tasks))
+    d = float((norm.ppf(1 - alpha / 2) + norm.ppf(power)) * sd / math.sqrt(num_tasks))
+    return d if num_tasks >= fewest_tasks(alpha) and d <= 1 else None
+
+
+def least_p_value(num_tasks: int) -> float:
+    """What a paired test of so many tasks can show at the least, 2 / 2^n: all of them gained."""
+    return min(1.0, 2.0 ** (1 - num_tasks))
+
+
+def fewest_tasks(alpha: float) -> int:
+    """The fewest tasks whose paired test can reach alpha: 2 / 2^n <= alpha."""
+    return max(1, math.ceil(1 - math.log2(alpha)))
 
 
 def smallest_difference_of_solved(

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from roundsmith.benchmarks.load import load_tasks as read_tasks
 from roundsmith.errors import ConfigError
 from roundsmith.hashing import derive_seed
+from roundsmith.statistics import fewest_tasks, least_p_value
+from roundsmith.steps.config import RunConfig
 from roundsmith.steps.contamination import HeldOut, gives_away
 from roundsmith.steps.context import Context, Made, reference
 from roundsmith.store import TASKS, Manifest
@@ -43,6 +45,7 @@ async def load_tasks(ctx: Context, split: str = "") -> str:
         _refuse_no_references(config.tasks, chosen[Split.TRAIN])
     if not split:
         ctx.recipe.check(chosen[Split.TRAIN])
+        _warn_of_a_gate_that_never_opens(len(chosen[Split.GATE]), config)
     settings = {
         "source": loaded.source_hash,
         "limits": {str(split): limit for split, limit in limits.items()},
@@ -130,6 +133,23 @@ def _refuse_no_references(source: str, tasks: Sequence[Task]) -> None:
             "tasks, because the control is trained on them, saw none: give the rows a reference, "
             "or leave the control out with --no-control"
         )
+
+
+def _warn_of_a_gate_that_never_opens(num_tasks: int, config: RunConfig) -> None:
+    threshold = config.alpha / config.rounds
+    if num_tasks >= fewest_tasks(threshold):
+        return
+    log.warning(
+        "no checkpoint can be promoted: expected at least %d gate tasks, saw %d, whose p is %.2g "
+        "at the least, more than %.2g (alpha %g over %d rounds): give more gate tasks or raise "
+        "--eval-limit",
+        fewest_tasks(threshold),
+        num_tasks,
+        least_p_value(num_tasks),
+        threshold,
+        config.alpha,
+        config.rounds,
+    )
 
 
 def _disjoint(

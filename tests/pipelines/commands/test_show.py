@@ -36,6 +36,16 @@ def test_it_is_told_for_each_split_unless_no_answer_changed() -> None:
     assert "smallest gain" not in shown(same)
 
 
+def test_tasks_too_few_to_show_any_gain_are_said_to_be() -> None:
+    few = replace(RESULT.pass_at_k["gate"]["1"], num_tasks=4)
+    printed = shown(replace(SUMMARY, result=replace(RESULT, pass_at_k={"gate": {"1": few}})))
+    assert "smallest gain" not in printed
+    assert (
+        "gate: 4 tasks detect no gain in pass@1, however large: p is 0.12 at the least, more than "
+        "0.05; it takes 6 tasks or more" in printed
+    )
+
+
 def test_the_control_and_the_time_are_told_and_the_table_fits_80_columns() -> None:
     over = Difference(-0.01, (-0.025, 0.006), 0.24, "sign-flip permutation")
     one = replace(RESULT.pass_at_k["final"]["1"], over_control=over)

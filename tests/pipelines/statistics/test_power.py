@@ -6,7 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roundsmith.errors import ConfigError
-from roundsmith.statistics import smallest_difference, smallest_difference_of_solved
+from roundsmith.statistics import (
+    fewest_tasks,
+    least_p_value,
+    smallest_difference,
+    smallest_difference_of_solved,
+)
 from roundsmith.statistics.paired import mcnemar
 
 
@@ -35,6 +40,19 @@ def test_mcnemar_finds_that_difference_about_four_times_in_five(
 
 def test_too_few_tasks_can_show_nothing() -> None:
     assert smallest_difference_of_solved(20, 0.1) is None
+
+
+def test_five_tasks_never_reach_one_in_twenty_and_six_do() -> None:
+    assert [mcnemar(n, 0) for n in (1, 5, 6)] == [least_p_value(n) for n in (1, 5, 6)]
+    assert least_p_value(5) == 2 / 32 > 0.05 >= least_p_value(6) == 2 / 64
+    assert fewest_tasks(0.05) == 6
+    assert fewest_tasks(0.0625) == 5
+    assert smallest_difference(5, 0.1) is None
+    assert smallest_difference(6, 0.1) == pytest.approx(2.8016 * 0.1 / 6**0.5, abs=1e-4)
+
+
+def test_a_difference_of_more_than_everything_is_none() -> None:
+    assert smallest_difference(6, 1.0) is None  # 2.8016 / sqrt(6) = 1.14
 
 
 @given(st.integers(30, 10_000), st.floats(0.05, 1.0))

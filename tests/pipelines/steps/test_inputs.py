@@ -51,6 +51,19 @@ def test_an_empty_split_is_named(tmp_path: Path, empty: Split) -> None:
         load(tmp_path, file)
 
 
+@pytest.mark.parametrize(
+    ("gate", "rounds", "warned"), [(5, 1, True), (6, 1, False), (6, 2, True), (7, 2, False)]
+)
+def test_a_gate_too_small_to_promote_anything_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, gate: int, rounds: int, warned: bool
+) -> None:
+    file = task_file(tmp_path, {"train": 2, "gate": gate, "final": 1}, REFERENCE)
+    load(tmp_path, file, rounds=rounds)
+    assert (f"at least {gate + 1} gate tasks, saw {gate}" in caplog.text) == warned
+    load(tmp_path, file, split="gate", rounds=rounds)
+    assert caplog.text.count("no checkpoint can be promoted") == warned
+
+
 def test_an_evaluation_needs_its_own_split_alone(tmp_path: Path) -> None:
     file = task_file(tmp_path, {"final": 3})
     assert load(tmp_path, file, split="final")[Split.FINAL] == 3
