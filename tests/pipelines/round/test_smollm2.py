@@ -25,7 +25,7 @@ def test_a_pretrained_chat_model_writes_programs_that_score_as_they_were_drawn(
     task = load_tasks(str(MBPP)).tasks[0]
 
     async def draw() -> tuple[list[Completion], bool]:
-        engine = TransformersEngine(GeneratorSettings(model=folder, slots=2))
+        engine = TransformersEngine(GeneratorSettings(model=folder, dtype="float32", slots=2))
         try:
             chat = engine.describe().has_chat_template
             style = style_of("auto", chat)
@@ -45,7 +45,7 @@ def test_a_pretrained_chat_model_writes_programs_that_score_as_they_were_drawn(
     assert "```" not in program
 
     async def score() -> float:
-        scorer = TransformersScorer(ScorerSettings(model=folder))
+        scorer = TransformersScorer(ScorerSettings(model=folder, dtype="float32"))
         try:
             prompt = style.code(task, task.description)
             ids = completions[0].token_ids
