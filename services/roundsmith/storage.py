@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import sys
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -51,6 +52,29 @@ def open_storage(url: str) -> tuple[Any, str]:
         with storage_errors(url):  # a bucket that is missing or closed must not look empty
             system.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, MaxKeys=1)
     return system, path
+
+
+def make_output_folder(path: Path, option: str = "--out") -> Path:
+    """The folder that an option names, made where it is not there and tried by a file in it.
+
+    Raises ConfigError that names the option, StoreError where no space is left.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        if error.errno in FULL:
+            raise StoreError(
+                f"{option} {path}: expected room for files, saw no space left: free space and run "
+                "again, or name another folder"
+            ) from error
+        seen = "a file" if path.is_file() else f"{error.strerror} at {error.filename or path}"
+        raise ConfigError(
+            f"{option} {path}: expected a folder that can be made and written, saw {seen}: "
+            "name another folder"
+        ) from error
+    return path
 
 
 def scheme_of(url: str) -> str:

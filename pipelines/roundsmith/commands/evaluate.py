@@ -17,6 +17,7 @@ from roundsmith.steps import run_step
 from roundsmith.steps.config import RunConfig
 from roundsmith.steps.context import Context
 from roundsmith.steps.evaluate import evaluation_of
+from roundsmith.storage import make_output_folder
 from roundsmith.store import Store
 from roundsmith.types import Split
 
@@ -31,7 +32,9 @@ def evaluate_model(
 ) -> None:
     """Evaluates, prints pass@k with its interval, and writes `json_file`; resumable like a run."""
     config = _config(options, style, split)
-    out.mkdir(parents=True, exist_ok=True)
+    make_output_folder(out)
+    if json_file is not None:
+        make_output_folder(json_file.parent, "--json")
     with only_run(out), asyncio.Runner() as runner, ProgressView(console) as view:
         platform = LocalPlatform(config, (out / "work").resolve())
         context = Context(Store(str(out / "store")), config, 0, platform, view)

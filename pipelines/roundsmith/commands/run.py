@@ -22,7 +22,7 @@ from roundsmith.round import RoundRefs, play_rounds
 from roundsmith.steps import run_step
 from roundsmith.steps.config import RunConfig
 from roundsmith.steps.context import Context, Platform
-from roundsmith.storage import read_file
+from roundsmith.storage import make_output_folder, read_file
 from roundsmith.store import Store
 
 T = TypeVar("T")
@@ -60,7 +60,7 @@ def play(
     """Plays the rounds on a platform, over the store at a URL; `keep` is handed each round's folder
     when it is whole.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    make_output_folder(out)
     with only_run(out), asyncio.Runner() as runner, ProgressView(console) as view:
         (out / "run.json").write_text(config.model_dump_json(indent=2) + "\n")
         context = Context(Store(store), config, 1, platform, view)
@@ -71,8 +71,9 @@ def play(
             view.forget()
             console.print(f"[bold]round {number} of {config.rounds}[/]: {config.recipe}")
 
-        def do(step: str, split: str = "", /, **refs: str) -> str:
-            return runner.run(platform.watched(run_step(context, step, split=split, **refs)))
+        def do(step: str, split: str = "", of: str = "", /, **refs: str) -> str:
+            told = replace(context, progress=view.of(of))
+            return runner.run(platform.watched(run_step(told, step, split=split, **refs)))
 
         def promoted(decision: str) -> bool:
             return bool(context.manifest(decision).stats["promoted"])

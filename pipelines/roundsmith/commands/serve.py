@@ -15,6 +15,7 @@ from roundsmith.errors import ConfigError
 from roundsmith.serve import run
 from roundsmith.serve.server import die_with_parent as follow_parent
 from roundsmith.steps.inputs import model_source
+from roundsmith.storage import make_output_folder
 
 Options = Mapping[str, Any]
 
@@ -85,7 +86,7 @@ def everything(model: str, out: Path) -> None:
     from roundsmith.steps.config import RunConfig
 
     config = RunConfig(recipe="", model=model)
-    platform = LocalPlatform(config, out.resolve())
+    platform = LocalPlatform(config, make_output_folder(out).resolve())
 
     async def until_interrupted() -> None:
         stopped = asyncio.Event()

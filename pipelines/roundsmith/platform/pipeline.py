@@ -15,6 +15,7 @@ from roundsmith.errors import ConfigError
 from roundsmith.platform.tasks import Component, components
 from roundsmith.round import play_round
 from roundsmith.steps.config import RunConfig
+from roundsmith.storage import make_output_folder
 
 SUFFIXES = (".yaml", ".yml", ".json")
 RETRIES = 2
@@ -28,7 +29,6 @@ TITLES = {
     "select": "Select rows",
     "select_gold": "Keep gold rows",
     "train": "Train",
-    "train the control": "Train the control",
     "decide": "Decide at the gate",
     "report": "Report",
 }
@@ -48,7 +48,7 @@ def compile_pipeline(config: RunConfig, number: int, image: str, output: Path) -
         raise ConfigError(f"--output {output}: expected a name that ends in {', '.join(SUFFIXES)}")
     from kfp import compiler  # type: ignore[import-untyped]  # ships no types
 
-    output.parent.mkdir(parents=True, exist_ok=True)
+    make_output_folder(output.parent, "--output")
     compiler.Compiler().compile(round_pipeline(config, number, image), str(output))
 
 
@@ -121,10 +121,10 @@ class AddTask:
     shared: Mapping[str, Any]
     before: Any = None
 
-    def __call__(self, step: str, split: str = "", /, **inputs: Any) -> Any:
-        title = "train the control" if "like" in inputs else step
+    def __call__(self, step: str, split: str = "", of: str = "", /, **inputs: Any) -> Any:
+        title = TITLES[step].format(split=split) + (f" ({of})" if of else "")
         own = {} if step == "report" else {"step": step, "split": str(split)}
-        return self.task(step, {**own, **self.shared, **inputs}, TITLES[title].format(split=split))
+        return self.task(step, {**own, **self.shared, **inputs}, title)
 
     def task(self, step: str, arguments: Mapping[str, Any], title: str) -> Any:
         """The output of a task that is added after the one before."""

@@ -121,3 +121,25 @@ def test_k_is_given_in_one_letter_or_as_a_word(tmp_path: Path, option: str) -> N
     assert "8" in said
     assert "samples" in said
     assert "No such option" not in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "below"),
+    [(("run",), ""), (("run",), "x"), (("eval", "lab"), ""), (("serve", "all"), "")],
+)
+def test_an_out_that_can_be_no_folder_is_told(
+    tmp_path: Path, arguments: tuple[str, ...], below: str
+) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("a file")
+    code, said = roundsmith(*arguments, "--out", taken / below)
+    assert code == 2
+    assert f"--out {taken / below}: expected a folder that can be made and written, saw" in said
+    assert "name another folder" in said
+    assert taken.read_text() == "a file"
+
+
+def test_an_out_where_nothing_can_be_made_is_told() -> None:
+    code, said = roundsmith("run", "--out", "/proc/x")
+    assert code == 2
+    assert "--out /proc/x: expected a folder that can be made" in said

@@ -11,6 +11,7 @@ import typer
 
 from roundsmith.bench import BenchResult
 from roundsmith.errors import UnknownName
+from roundsmith.storage import make_output_folder
 
 EPILOG = """Examples:
 
@@ -40,10 +41,11 @@ def bench(
     from roundsmith.commands.progress import error_console
 
     measure = find(name)
+    if json_ is not None:
+        make_output_folder(json_.parent, "--json")
     with error_console().status(f"measuring {name}, about a minute or two"):
         results = measure(model)
     if json_ is not None:
-        json_.parent.mkdir(parents=True, exist_ok=True)
         json_.write_text(to_json(results), "utf-8")
     show(name, results)
 
