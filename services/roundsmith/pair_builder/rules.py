@@ -108,6 +108,11 @@ def _modules(source: str) -> list[tuple[str, ModuleType]]:
     folder = Path(source)
     if folder.is_dir():
         return [(path.stem, _import_file(path)) for path in sorted(folder.glob("[!_]*.py"))]
+    if "/" in source or source.startswith("."):
+        raise ConfigError(
+            f"--recipes {source}: expected a package or a folder of .py files, saw no such "
+            "folder: check the path, which starts where the command does"
+        )
     try:
         package = importlib.import_module(source)
         names = sorted(info.name for info in pkgutil.iter_modules(package.__path__))

@@ -1,5 +1,6 @@
 """gRPC servers and the ports they listen on."""
 
+import errno
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -53,9 +54,11 @@ def new_server(
     return server
 
 
-def bind(server: grpc.aio.Server, port: int, settings: ServeSettings) -> str:
-    """Binds the server to the port, 0 for a free one, and returns `host:port`; raises ConfigError
-    when it is taken.
+def bind(
+    server: grpc.aio.Server, port: int, settings: ServeSettings, option: str = "--port"
+) -> str:
+    """Binds the server to the port that an option gives, 0 for a free one, and returns `host:port`;
+    raises ConfigError when it is taken.
     """
     address = _address(settings.host, port)
     credentials = server_credentials(settings)
@@ -65,28 +68,41 @@ def bind(server: grpc.aio.Server, port: int, settings: ServeSettings) -> str:
         else:
             bound = server.add_secure_port(address, credentials)
     except RuntimeError as error:
-        raise _taken(address, error) from error
+        raise _unbound(address, error, option) from error
     return _address(settings.host, bound)
 
 
 def refuse_taken(settings: ServeSettings) -> None:
     """Raises ConfigError when one of the settings' ports can not be bound now."""
-    for port in (settings.port, settings.admin_port, settings.metrics_port or 0):
+    for option, port in (
+        ("--port", settings.port),
+        ("--admin-port", settings.admin_port),
+        ("--metrics-port", settings.metrics_port or 0),
+    ):
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((settings.host, port))
             except OSError as error:
-                raise _taken(_address(settings.host, port), error) from error
+                raise _unbound(_address(settings.host, port), error, option) from error
 
 
 def _address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _taken(address: str, error: Exception) -> ConfigError:
+def _unbound(address: str, error: Exception, option: str) -> ConfigError:
+    number = error.errno if isinstance(error, OSError) else None
+    if isinstance(error, socket.gaierror) or number == errno.EADDRNOTAVAIL:
+        return ConfigError(
+            f"{address}: expected an address of this machine, saw one that it does not have "
+            f"({error}): give another --host (127.0.0.1 is this machine alone, 0.0.0.0 all)"
+        )
+    remedy = (
+        "stop what listens there, or give another" if number != errno.EACCES else "give another"
+    )
     return ConfigError(
         f"{address}: expected a free port, saw one that can not be bound ({error}): "
-        "stop what listens there, or give another --port (0 picks a free one)"
+        f"{remedy} {option} (0 picks a free one)"
     )

@@ -79,13 +79,13 @@ async def listening(
     health = health_aio.HealthServicer()
     async with AsyncExitStack() as stack:
         addresses = {}
-        for key, port, admin in (
-            ("address", settings.port, False),
-            ("admin_address", settings.admin_port, True),
+        for key, port, option, admin in (
+            ("address", settings.port, "--port", False),
+            ("admin_address", settings.admin_port, "--admin-port", True),
         ):
             if chosen := [b for b in bindings if b.admin is admin]:
                 server = new_server(chosen, guard, health, settings)
-                addresses[key] = bind(server, port, settings)
+                addresses[key] = bind(server, port, settings, option)
                 await server.start()
                 stack.push_async_callback(server.stop, _FLUSH_S)
         if settings.metrics_port is not None:

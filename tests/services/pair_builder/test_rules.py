@@ -109,3 +109,9 @@ def test_the_client_gets_the_rows_that_the_rule_gives(tmp_path: Path) -> None:
             assert built == [select(rules, "echo", {}, 7, g) for g in groups]
 
     asyncio.run(play())
+
+
+@pytest.mark.parametrize("source", ["./nosuchdir", "/nosuch/dir", "nosuch/"])
+def test_a_folder_of_recipes_that_is_not_there_is_told_as_that(source: str) -> None:
+    with pytest.raises(ConfigError, match=f"--recipes {source}: .*saw no such folder"):
+        load_rules([source])
