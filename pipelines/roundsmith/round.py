@@ -15,9 +15,11 @@ Ref = TypeVar("Ref")
 
 
 class Do(Protocol[Ref]):
-    """Runs the step of this name on references of earlier steps."""
+    """Runs the step of this name on references of earlier steps. `of` says to a person whose work
+    it is where a step is done more than once: before, after or control.
+    """
 
-    def __call__(self, step: str, split: str = "", /, **inputs: Ref) -> Ref: ...
+    def __call__(self, step: str, split: str = "", of: str = "", /, **inputs: Ref) -> Ref: ...
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,12 @@ def play_round(
     with `control`, the first model trained on the gold rows alone, for as many optimizer steps as
     lie between the first model and the checkpoint.
     """
-    gate_before = do("evaluate", Split.GATE, tasks=tasks, model=model)
+    gate_before = do("evaluate", Split.GATE, "before", tasks=tasks, model=model)
     groups = do("sample", tasks=tasks, model=model)
     scored = do("score", groups=groups, model=model)
     rows = do("select", groups=scored, model=model)
     checkpoint = do("train", rows=rows, model=model)
-    gate_after = do("evaluate", Split.GATE, tasks=tasks, model=checkpoint)
+    gate_after = do("evaluate", Split.GATE, "after", tasks=tasks, model=checkpoint)
     decision = do("decide", before=gate_before, after=gate_after, rows=rows, tasks=tasks)
     made = {
         "tasks": tasks,
@@ -66,12 +68,14 @@ def play_round(
     }
     final: dict[str, Ref] = {}
     if last:
-        final["final_before"] = do("evaluate", Split.FINAL, tasks=tasks, model=first)
-        final["final_after"] = do("evaluate", Split.FINAL, tasks=tasks, model=checkpoint)
+        final["final_before"] = do("evaluate", Split.FINAL, "before", tasks=tasks, model=first)
+        final["final_after"] = do("evaluate", Split.FINAL, "after", tasks=tasks, model=checkpoint)
         if control:
             gold = do("select_gold", rows=rows)
-            trained = do("train", rows=gold, model=first, like=checkpoint)
-            final["final_control"] = do("evaluate", Split.FINAL, tasks=tasks, model=trained)
+            trained = do("train", "", "control", rows=gold, model=first, like=checkpoint)
+            final["final_control"] = do(
+                "evaluate", Split.FINAL, "control", tasks=tasks, model=trained
+            )
             final["control"] = trained
     return RoundRefs(**made, report=do("report", **made, **final))
 

@@ -9,12 +9,14 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.progress import Progress as Bars
+
+from roundsmith.steps.context import Progress
 
 LINE_EVERY_S = 5.0
 """How often a plain line is printed for a step at most."""
@@ -26,9 +28,9 @@ class ProgressView:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._tasks: dict[str, TaskID] = {}
-        self._bars = Progress(
-            TextColumn("{task.description:<14}"),
-            BarColumn(30),
+        self._bars = Bars(
+            TextColumn("{task.description:<24}"),
+            BarColumn(20),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("left"),
@@ -59,6 +61,12 @@ class ProgressView:
         self._tasks.clear()
         self._started.clear()
         self._printed.clear()
+
+    def of(self, whose: str) -> Progress:
+        """The same view for steps that are done for more than one: it shows whose work it is."""
+        if not whose:
+            return self
+        return lambda step, done, total, note: self(f"{step} ({whose})", done, total, note)
 
     def __call__(self, step: str, done: int, total: int, note: str) -> None:
         now = time.monotonic()

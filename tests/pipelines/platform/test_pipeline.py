@@ -62,7 +62,7 @@ def played(last: bool, control: bool) -> list[tuple[str, str, dict[str, str]]]:
     """The order of round.py, with references named as kfp names its tasks."""
     found: list[tuple[str, str, dict[str, str]]] = []
 
-    def do(step: str, split: str = "", /, **inputs: str) -> str:
+    def do(step: str, split: str = "", of: str = "", /, **inputs: str) -> str:
         found.append((step, str(split), inputs))
         before = sum(name == step for name, _, _ in found) - 1
         return step.replace("_", "-") + (f"-{before + 1}" if before else "")
@@ -123,9 +123,9 @@ def test_tasks_are_retried_never_cached_and_have_a_title(tmp_path: Path) -> None
     assert all(task["cachingOptions"] == {} for task in tasks.values())
     assert {task["retryPolicy"]["maxRetryCount"] for task in tasks.values()} == {2}
     titles = {name: task["taskInfo"]["name"] for name, task in tasks.items()}
-    assert titles["evaluate"] == "Evaluate on gate"
-    assert titles["evaluate-3"] == "Evaluate on final"
-    assert titles["train-2"] == "Train the control"
+    assert titles["evaluate"] == "Evaluate on gate (before)"
+    assert titles["evaluate-3"] == "Evaluate on final (before)"
+    assert titles["train-2"] == "Train (control)"
 
 
 def test_the_last_task_gives_metrics_and_a_page(tmp_path: Path) -> None:

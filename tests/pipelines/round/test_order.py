@@ -12,6 +12,7 @@ class Journal:
 
     def __init__(self, num_rounds: int, promoted: set[int], control: bool = True) -> None:
         self.calls: list[Call] = []
+        self.labels: list[str] = []
         self.rounds: list[RoundRefs[str]] = []
         self.begun: list[int] = []
         numbers = range(1, num_rounds + 1)
@@ -22,8 +23,9 @@ class Journal:
             self.rounds.append(refs)
             assert self.begun[-1] == len(self.rounds), "a round is given before the next begins"
 
-    def do(self, step: str, split: str = "", /, **inputs: str) -> str:
+    def do(self, step: str, split: str = "", of: str = "", /, **inputs: str) -> str:
         self.calls.append((step, split, inputs))
+        self.labels.append(f"{step} {split} {of}".strip())
         return f"{step}/{len(self.calls)}"
 
     def of(self, step: str, split: str = "") -> list[dict[str, str]]:
@@ -51,6 +53,13 @@ def test_final_is_looked_at_in_the_last_round_for_first_checkpoint_and_control()
     assert looked[2] not in {refs.checkpoint for refs in journal.rounds}
     assert control["model"] == first
     assert control["like"] == last.checkpoint
+
+
+def test_no_two_evaluations_or_trainings_of_a_round_have_the_same_label() -> None:
+    labels = [x for x in Journal(1, set()).labels if x.startswith(("evaluate", "train"))]
+    assert len(labels) == 7
+    assert len(set(labels)) == 7
+    assert {"evaluate final before", "evaluate final after", "evaluate final control"} < set(labels)
 
 
 def test_without_control_nothing_is_trained_beside_the_rounds() -> None:
