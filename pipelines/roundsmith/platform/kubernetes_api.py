@@ -1,5 +1,6 @@
 """The Kubernetes API as far as runs and trainings need it: JSON in, JSON out, and patience."""
 
+import importlib.util
 import json
 import logging
 import time
@@ -30,6 +31,11 @@ class KubernetesApi:
     """
 
     def __init__(self, namespace: str) -> None:
+        if importlib.util.find_spec("kubernetes") is None:
+            raise ConfigError(
+                "expected the Python package kubernetes, saw none: pip install "
+                "'roundsmith[cluster]' (in a clone: pip install -c constraints.txt -e '.[cluster]')"
+            )
         from kubernetes import client, config  # type: ignore[import-untyped]  # ships no types
 
         try:
