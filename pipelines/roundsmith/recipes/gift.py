@@ -66,9 +66,10 @@ class Gift(Recipe):
         """A chain shows how to describe code by another task's reference."""
         described = {task.description for task in tasks if task.reference is not None}
         if self.config.iterations > 1 and len(described) < 2:
+            tasks_seen = f"{len(described)} training task{'s' * (len(described) != 1)}"
             raise ConfigError(
-                f"gift: saw {len(described)} training tasks with a reference and a description of "
-                "their own, expected at least two, because a code is described after the example "
+                f"gift: saw {tasks_seen} with a reference and a description of "
+                "its own, expected at least two, because a code is described after the example "
                 "of another task: give more tasks, raise --limit, add references, or use "
                 "`--recipe rft`"
             )

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from roundsmith.errors import ConfigError
 from roundsmith.recipes.gift import Gift, GiftConfig, kept_state, pool, weights
 from roundsmith.types import Example
 from roundsmith.verdicts import Verdict
@@ -124,3 +125,10 @@ def test_the_choice_is_a_function_of_its_arguments() -> None:
     whole = group((a, b), passes(a, b), a=1.0, b=1.5)
     recipe = Gift(GiftConfig())
     assert recipe.select(whole, Random(5)) == recipe.select(whole, Random(5))
+
+
+def test_one_task_alone_is_refused_in_the_singular() -> None:
+    with pytest.raises(ConfigError, match="saw 1 training task with a reference"):
+        Gift(GiftConfig()).check([TASK])
+    with pytest.raises(ConfigError, match="saw 0 training tasks with a reference"):
+        Gift(GiftConfig()).check([])
