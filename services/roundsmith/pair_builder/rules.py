@@ -2,8 +2,10 @@
 
 import importlib
 import importlib.util
+import logging
 import pkgutil
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
@@ -15,6 +17,8 @@ from pydantic import ValidationError
 from roundsmith.errors import ConfigError, EngineError, UnknownName
 from roundsmith.hashing import derive_seed
 from roundsmith.types import Group, Row
+
+log = logging.getLogger(__name__)
 
 
 class Rule(Protocol):
@@ -77,17 +81,28 @@ def select(
 ) -> list[Row]:
     """The rows of a group: the recipe's own choice, with the group's own seed H(seed, task_id).
 
-    Raises EngineError that names recipe and task when the recipe's own code raises.
+    Raises EngineError that names recipe, task and line when the recipe's own code raises; its
+    traceback is logged.
     """
     rule = configure(find_rule(rules, recipe), recipe, config)
     task_id = group.task.task_id
     try:
         return list(rule.select(group, Random(derive_seed(seed, task_id))))
     except Exception as error:
-        seen = f"{type(error).__name__}: {error}"
+        log.exception("recipe %r, task %r: select raised", recipe, task_id)
+        seen = f"{type(error).__name__}: {error}{_place(error, type(rule))}"
         raise EngineError(
-            f"recipe {recipe!r}, task {task_id!r}: expected rows from select, saw {seen}"
+            f"recipe {recipe!r}, task {task_id!r}: expected rows from select, saw {seen}: correct "
+            "it there and run again"
         ) from error
+
+
+def _place(error: Exception, rule: type[Rule]) -> str:
+    """Where in the recipe's own file it was raised, or the last place of all."""
+    frames = traceback.extract_tb(error.__traceback__)[1:]  # the first is the call of select
+    source = getattr(sys.modules.get(rule.__module__), "__file__", None)
+    own = [frame for frame in frames if frame.filename == source] or frames
+    return f" at {own[-1].filename}:{own[-1].lineno}" if own else ""
 
 
 def _checked(rule: Any, name: str, source: str, rules: Mapping[str, type[Rule]]) -> type[Rule]:

@@ -111,6 +111,18 @@ def test_the_client_gets_the_rows_that_the_rule_gives(tmp_path: Path) -> None:
     asyncio.run(play())
 
 
+def test_the_line_of_a_recipe_that_raises_is_named_and_its_traceback_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = recipes(tmp_path / "r")
+    lines = (tmp_path / "r" / "echo.py").read_text().splitlines()
+    (number,) = (n for n, line in enumerate(lines, 1) if "divide_by" in line and "/" in line)
+    with pytest.raises(EngineError, match=rf"at {tmp_path}/r/echo\.py:{number}: correct it"):
+        select(load_rules([source]), "echo", {"divide_by": 0}, 1, group("a"))
+    assert "Traceback" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
+
+
 @pytest.mark.parametrize("source", ["./nosuchdir", "/nosuch/dir", "nosuch/"])
 def test_a_folder_of_recipes_that_is_not_there_is_told_as_that(source: str) -> None:
     with pytest.raises(ConfigError, match=f"--recipes {source}: .*saw no such folder"):
