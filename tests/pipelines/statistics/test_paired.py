@@ -86,6 +86,13 @@ def test_where_tasks_changed_the_interval_is_not_cut_at_the_estimate() -> None:
     assert found.ci95.high > found.difference
 
 
+def test_the_interval_can_exclude_0_where_the_test_does_not_reject() -> None:
+    before, after = [0.25] * 20, [0.5] * 3 + [0.75] * 2 + [0.25] * 15
+    found = paired_difference(before, after, seed=0)
+    assert found.ci95.low > 0
+    assert found.p_value == pytest.approx(2 / 2**5, abs=0.003)
+
+
 def test_chance_alone_looks_significant_about_one_time_in_twenty() -> None:
     random = np.random.default_rng(8)
     alarms = 0
