@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from roundsmith.benchmarks.load import load_tasks
 from roundsmith.commands.run import check
 from roundsmith.errors import ConfigError, UnknownName
 from roundsmith.presets import DEFAULT_RECIPE, FOLDER, names, run_config
 from roundsmith.recipes.gift import GiftConfig
 from roundsmith.steps.config import RunConfig
+from roundsmith.types import Split
 
 
 @pytest.mark.parametrize("preset", names())
@@ -22,6 +24,16 @@ def test_the_paper_preset_changes_nothing() -> None:
     found = run_config("paper", None, {"recipe": "gift"}, [])
     assert found == RunConfig(recipe="gift")
     assert GiftConfig.model_validate(found.recipe_config) == GiftConfig()
+
+
+def test_the_lab_preset_states_how_many_tasks_it_leaves() -> None:
+    tasks, lab = load_tasks("lab"), run_config("lab", None, {"recipe": "gift"}, [])
+    train, gate, final = (len(tasks.of(split)) for split in Split)
+    assert lab.limit is not None
+    assert lab.eval_limit is not None
+    assert gate <= lab.eval_limit < final
+    stated = f"{lab.limit} of {train} training tasks, all {gate} of gate and {lab.eval_limit} of"
+    assert f"# {stated} {final} of final:" in (FOLDER / "lab.toml").read_text()
 
 
 @pytest.mark.parametrize("preset", ["lab", "laptop"])
