@@ -33,10 +33,11 @@ async def run_in_pods(
     ended with one, PlatformError where its pods did.
     """
     name = job["metadata"]["name"]
+    tail = ProgressTail(area.progress, seen=await asyncio.to_thread(area.progress))
     await asyncio.to_thread(submit, api, job)
     keep = False
     try:
-        await _Followed(api, name, area, ProgressTail(area.progress), on_progress).to_its_end()
+        await _Followed(api, name, area, tail, on_progress).to_its_end()
     except PlatformError:
         keep = True  # to be looked at, for as long as the manifest says
         raise

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from roundsmith.config import child_environment
@@ -30,6 +31,8 @@ async def launch(
     job.out.mkdir(parents=True, exist_ok=True)
     request = job.out / "request.json"
     request.write_text(job.model_dump_json(indent=1) + "\n")
+    lines = partial(read_progress, job.out / PROGRESS_FILE)
+    tail = ProgressTail(lines, seen=lines())
     with (job.out / LOG_FILE).open("ab") as log:
         start = log.tell()
         process = await asyncio.create_subprocess_exec(
@@ -39,7 +42,6 @@ async def launch(
             stderr=log,
             env=child_environment(PYTHONUNBUFFERED="1"),
         )
-    tail = ProgressTail(lambda: read_progress(job.out / PROGRESS_FILE))
     try:
         await _follow(process, tail, on_progress or (lambda _: None))
     finally:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import takewhile
 from pathlib import Path
 
 PROGRESS_FILE = "progress.jsonl"
@@ -41,19 +42,25 @@ class ProgressLog:
 
 
 class ProgressTail:
-    """The lines that were completed since the last look; `read` gives all of them."""
+    """The lines that were completed since the last look; `read` gives all of them, and `seen` are
+    those that an earlier process left.
+    """
 
-    def __init__(self, read: Callable[[], Iterable[Progress]]) -> None:
+    def __init__(
+        self, read: Callable[[], Iterable[Progress]], seen: Iterable[Progress] = ()
+    ) -> None:
         self._read = read
-        self._seen = 0
+        self._seen = list(seen)
 
     def fresh(self) -> list[Progress]:
-        """Complete lines not seen before. After a restart, which takes lines back, those that were
-        seen may come again.
+        """Complete lines not seen before. A restart takes lines back: those that it keeps are seen,
+        those that it writes again are fresh, for they tell another speed.
         """
         lines = list(self._read())
-        new, self._seen = lines[self._seen :], len(lines)
-        return new
+        pairs = zip(lines, self._seen, strict=False)
+        same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        self._seen = lines
+        return lines[same:]
 
 
 def read_progress(path: Path) -> Iterator[Progress]:

@@ -65,6 +65,16 @@ def test_progress_is_heard_of_step_by_step(make_job: MakeJob) -> None:
     assert train(job) == result
 
 
+def test_a_training_that_is_gone_on_with_tells_no_line_of_the_dead_one(make_job: MakeJob) -> None:
+    job = make_job(max_steps=40, checkpoint_every_steps=3, batch_size=16)
+    kill_after(start(job), job, 7)
+    dead = list(read_progress(job.out / "progress.jsonl"))
+    heard: list[Progress] = []
+    asyncio.run(launch(job, on_progress=heard.append))
+    assert heard == [x for x in read_progress(job.out / "progress.jsonl") if x not in dead]
+    assert heard[-1].step == 40
+
+
 def test_a_wrong_job_is_a_config_error_with_the_end_of_the_log(make_job: MakeJob) -> None:
     job = make_job()
     empty = job.out.with_name("empty")
