@@ -16,10 +16,12 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 
-from roundsmith.steps.context import Progress
+from roundsmith.steps.context import FOUND, Progress
 
 LINE_EVERY_S = 5.0
 """How often a plain line is printed for a step at most."""
+RATE_AFTER_S = 0.5
+"""A rate over less time than this says nothing."""
 
 
 class ProgressView:
@@ -40,6 +42,7 @@ class ProgressView:
             disable=not console.is_terminal,
         )
         self._started: dict[str, tuple[int, float]] = {}
+        self._done: dict[str, int] = {}
         self._printed: dict[str, float] = {}
 
     def __enter__(self) -> Self:
@@ -60,6 +63,7 @@ class ProgressView:
             self._bars.remove_task(task)
         self._tasks.clear()
         self._started.clear()
+        self._done.clear()
         self._printed.clear()
 
     def of(self, whose: str) -> Progress:
@@ -74,7 +78,11 @@ class ProgressView:
         if done <= first:  # the same step once more, or its first word
             first, begun = self._started[step] = (done, now)
             self._tasks.pop(step, None)
-        per_s = (done - first) / (now - begun) if now > begun else 0.0
+        elif note == FOUND:
+            first += done - self._done[step]
+            self._started[step] = (first, begun)
+        self._done[step] = done
+        per_s = (done - first) / (now - begun) if now - begun >= RATE_AFTER_S else 0.0
         rate = f"{per_s:.1f}/s" if per_s else ""
         if self._console.is_terminal:
             if step not in self._tasks:
@@ -83,7 +91,8 @@ class ProgressView:
         elif done == total or now - self._printed.get(step, 0.0) > LINE_EVERY_S:
             self._printed[step] = now
             left = f", {(total - done) / per_s:.0f} s left" if per_s and done < total else ""
-            self._console.print(f"{step}: {done}/{total} {rate}{left} {note}".rstrip())
+            said = (f"{step}: {done}/{total}", rate + left, note)
+            self._console.print(" ".join(filter(None, said)))
 
 
 def error_console() -> Console:

@@ -24,6 +24,8 @@ from roundsmith.types import Task
 
 Progress = Callable[[str, int, int, str], None]
 """Told (step, done, total, note) as work goes on."""
+FOUND = "found"
+"""The note on work that was found, not made."""
 
 
 class Platform(Protocol):

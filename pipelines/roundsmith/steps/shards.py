@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
-from roundsmith.steps.context import Context, Made
+from roundsmith.steps.context import FOUND, Context, Made
 from roundsmith.store import Manifest, RowKind
 
 Item = TypeVar("Item")
@@ -61,7 +61,7 @@ async def sharded(
         manifest = await ctx.once(f"{step}-shard", version, settings, parents, make, number)
         if not ran:
             done += len(mine)
-            ctx.progress(label or step, done, len(items), "found")
+            ctx.progress(label or step, done, len(items), FOUND)
         return manifest
 
     async def whole() -> Made:

@@ -1,11 +1,12 @@
 """What is told of work as it goes on, where no terminal is."""
 
+import time
 from collections.abc import Callable
 from io import StringIO
 
 from rich.console import Console
 
-from roundsmith.commands.progress import ProgressView
+from roundsmith.commands.progress import RATE_AFTER_S, ProgressView
 
 
 def lines(tell: Callable[[ProgressView], None]) -> list[str]:
@@ -26,3 +27,29 @@ def test_a_line_says_whose_work_it_is() -> None:
         "evaluate final (control): 3/3",
         "evaluate final: 3/3",
     ]
+
+
+def test_what_was_found_and_what_took_no_time_has_no_rate() -> None:
+    def found(view: ProgressView) -> None:
+        view("score", 8, 20, "found")
+        time.sleep(RATE_AFTER_S)
+        view("score", 20, 20, "found")
+
+    def at_once(view: ProgressView) -> None:
+        for done in range(1, 21):
+            view("score", done, 20, "")
+
+    assert lines(found)[-1] == "score: 20/20 found"
+    assert lines(at_once)[-1] == "score: 20/20"
+
+
+def test_the_rate_is_that_of_what_was_made() -> None:
+    def tell(view: ProgressView) -> None:
+        view("score", 0, 1003, "")
+        view("score", 1000, 1003, "found")
+        time.sleep(RATE_AFTER_S)
+        view("score", 1003, 1003, "")
+
+    *_, last = lines(tell)
+    rate = float(last.removeprefix("score: 1003/1003 ").removesuffix("/s"))
+    assert 0 < rate <= 3 / RATE_AFTER_S
