@@ -9,7 +9,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from roundsmith.errors import ConfigError, UnknownName
+from roundsmith.pair_builder.rules import load_rules
 from roundsmith.steps.config import RunConfig
+from roundsmith.wrong_settings import explain, fields_at
 
 FOLDER = Path(__file__).parent
 DEFAULT_RECIPE = "gift"
@@ -56,7 +58,7 @@ def run_config(
     try:
         return RunConfig.model_validate({"preset": preset, **merged})
     except ValidationError as error:
-        raise ConfigError(_explain(error)) from error
+        raise ConfigError(_explain(error, merged)) from error
 
 
 def _preset_file(preset: str) -> Path:
@@ -110,15 +112,16 @@ def _setting(text: str) -> dict[str, Any]:
     return parsed
 
 
-def _explain(error: ValidationError) -> str:
-    lines = []
-    for problem in error.errors(include_url=False):
-        where = ".".join(map(str, problem["loc"]))
-        close = difflib.get_close_matches(str(problem["loc"][-1]), RunConfig.model_fields, 1)
-        hint = (
-            f" (did you mean {close[0]!r}?)"
-            if problem["type"] == "extra_forbidden" and close
-            else ""
-        )
-        lines.append(f"{where}: {problem['msg']}, saw {problem['input']!r}{hint}")
-    return "settings: " + "; ".join(lines)
+def _explain(error: ValidationError, settings: Mapping[str, Any]) -> str:
+    table = f"[recipe.{settings['recipe']}]"
+    elsewhere = dict.fromkeys(_settings_of(settings), table)
+    return f"settings: {explain(error, RunConfig, elsewhere)}"
+
+
+def _settings_of(settings: Mapping[str, Any]) -> list[str]:
+    """The names of the recipe's own settings; none where the recipe can not be loaded."""
+    try:
+        rules = load_rules(settings.get("recipes", RunConfig.model_fields["recipes"].default))
+    except ConfigError:
+        return []
+    return fields_at(getattr(rules.get(settings["recipe"]), "Config", None), ())

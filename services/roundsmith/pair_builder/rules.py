@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from roundsmith.errors import ConfigError, EngineError, UnknownName
 from roundsmith.hashing import derive_seed
 from roundsmith.types import Group, Row
+from roundsmith.wrong_settings import explain
 
 log = logging.getLogger(__name__)
 
@@ -69,10 +70,7 @@ def configure(rule: type[Rule], name: str, config: Mapping[str, Any]) -> Rule:
     try:
         return rule.from_config(config)
     except ValidationError as error:
-        details = "; ".join(
-            f"{'.'.join(map(str, e['loc']))}: {e['msg']}, saw {e['input']!r}"
-            for e in error.errors()
-        )
+        details = explain(error, getattr(rule, "Config", None))
         raise ConfigError(f"recipe {name!r}: {details}") from error
 
 

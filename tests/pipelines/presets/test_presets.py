@@ -115,3 +115,29 @@ def test_settings_of_a_recipe_outside_a_table_of_its_name_are_refused(tmp_path: 
     file.write_text("[recipe]\niterations = 3\n")
     with pytest.raises(ConfigError, match=r"recipe\.iterations: expected a table.*saw 3"):
         run_config("lab", file, {}, [])
+
+
+def test_a_misspelt_setting_of_a_recipe_is_told_with_the_nearest_and_the_list(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("[recipe.gift]\niteratons = 3\n")
+    for config in (
+        run_config("lab", None, {"recipe": "gift"}, ["iteration=3"]),
+        run_config("lab", file, {"recipe": "gift"}, []),
+    ):
+        with pytest.raises(ConfigError, match=r"did you mean 'iterations'.*one of.*temperature"):
+            check(config)
+    nested = run_config("lab", None, {"recipe": "gift"}, ["training.epoch=3"])
+    with pytest.raises(ConfigError, match=r"training\.epoch: .*did you mean 'epochs'"):
+        check(nested)
+
+
+def test_a_recipes_setting_at_the_top_of_a_file_is_told_where_it_belongs(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("iterations = 3\n")
+    with pytest.raises(
+        ConfigError, match=r"iterations: expected under \[recipe\.gift\]"
+    ) as refused:
+        run_config("lab", file, {"recipe": "gift"}, [])
+    assert "did you mean" not in str(refused.value)
