@@ -101,7 +101,11 @@ def _figures(inputs: ReportInputs) -> dict[str, Markup]:
     if result.funnel:
         last = frozenset([list(result.funnel)[-1]])
         figures["funnel"] = bars(
-            "funnel", "From tasks and samples to training rows, counts", result.funnel, last, shares=False
+            "funnel",
+            "From tasks and samples to training rows, counts",
+            result.funnel,
+            last,
+            shares=False,
         )
     if result.verdicts:
         ordered = dict(sorted(result.verdicts.items(), key=lambda item: (-item[1], item[0])))
