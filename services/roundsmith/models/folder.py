@@ -6,6 +6,7 @@ from pathlib import Path
 
 from roundsmith.errors import ConfigError
 from roundsmith.hashing import WEIGHT_FILES, weights_sha256
+from roundsmith.models.headers import refuse_broken
 
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
@@ -34,7 +35,9 @@ def resolve(
 
 
 def check(path: Path, trust_remote_code: bool) -> None:
-    """Raises ConfigError unless `path` is a Hugging Face folder that loads without its own code."""
+    """Raises ConfigError unless `path` is a Hugging Face folder that loads without its own code and
+    whose weights are whole.
+    """
     config = path / "config.json"
     if not any(path.glob("*.safetensors")):
         pickles = sorted(p.name for pattern in PICKLES for p in path.glob(pattern))
@@ -48,6 +51,8 @@ def check(path: Path, trust_remote_code: bool) -> None:
             f"{path}: saw no config.json beside the weights, expected a Hugging Face folder: "
             "save model and tokenizer with save_pretrained"
         )
+    for file in sorted(path.glob("*.safetensors")):
+        refuse_broken(file)
     if not trust_remote_code and _wants_code(path):
         raise ConfigError(
             f"{path}: the model brings Python code of its own (auto_map), expected an "

@@ -64,6 +64,15 @@ def cut_off(folder: Path) -> None:
     weights.write_bytes(weights.read_bytes()[:-1000])
 
 
+def cut_in_the_header(folder: Path) -> None:
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:20])
+
+
+def no_header(folder: Path) -> None:
+    (folder / "model.safetensors").write_bytes((4).to_bytes(8, "little") + b"{{{{")
+
+
 def lacks_tensors(folder: Path) -> None:
     from safetensors.torch import load_file, save_file
 
@@ -91,7 +100,12 @@ def small_vocabulary(folder: Path) -> None:
         (own_code, r"Python code of its own \(auto_map\).*trust_remote_code"),
         (unknown_kind, r"the weights do not load .*nobody-knows"),
         (half_json, r"config\.json: expected JSON"),
-        (cut_off, r"the weights do not load .*expected a whole causal language model"),
+        (
+            cut_off,
+            r"model/model\.safetensors: expected a whole safetensors file, saw \d+ bytes where",
+        ),
+        (cut_in_the_header, r"safetensors: expected a whole .*in which its header does not fit"),
+        (no_header, r"safetensors: expected a whole .*a header that can not be read"),
         (lacks_tensors, r"the weights lack \['model\.norm\.weight'\]"),
         (small_vocabulary, r"the tokenizer has 40\d tokens, the model 100: expected"),
     ],
