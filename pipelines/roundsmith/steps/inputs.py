@@ -141,7 +141,7 @@ def _warn_of_a_gate_that_never_opens(num_tasks: int, config: RunConfig) -> None:
         return
     log.warning(
         "no checkpoint can be promoted: expected at least %d gate tasks, saw %d, whose p is %.2g "
-        "at the least, more than %.2g (alpha %g over %d rounds): give more gate tasks or raise "
+        "at the least, more than %.2g (alpha %g, planned rounds %d): give more gate tasks or raise "
         "--eval-limit",
         fewest_tasks(threshold),
         num_tasks,

@@ -82,7 +82,7 @@ def test_a_control_without_a_reference_is_refused_and_left_out_it_is_not(tmp_pat
 
 def test_a_chain_without_another_tasks_reference_is_refused(tmp_path: Path) -> None:
     file = task_file(tmp_path, {"train": 3, "gate": 1, "final": 1}, REFERENCE)
-    with pytest.raises(ConfigError, match=r"saw 1 training tasks .* at least two"):
+    with pytest.raises(ConfigError, match=r"saw 1 training task .* at least two"):
         load(tmp_path, file, limit=1)
     bare = task_file(tmp_path, {"train": 3, "gate": 1, "final": 1})
     with pytest.raises(ConfigError, match=r"saw 0 training tasks .* at least two"):
