@@ -1,16 +1,19 @@
 """`python -m roundsmith.training JOB.json`, or the same under torchrun: one training, then exit.
 
-Exit codes: 0 done, 1 it failed, 2 the job is wrong. Started again after any end, it goes on.
+Exit codes: 0 done, 1 it failed, 2 the job is wrong, 28 the disk is full. Started again after
+any end, it goes on.
 """
 
 import argparse
 import logging
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from roundsmith.config import child_environment, let_threads_sleep
 from roundsmith.errors import RoundsmithError
+from roundsmith.training.full_disk import full_disk_told
 from roundsmith.training.job import TrainingJob
 
 
@@ -41,9 +44,11 @@ def main() -> int:
         else:
             from roundsmith.training.run import train
 
-            train(job)
+            with full_disk_told(job.out):
+                train(job)
     except RoundsmithError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        with suppress(OSError):  # the log may be on a full disk too
+            print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return error.exit_code
     return 0
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from roundsmith.config import child_environment
 from roundsmith.errors import ConfigError, EngineError, PlatformError
+from roundsmith.training.full_disk import NoSpace, full_disk_told
 from roundsmith.training.job import TrainingJob
 from roundsmith.training.progress import PROGRESS_FILE, Progress, ProgressTail, read_progress
 from roundsmith.training.result import TrainingResult, read_result
@@ -26,11 +27,12 @@ async def launch(
 
     What it prints goes to `training.log` in `job.out`. Cancelling ends the process; its checkpoints
     stay. Raises ConfigError when the job is wrong, EngineError when the training fails,
-    PlatformError when it was killed.
+    PlatformError when it was killed, NoSpace when the disk is full.
     """
-    job.out.mkdir(parents=True, exist_ok=True)
     request = job.out / "request.json"
-    request.write_text(job.model_dump_json(indent=1) + "\n")
+    with full_disk_told(job.out):
+        job.out.mkdir(parents=True, exist_ok=True)
+        request.write_text(job.model_dump_json(indent=1) + "\n")
     lines = partial(read_progress, job.out / PROGRESS_FILE)
     tail = ProgressTail(lines, seen=lines())
     with (job.out / LOG_FILE).open("ab") as log:
@@ -47,6 +49,8 @@ async def launch(
     finally:
         await _end(process)
     if process.returncode:
+        if process.returncode == NoSpace.exit_code:
+            raise NoSpace(job.out)
         _fail(process.returncode, job.out / LOG_FILE, start)
     return read_result(job.out)
 
