@@ -30,7 +30,9 @@ def fields_at(model: type[BaseModel] | None, path: Sequence[str | int]) -> list[
 
 
 def _explain(problem: Any, model: type[BaseModel] | None, elsewhere: Mapping[str, str]) -> str:
-    where = ".".join(map(str, problem["loc"]))
+    where = ".".join(map(str, problem["loc"])) or "JSON"
+    if problem["type"] in ("json_invalid", "missing"):  # their input is the whole table or text
+        return f"{where}: {problem['msg']}"
     if problem["type"] != "extra_forbidden":
         return f"{where}: {problem['msg']}, saw {problem['input']!r}"
     if where in elsewhere:

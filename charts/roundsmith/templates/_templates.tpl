@@ -20,12 +20,12 @@ spec:
       securityContext: {{- include "roundsmith.containerSecurity" . | nindent 8 }}
       volumeMounts:
         - { name: cluster, mountPath: /etc/roundsmith, readOnly: true }
-        - { name: work, mountPath: /work }
+        - { name: runs, mountPath: /runs }
         - { name: tmp, mountPath: /tmp }
   volumes:
     - name: cluster
       configMap: { name: {{ include "roundsmith.name" (dict "root" . "component" "cluster") }} }
-    - name: work
+    - name: runs
       emptyDir: { sizeLimit: {{ .Values.control.workSize }} }
     - name: tmp
       emptyDir: { sizeLimit: 1Gi }

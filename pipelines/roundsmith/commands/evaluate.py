@@ -20,6 +20,7 @@ from roundsmith.steps.evaluate import evaluation_of
 from roundsmith.storage import make_output_folder
 from roundsmith.store import Store
 from roundsmith.types import Split
+from roundsmith.wrong_settings import explain
 
 
 def evaluate_model(
@@ -69,6 +70,4 @@ def _config(options: Mapping[str, Any], style: str, split: str) -> RunConfig:
             {"recipe": "rft", "recipe_config": {"style": style}, **options}
         )
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        raise ConfigError(f"{place}: {first['msg']}, saw {first['input']!r}") from error
+        raise ConfigError(explain(error, RunConfig)) from error

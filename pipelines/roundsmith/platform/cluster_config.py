@@ -9,6 +9,7 @@ from roundsmith.clients import Endpoints
 from roundsmith.config import Settings
 from roundsmith.errors import ConfigError
 from roundsmith.steps.config import ServicesConfig
+from roundsmith.wrong_settings import explain
 
 TRAINING_CONTAINER = "pytorch"
 """The name that the Training Operator demands."""
@@ -101,13 +102,9 @@ class ClusterConfig(Settings):
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            problems = "; ".join(
-                f"{'.'.join(map(str, e['loc'])) or 'JSON'}: {e['msg']}"
-                for e in error.errors(include_url=False)
-            )
             raise ConfigError(
-                f"{name}: expected what the chart of this release writes, saw {problems}: install "
-                "the chart and the image of one release"
+                f"{name}: expected what the chart of this release writes, saw "
+                f"{explain(error, cls)}: install the chart and the image of one release"
             ) from error
 
 

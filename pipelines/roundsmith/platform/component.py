@@ -18,6 +18,7 @@ from roundsmith.steps import run_step
 from roundsmith.steps.config import RunConfig
 from roundsmith.steps.context import Context
 from roundsmith.store import Manifest, Store
+from roundsmith.wrong_settings import explain
 
 log = logging.getLogger(__name__)
 
@@ -131,8 +132,6 @@ def _read(cls: type[SettingsT], name: str, text: str) -> SettingsT:
     try:
         return cls.model_validate_json(text)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or 'JSON'}: {e['msg']}"
-            for e in error.errors(include_url=False)
-        )
-        raise ConfigError(f"{name}: expected the JSON of {cls.__name__}: {problems}") from error
+        raise ConfigError(
+            f"{name}: expected the JSON of {cls.__name__}: {explain(error, cls)}"
+        ) from error

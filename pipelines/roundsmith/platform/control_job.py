@@ -19,7 +19,7 @@ RUN = "roundsmith.dev/run"
 JOB_LABEL, UID_LABEL = "batch.kubernetes.io/job-name", "batch.kubernetes.io/controller-uid"
 """Set on the pods of a Job."""
 CONFIG_FILE = "/etc/roundsmith/cluster.json"
-WORK = "/work"
+WORK = "/runs"
 LOST_PODS = 6
 """Pods of a run that may be lost, with their node or by a kill, before it is given up."""
 KEEP_S = 7 * 24 * 3600

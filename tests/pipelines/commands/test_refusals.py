@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from roundsmith.lab import MODEL
+from tests.small_disk import mounted
 
 GOOD = {
     "id": "double",
@@ -92,16 +93,7 @@ def test_two_runs_in_one_folder_are_one_too_many(tmp_path: Path, command: tuple[
 
 
 def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
-    small = tmp_path / "small"
-    small.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1500k", "none", str(small)],
-        capture_output=True,
-        check=False,
-    )
-    if mounted.returncode:
-        pytest.skip("a small file system can not be mounted here: needs CAP_SYS_ADMIN")
-    try:
+    with mounted(tmp_path / "small", "1500k") as small:
         code, said = roundsmith("run", "--out", small / "run", "--limit", "4")
         assert code == 1
         assert "space" in said
@@ -109,8 +101,6 @@ def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
         finished = list((small / "run/store/manifests").rglob("*.json"))
         assert [p.parent.name for p in finished] == ["tasks"]  # the model did not fit
         assert not [p for p in (small / "run").rglob("*partial*") if p.is_file()]
-    finally:
-        subprocess.run(["umount", str(small)], check=True)
     assert os.listdir(small) == []
 
 

@@ -30,7 +30,7 @@ def test_the_pod_runs_the_rounds_with_the_options_and_knows_its_job() -> None:
     spec = made["spec"]["template"]["spec"]
     (container,) = spec["containers"]
     assert container["args"] == [
-        *("run", "--cluster", "/etc/roundsmith/cluster.json", "--out", "/work/first"),
+        *("run", "--cluster", "/etc/roundsmith/cluster.json", "--out", "/runs/first"),
         *OPTIONS,
     ]
     assert spec["restartPolicy"] == "Never"

@@ -32,7 +32,7 @@ def test_ctrl_c_says_how_to_go_on_exits_130_and_leaves_no_process(tmp_path: Path
     log = tmp_path / "log"
     with log.open("wb") as output:
         run = subprocess.Popen(command(tmp_path / "run"), stdout=output, stderr=output)
-        ready = tmp_path / "run/work/services/generator.ready"
+        ready = tmp_path / "run" / "work" / "services" / "generator.ready"
         deadline = time.monotonic() + 120
         while not ready.exists() and time.monotonic() < deadline:
             time.sleep(0.1)

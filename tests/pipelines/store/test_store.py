@@ -4,7 +4,6 @@ stores alike.
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ from roundsmith.errors import ConfigError, StoreError
 from roundsmith.hashing import file_sha256, weights_sha256
 from roundsmith.store import EXAMPLES, PAIRS, Manifest, Store, step_key
 from roundsmith.types import Example, Provenance
+from tests.small_disk import run_with
 from tests.storages import EVERY, storage_url
 
 KEY = step_key("select", 1, {"k": 8}, ())
@@ -268,16 +268,7 @@ store.commit(Manifest("select", "0" * 64, (small,)))
 
 
 def test_a_full_disk_is_one_clear_error_that_loses_nothing(tmp_path: Path) -> None:
-    unshare = shutil.which("unshare")
-    mount = [unshare or "", "--user", "--map-root-user", "--mount", "sh", "-c"]
-    small_disk = 'mount -t tmpfs -o size=2m none "$0" && exec "$@"'
-    if (
-        not unshare
-        or subprocess.run([*mount, small_disk, tmp_path, "true"], check=False).returncode
-    ):
-        pytest.skip("needs a user namespace to mount a small disk in")
-    command = [*mount, small_disk, str(tmp_path), sys.executable, "-W", "error", "-c", FULL]
-    done = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, check=False)
+    done = run_with(tmp_path, FULL)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("expected room to write, saw No space left on device: free space") == 2
     assert done.stderr == ""

@@ -2,8 +2,6 @@
 
 import asyncio
 import errno
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,18 +10,14 @@ import pytest
 from roundsmith.training import launch
 from roundsmith.training.full_disk import NoSpace, full_disk_told
 from tests.pipelines.training.conftest import MakeJob
+from tests.small_disk import mounted
 
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Path]:
     """A file system of 256 KiB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
-    if not shutil.which("mount") or subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("a small file system can not be mounted here: needs CAP_SYS_ADMIN")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with mounted(tmp_path / "small", "256k") as folder:
+        yield folder
 
 
 def test_a_training_that_fills_its_disk_says_so_in_one_line(make_job: MakeJob, small: Path) -> None:

@@ -1,8 +1,5 @@
 """A service loads checkpoints from under its storage root only, checked, and keeps the last two."""
 
-import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +14,7 @@ from roundsmith.hashing import weights_sha256
 from roundsmith.serve.cache import WeightsCache
 from roundsmith.serve.checkpoints import Checkpoints, checkpoints_under
 from roundsmith.storage import open_storage
+from tests.small_disk import run_with
 from tests.storages import REMOTE, storage_url
 
 NONE = "0" * 64
@@ -318,16 +316,7 @@ print(sorted(path.name for path in cache.iterdir()))
 
 
 def test_a_full_disk_is_one_clear_error_that_leaves_nothing(tmp_path: Path) -> None:
-    unshare = shutil.which("unshare")
-    mount = [unshare or "", "--user", "--map-root-user", "--mount", "sh", "-c"]
-    small_disk = 'mount -t tmpfs -o size=2m none "$0" && exec "$@"'
-    if (
-        not unshare
-        or subprocess.run([*mount, small_disk, tmp_path, "true"], check=False).returncode
-    ):
-        pytest.skip("needs a user namespace to mount a small disk in")
-    command = [*mount, small_disk, str(tmp_path), sys.executable, "-W", "error", "-c", FULL]
-    done = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, check=False)
+    done = run_with(tmp_path, FULL)
     assert (done.returncode, done.stderr) == (0, "")
     asked, again, written, left = done.stdout.splitlines()
     assert asked == again
