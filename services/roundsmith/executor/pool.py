@@ -5,7 +5,6 @@ row.
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -18,9 +17,9 @@ from roundsmith.executor.matrix import PlannedRow
 from roundsmith.executor.pod_supervisors import PodSupervisors
 from roundsmith.executor.rows import Result, Row
 from roundsmith.executor.settings import ExecutorSettings
+from roundsmith.executor.slots import Place, SlotState
 from roundsmith.executor.supervisor import Slot, Supervisor, Supervisors
 from roundsmith.sandbox.codec import MAX_BYTES, MAX_DEPTH
-from roundsmith.sandbox.runs import Event, Run
 from roundsmith.types import ExecuteItem, Outcome
 
 _WAITING_OUTCOMES = 1024
@@ -44,8 +43,8 @@ class Pool:
         self.settings = settings
         self._supervisors = _supervisors(settings)
         self._admission = Admission(settings.floor)
-        self._idle: asyncio.Queue[_SlotState] = asyncio.Queue()
-        self._slots: list[_SlotState] = []
+        self._idle: asyncio.Queue[SlotState] = asyncio.Queue()
+        self._slots: list[SlotState] = []
         self._capabilities: Capabilities
 
     @classmethod
@@ -76,7 +75,7 @@ class Pool:
     async def _start(self) -> None:
         isolate = self.settings.highest != "T1" and await self._namespaces_allowed()
         for number in range(self.settings.slots):
-            state = _SlotState(self._slot_of(number, isolate), self._supervisors, self._admission)
+            state = SlotState(self._slot_of(number, isolate), self._supervisors, self._admission)
             self._slots.append(state)
         places = []
         for state in self._slots:
@@ -178,12 +177,12 @@ class Pool:
                 return
             except SandboxError as error:
                 if attempt == self.settings.attempts:
-                    nowhere = _Place(self._capabilities.tier, self._capabilities.image)
+                    nowhere = Place(self._capabilities.tier, self._capabilities.image)
                     for question in pending:
                         yield _outcome(row, matrix.infra_error(question, str(error)), nowhere)
 
     @asynccontextmanager
-    async def _slot(self) -> "AsyncIterator[_SlotState]":
+    async def _slot(self) -> "AsyncIterator[SlotState]":
         state = await self._idle.get()
         try:
             yield state
@@ -191,57 +190,7 @@ class Pool:
             self._idle.put_nowait(state)
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a run was: the tier that holds there, and the image."""
-
-    tier: str
-    image: str
-
-
-class _SlotState:
-    """One slot: its supervisor, started when first needed and replaced after it was lost."""
-
-    def __init__(self, slot: Slot, supervisors: Supervisors, admission: Admission) -> None:
-        self._slot, self._supervisors, self._admission = slot, supervisors, admission
-        self.running: Supervisor | None = None
-        self.place: _Place
-
-    async def supervisor(self) -> Supervisor:
-        """The supervisor, started if there is none. Raises SandboxError when it does not start, or
-        where isolation holds less than it must.
-        """
-        if self.running is None:
-            link = await self._supervisors.open(self._slot)
-            started = await Supervisor.on(link, self._slot)
-            try:
-                tier = await self._admission.tier(started)
-            except BaseException:
-                await started.close()
-                raise
-            self.place = _Place(tier, started.started.image)
-            self.running = started
-        return self.running
-
-    async def run(self, run: Run) -> AsyncGenerator[Event, None]:
-        """One run in this slot; a supervisor that is not idle again afterwards is replaced."""
-        supervisor = await self.supervisor()
-        try:
-            async with aclosing(supervisor.run(run)) as events:
-                async for event in events:
-                    yield event
-        finally:
-            if not supervisor.idle:
-                await self.close()
-
-    async def close(self) -> None:
-        """Ends the supervisor, if there is one."""
-        if self.running is not None:
-            running, self.running = self.running, None
-            await running.close()
-
-
-def _outcome(row: PlannedRow, result: Result, place: _Place) -> Outcome:
+def _outcome(row: PlannedRow, result: Result, place: Place) -> Outcome:
     end = result.ending
     return Outcome(
         code_id=row.program.code_id,
