@@ -5,18 +5,18 @@ A recipe is one module with a class, named by the module's `RECIPE`. It asks ser
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
 from roundsmith.config import Settings
-from roundsmith.hashing import content_hash
+from roundsmith.recipes.identities import example_id
 from roundsmith.recipes.session import Session
 from roundsmith.recipes.stage import Stage
 from roundsmith.recipes.styles import whole_answer
 from roundsmith.types import (
-    ChatMessage,
     Example,
     Group,
     Limits,
@@ -83,7 +83,9 @@ class Recipe:
 
 def gold_example(task: Task, prompt: Prompt, completion: str, recipe: str) -> Example:
     """The row that imitates the task's own reference."""
-    provenance = Provenance(task_id=task.task_id, recipe=recipe, round=0)
+    provenance = Provenance(
+        task_id=task.task_id, recipe=recipe, round=0, source=task.source, licence=task.licence
+    )
     return _example(prompt, completion, provenance)
 
 
@@ -92,14 +94,8 @@ def sample_example(prompt: Prompt, sample: Sample, group: Group) -> Example:
     drew it.
     """
     seen = [o for o in group.outcomes if o.code_id == sample.sample_id]
-    origin = sample.provenance
-    provenance = Provenance(
-        task_id=origin.task_id,
-        recipe=origin.recipe,
-        round=origin.round,
-        weights_sha256=origin.weights_sha256,
-        seed=origin.seed,
-        sampling=origin.sampling,
+    provenance = replace(
+        sample.provenance,
         parents=(sample.sample_id,),
         tier=seen[0].tier if seen else "",
         image=seen[0].image if seen else "",
@@ -108,14 +104,4 @@ def sample_example(prompt: Prompt, sample: Sample, group: Group) -> Example:
 
 
 def _example(prompt: Prompt, completion: str, origin: Provenance) -> Example:
-    where = [origin.task_id, origin.recipe, origin.round, list(origin.parents)]
-    return Example(
-        content_hash("example", prompt_json(prompt), completion, where), prompt, completion, origin
-    )
-
-
-def prompt_json(prompt: Prompt) -> Any:
-    """A prompt as a JSON value, for hashing."""
-    if isinstance(prompt, str):
-        return prompt
-    return [[t.role, t.content] if isinstance(t, ChatMessage) else t for t in prompt]
+    return Example(example_id(prompt, completion, origin), prompt, completion, origin)

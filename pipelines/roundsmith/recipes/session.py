@@ -7,10 +7,10 @@ from random import Random
 from roundsmith.benchmarks.scripts import runnable
 from roundsmith.clients import Services
 from roundsmith.errors import SandboxError, TooLong
-from roundsmith.hashing import content_hash, derive_seed
+from roundsmith.hashing import derive_seed
+from roundsmith.recipes.identities import sample_id
 from roundsmith.recipes.styles import Demonstration, Style, without_docstrings
 from roundsmith.types import (
-    ChatMessage,
     Completion,
     ExecuteItem,
     GenerateItem,
@@ -81,7 +81,15 @@ class Session:
         except TooLong as error:
             raise TooLong(f"task {task.task_id}: {error}") from error
         provenance = Provenance(
-            task.task_id, self.recipe, self.round, self.weights_sha256, seed, sampling, parents
+            task_id=task.task_id,
+            recipe=self.recipe,
+            round=self.round,
+            weights_sha256=self.weights_sha256,
+            seed=seed,
+            sampling=sampling,
+            parents=parents,
+            source=task.source,
+            licence=task.licence,
         )
         return tuple(
             _sample(completion, kind, step, prompt, meaning(completion.text), provenance)
@@ -215,22 +223,8 @@ def is_resolved(row: Sequence[Outcome], task: Task) -> bool:
 def _sample(
     completion: Completion, kind: Kind, step: int, prompt: Prompt, text: str, origin: Provenance
 ) -> Sample:
-    turns = prompt if isinstance(prompt, str) else [_turn(t) for t in prompt]
-    identity = content_hash(
-        "sample",
-        origin.task_id,
-        origin.recipe,
-        origin.round,
-        kind,
-        step,
-        completion.index,
-        origin.seed,
-        completion.weights_sha256,
-        turns,
-        completion.text,
-    )
-    return Sample(
-        sample_id=identity,
+    found = Sample(
+        sample_id="",
         kind=kind,
         step=step,
         index=completion.index,
@@ -243,7 +237,4 @@ def _sample(
         finish_reason=completion.finish_reason,
         provenance=origin,
     )
-
-
-def _turn(turn: int | ChatMessage) -> int | list[str]:
-    return turn if isinstance(turn, int) else [turn.role, turn.content]
+    return replace(found, sample_id=sample_id(found))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from roundsmith.hashing import content_hash
-from roundsmith.recipes.contract import prompt_json
+from roundsmith.recipes.identities import prompt_json
 from roundsmith.recipes.prompts import FENCE
 from roundsmith.recipes.styles import ChatStyle, CompletionStyle, without_docstrings
 from roundsmith.types import Example, Prompt, Row, Task

@@ -17,7 +17,15 @@ from roundsmith.recipes.contract import Recipe
 from roundsmith.recipes.session import Session
 from roundsmith.recipes.styles import Demonstration, style_of
 from roundsmith.steps.config import RunConfig
-from roundsmith.store import FolderRef, Manifest, ObjectRef, Store, step_key
+from roundsmith.store import (
+    BITWISE,
+    DISTRIBUTION,
+    FolderRef,
+    Manifest,
+    ObjectRef,
+    Store,
+    step_key,
+)
 from roundsmith.training.progress import Progress as TrainingProgress
 from roundsmith.training.request import StoredResult, StoredTraining, TrainingArithmetic
 from roundsmith.types import Task
@@ -138,6 +146,7 @@ class Context:
             stats=dict(made.stats),
             code_version=importlib.metadata.version("roundsmith"),
             cost={"seconds": round(time.monotonic() - started, 3), **made.cost},
+            reproducible=reproducible(config),
         )
         return await asyncio.to_thread(self.store.commit, manifest)
 
@@ -185,6 +194,18 @@ class Context:
             ],
             limits=self.recipe.limits,
         )
+
+
+def reproducible(config: Mapping[str, Any]) -> str:
+    """Whether work of these settings gives the same bytes when it is done again: `bitwise` for what
+    computes no model's numbers, or does so by our own engine on a CPU with fixed slots and threads.
+    """
+    arithmetic = config.get("arithmetic", {})
+    exact = (
+        arithmetic.get("device", "cpu") == "cpu"
+        and arithmetic.get("engine", "transformers") == "transformers"
+    )
+    return BITWISE if exact else DISTRIBUTION
 
 
 def reference(manifest: Manifest) -> str:

@@ -40,7 +40,7 @@ async def sample(ctx: Context, tasks: str, model: str) -> str:
         yield work
 
     parents = (task_set, weights)
-    made = await sharded(ctx, "sample", 1, settings, parents, GROUPS, items, begin, _count)
+    made = await sharded(ctx, "sample", 2, settings, parents, GROUPS, items, begin, _count)
     return reference(made)
 
 
@@ -77,7 +77,7 @@ async def score(ctx: Context, groups: str, model: str) -> str:
     made = await sharded(
         ctx,
         "score",
-        2,
+        3,
         settings,
         parents,
         GROUPS,

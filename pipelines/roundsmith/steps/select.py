@@ -38,7 +38,7 @@ async def select(ctx: Context, groups: str, model: str) -> str:
         stats = {"rows": len(rows), "gold": gold, "selected": len(rows) - gold}
         return Made(objects, stats)
 
-    return reference(await ctx.once("select", 1, settings, (scored,), make))
+    return reference(await ctx.once("select", 2, settings, (scored,), make))
 
 
 async def select_gold(ctx: Context, rows: str) -> str:
@@ -54,4 +54,4 @@ async def select_gold(ctx: Context, rows: str) -> str:
         ref = ctx.store.write_rows(EXAMPLES, gold())
         return Made([ref], {"rows": ref.rows, "gold": ref.rows, "selected": 0})
 
-    return reference(await ctx.once("gold", 1, {}, (chosen,), make))
+    return reference(await ctx.once("gold", 2, {}, (chosen,), make))

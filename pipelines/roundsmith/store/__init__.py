@@ -3,12 +3,14 @@
 """
 
 from roundsmith.store.kinds import EVALS, EXAMPLES, GROUPS, KINDS, PAIRS, TASKS, RowKind
-from roundsmith.store.manifest import Manifest, ObjectRef, step_key
+from roundsmith.store.manifest import BITWISE, DISTRIBUTION, Manifest, ObjectRef, step_key
 from roundsmith.store.parquet import read_file, write_file
 from roundsmith.store.records import EvalRecord
 from roundsmith.store.store import FolderRef, Store
 
 __all__ = [
+    "BITWISE",
+    "DISTRIBUTION",
     "EVALS",
     "EXAMPLES",
     "GROUPS",

@@ -32,13 +32,13 @@ TASKS: RowKind[Task] = RowKind(
 )
 # A group holds all samples of a task, so that fewer of them fill the same memory.
 GROUPS: RowKind[Group] = RowKind(
-    "group", 1, schemas.GROUP_SCHEMA, codecs.group_columns, codecs.columns_group, 64
+    "group", 2, schemas.GROUP_SCHEMA, codecs.group_columns, codecs.columns_group, 64
 )
 EXAMPLES: RowKind[Example] = RowKind(
-    "example", 1, schemas.EXAMPLE_SCHEMA, codecs.example_columns, codecs.columns_example
+    "example", 2, schemas.EXAMPLE_SCHEMA, codecs.example_columns, codecs.columns_example
 )
 PAIRS: RowKind[Pair] = RowKind(
-    "pair", 1, schemas.PAIR_SCHEMA, codecs.pair_columns, codecs.columns_pair
+    "pair", 2, schemas.PAIR_SCHEMA, codecs.pair_columns, codecs.columns_pair
 )
 EVALS: RowKind[EvalRecord] = RowKind(
     "eval", 1, schemas.EVAL_SCHEMA, codecs.eval_columns, codecs.columns_eval

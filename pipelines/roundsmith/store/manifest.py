@@ -11,7 +11,9 @@ from typing import Any
 from roundsmith.errors import StoreError
 from roundsmith.hashing import content_hash
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+BITWISE, DISTRIBUTION = "bitwise", "distribution"
+_REPRODUCIBLE = (BITWISE, DISTRIBUTION)
 _STEP = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -56,11 +58,15 @@ class Manifest:
     code_version: str = ""
     cost: Mapping[str, Any] = field(default_factory=dict)
     """What it took: seconds, tokens, executions."""
+    reproducible: str = BITWISE
+    """`bitwise`: the same work gives the same bytes. `distribution`: it gives other draws of the
+    same distribution, so that what is lost is made anew whole. In no hash."""
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
         assert _STEP.fullmatch(self.step), f"{self.step!r} is no name of a step"
         assert _SHA256.fullmatch(self.key), f"{self.key!r} is no sha256"
+        assert self.reproducible in _REPRODUCIBLE, f"{self.reproducible!r}: not {_REPRODUCIBLE}"
 
     @property
     def hash(self) -> str:
@@ -84,6 +90,8 @@ class Manifest:
 def manifest_text(manifest: Manifest) -> str:
     """The JSON of a manifest, its hash included."""
     fields = asdict(manifest) | {"hash": manifest.hash}
+    if manifest.schema_version == 1:
+        del fields["reproducible"]
     return json.dumps(fields, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -104,6 +112,8 @@ def text_manifest(text: str | bytes, path: str) -> Manifest:
         )
     try:
         stated = fields.pop("hash")
+        if version == 1:  # which said nothing of it
+            fields["reproducible"] = DISTRIBUTION
         objects = tuple(ObjectRef(**ref) for ref in fields.pop("objects"))
         manifest = Manifest(objects=objects, parents=tuple(fields.pop("parents")), **fields)
     except (KeyError, TypeError, AssertionError) as error:

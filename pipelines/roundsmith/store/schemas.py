@@ -55,6 +55,8 @@ PROVENANCE = _struct(
         "parents": _list(TEXT),
         "tier": TEXT,
         "image": TEXT,
+        "source": TEXT,
+        "licence": TEXT,
     },
     sampling=SAMPLING,
 )

@@ -32,6 +32,11 @@ class Provenance:
     """Content hashes of the rows that this one was made from."""
     tier: str = ""
     image: str = ""
+    source: str = ""
+    """Data set of the task."""
+    licence: str = ""
+    """SPDX identifier of the task's licence; empty when unknown. The model's is in the manifest of
+    its weights."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,12 @@
 """What names a step's work: whatever could change what it makes."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from roundsmith.steps.context import Made
 from tests.pipelines.steps.contexts import context
 
 OWN = '''"""A recipe of a user's own."""
@@ -37,3 +41,22 @@ def test_an_edited_recipe_has_another_key_and_leaves_those_of_others(tmp_path: P
     assert key(tmp_path, "own", OWN) == key(tmp_path, "own", OWN)
     assert key(tmp_path, "own", OWN) != key(tmp_path, "own", edited)
     assert key(tmp_path, "gift", OWN) == key(tmp_path, "gift", edited)
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({}, "bitwise"),
+        ({"arithmetic": {"device": "cpu", "threads": 2}}, "bitwise"),
+        ({"arithmetic": {"device": "cuda", "threads": 2}}, "distribution"),
+        ({"arithmetic": {"device": "cpu", "engine": "vllm"}}, "distribution"),
+    ],
+)
+def test_what_a_gpu_or_another_engine_made_is_told_as_a_draw(
+    tmp_path: Path, config: dict[str, Any], expected: str
+) -> None:
+    async def nothing() -> Made:
+        return Made()
+
+    made = asyncio.run(context(tmp_path).once("sample", 1, config, (), nothing))
+    assert made.reproducible == expected

@@ -108,6 +108,8 @@ provenances = st.builds(
     parents=st.lists(text, max_size=3).map(tuple),
     tier=text,
     image=text,
+    source=text,
+    licence=text,
 )
 samples = st.builds(
     Sample,

@@ -129,7 +129,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
 
 def test_a_file_of_a_later_version_is_refused(tmp_path: Path) -> None:
     write_file(replace(EXAMPLES, version=99), tmp_path / "rows", [example(0)])
-    with pytest.raises(StoreError, match="expected example rows of schema version 1, saw 99"):
+    with pytest.raises(StoreError, match="expected example rows of schema version 2, saw 99"):
         next(read_file(EXAMPLES, tmp_path / "rows"))
 
 

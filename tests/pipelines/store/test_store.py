@@ -132,9 +132,18 @@ def rewritten(root: Path, **fields: object) -> Path:
 
 
 def test_a_manifest_of_a_later_version_is_refused(tmp_path: Path) -> None:
-    rewritten(tmp_path, schema_version=2)
-    with pytest.raises(StoreError, match="schema version 1 or lower, saw 2: use the release"):
+    rewritten(tmp_path, schema_version=3)
+    with pytest.raises(StoreError, match="schema version 2 or lower, saw 3: use the release"):
         Store(str(tmp_path)).find("select", KEY)
+
+
+def test_a_manifest_of_the_first_version_is_read_and_trusted_less(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    old = finished(store, schema_version=1)
+    store.commit(old)
+    text = (tmp_path / "manifests" / "select" / f"{KEY}.json").read_text()
+    assert "reproducible" not in text
+    assert store.find("select", KEY) == replace(old, reproducible="distribution")
 
 
 @pytest.mark.parametrize("change", [{"stats": {"kept": 4}}, {"objects": [{}]}, {"hash": "0"}])
