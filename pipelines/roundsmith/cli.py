@@ -12,7 +12,7 @@ import typer
 
 from roundsmith.cli_lab import lab_app
 from roundsmith.cli_serve import serve_app
-from roundsmith.commands import bench, doctor, options, submit
+from roundsmith.commands import audit, bench, doctor, options, submit
 from roundsmith.commands import compile as compiling
 from roundsmith.commands.groups import grouped
 from roundsmith.errors import RoundsmithError
@@ -129,6 +129,7 @@ def report(
 app.command("submit", epilog=submit.EPILOG)(submit.submit)
 app.command("compile", epilog=compiling.EPILOG)(compiling.compile_)
 app.command("bench", epilog=bench.EPILOG)(bench.bench)
+app.command("audit", epilog=audit.EPILOG)(audit.audit)
 app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
 
 
