@@ -27,8 +27,9 @@ LAYERS = (
         "lab",
         "presets",
         "report",
+        "lineage",
     },
-    {"round", "platform", "commands", "cli", "cli_lab", "cli_serve"},
+    {"round", "platform", "commands", "cli", "cli_lab", "cli_runs", "cli_serve"},
 )
 """Each may import its own layer and those before it. The sandbox stands apart: it imports none."""
 LAYER_BY_UNIT = {unit: number for number, units in enumerate(LAYERS) for unit in units}

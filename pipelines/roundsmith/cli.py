@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from roundsmith.cli_lab import lab_app
+from roundsmith.cli_runs import add_commands
 from roundsmith.cli_serve import serve_app
 from roundsmith.commands import audit, bench, doctor, options, submit
 from roundsmith.commands import compile as compiling
@@ -126,6 +127,7 @@ def report(
     show(read_summary(folder), folder.rstrip("/"), Console(highlight=False))
 
 
+add_commands(app)
 app.command("submit", epilog=submit.EPILOG)(submit.submit)
 app.command("compile", epilog=compiling.EPILOG)(compiling.compile_)
 app.command("bench", epilog=bench.EPILOG)(bench.bench)

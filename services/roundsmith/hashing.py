@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from fnmatch import fnmatch
 from pathlib import Path
 
 from roundsmith.errors import ConfigError
@@ -45,6 +46,11 @@ def weights_sha256(folder: Path) -> str:
             "give a model folder with safetensors weights, or a hub id"
         )
     return weights_version({path.name: file_sha256(path) for path in names})
+
+
+def is_weight_file(name: str) -> bool:
+    """Whether a file of a model folder, by its path in it, counts for the weight version."""
+    return "/" not in name and any(fnmatch(name, pattern) for pattern in WEIGHT_FILES)
 
 
 def weights_version(sha256_by_name: Mapping[str, str]) -> str:

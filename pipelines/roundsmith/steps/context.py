@@ -1,7 +1,6 @@
 """What every step is given, and how its work is named, committed and found again."""
 
 import asyncio
-import importlib.metadata
 import inspect
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -16,6 +15,7 @@ from roundsmith.pair_builder.rules import configure, find_rule, load_rules
 from roundsmith.recipes.contract import Recipe
 from roundsmith.recipes.session import Session
 from roundsmith.recipes.styles import Demonstration, style_of
+from roundsmith.steps.code_version import code_version
 from roundsmith.steps.config import RunConfig
 from roundsmith.store import (
     BITWISE,
@@ -144,7 +144,7 @@ class Context:
             parents=hashes,
             config=dict(config),
             stats=dict(made.stats),
-            code_version=importlib.metadata.version("roundsmith"),
+            code_version=code_version(),
             cost={"seconds": round(time.monotonic() - started, 3), **made.cost},
             reproducible=reproducible(config),
         )
@@ -209,5 +209,5 @@ def reproducible(config: Mapping[str, Any]) -> str:
 
 
 def reference(manifest: Manifest) -> str:
-    """How one step tells another of its manifest: `step/key`."""
-    return f"{manifest.step}/{manifest.key}"
+    """What a step returns of the work that it finished."""
+    return manifest.reference

@@ -2,11 +2,12 @@
 `docs/formats.md`.
 """
 
+from roundsmith.store.folders import FolderRef
 from roundsmith.store.kinds import EVALS, EXAMPLES, GROUPS, KINDS, PAIRS, TASKS, RowKind
 from roundsmith.store.manifest import BITWISE, DISTRIBUTION, Manifest, ObjectRef, step_key
 from roundsmith.store.parquet import read_file, write_file
 from roundsmith.store.records import EvalRecord
-from roundsmith.store.store import FolderRef, Store
+from roundsmith.store.store import Store
 
 __all__ = [
     "BITWISE",

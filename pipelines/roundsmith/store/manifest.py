@@ -78,6 +78,11 @@ class Manifest:
         return content_hash("manifest", self.schema_version, self.step, self.key, *parts)
 
     @property
+    def reference(self) -> str:
+        """How one step tells another of it: `step/key`."""
+        return f"{self.step}/{self.key}"
+
+    @property
     def rows(self) -> int:
         """Rows of all its data objects."""
         return sum(ref.rows for ref in self.objects)

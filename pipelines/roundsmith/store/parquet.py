@@ -5,7 +5,7 @@ Bytes are equal under one version of Arrow, whose name every file carries.
 """
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
@@ -121,6 +121,31 @@ def read_file(kind: RowKind[RowT], path: Path) -> Iterator[RowT]:
         raise StoreError(
             f"{path}: expected a Parquet file of {kind.name} rows, saw {error}: write it again"
         ) from error
+
+
+def search_file(
+    kind: RowKind[RowT],
+    path: Path,
+    columns: Sequence[str],
+    wanted: Callable[[dict[str, Any]], bool],
+) -> Iterator[RowT]:
+    """The rows of a local Parquet file that `wanted` says yes to, which is asked with these columns
+    alone (dots lead into nested ones); only a row group with such a row is read whole.
+    """
+    with pq.ParquetFile(path) as file:
+        _check(kind, path, file.schema_arrow.metadata or {})
+        for group in range(file.num_row_groups):
+            narrow = file.read_row_group(group, columns=list(columns)).to_pylist()
+            places = [place for place, row in enumerate(narrow) if wanted(row)]
+            whole = file.read_row_group(group).take(places).to_pylist() if places else []
+            yield from map(kind.decode, whole)
+
+
+def read_columns(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """These columns of the rows of a local Parquet file, one row group in memory at a time."""
+    with pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            yield from file.read_row_group(group, columns=list(columns)).to_pylist()
 
 
 def _check(kind: RowKind[Any], path: Path, metadata: dict[bytes, bytes]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from roundsmith.hashing import content_hash, derive_seed, weights_sha256
 from roundsmith.store import KINDS, Manifest, manifest
-from roundsmith.store.store import FOLDER_VERSION
+from roundsmith.store.folders import FOLDER_VERSION
 from roundsmith.store.values import value_text
 from roundsmith.training import TrainingResult
 from roundsmith.training.progress import Progress

@@ -1,0 +1,189 @@
+"""What a store says of itself, computed again: hashes, ids, parents, choices."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from roundsmith.errors import RoundsmithError, StoreError
+from roundsmith.hashing import file_sha256, is_weight_file, weights_sha256, weights_version
+from roundsmith.lineage.find import ROW_KINDS
+from roundsmith.lineage.history import GROUP_STEPS, ROW_STEPS, History
+from roundsmith.pair_builder.rules import Rules, find_rule, load_rules, select
+from roundsmith.recipes.identities import computed_row_id, row_id, sample_id
+from roundsmith.report.summary import from_json
+from roundsmith.store import GROUPS, Manifest, ObjectRef, Store
+from roundsmith.types import Group
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that is not what it says it is."""
+
+    check: str
+    where: str
+    seen: str
+
+
+@dataclass
+class Findings:
+    """How much was looked at, by what was checked, and what is wrong with it."""
+
+    checked: Counter[str] = field(default_factory=Counter)
+    problems: list[Problem] = field(default_factory=list)
+
+    def expect(self, check: str, where: str, problem: str | None) -> None:
+        """Counts one thing that was checked, and keeps what is wrong with it."""
+        self.checked[check] += 1
+        if problem is not None:
+            self.problems.append(Problem(check, where, problem))
+
+
+def check_hashes(store: Store, findings: Findings) -> None:
+    """Every manifest against its own hash, every object against its name, every stored model
+    against its weight version.
+    """
+    seen: set[str] = set()
+    for step, key in store.references():
+        try:
+            manifest = store.manifest(step, key)
+        except StoreError as error:
+            findings.expect("manifests", f"{step}/{key}", str(error))
+            continue
+        findings.expect("manifests", manifest.reference, _misnamed(manifest, step, key))
+        for ref in manifest.objects:
+            if ref.hash not in seen:
+                seen.add(ref.hash)
+                findings.expect("objects", f"objects/{ref.hash}", _raised(store.check, ref))
+            if ref.kind == "folder":
+                _check_folder(store, manifest, ref, findings)
+
+
+def check_rows(history: History, findings: Findings) -> None:
+    """The id of every sample and row; that no sample rests on an unresolved verdict, and that every
+    parent of a row is a sample of the groups that its step was given.
+    """
+    store = history.store
+    for ref, manifest in history.objects(GROUPS.name, history.of(*GROUP_STEPS)):
+        for group in store.read_rows(GROUPS, ref):
+            _check_group(group, manifest, findings)
+    for manifest in history.of(*ROW_STEPS):
+        known = _sample_ids(history, manifest)
+        for kind in ROW_KINDS:
+            for ref in manifest.of_kind(kind.name):
+                for row in store.read_rows(kind, ref):
+                    name = row_id(row)
+                    wrong = None if computed_row_id(row) == name else "its id is not its hash"
+                    findings.expect("rows", name, wrong)
+                    lost = [p for p in row.provenance.parents if p not in known]
+                    wrong = f"expected its parent {lost[0]} among the samples" if lost else None
+                    findings.expect("parents of rows", name, wrong)
+
+
+def check_choices(history: History, recipes: tuple[str, ...], findings: Findings) -> None:
+    """The rows of every selection chosen again from its groups, by the recipe with its seed. Where
+    the recipe's file is another one today, nothing can be said, and a warning is.
+    """
+    rules = load_rules(recipes)
+    for manifest in history.of("select"):
+        config = manifest.config
+        if config.get("source") != _source(rules, config["recipe"]):
+            log.warning(
+                "%s: the recipe %s is another file than chose these rows: not chosen again",
+                manifest.reference,
+                config["recipe"],
+            )
+            continue
+        chosen = (row for kind in ROW_KINDS for row in history.store.read_all(kind, manifest))
+        again = _choose(history, manifest, rules)
+        same = Counter(map(row_id, chosen)) == Counter(again)
+        wrong = None if same else "choosing again gives other rows"
+        findings.expect("selections", manifest.reference, wrong)
+
+
+def check_round(folder: Path, store: Store, findings: Findings) -> None:
+    """A round's folder: its summary, checkpoint and data are those of the store."""
+    try:
+        result = from_json((folder / "summary.json").read_text("utf-8")).result
+    except (RoundsmithError, OSError) as error:
+        findings.expect("round folders", str(folder), str(error))
+        return
+    seen = _raised(weights_sha256, folder / "checkpoint") or None
+    if seen is None:
+        found = weights_sha256(folder / "checkpoint")
+        if found != result.checkpoint_sha256:
+            seen = f"checkpoint: expected weights {result.checkpoint_sha256}, saw {found}"
+    findings.expect("round folders", str(folder), seen)
+    known = {ref.hash for manifest in store.every_manifest() for ref in manifest.objects}
+    files = [folder / "summary.json", folder / "report.html", *sorted(folder.glob("data/*"))]
+    for file in files:
+        there = file.is_file() and file_sha256(file) in known
+        findings.expect("exported files", str(file), None if there else "not what the store holds")
+
+
+def _check_folder(store: Store, manifest: Manifest, ref: ObjectRef, findings: Findings) -> None:
+    try:
+        files = list(store.files(ref))
+        weights = {name: file.hash for name, file in files if is_weight_file(name)}
+        version = weights_version(weights)
+        told = store.folder(ref).weights_sha256
+    except StoreError:
+        return  # told of as an object
+    for name, file in files:
+        where = f"objects/{file.hash} ({name} of {manifest.reference})"
+        findings.expect("model files", where, _raised(store.check, file))
+    wrong = None if told == version else f"expected weights {told}, its files are {version}"
+    findings.expect("model folders", manifest.reference, wrong)
+
+
+def _check_group(group: Group, manifest: Manifest, findings: Findings) -> None:
+    unresolved = {o.code_id for o in group.outcomes if not o.verdict.resolved}
+    for sample in group.samples:
+        wrong = None
+        if sample_id(sample) != sample.sample_id:
+            wrong = "its id is not its hash"
+        elif sample.sample_id in unresolved:
+            wrong = "it rests on a verdict that was never resolved"
+        findings.expect("samples", f"{sample.sample_id} of {manifest.reference}", wrong)
+
+
+def _sample_ids(history: History, manifest: Manifest) -> set[str]:
+    given = [m for m in history.ancestors(manifest) if m.step in GROUP_STEPS]
+    return {
+        sample.sample_id
+        for ref, _ in history.objects(GROUPS.name, given)
+        for group in history.store.read_rows(GROUPS, ref)
+        for sample in group.samples
+    }
+
+
+def _choose(history: History, manifest: Manifest, rules: Rules) -> Iterator[str]:
+    config = manifest.config
+    groups = history.store.read_all(GROUPS, *history.parents(manifest)[:1])
+    for group in groups:
+        for row in select(rules, config["recipe"], config["config"], config["seed"], group):
+            yield row_id(row)
+
+
+def _source(rules: Rules, name: str) -> str:
+    """The hash of the file that a recipe is in."""
+    import inspect
+
+    return file_sha256(Path(inspect.getfile(find_rule(rules, name))))
+
+
+def _misnamed(manifest: Manifest, step: str, key: str) -> str | None:
+    same = (manifest.step, manifest.key) == (step, key)
+    return None if same else f"it is the manifest of {manifest.reference}"
+
+
+def _raised(work: Callable[..., Any], *arguments: Any) -> str | None:
+    try:
+        work(*arguments)
+    except RoundsmithError as error:
+        return str(error)
+    return None

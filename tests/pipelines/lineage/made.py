@@ -1,0 +1,202 @@
+"""A run's store made by hand: real tasks, real choices, real hashes, and no service."""
+
+import asyncio
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from roundsmith.lab import MODEL
+from roundsmith.pair_builder.rules import load_rules, select
+from roundsmith.recipes.identities import sample_id
+from roundsmith.recipes.styles import CompletionStyle
+from roundsmith.steps import run_step
+from roundsmith.steps.config import RECIPES
+from roundsmith.steps.context import Context, Made
+from roundsmith.steps.inputs import tasks_of
+from roundsmith.store import EVALS, EXAMPLES, GROUPS, PAIRS, EvalRecord, Manifest
+from roundsmith.types import (
+    Example,
+    Group,
+    JudgedAt,
+    Kind,
+    Outcome,
+    Provenance,
+    Sample,
+    Score,
+    Split,
+    Task,
+)
+from roundsmith.verdicts import Verdict
+from tests.pipelines.steps.contexts import context
+
+CPU_S = 1.0
+STYLE = CompletionStyle()
+
+
+@dataclass(frozen=True)
+class MadeRun:
+    """The work of one hand-made round, in its order."""
+
+    context: Context
+    tasks: Manifest
+    model: Manifest
+    sampled: Manifest
+    scored: Manifest
+    rows: Manifest
+    checkpoint: Manifest
+    before: Manifest
+    after: Manifest
+    decision: Manifest
+    groups: tuple[Group, ...]
+
+
+def made_run(folder: Path, promoted: bool = True) -> MadeRun:
+    """A GiFT round over three lab tasks: of each a right code, a wrong one, and a description of
+    the right one from which another right code was drawn.
+    """
+    ctx = context(folder, limit=3, eval_limit=2)
+    return asyncio.run(_made(ctx, folder, promoted))
+
+
+def next_round(run: MadeRun, folder: Path, promoted: bool = True) -> MadeRun:
+    """Another round that begins with the checkpoint of a run."""
+    ctx = replace(run.context, round=run.context.round + 1)
+    return asyncio.run(_round(ctx, folder, run.tasks, run.checkpoint, promoted))
+
+
+async def _made(ctx: Context, folder: Path, promoted: bool) -> MadeRun:
+    tasks = ctx.manifest(await run_step(ctx, "load_tasks"))
+    model = ctx.manifest(await run_step(ctx, "load_model"))
+    return await _round(ctx, folder, tasks, model, promoted)
+
+
+async def _round(
+    ctx: Context, folder: Path, tasks: Manifest, model: Manifest, promoted: bool
+) -> MadeRun:
+    train, held = tasks_of(ctx, tasks, Split.TRAIN), tasks_of(ctx, tasks, Split.GATE)
+    weights = model.stats["weights_sha256"]
+    drawn = tuple(group_of(task, weights, ctx.round) for task in train)
+    scored_groups = tuple(replace(g, scores=_scores(g, weights)) for g in drawn)
+    key = {**ctx.recipe_key, "seed": ctx.config.seed, "round": ctx.round}
+    sampled = await _rows(ctx, "sample", key, (tasks, model), drawn)
+    scored = await _rows(ctx, "score", ctx.recipe_key, (sampled, model), scored_groups)
+    rows = await _choose(ctx, scored, scored_groups)
+    checkpoint = await _train(ctx, folder, rows, model)
+    before = await _evaluate(ctx, tasks, model, held)
+    after = await _evaluate(ctx, tasks, checkpoint, held)
+    decided = {"promoted": promoted}
+    decision = await _once(ctx, "decide", {}, (before, after, rows, tasks), Made((), decided))
+    made = (sampled, scored, rows, checkpoint, before, after, decision)
+    await _once(ctx, "report", {"round": ctx.round}, (tasks, model, *made), Made())
+    return MadeRun(ctx, tasks, model, *made, scored_groups)
+
+
+def group_of(task: Task, weights: str, number: int = 1) -> Group:
+    """Samples of one task with the outcomes that the executor gives them."""
+    prompt = str(STYLE.code(task, task.description))
+    right, wrong = STYLE.gold(task), "    return None"
+    first = _sample(task, weights, number, Kind.CODE, 0, 0, prompt, right)
+    bad = _sample(task, weights, number, Kind.CODE, 0, 1, prompt, wrong)
+    told = _sample(
+        task, weights, number, Kind.DESCRIPTION, 0, 0, "Say.", "the same", (first.sample_id,)
+    )
+    again = _sample(task, weights, number, Kind.CODE, 1, 0, prompt + " ", right, (told.sample_id,))
+    outcomes = [
+        Outcome(code.sample_id, test.test_id, Verdict.PASS, JudgedAt.OUTSIDE, "T2", "python")
+        for code in (first, again)
+        for test in task.tests
+    ]
+    failed = Outcome(
+        bad.sample_id, task.tests[0].test_id, Verdict.FAIL, JudgedAt.OUTSIDE, "T2", "python"
+    )
+    return Group(task, (first, bad, told, again), (*outcomes, failed))
+
+
+def _sample(
+    task: Task,
+    weights: str,
+    number: int,
+    kind: Kind,
+    step: int,
+    index: int,
+    prompt: str,
+    completion: str,
+    parents: tuple[str, ...] = (),
+) -> Sample:
+    origin = Provenance(
+        task.task_id,
+        "gift",
+        number,
+        weights,
+        11,
+        parents=parents,
+        source=task.source,
+        licence=task.licence,
+    )
+    text = STYLE.program(task, task.description, completion) if kind is Kind.CODE else completion
+    found = Sample("", kind, step, index, prompt, completion, text, -3.0, 20, 9, "stop", origin)
+    return replace(found, sample_id=sample_id(found))
+
+
+def _scores(group: Group, weights: str) -> dict[str, Score]:
+    return {code.sample_id: Score(-3.0, 9, weights) for code in group.passing()}
+
+
+async def _rows(
+    ctx: Context,
+    step: str,
+    config: dict[str, object],
+    parents: tuple[Manifest, ...],
+    groups: Sequence[Group],
+) -> Manifest:
+    return await _once(ctx, step, config, parents, Made([ctx.store.write_rows(GROUPS, groups)]))
+
+
+async def _choose(ctx: Context, scored: Manifest, groups: Sequence[Group]) -> Manifest:
+    rules, seed = load_rules((RECIPES,)), ctx.config.seed
+    chosen = [row for group in groups for row in select(rules, "gift", ctx.choices, seed, group)]
+    examples = [row for row in chosen if isinstance(row, Example)]
+    objects = [ctx.store.write_rows(EXAMPLES, examples), ctx.store.write_rows(PAIRS, ())]
+    stats = {"rows": len(examples), "gold": len(groups), "selected": len(examples) - len(groups)}
+    return await _once(
+        ctx, "select", {**ctx.recipe_key, "seed": seed}, (scored,), Made(objects, stats)
+    )
+
+
+async def _train(ctx: Context, folder: Path, rows: Manifest, base: Manifest) -> Manifest:
+    copy = folder / f"trained-{ctx.round}"
+    shutil.copytree(MODEL, copy)
+    (copy / "generation_config.json").write_text(f'{{"round": {ctx.round}}}')
+    stored = ctx.store.put_folder(copy)
+    shutil.rmtree(copy)
+    stats = {"weights_sha256": stored.weights_sha256, "steps": 3, "rows": rows.rows}
+    return await _once(ctx, "train", {"seed": 0}, (rows, base), Made([stored.object], stats))
+
+
+async def _evaluate(
+    ctx: Context, tasks: Manifest, model: Manifest, held: Sequence[Task]
+) -> Manifest:
+    weights = model.stats["weights_sha256"]
+    records = []
+    for task in held:
+        code = STYLE.program(task, task.description, STYLE.gold(task))
+        passed = (Verdict.PASS,) * len(task.tests)
+        name = f"{task.task_id} {weights}"
+        records.append(EvalRecord(task.task_id, task.split, name, 0, True, passed, code, 9, 9))
+    config = {"cpu_s": CPU_S, "evaluation": {"samples": 1}, "split": "gate"}
+    made = Made([ctx.store.write_rows(EVALS, records)], {"tasks": len(held)})
+    return await _once(ctx, "evaluate", config, (tasks, model), made)
+
+
+async def _once(
+    ctx: Context,
+    step: str,
+    config: dict[str, object],
+    parents: tuple[Manifest, ...],
+    made: Made,
+) -> Manifest:
+    async def make() -> Made:
+        return made
+
+    return await ctx.once(step, 1, config, parents, make)

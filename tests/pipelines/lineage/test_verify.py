@@ -1,0 +1,130 @@
+"""`verify` says nothing of a run that is as it was, and names what is not."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from roundsmith.lineage.history import History
+from roundsmith.lineage.integrity import Findings, check_choices, check_hashes, check_rows
+from roundsmith.steps.config import RECIPES
+from roundsmith.store import EXAMPLES, GROUPS, Manifest, ObjectRef, Store
+from roundsmith.verdicts import Verdict
+from tests.pipelines.lineage.made import MadeRun, made_run
+
+
+def checked(run: MadeRun) -> Findings:
+    store, findings = Store(run.context.store.url), Findings()
+    check_hashes(store, findings)
+    if not findings.problems:
+        history = History(store)
+        check_rows(history, findings)
+        check_choices(history, (RECIPES,), findings)
+    return findings
+
+
+def problems(run: MadeRun) -> list[tuple[str, str]]:
+    return [(problem.check, problem.seen) for problem in checked(run).problems]
+
+
+def command(run: MadeRun, *options: str) -> "subprocess.CompletedProcess[str]":
+    folder = Path(run.context.store.url).parent
+    arguments = [sys.executable, "-m", "roundsmith.cli", "verify", str(folder), *options]
+    return subprocess.run(arguments, capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_an_untouched_run_is_right_in_everything_that_was_looked_at(tmp_path: Path) -> None:
+    found = checked(made_run(tmp_path))
+    assert found.problems == []
+    wanted = {"manifests", "objects", "model files", "model folders", "samples", "rows"}
+    assert wanted | {"parents of rows", "selections"} == set(found.checked)
+    assert found.checked["model folders"] == 2
+    assert found.checked["samples"] == 12 * 2  # before scoring and after
+
+
+def test_a_flipped_byte_is_found_in_rows_and_in_weights(tmp_path: Path) -> None:
+    run = made_run(tmp_path)
+    store = run.context.store
+    weights = max(
+        (file for _, file in store.files(run.checkpoint.objects[0])), key=lambda file: file.bytes
+    )
+    for ref in (run.rows.objects[0], weights):
+        path = Path(store.url) / "objects" / ref.hash
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    found = problems(run)
+    assert {check for check, _ in found} == {"objects", "model files"}
+    assert all("expected bytes with sha256" in seen for _, seen in found)
+
+
+def test_a_changed_manifest_is_found(tmp_path: Path) -> None:
+    run = made_run(tmp_path)
+    path = Path(run.context.store.url) / f"manifests/{run.decision.reference}.json"
+    fields = json.loads(path.read_text())
+    path.write_text(json.dumps(fields | {"stats": {"promoted": False}}))
+    ((check, seen),) = problems(run)
+    assert check == "manifests"
+    assert "expected a whole manifest" in seen
+
+
+def swapped(run: MadeRun, manifest: Manifest, objects: list[ObjectRef]) -> None:
+    """Puts other objects under the name of finished work, with a hash that fits."""
+    store = run.context.store
+    store.discard(manifest)
+    store.commit(replace(manifest, objects=tuple(objects)))
+
+
+def test_a_row_that_nothing_chose_is_found(tmp_path: Path) -> None:
+    run = made_run(tmp_path)
+    store = run.context.store
+    rows = list(store.read_all(EXAMPLES, run.rows))
+    forged = replace(rows[-1], completion=rows[-1].completion + "\n    # and more")
+    ref = store.write_rows(EXAMPLES, [*rows, forged])
+    swapped(run, run.rows, [ref, *run.rows.objects[1:]])
+    assert problems(run) == [
+        ("rows", "its id is not its hash"),
+        ("selections", "choosing again gives other rows"),
+    ]
+
+
+def test_a_row_of_a_sample_that_is_nowhere_is_found(tmp_path: Path) -> None:
+    run = made_run(tmp_path)
+    store = run.context.store
+    (ref,) = run.scored.objects
+    lost = [replace(group, samples=group.samples[1:]) for group in store.read_rows(GROUPS, ref)]
+    left = store.write_rows(GROUPS, lost)
+    swapped(run, run.sampled, [left])
+    swapped(run, run.scored, [left])
+    seen = {problem.check for problem in checked(run).problems}
+    assert "parents of rows" in seen or "selections" in seen
+
+
+def test_an_unresolved_verdict_among_the_samples_is_found(tmp_path: Path) -> None:
+    run = made_run(tmp_path)
+    group = run.groups[0]
+    broken = (replace(group.outcomes[0], verdict=Verdict.INFRA_ERROR), *group.outcomes[1:])
+    ref = run.context.store.write_rows(GROUPS, [replace(group, outcomes=broken)])
+    swapped(run, run.sampled, [ref])
+    assert ("samples", "it rests on a verdict that was never resolved") in problems(run)
+
+
+@pytest.mark.slow
+def test_programs_run_again_get_the_verdicts_that_they_got_and_a_false_one_is_found(
+    tmp_path: Path,
+) -> None:
+    run = made_run(tmp_path)
+    done = command(run, "--json", "--programs", "100")
+    assert done.returncode == 0, done.stderr[-2000:]
+    checked = json.loads(done.stdout)["checked"]
+    assert checked["solved"] == 4
+    assert checked["verdicts"] > 3 * 3
+    lied = replace(run.groups[0].outcomes[-1], verdict=Verdict.PASS)
+    group = replace(run.groups[0], outcomes=(*run.groups[0].outcomes[:-1], lied))
+    swapped(run, run.sampled, [run.context.store.write_rows(GROUPS, [group])])
+    done = command(run, "--programs", "100")
+    assert done.returncode == 1
+    assert "was PASS, is FAIL" in done.stdout
