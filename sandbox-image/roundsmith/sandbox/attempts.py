@@ -1,15 +1,29 @@
-"""The program that the capability probe runs in a child: each function tries one forbidden thing.
+"""The forbidden things that the probe and the canaries try in a child like any other.
 
 Each answers `refused: ...` when the attempt failed, as isolation promises, or `done: ...` when it
-worked. It is sent as source text, so it imports the standard library only.
+worked. The supervisor loads this file before it forks, so that a canary costs little more than its
+fork.
 """
 
+import _thread
 import ctypes
 import errno
 import functools
 import os
-import threading
 from collections.abc import Callable
+
+from roundsmith.sandbox.syscalls import LIBC
+
+PROGRAM = """
+from roundsmith.sandbox.attempts import try_all
+from roundsmith.sandbox.traces import count_threads, leave_traces, surroundings
+"""
+"""The program of a canary."""
+
+
+def try_all(named: list[tuple[str, tuple[object, ...]]]) -> list[str]:
+    """Tries each attempt, by name and arguments; the answers in order."""
+    return [globals()[name](*arguments) for name, arguments in named]
 
 
 def _attempt(work: Callable[[], object]) -> str:
@@ -23,9 +37,7 @@ def system_call(number: int, *words: int) -> str:
     """Makes a system call; only EPERM is a refusal, any other error shows that the filter let it
     through.
     """
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.syscall.restype = ctypes.c_long
-    result = libc.syscall(*[ctypes.c_long(word) for word in (number, *words, 0, 0, 0, 0, 0, 0)][:7])
+    result = LIBC.syscall(*[ctypes.c_long(word) for word in (number, *words, 0, 0, 0, 0, 0, 0)][:7])
     code = ctypes.get_errno() if result == -1 else 0
     return ("refused: " if code == errno.EPERM else "done: ") + errno.errorcode.get(
         code, "it worked"
@@ -51,7 +63,7 @@ def fork() -> str:
 
 def start_thread() -> str:
     """Starts a thread, where a run may have one."""
-    return _attempt(threading.Thread(target=int).start)
+    return _attempt(lambda: _thread.start_new_thread(int, ()))
 
 
 def lock_file() -> str:
@@ -121,8 +133,8 @@ def read_environment() -> str:
     return f"done: {found}" if found else "refused: only the fixed settings"
 
 
-def find_descriptors() -> str:
-    """Finds an open descriptor besides standard streams and the answer socket."""
+def find_descriptors(most: int) -> str:
+    """Finds an open descriptor below `most` besides standard streams and the answer socket."""
 
     def is_open(fd: int) -> bool:
         try:
@@ -131,7 +143,7 @@ def find_descriptors() -> str:
             return False
         return True
 
-    found = [fd for fd in range(4, 4096) if is_open(fd)]
+    found = [fd for fd in range(4, most) if is_open(fd)]
     return f"done: {found}" if found else "refused: none above 3"
 
 

@@ -25,6 +25,7 @@ from roundsmith.sandbox.zygote import Zygote
 
 RUN, CANCEL = b"R", b"C"
 CHILD_UID_INSIDE = 1
+_CANARIES = ("roundsmith.sandbox.attempts", "roundsmith.sandbox.traces")
 _FLUSH_S = 0.02
 _FLUSH_BYTES = 4 * 2**20
 
@@ -86,8 +87,8 @@ def _make_box(isolate: bool, uid_base: int, readable: tuple[str, ...], scratch: 
 
 
 def _prepare_interpreter(profile: str) -> None:
-    """What every child inherits: the profile's modules, a script's arguments."""
-    for name in profiles.PRELOADED[profile]:
+    """What every child inherits: the profile's modules, those of canaries, a script's arguments."""
+    for name in (*profiles.PRELOADED[profile], *_CANARIES):
         importlib.import_module(name)
     solver.add_interactive_builtins()
     sys.argv = ["solution.py"]

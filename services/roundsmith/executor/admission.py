@@ -1,9 +1,11 @@
-"""Every sandbox is probed once, before the first program runs in it."""
+"""Every supervisor is probed before the first program runs in it: it must hold what its sandbox
+held before, and compute what others of its image do.
+"""
 
-import asyncio
-
+from roundsmith.errors import SandboxError
 from roundsmith.executor import probe
 from roundsmith.executor.capabilities import IsolationCheck
+from roundsmith.executor.probe import Seen
 from roundsmith.executor.supervisor import Supervisor
 
 
@@ -13,19 +15,31 @@ class Admission:
     def __init__(self, floor: str) -> None:
         self._floor = floor
         self._tier_by_sandbox: dict[str, str] = {}
-        self._probing = asyncio.Lock()
+        self._computed_by_image: dict[str, str] = {}
         self.weakest: tuple[IsolationCheck, ...] = ()
 
-    async def tier(self, supervisor: Supervisor) -> str:
-        """The tier of the supervisor's sandbox. Raises IsolationFloor when it holds less than the
-        floor, SandboxError when it can not be told.
+    async def admit(self, supervisor: Supervisor) -> Seen:
+        """What the supervisor's first canary saw. Raises IsolationFloor when it holds less than the
+        floor, SandboxError when it holds less than its sandbox did, or when it can not be told.
         """
         sandbox_id = supervisor.started.sandbox_id
-        async with self._probing:
-            if sandbox_id not in self._tier_by_sandbox:
-                checks = await probe.probe(supervisor)
-                probe.require(self._floor, checks, sandbox_id)
-                if not self.weakest or probe.tier(checks) < probe.tier(self.weakest):
-                    self.weakest = checks
-                self._tier_by_sandbox[sandbox_id] = probe.tier(checks)
-        return self._tier_by_sandbox[sandbox_id]
+        seen = await probe.probe(supervisor, count_threads=True)
+        held = probe.tier(seen.checks)
+        probe.require(self._floor, seen.checks, sandbox_id)
+        before = self._tier_by_sandbox.setdefault(sandbox_id, held)
+        if held < before:
+            broken = [f"{c.name} ({c.detail})" for c in seen.checks if not c.holds]
+            raise SandboxError(
+                f"isolation {held} holds in a supervisor on {sandbox_id}, expected {before} as "
+                f"before; not held: {'; '.join(broken)}"
+            )
+        computed = seen.surroundings["computing"]
+        expected = self._computed_by_image.setdefault(supervisor.started.image, computed)
+        if computed != expected:
+            raise SandboxError(
+                f"a fixed computation gave {computed} on {sandbox_id}, expected {expected} as in "
+                f"another supervisor of image {supervisor.started.image}"
+            )
+        if not self.weakest or held < probe.tier(self.weakest):
+            self.weakest = seen.checks
+        return seen

@@ -3,7 +3,9 @@ row.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+import functools
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from types import TracebackType
 from typing import Self
@@ -12,18 +14,16 @@ from roundsmith.errors import SandboxError
 from roundsmith.executor import matrix, probe
 from roundsmith.executor.admission import Admission
 from roundsmith.executor.capabilities import Capabilities
+from roundsmith.executor.execution import Execution, Job
 from roundsmith.executor.local_supervisors import ProcessSupervisors
-from roundsmith.executor.matrix import PlannedRow
 from roundsmith.executor.pod_supervisors import PodSupervisors
-from roundsmith.executor.rows import Result, Row
+from roundsmith.executor.rows import Row
 from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.executor.slots import Place, SlotState
 from roundsmith.executor.supervisor import Slot, Supervisor, Supervisors
 from roundsmith.sandbox.codec import MAX_BYTES, MAX_DEPTH
+from roundsmith.sandbox.runs import Event, Run
 from roundsmith.types import ExecuteItem, Outcome
-
-_WAITING_OUTCOMES = 1024
-_DETAIL_CHARACTERS = 2000
 
 
 def _supervisors(settings: ExecutorSettings) -> Supervisors:
@@ -45,6 +45,9 @@ class Pool:
         self._admission = Admission(settings.floor)
         self._idle: asyncio.Queue[SlotState] = asyncio.Queue()
         self._slots: list[SlotState] = []
+        self._num_waiting = 0
+        self.quarantined: Counter[str] = Counter()
+        """Supervisors that were ended because of a canary, by the promise that they broke."""
         self._capabilities: Capabilities
 
     @classmethod
@@ -74,8 +77,15 @@ class Pool:
 
     async def _start(self) -> None:
         isolate = self.settings.highest != "T1" and await self._namespaces_allowed()
-        for number in range(self.settings.slots):
-            state = SlotState(self._slot_of(number, isolate), self._supervisors, self._admission)
+        settings = self.settings
+        for number in range(settings.slots):
+            state = SlotState(
+                self._slot_of(number, isolate),
+                self._supervisors,
+                self._admission,
+                settings,
+                self.quarantined,
+            )
             self._slots.append(state)
         places = []
         for state in self._slots:
@@ -124,84 +134,81 @@ class Pool:
         return [supervisor.started.pid for supervisor in running]
 
     async def execute(self, item: ExecuteItem) -> AsyncGenerator[Outcome, None]:
-        """The outcome of every cell, once, as each is known, in any order.
+        """The outcome of every cell, once, as a canary confirms it, in any order.
 
         Raises ConfigError for an item that can not be run. Leaving the iteration early (aclose)
         cancels what runs and frees the slots.
         """
-        rows = iter(matrix.plan(item, self.settings))
-        ready: asyncio.Queue[Outcome | None] = asyncio.Queue(_WAITING_OUTCOMES)
+        nowhere = Place(self._capabilities.tier, self._capabilities.image)
+        rows = matrix.plan(item, self.settings)
+        execution = Execution(rows, self.settings.attempts, nowhere)
         workers = [
-            asyncio.create_task(self._work(rows, item, ready)) for _ in range(self.settings.slots)
+            asyncio.create_task(self._work(execution, item)) for _ in range(self.settings.slots)
         ]
         try:
-            left = len(workers)
-            while left:
-                outcome = await ready.get()
-                if outcome is None:
-                    left -= 1
-                else:
+            async with aclosing(execution.outcomes()) as outcomes:
+                async for outcome in outcomes:
                     yield outcome
-            await asyncio.gather(*workers)
         finally:
             for worker in workers:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
 
-    async def _work(
-        self, rows: Iterator[PlannedRow], item: ExecuteItem, ready: "asyncio.Queue[Outcome | None]"
-    ) -> None:
+    async def _work(self, execution: Execution, item: ExecuteItem) -> None:
         try:
-            for row in rows:
-                async with aclosing(self._run_row(row, item)) as outcomes:
-                    async for outcome in outcomes:
-                        await ready.put(outcome)
-        finally:
-            await asyncio.shield(ready.put(None))
+            while (job := await execution.next()) is not None:
+                await execution.room()
+                await self._run_job(job, execution, item)
+        except BaseException as error:
+            execution.fail(error)
+            raise
 
-    async def _run_row(self, row: PlannedRow, item: ExecuteItem) -> AsyncGenerator[Outcome, None]:
-        """The row's outcomes. A sandbox that fails is replaced and the undecided cells are run
-        again.
+    async def _run_job(self, job: Job, execution: Execution, item: ExecuteItem) -> None:
+        """Finds what the job asks for. A sandbox that fails is replaced and the undecided cells are
+        run again.
         """
-        pending = list(row.questions)
-        for attempt in range(1, self.settings.attempts + 1):
-            try:
-                async with self._slot() as state:
-                    engine = Row(row.program, item.limits, item.stop_row_on_failure, state.run)
-                    async with aclosing(engine.results(pending)) as results:
-                        async for result in results:
-                            pending = [
-                                q for q in pending if q.test.test_id != result.question.test.test_id
-                            ]
-                            yield _outcome(row, result, state.place)
-                return
-            except SandboxError as error:
-                if attempt == self.settings.attempts:
-                    nowhere = Place(self._capabilities.tier, self._capabilities.image)
-                    for question in pending:
-                        yield _outcome(row, matrix.infra_error(question, str(error)), nowhere)
+        try:
+            async with self._slot() as state:
+                start = functools.partial(_start, state, execution)
+                row = Row(job.row.program, item.limits, item.stop_row_on_failure, start)
+                async with aclosing(row.results([*job.questions.values()])) as results:
+                    async for result in results:
+                        state.hold(execution.found(job, result, state.place))
+        except SandboxError as error:
+            execution.again(job, job.questions, error)
+        else:
+            execution.done(job)
 
     @asynccontextmanager
     async def _slot(self) -> "AsyncIterator[SlotState]":
-        state = await self._idle.get()
+        self._num_waiting += 1
+        try:
+            state = await self._idle.get()
+        finally:
+            self._num_waiting -= 1
         try:
             yield state
         finally:
+            try:
+                await state.settle(contended=self._num_waiting > 0)
+            finally:
+                self._give_back(state)
+
+    def _give_back(self, state: SlotState) -> None:
+        """One whose supervisors do not start is left alone for a while: others may."""
+        if pause_s := state.pause_s:
+            asyncio.get_running_loop().call_later(pause_s, self._idle.put_nowait, state)
+        else:
             self._idle.put_nowait(state)
 
 
-def _outcome(row: PlannedRow, result: Result, place: Place) -> Outcome:
-    end = result.ending
-    return Outcome(
-        code_id=row.program.code_id,
-        test_id=result.question.test.test_id,
-        verdict=end.verdict,
-        judge=result.question.judged_at,
-        tier=place.tier,
-        image=place.image,
-        near_limit=result.near_limit,
-        # A program's own words may hold half characters, which no message can carry.
-        detail=end.detail[:_DETAIL_CHARACTERS].encode("utf-8", "replace").decode(),
-        cpu_s=end.cpu_s,
-        wall_s=end.wall_s,
-    )
+async def _start(state: SlotState, execution: Execution, run: Run) -> AsyncGenerator[Event, None]:
+    """A run in the slot. One whose client has much to read waits, and what others found there not
+    with it.
+    """
+    if execution.full:
+        await state.settle(contended=False)
+        await execution.room()
+    async with aclosing(state.run(run)) as events:
+        async for event in events:
+            yield event

@@ -1,64 +1,99 @@
-"""Tries each promise of isolation for real: a program attempts the forbidden thing in an ordinary
-sandboxed child.
+"""Tries each promise of isolation for real, in an ordinary sandboxed child: once before a sandbox
+serves, and again, as canaries, while it does.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Any
 
 from roundsmith.errors import IsolationFloor, SandboxError
 from roundsmith.executor.capabilities import IsolationCheck
-from roundsmith.executor.promises import Promise, promises
+from roundsmith.executor.promises import promises
 from roundsmith.executor.supervisor import Supervisor
 from roundsmith.sandbox import attempts
-from roundsmith.sandbox.codec import decode, encode
-from roundsmith.sandbox.runs import LOADING, Run
+from roundsmith.sandbox.codec import CodecError, decode, encode
+from roundsmith.sandbox.runs import LOADING, Event, Run
 from roundsmith.types import Limits
 
+_Call = tuple[str, tuple[object, ...]]
+
 _CPU_S = 5.0
+_PROCESSES = 4
 TIERS = ("T0", "T1", "T2", "T3")
 
 
-async def probe(supervisor: Supervisor) -> tuple[IsolationCheck, ...]:
-    """Tries every promise in one child each run of the supervisor. Raises SandboxError when a child
-    can not start.
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a canary saw: every promise as tried, and its surroundings by what they are called."""
+
+    checks: tuple[IsolationCheck, ...]
+    surroundings: dict[str, str]
+
+
+async def probe(supervisor: Supervisor, count_threads: bool) -> Seen:
+    """Tries every promise, looks for traces of earlier runs and leaves some, all in one child; in a
+    second one threads are counted, where `count_threads` says so.
+
+    Raises SandboxError when a child can not start or does not answer.
     """
     tried = promises(supervisor.started.pid)
-    cells = tuple((b"C", encode((p.attempt, p.arguments, {}))) for p in tried)
+    named = [(promise.attempt, promise.arguments) for promise in tried]
+    calls: list[_Call] = [("try_all", (named,)), ("surroundings", ()), ("leave_traces", ())]
+    said, surroundings, _ = await _answers(supervisor, calls, 1)
+    checks = [
+        _check(promise.name, promise.tier, promise.needs, answer)
+        for promise, answer in zip(tried, said, strict=True)
+    ]
+    if count_threads:
+        (count,) = await _answers(supervisor, [("count_threads", ())], _PROCESSES)
+        surroundings["threads"] = str(count)
+    return Seen((*checks, _network_check(supervisor.interfaces)), surroundings)
+
+
+async def _answers(supervisor: Supervisor, calls: Sequence[_Call], processes: int) -> list[Any]:
+    """What a canary's child answers to the calls."""
+    answers: list[Any] = []
+    events: AsyncGenerator[Event, None] = supervisor.run(_run(calls, processes))
+    async with aclosing(events):
+        async for cell, what, detail, body, _, _ in events:
+            if what != "answer":
+                asked = "its program" if cell == LOADING else calls[cell][0]
+                said = detail or body[:200].decode(errors="replace")
+                raise SandboxError(
+                    f"a child could not be confined, so nothing can be served: {asked} was "
+                    f"answered by {what} {said}"
+                )
+            try:
+                answers.append(decode(body))
+            except CodecError as error:
+                raise SandboxError(f"a canary's answer can not be read: {error}") from error
+    return answers[1:]
+
+
+def _run(calls: Sequence[_Call], processes: int) -> Run:
     limits = Limits()
-    run = Run(
+    return Run(
         name="solution",
         setup="",
-        source=Path(attempts.__file__).read_text(encoding="utf-8"),
+        source=attempts.PROGRAM,
         stdin=b"",
-        cells=cells,
+        cells=tuple((b"C", encode((name, arguments, {}))) for name, arguments in calls),
         fresh_cpu_s=_CPU_S,
         later_cpu_s=_CPU_S,
         wall_factor=limits.wall_factor,
         memory_bytes=limits.memory_bytes,
         output_bytes=limits.output_bytes,
         file_bytes=limits.file_bytes,
-        processes=1,
+        processes=processes,
     )
-    seen: dict[int, str] = {}
-    async with aclosing(supervisor.run(run)) as events:
-        async for cell, what, detail, body, _, _ in events:
-            said = f"done: {what} {detail} {body[:200]!r}"
-            seen[cell] = str(decode(body)) if what == "answer" else said
-    loading = seen.pop(LOADING, "no answer")
-    if loading != "None":
-        raise SandboxError(f"a child could not be confined, so nothing can be served: {loading}")
-    checks = [
-        _check(promise, seen.get(at, "done: not reached")) for at, promise in enumerate(tried)
-    ]
-    return (*checks, _network_check(supervisor.interfaces))
 
 
-def _check(promise: Promise, answer: str) -> IsolationCheck:
+def _check(name: str, tier: str, needs: str, answer: str) -> IsolationCheck:
     """An attempt answers `refused: ...` when it failed, as promised, else `done: ...`."""
     holds = answer.startswith("refused: ")
-    detail = answer if holds else f"{answer}; this kernel or runtime lacks {promise.needs}"
-    return IsolationCheck(promise.name, promise.tier, holds, detail)
+    detail = answer if holds else f"{answer}; this kernel or runtime lacks {needs}"
+    return IsolationCheck(name, tier, holds, detail)
 
 
 def _network_check(interfaces: Sequence[str]) -> IsolationCheck:

@@ -12,6 +12,8 @@ _NAMESPACES = (
     "user namespaces (user.max_user_namespaces above 0, and unshare allowed by the container "
     "runtime's seccomp profile)"
 )
+# A zygote has a few dozen at most, from the lowest numbers on.
+_MOST_DESCRIPTOR = 256
 _FAMILIES = {"unix": 1, "inet": 2, "inet6": 10, "netlink": 16, "packet": 17, "alg": 38, "vsock": 40}
 _SYSTEM_CALLS = """
 ptrace process_vm_readv unshare setns mount keyctl add_key bpf perf_event_open io_uring_setup
@@ -57,7 +59,7 @@ def _no_neighbours(supervisor_pid: int) -> Iterator[Promise]:
     yield Promise("no_write_outside", "T1", "write_any", (outside,), _LANDLOCK)
     yield Promise("no_privilege", "T1", "be_root", (), "a user or capabilities to give up")
     yield Promise("no_environment", "T1", "read_environment", (), "a clean environment")
-    yield Promise("no_descriptors", "T1", "find_descriptors", (), "close_range")
+    yield Promise("no_descriptors", "T1", "find_descriptors", (_MOST_DESCRIPTOR,), "close_range")
 
 
 def _limits() -> Iterator[Promise]:

@@ -36,6 +36,11 @@ class ExecutorSettings(Settings):
     """First of the user numbers for slots, two each, where supervisors run as root."""
     attempts: int = Field(default=3, ge=1)
     """How often a run is tried when the sandbox fails; then its cells are INFRA_ERROR."""
+    canary_s: float = Field(default=0.1, gt=0)
+    """Outcomes wait for the next canary of their slot: it comes when the slot has nothing else to
+    do, after so many seconds, or after `canary_runs` runs.
+    """
+    canary_runs: int = Field(default=256, ge=1)
     attach_s: float = Field(default=60.0, gt=0)
     """How long a pod that starts a supervisor is waited for, at start and after a loss."""
     recycle_s: float = Field(default=1800.0, gt=0, lt=ATTACH_DEADLINE_S / 2)

@@ -1,12 +1,24 @@
-"""One slot: where its runs are, and the supervisor that runs them."""
+"""One slot: where its runs are, the supervisor that runs them, and what was found there since its
+last canary.
+"""
 
+import logging
+from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from roundsmith.errors import SandboxError
+from roundsmith.executor import probe
 from roundsmith.executor.admission import Admission
-from roundsmith.executor.supervisor import Slot, Supervisor, Supervisors
+from roundsmith.executor.canaries import Canary, Finding, PromiseBroken
+from roundsmith.executor.settings import ExecutorSettings
+from roundsmith.executor.supervisor import Slot, Supervisor, SupervisorLost, Supervisors
 from roundsmith.sandbox.runs import Event, Run
+
+log = logging.getLogger(__name__)
+
+_PAUSE_S, _MOST_PAUSE_S = 0.25, 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,39 +30,99 @@ class Place:
 
 
 class SlotState:
-    """One slot: its supervisor, started when first needed and replaced after it was lost."""
+    """One slot: its supervisor, started when first needed and replaced after it was lost or broke a
+    promise.
 
-    def __init__(self, slot: Slot, supervisors: Supervisors, admission: Admission) -> None:
+    What a run finds is to be given to `hold`; `settle` is to be called when a row leaves the slot.
+    """
+
+    def __init__(
+        self,
+        slot: Slot,
+        supervisors: Supervisors,
+        admission: Admission,
+        settings: ExecutorSettings,
+        quarantined: Counter[str],
+    ) -> None:
+        """`quarantined` counts supervisors by the promise that they broke."""
         self._slot, self._supervisors, self._admission = slot, supervisors, admission
+        self._settings, self._quarantined = settings, quarantined
         self.running: Supervisor | None = None
         self.place: Place
+        self._num_failed = 0
+        self._canary: Canary
 
     async def supervisor(self) -> Supervisor:
         """The supervisor, started if there is none. Raises SandboxError when it does not start, or
         where isolation holds less than it must.
         """
         if self.running is None:
+            self._num_failed += 1
             link = await self._supervisors.open(self._slot)
             started = await Supervisor.on(link, self._slot)
             try:
-                tier = await self._admission.tier(started)
+                seen = await self._admission.admit(started)
             except BaseException:
                 await started.close()
                 raise
-            self.place = Place(tier, started.started.image)
+            self._num_failed = 0
+            self._canary = Canary(started, seen, self._settings)
+            self.place = Place(probe.tier(seen.checks), started.started.image)
             self.running = started
         return self.running
 
+    @property
+    def pause_s(self) -> float:
+        """How long to leave the slot alone: the longer, the more often its start has failed."""
+        return min(_MOST_PAUSE_S, _PAUSE_S * 2**self._num_failed) if self._num_failed else 0.0
+
     async def run(self, run: Run) -> AsyncGenerator[Event, None]:
-        """One run in this slot; a supervisor that is not idle again afterwards is replaced."""
+        """One run in this slot, after a canary where one is due; a supervisor that was lost is
+        replaced.
+        """
+        if self.running is not None and self._canary.due:
+            await self.settle(contended=False)
         supervisor = await self.supervisor()
+        self._canary.began(run.processes)
         try:
             async with aclosing(supervisor.run(run)) as events:
                 async for event in events:
                     yield event
         finally:
             if not supervisor.idle:
+                await self._lose(SupervisorLost("the supervisor was lost after it was found"))
+
+    def hold(self, finding: Finding) -> None:
+        """Hands the finding out after the next good canary of the supervisor that it came from, or
+        has it asked again.
+        """
+        if self.running is None:
+            finding.again(SupervisorLost("the supervisor was lost after it was found"))
+        else:
+            self._canary.hold(finding)
+
+    async def settle(self, contended: bool) -> None:
+        """A canary, now, unless the slot is `contended` and none is due. What it condemns is ended;
+        an old supervisor is too.
+        """
+        if self.running is None or (contended and not self._canary.due):
+            return
+        try:
+            await self._canary.check()
+        except SandboxError as error:
+            promise = error.promise if isinstance(error, PromiseBroken) else "answers"
+            self._quarantined[promise] += 1
+            started = self.running.started
+            log.error("quarantined %s of %s: %s", started.pid, started.sandbox_id, error)
+            await self._lose(error)
+        else:
+            if self.running.expired:
                 await self.close()
+
+    async def _lose(self, error: SandboxError) -> None:
+        canary = self._canary
+        await self.close()
+        canary.distrust(error)
 
     async def close(self) -> None:
         """Ends the supervisor, if there is one."""

@@ -85,6 +85,11 @@ class Supervisor:
     def started(self) -> Started:
         return self._link.started
 
+    @property
+    def expired(self) -> bool:
+        """Whether it is time for a fresh one, when nothing runs."""
+        return self._link.expired
+
     @classmethod
     async def on(cls, link: Link, slot: Slot) -> "Supervisor":
         """Waits until the zygote of a fresh supervisor is ready. Raises SandboxError with what the
@@ -128,8 +133,7 @@ class Supervisor:
             lost = True
             raise SupervisorLost(str(error)) from error
         finally:
-            ended = last or (not lost and await self._cancel(most))
-            self.idle = ended and not self._link.expired
+            self.idle = last or (not lost and await self._cancel(most))
 
     async def _cancel(self, most: int) -> bool:
         """Whether the run was ended and the supervisor is idle again."""

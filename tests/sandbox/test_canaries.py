@@ -1,0 +1,142 @@
+"""Promises that break while the executor serves: nothing that was found since the last good canary
+is handed out.
+"""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.sandbox.planted import Fault, plant
+
+FORK = "        pid = os.fork()\n        if not pid:\n"
+LANDLOCK = "        landlock.restrict(RULESET_FD)\n"
+SECCOMP = "        chosen.install()\n"
+READS = "def f():\n    try: return open('/etc/passwd').read(1)\n    except OSError: return ''\n"
+PAIRS = "def f():\n    try: return repr(socket.socketpair())\n    except OSError: return ''\n"
+MANY = """
+import asyncio, json, sys
+from roundsmith.executor.pool import Pool
+from roundsmith.executor.settings import ExecutorSettings
+from roundsmith.types import CallTest, ExecuteItem, Program
+tier, source, count, slots = sys.argv[1:]
+programs = tuple(Program(f"c{at}", source, "import socket") for at in range(int(count)))
+item = ExecuteItem("many", programs, (CallTest("t", "f", (), ""),))
+async def main():
+    settings = ExecutorSettings(slots=int(slots), highest=tier, canary_runs=7, canary_s=9)
+    async with Pool(settings) as pool:
+        found = [outcome async for outcome in pool.execute(item)]
+        held = pool.capabilities().tier
+        print(json.dumps([held, [(o.code_id, o.verdict.value) for o in found], pool.quarantined]))
+asyncio.run(main())
+"""
+
+
+def broken_after(forks: int, line: str) -> tuple[Fault, ...]:
+    """A mechanism that a supervisor's children have no more after so many."""
+    counted = f"        self._hardening.forks = self._last_id\n{FORK}"
+    weakened = f"        if self.forks < {forks}:\n    {line}"
+    return (
+        Fault("sandbox/zygote.py", FORK, counted),
+        Fault("sandbox/hardening.py", line, weakened),
+    )
+
+
+def run_many(
+    folder: Path, faults: tuple[Fault, ...], tier: str, source: str, count: int, slots: int = 2
+) -> Any:
+    """Tier, (code_id, verdict) of each outcome, and supervisors quarantined by promise."""
+    command = [sys.executable, "-c", MANY, tier, source, str(count), str(slots)]
+    environment = plant(folder, faults)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout)
+
+
+@pytest.mark.parametrize(
+    ("tier", "line", "source", "promise"),
+    [
+        ("T1", LANDLOCK, READS, "no_secret_files"),
+        ("T1", SECCOMP, PAIRS, "no_unshare"),
+        ("T2", SECCOMP, PAIRS, "no_unshare"),
+    ],
+)
+def test_what_a_supervisor_found_after_it_broke_a_promise_never_comes_from_there(
+    tmp_path: Path, tier: str, line: str, source: str, promise: str
+) -> None:
+    faults = broken_after(30, line)
+    held, found, quarantined = run_many(tmp_path, faults, tier, source, 120)
+    if held != tier:
+        pytest.skip(f"{tier} does not hold here")
+    assert Counter(verdict for _, verdict in found) == {"PASS": 120}
+    assert len({code for code, _ in found}) == 120
+    assert set(quarantined) == {promise}
+    assert quarantined[promise] >= 2
+
+
+def test_without_the_fault_the_same_programs_cost_no_supervisor(tmp_path: Path) -> None:
+    _, found, quarantined = run_many(tmp_path, (), "T1", READS, 120)
+    assert Counter(verdict for _, verdict in found) == {"PASS": 120}
+    assert quarantined == {}
+
+
+EMPTY = "                empty(self._box.scratch)\n"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("sandbox/zygote.py", EMPTY, "                pass\n"),
+        Fault("sandbox/solver.py", "    random.seed(0)\n", "    random.seed()\n"),
+    ],
+    ids=["files of an earlier run", "another result"],
+)
+def test_a_sandbox_that_is_never_clean_gives_no_outcome_to_learn_from(
+    tmp_path: Path, fault: Fault
+) -> None:
+    _, found, quarantined = run_many(tmp_path, (fault,), "T1", READS, 3, 1)
+    assert Counter(verdict for _, verdict in found) == {"INFRA_ERROR": 3}
+    assert set(quarantined) <= {"no_traces"}
+
+
+BREAKS_AND_MENDS = """
+import asyncio, json, pathlib, sys, time
+from roundsmith.executor.pool import Pool
+from roundsmith.executor.settings import ExecutorSettings
+from roundsmith.types import CallTest, ExecuteItem, Program
+mark = pathlib.Path(sys.argv[1])
+item = ExecuteItem("i", (Program("c", "def f(): return 1"),), (CallTest("t", "f", (), 1),))
+async def main():
+    async with Pool(ExecutorSettings(slots=1, highest="T1")) as pool:
+        said = []
+        for broken in (False, True, False):
+            mark.touch() if broken else mark.unlink(missing_ok=True)
+            found = [outcome async for outcome in pool.execute(item)]
+            up = pool.supervisor_pids() != []
+            said.append([*((o.verdict.value, o.detail) for o in found), up])
+    print(json.dumps([said, pool.quarantined]))
+asyncio.run(main())
+"""
+
+
+def test_a_place_where_no_supervisor_keeps_its_promises_serves_again_when_one_does(
+    tmp_path: Path,
+) -> None:
+    mark = tmp_path / "broken"
+    while_whole = f"        if not os.path.exists({str(mark)!r}):\n    {LANDLOCK}"
+    fault = Fault("sandbox/hardening.py", LANDLOCK, while_whole)
+    environment = plant(tmp_path / "copy", [fault])
+    command = [sys.executable, "-c", BREAKS_AND_MENDS, str(mark)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    assert ended.returncode == 0, ended.stderr
+    (whole, broken, mended), quarantined = json.loads(ended.stdout)
+    assert whole == [["PASS", ""], True]
+    assert broken[0][0] == "INFRA_ERROR"
+    assert "isolation T0 holds" in broken[0][1]
+    assert broken[1] is False, "a supervisor that breaks a promise is still there"
+    assert mended == [["PASS", ""], True]
+    assert quarantined == {"no_secret_files": 1}
