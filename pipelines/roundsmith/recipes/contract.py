@@ -14,7 +14,7 @@ from pydantic import Field
 from roundsmith.config import Settings
 from roundsmith.recipes.identities import example_id
 from roundsmith.recipes.session import Session
-from roundsmith.recipes.stage import Stage
+from roundsmith.recipes.stage import Stage, Tuning
 from roundsmith.recipes.styles import whole_answer
 from roundsmith.types import (
     Example,
@@ -35,7 +35,7 @@ class RecipeConfig(Settings):
     """`auto` is chat for a model with a chat template."""
     cpu_s: float = Field(5.0, gt=0)
     """CPU seconds that a program may take for one test (GiFT: 5 s of wall time for a program)."""
-    training: Stage = Stage()
+    training: Tuning = Tuning()
 
 
 class Recipe:
@@ -78,7 +78,7 @@ class Recipe:
 
     def stages(self) -> Sequence[Stage]:
         """How to train on the rows, in order."""
-        return (self.config.training,)
+        return (Stage.of(self.config.training),)
 
 
 def gold_example(task: Task, prompt: Prompt, completion: str, recipe: str) -> Example:

@@ -10,28 +10,74 @@ from pydantic import Field
 from roundsmith.config import Settings
 
 
-class Stage(Settings):
-    """One training stage of a recipe, whatever its rows, model and machine."""
+class Tuning(Settings):
+    """What a person may change of a training, whatever its objective."""
 
-    objective: Literal["sft"] = "sft"
     epochs: float = Field(2.0, gt=0)
     learning_rate: float = Field(2e-5, gt=0)
     batch_size: int = Field(128, gt=0)
     """Rows of one optimizer step, over all processes."""
     micro_batch_size: int = Field(16, gt=0)
-    """Rows of one forward pass at most; the result depends on it only by rounding."""
+    """Rows of one forward pass at most; the result depends on it only by rounding (kto excepted,
+    which estimates its KL term on the rows of one forward pass, over all processes).
+    """
+    optimizer: Literal["adamw", "adafactor"] = "adamw"
+    """`adafactor` keeps a part of AdamW's memory; its rate is `learning_rate`, not relative."""
     warmup_steps: int = Field(30, ge=0)
     warmup_start_ratio: float = Field(0.25, ge=0, le=1)
     """The first step's learning rate, as a part of `learning_rate` (GiFT: 5e-6 of 2e-5)."""
     weight_decay: float = Field(0.05, ge=0)
     adam_betas: tuple[float, float] = (0.9, 0.999)
     adam_epsilon: float = Field(1e-6, gt=0)
-    max_grad_norm: float = Field(1.0, gt=0)
+    max_grad_norm: float = Field(1.0, ge=0)
+    """0 clips nothing."""
     max_length: int = Field(1536, gt=1)
     """Tokens of prompt, completion and end token; a longer row is dropped and counted."""
+    lora_rank: int = Field(0, ge=0)
+    """Train adapters of this rank on every linear layer but the head, and merge them into the
+    weights at the end; 0 trains all weights.
+    """
+    lora_alpha: int = Field(16, gt=0)
+    """The adapters' scale is this over `lora_rank`."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the arithmetic; weights and optimizer are float32. `auto` is float32 below 50 M
     parameters.
     """
     gradient_checkpointing: bool = False
     """Less memory for about a fifth more time."""
+
+
+class PreferenceTuning(Tuning):
+    """A training on preferences. The defaults of beta and of the weights are those of the DPO and
+    KTO papers.
+    """
+
+    objective: Literal["dpo", "kto"] = "dpo"
+    beta: float = Field(0.1, gt=0)
+    """How strongly the policy is held to the reference, the model that the stage starts from."""
+    desirable_weight: float = Field(1.0, gt=0)
+    """Of chosen rows in kto's loss."""
+    undesirable_weight: float = Field(1.0, gt=0)
+    """Of rejected rows in kto's loss."""
+
+
+Objective = Literal["sft", "dpo", "kto"]
+PREFERENCES = ("dpo", "kto")
+"""The objectives that learn from pairs; the others learn from examples."""
+
+
+class Stage(Tuning):
+    """One training stage of a recipe, whatever its model and machine."""
+
+    objective: Objective = "sft"
+    part: Literal["all", "selected", "gold"] = "all"
+    """Which of the round's rows: `selected` are those that the model wrote, `gold` the others."""
+    beta: float = Field(0.1, gt=0)
+    """Of dpo and kto; see `PreferenceTuning`."""
+    desirable_weight: float = Field(1.0, gt=0)
+    undesirable_weight: float = Field(1.0, gt=0)
+
+    @classmethod
+    def of(cls, tuning: Tuning, **chosen: str) -> "Stage":
+        """A stage with a person's settings and what the recipe itself fixes."""
+        return cls.model_validate(tuning.model_dump() | chosen)

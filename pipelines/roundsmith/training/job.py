@@ -17,7 +17,7 @@ class TrainingJob(Stage):
     trust_remote_code: bool = False
     """Let Python code in the model's folder run here; it is copied to the trained model."""
     rows: tuple[Path, ...] = Field(min_length=1)
-    """Parquet files of examples, read in this order."""
+    """Parquet files of what the objective reads, examples or pairs, read in this order."""
     out: Path
     """Holds `model/` when done, and before that checkpoints; shared by all nodes of the
     training.

@@ -8,6 +8,7 @@ from typing import Any
 
 from roundsmith.config import has_bfloat16_units
 from roundsmith.training.job import TrainingJob
+from roundsmith.training.objective import Objective
 from roundsmith.training.schedule import micro_batch, num_steps, row_order
 from roundsmith.training.tokens import TokenFile
 
@@ -25,6 +26,7 @@ class Plan:
     micro_batch_size: int
     accumulation: int
     """Forward passes of one process for one step."""
+    processes: int
 
     def tokens_by_step(self) -> list[int]:
         """Tokens seen after each step, from step 0 on, over all processes, [steps + 1]."""
@@ -33,17 +35,26 @@ class Plan:
         return tokens[::size]
 
 
-def plan_training(job: TrainingJob, tokens: TokenFile, tokenizer: Any, processes: int) -> Plan:
-    """The plan of a job over tokenized rows."""
+def plan_training(
+    job: TrainingJob, objective: Objective, tokens: TokenFile, tokenizer: Any, processes: int
+) -> Plan:
+    """The plan of a job over tokenized rows.
+
+    Where the rows of a forward pass matter, `micro_batch_size` counts them over all processes.
+    """
     steps = num_steps(len(tokens.lengths), job.batch_size, job.epochs, job.max_steps)
-    micro = micro_batch(job.batch_size, processes, job.micro_batch_size)
+    largest = job.micro_batch_size
+    if not objective.by_length:
+        largest = max(1, largest // processes)
+    micro = micro_batch(job.batch_size, processes, largest)
     return Plan(
         tokens=tokens,
         tokenizer=tokenizer,
         steps=steps,
-        order=row_order(tokens.lengths, job.batch_size, steps, job.seed),
+        order=row_order(tokens.lengths, job.batch_size, steps, job.seed, objective.by_length),
         micro_batch_size=micro,
         accumulation=job.batch_size // processes // micro,
+        processes=processes,
     )
 
 

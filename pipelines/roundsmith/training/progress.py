@@ -11,7 +11,9 @@ PROGRESS_FILE = "progress.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One optimizer step of `of`. `loss` is the mean over the step's trained tokens, in nats."""
+    """One optimizer step of `of`. `loss` is the objective's: of sft the mean over the step's
+    trained tokens, in nats, of dpo and kto the mean over its rows.
+    """
 
     step: int
     of: int

@@ -12,6 +12,7 @@ from roundsmith.models.folder import check
 from roundsmith.training.folder import JobFolder
 from roundsmith.training.job import TrainingJob
 from roundsmith.training.keeping import FolderKeeping, Keep, Keeping
+from roundsmith.training.objective import find_objective
 from roundsmith.training.plan import Plan, plan_training, uses_bfloat16
 from roundsmith.training.progress import PROGRESS_FILE, read_progress
 from roundsmith.training.result import TrainingResult, read_result
@@ -65,21 +66,22 @@ def _device(job: TrainingJob) -> str:
 
 
 def _train(job: TrainingJob, folder: JobFolder, device: str, peers: Any, keeping: Keeping) -> None:
-    from roundsmith.training.sft import arguments, build
     from roundsmith.training.watch import ProgressWriter
 
+    objective = find_objective(job.objective)
     model, coder = load(job)
     bfloat16 = uses_bfloat16(job, model.num_parameters(), device != "cpu")
     # The device's settings must be made before the model is moved, hence before the plan.
-    config = arguments(job, folder, device, bfloat16)
-    tokens = write_tokens(coder, job.rows, folder.work / f"tokens-{peers.process_index}.arrow")
-    plan = plan_training(job, tokens, coder.tokenizer, peers.num_processes)
+    config = objective.arguments(job, folder, device, bfloat16)
+    path = folder.work / f"tokens-{peers.process_index}.arrow"
+    tokens = write_tokens(coder, objective, job.rows, path)
+    plan = plan_training(job, objective, tokens, coder.tokenizer, peers.num_processes)
     checkpoint, step = keeping.last_checkpoint()
     if peers.is_main_process:
         keeping.progress.restart(step)
     writer = ProgressWriter(plan, keeping.progress if peers.is_main_process else None)
     log.info("%d rows, %d steps, from step %d on %s", len(tokens.lengths), plan.steps, step, device)
-    trainer = build(job, keeping, plan, config, model, [writer])
+    trainer = objective.build(job, keeping, plan, config, model, [writer])
     began_s = time.monotonic()
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     log.info("%d steps in %.1f s", plan.steps - step, time.monotonic() - began_s)
@@ -120,7 +122,10 @@ def _save(
     partial: Path, folder: JobFolder, plan: Plan, trainer: Any, dtype: str, device: str
 ) -> TrainingResult:
     """The trained model as a whole folder at `partial`, and what is said of it."""
-    trainer.accelerator.unwrap_model(trainer.model).save_pretrained(partial)
+    trained = trainer.accelerator.unwrap_model(trainer.model)
+    if folder.job.lora_rank:
+        trained = trained.merge_and_unload()
+    trained.save_pretrained(partial)
     losses = [progress.loss for progress in read_progress(folder.path / PROGRESS_FILE)]
     last = losses[-max(1, len(losses) // 10) :]
     return TrainingResult(

@@ -18,13 +18,17 @@ def num_steps(num_rows: int, batch_size: int, epochs: float, max_steps: int) -> 
     return max_steps or max(1, int(num_rows * epochs) // batch_size)
 
 
-def row_order(lengths: Sequence[int], batch_size: int, steps: int, seed: int) -> list[int]:
+def row_order(
+    lengths: Sequence[int], batch_size: int, steps: int, seed: int, by_length: bool = True
+) -> list[int]:
     """The rows of all steps, as indices, [steps * batch_size]: shuffled epoch after shuffled epoch.
 
-    Inside a step the longest rows come first, so that those of one forward pass are alike and
-    little is padded; the step's gradient is a sum over its rows, which their order does not change.
+    With `by_length` the longest rows of a step come first, so that those of one forward pass are
+    alike and little is padded; a gradient that is a sum over rows is not changed by their order.
     """
     stream = _shuffled_epochs(len(lengths), seed)
+    if not by_length:
+        return list(islice(stream, steps * batch_size))
     order: list[int] = []
     for _ in range(steps):
         order += sorted(islice(stream, batch_size), key=lambda row: (-lengths[row], row))

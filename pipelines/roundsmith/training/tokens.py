@@ -1,7 +1,7 @@
-"""Examples as token ids on disk, tokenized exactly as the generator and the scorer do.
+"""Rows as token ids on disk, tokenized exactly as the generator and the scorer do.
 
-The prompt has the tokenizer's own special tokens or its chat template, the completion is tokenized
-apart, and the end token closes it; loss is on completion and end token.
+The prompt has the tokenizer's own special tokens or its chat template, a completion is tokenized
+apart, and the end token closes it; what an objective learns is on completion and end token.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,8 +11,9 @@ from typing import Any
 
 from roundsmith.errors import ConfigError
 from roundsmith.models.rendering import encode, render
-from roundsmith.store import EXAMPLES, read_file
-from roundsmith.types import Example
+from roundsmith.store import read_file
+from roundsmith.training.objective import Objective, TokenRow
+from roundsmith.types import Prompt
 
 NO_LOSS = -100
 _ROWS_PER_BATCH = 512
@@ -29,55 +30,77 @@ class Coder:
     vocabulary: int
     max_length: int
 
-    def encode(self, example: Example) -> tuple[list[int], list[int]]:
-        """Token ids and labels, of one length; labels are NO_LOSS on the prompt."""
-        prompt = render(self.tokenizer, example.prompt, self.vocabulary)
-        completion = [*encode(self.tokenizer, example.completion), self.end_id]
-        return prompt + completion, [NO_LOSS] * len(prompt) + completion
+    def prompt(self, prompt: Prompt) -> list[int]:
+        """The token ids of a prompt, as the generator is given them."""
+        return render(self.tokenizer, prompt, self.vocabulary)
+
+    def completion(self, text: str) -> list[int]:
+        """The token ids of a completion, the end token last."""
+        return [*encode(self.tokenizer, text), self.end_id]
 
 
 @dataclass(frozen=True, slots=True)
 class TokenFile:
-    """Token rows in an Arrow stream, and their lengths; `num_dropped` rows were too long."""
+    """Token rows in an Arrow stream, and the tokens of each that a model reads; `num_dropped` rows
+    were too long.
+    """
 
     path: Path
     lengths: Sequence[int]
     num_dropped: int
 
 
-def write_tokens(coder: Coder, rows: Sequence[Path], path: Path) -> TokenFile:
-    """Tokenize the examples of Parquet files into columns `input_ids` and `labels`.
+def write_tokens(coder: Coder, objective: Objective, rows: Sequence[Path], path: Path) -> TokenFile:
+    """Tokenize the rows of Parquet files into the objective's columns.
 
-    Raises ConfigError when no row is left.
+    A row is dropped whole where one of its sequences, prompt and completion, is too long. Raises
+    ConfigError when no row is left.
     """
     import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
 
-    ids = pa.list_(pa.int32())
-    schema = pa.schema({"input_ids": ids, "labels": ids})
+    types = {"ids": pa.list_(pa.int32()), "label": pa.bool_()}
+    schema = pa.schema({name: types[kind] for name, kind in objective.columns.items()})
     lengths: list[int] = []
     num_dropped = 0
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
-        for batch in _batches(coder, rows):
-            kept = [row for row in batch if len(row["input_ids"]) <= coder.max_length]
+        for batch in _batches(coder, objective, rows):
+            kept = [made for made in batch if _longest(made) <= coder.max_length]
             num_dropped += len(batch) - len(kept)
-            lengths += [len(row["input_ids"]) for row in kept]
-            writer.write_batch(pa.RecordBatch.from_pylist(kept, schema=schema))
+            flat = [row for made in kept for row in made]
+            lengths += [sum(_sequences(row)) for row in flat]
+            writer.write_batch(pa.RecordBatch.from_pylist(flat, schema=schema))
     if not lengths:
         raise ConfigError(
-            f"expected examples of at most {coder.max_length} tokens, saw none among "
+            f"expected {objective.kind.name}s of at most {coder.max_length} tokens, saw none among "
             f"{num_dropped} in "
             f"{[str(row) for row in rows]}: give rows, or raise max_length"
         )
     return TokenFile(path, lengths, num_dropped)
 
 
-def _batches(coder: Coder, rows: Sequence[Path]) -> Iterator[list[dict[str, list[int]]]]:
-    batch: list[dict[str, list[int]]] = []
+def _batches(
+    coder: Coder, objective: Objective, rows: Sequence[Path]
+) -> Iterator[list[list[TokenRow]]]:
+    """The token rows of each row, many rows at a time."""
+    batch: list[list[TokenRow]] = []
     for path in rows:
-        for example in read_file(EXAMPLES, path):
-            ids, labels = coder.encode(example)
-            batch.append({"input_ids": ids, "labels": labels})
+        for row in read_file(objective.kind, path):
+            batch.append(list(objective.encode(coder, row)))
             if len(batch) == _ROWS_PER_BATCH:
                 yield batch
                 batch = []
     yield batch
+
+
+def _longest(rows: Sequence[TokenRow]) -> int:
+    return max(length for row in rows for length in _sequences(row))
+
+
+def _sequences(row: TokenRow) -> list[int]:
+    """The lengths of the sequences that a model reads for a row: each completion with the prompt
+    before it.
+    """
+    if "input_ids" in row:
+        return [len(row["input_ids"])]
+    ends = ("chosen_ids", "rejected_ids", "completion_ids")
+    return [len(row["prompt_ids"]) + len(row[end]) for end in ends if end in row]

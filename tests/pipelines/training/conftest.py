@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from roundsmith.store import EXAMPLES, write_file
+from roundsmith.store import EXAMPLES, PAIRS, write_file
 from roundsmith.training import TrainingJob
-from roundsmith.types import Example, Prompt, Provenance
+from roundsmith.types import Example, Pair, Prompt, Provenance
 
 TEXT = [
     "def add(a, b):\n    return a + b\n",
@@ -68,7 +68,37 @@ def example(number: int, prompt: Prompt | None = None, completion: str = "") -> 
     return Example(f"e{number}", prompt, completion, Provenance("t", "rft", 0))
 
 
+def pair(number: int) -> Pair:
+    """A preference: the chosen completion is longer for every third number."""
+    chosen = f"    return a + {number}\n" * (1 + number % 3)
+    origin = Provenance("t", "dstc", 1)
+    return Pair(f"p{number}", f"def f{number}(a):\n", chosen, "    return a - 1\n", origin)
+
+
+SETTINGS: dict[str, Any] = {
+    "batch_size": 8,
+    "micro_batch_size": 4,
+    "learning_rate": 1e-3,
+    "warmup_steps": 2,
+    "num_threads": 1,
+    "device": "cpu",
+    "checkpoint_every_steps": 2,
+}
+
 MakeJob = Callable[..., TrainingJob]
+
+
+@pytest.fixture
+def make_pair_job(model: Path, tmp_path: Path) -> MakeJob:
+    """Makes a dpo job over pairs (24 by default), with small settings."""
+
+    def make(pairs: list[Pair] | None = None, out: str = "out", **changed: Any) -> TrainingJob:
+        rows = tmp_path / "pairs.parquet"
+        write_file(PAIRS, rows, [pair(i) for i in range(24)] if pairs is None else pairs)
+        where = {"model": model, "rows": (rows,), "out": tmp_path / out, "objective": "dpo"}
+        return TrainingJob(**where | SETTINGS | changed)
+
+    return make
 
 
 @pytest.fixture
@@ -82,17 +112,7 @@ def make_job(model: Path, tmp_path: Path) -> MakeJob:
         write_file(
             EXAMPLES, rows, [example(i) for i in range(24)] if examples is None else examples
         )
-        settings: dict[str, Any] = {
-            "batch_size": 8,
-            "micro_batch_size": 4,
-            "learning_rate": 1e-3,
-            "warmup_steps": 2,
-            "num_threads": 1,
-            "device": "cpu",
-            "checkpoint_every_steps": 2,
-        }
-        return TrainingJob(
-            **{"model": model, "rows": (rows,), "out": tmp_path / out} | settings | changed
-        )
+        where = {"model": model, "rows": (rows,), "out": tmp_path / out}
+        return TrainingJob(**where | SETTINGS | changed)
 
     return make

@@ -12,6 +12,7 @@ from roundsmith.hashing import file_sha256, weights_sha256
 from roundsmith.models.rendering import encode, render
 from roundsmith.training.progress import read_progress
 from roundsmith.training.run import load, train
+from roundsmith.training.sft import encode as encode_row
 from roundsmith.types import ChatMessage
 from tests.pipelines.training.conftest import MakeJob, example
 
@@ -83,12 +84,13 @@ def test_rows_are_tokenized_as_the_generator_does(make_job: MakeJob) -> None:
     _, coder = load(make_job())
     chat = (ChatMessage("user", "add one"), ChatMessage("assistant", "def f(a):\n"))
     for prompt in ("def f(a):\n", chat, (5, 6, 7)):
-        ids, labels = coder.encode(example(0, prompt, "    return a"))
+        (row,) = encode_row(coder, example(0, prompt, "    return a"))
         given = render(coder.tokenizer, prompt, coder.vocabulary)
         answer = [*encode(coder.tokenizer, "    return a"), coder.tokenizer.eos_token_id]
-        assert ids == given + answer
-        assert labels == [-100] * len(given) + answer
-    text = coder.tokenizer.decode(coder.encode(example(0, chat, "!"))[0])
+        assert row["input_ids"] == given + answer
+        assert row["labels"] == [-100] * len(given) + answer
+    (row,) = encode_row(coder, example(0, chat, "!"))
+    text = coder.tokenizer.decode(row["input_ids"])
     assert text == "<user>add one</s><assistant>def f(a):\n!</s>"
 
 

@@ -1,0 +1,45 @@
+"""What differs between objectives: which rows they read, as which tokens, and the trainer."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from roundsmith.store import RowKind
+
+if TYPE_CHECKING:
+    from transformers import Trainer
+
+    from roundsmith.training.tokens import Coder
+
+TokenRow = Mapping[str, Any]
+"""One row of tokens by column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """One objective; each has a module of its own, whose OBJECTIVE this is."""
+
+    kind: RowKind[Any]
+    """The rows that it reads."""
+    columns: Mapping[str, Literal["ids", "label"]]
+    """Of its token rows: lists of token ids, or a bool."""
+    encode: "Callable[[Coder, Any], Iterator[TokenRow]]"
+    """The token rows of one row; their longest sequence is what `max_length` bounds."""
+    arguments: Callable[..., Any]
+    """The job in TRL's words, from `settings.common` on; steps and batches come with the plan."""
+    build: "Callable[..., Trainer]"
+    """A trainer over the plan's rows, ready to run."""
+    by_length: bool = True
+    """Whether rows of like length may share a forward pass; it changes nothing but speed."""
+
+
+def find_objective(name: str) -> Objective:
+    """The objective of this name."""
+    match name:
+        case "dpo":
+            from roundsmith.training.dpo import OBJECTIVE
+        case "kto":
+            from roundsmith.training.kto import OBJECTIVE
+        case _:
+            from roundsmith.training.sft import OBJECTIVE
+    return OBJECTIVE
