@@ -14,7 +14,7 @@ _INPUTS = "Inputs"
 
 Recipe = Annotated[
     str | None,
-    typer.Option(help="gift (the default), rft, or one of your own (--recipes)."),
+    typer.Option(help="gift (the default), rft, dstc, or one of your own (--recipes)."),
 ]
 Model = Annotated[
     str | None,
@@ -55,6 +55,13 @@ Setting = Annotated[
         "--set", help="A setting of the recipe, such as iterations=3 or training.epochs=1."
     ),
 ]
+Objective = Annotated[
+    str | None,
+    typer.Option(
+        help="dpo or kto of a recipe that can train by either; the same as "
+        "`--set training.objective=...`."
+    ),
+]
 Recipes = Annotated[
     list[str] | None, typer.Option(help="Package or folder of recipes of your own.")
 ]
@@ -85,6 +92,7 @@ class Choice:
     eval_limit: EvalLimit = None
     config: ConfigFile = None
     set_: Setting = None
+    objective: Objective = None
     recipes: Recipes = None
     rounds: Rounds = None
     seed: Seed = None
@@ -97,14 +105,17 @@ class Choice:
         """The settings of the run; what no option sets is the preset's."""
         from roundsmith.presets import run_config
 
-        return run_config(preset, self.config, self._given(), self.set_ or [])
+        settings = list(self.set_ or [])
+        if self.objective is not None:
+            settings.append(f"training.objective={self.objective}")
+        return run_config(preset, self.config, self._given(), settings)
 
     def _given(self) -> dict[str, Any]:
         """The fields of a RunConfig that the options set; a flag that was not given sets none."""
         from roundsmith.steps.config import RECIPES
 
         given = asdict(self)
-        del given["config"], given["set_"]
+        del given["config"], given["set_"], given["objective"]
         flags = ("skip_bad_rows", "trust_remote_code")
         set_flags = {name: given[name] or None for name in flags}
         recipes = (RECIPES, *self.recipes) if self.recipes else None

@@ -110,6 +110,11 @@ def check(config: RunConfig) -> Recipe:
     rules = load_rules(config.recipes)
     recipe = configure(find_rule(rules, config.recipe), config.recipe, config.recipe_config)
     assert isinstance(recipe, Recipe)
+    if config.control and not recipe.gold:
+        raise ConfigError(
+            f"--control: expected a recipe with gold rows to train the control on, saw "
+            f"{config.recipe}, which has none: leave --control out"
+        )
     return recipe
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from roundsmith.errors import ConfigError, UnknownName
-from roundsmith.pair_builder.rules import load_rules
+from roundsmith.pair_builder.rules import Rule, load_rules
 from roundsmith.steps.config import RunConfig
 from roundsmith.wrong_settings import explain, fields_at
 
@@ -55,6 +55,8 @@ def run_config(
     merged["recipe_config"] = _merge(of_recipe, merged.get("recipe_config", {}))
     for setting in settings:
         merged["recipe_config"] = _merge(merged["recipe_config"], _setting(setting))
+    if not getattr(_rule(merged), "gold", True):
+        merged.setdefault("control", False)
     try:
         return RunConfig.model_validate({"preset": preset, **merged})
     except ValidationError as error:
@@ -120,8 +122,13 @@ def _explain(error: ValidationError, settings: Mapping[str, Any]) -> str:
 
 def _settings_of(settings: Mapping[str, Any]) -> list[str]:
     """The names of the recipe's own settings; none where the recipe can not be loaded."""
+    return fields_at(getattr(_rule(settings), "Config", None), ())
+
+
+def _rule(settings: Mapping[str, Any]) -> type[Rule] | None:
+    """The class of the recipe that settings name; None where it can not be loaded."""
     try:
         rules = load_rules(settings.get("recipes", RunConfig.model_fields["recipes"].default))
     except ConfigError:
-        return []
-    return fields_at(getattr(rules.get(settings["recipe"]), "Config", None), ())
+        return None
+    return rules.get(str(settings["recipe"]))

@@ -4,7 +4,7 @@ A recipe is one module with a class, named by the module's `RECIPE`. It asks ser
 `Session` and never touches files, processes or the network itself.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from random import Random
 from typing import Any, ClassVar, Literal, Self
@@ -12,14 +12,15 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field
 
 from roundsmith.config import Settings
-from roundsmith.recipes.identities import example_id
+from roundsmith.recipes.identities import example_id, pair_id
 from roundsmith.recipes.session import Session
 from roundsmith.recipes.stage import Stage, Tuning
-from roundsmith.recipes.styles import whole_answer
+from roundsmith.recipes.styles import joined_answer, whole_answer
 from roundsmith.types import (
     Example,
     Group,
     Limits,
+    Pair,
     Prompt,
     Provenance,
     Row,
@@ -43,6 +44,12 @@ class Recipe:
 
     Config: ClassVar[type[RecipeConfig]] = RecipeConfig
     name: ClassVar[str]
+    gold: ClassVar[bool] = True
+    """Whether its rows may imitate references: without, there is nothing to train a control on."""
+    scoring: ClassVar[frozenset[str]] = frozenset()
+    """Settings that `sample` does not read: with another value the same samples are scored."""
+    selecting: ClassVar[frozenset[str]] = frozenset()
+    """Settings that `select` alone reads: with another value the same samples are chosen from."""
 
     def __init__(self, config: Any) -> None:
         self.config = config
@@ -76,6 +83,14 @@ class Recipe:
         """The training rows of a group: a function of its arguments alone."""
         raise NotImplementedError
 
+    def measure(
+        self, chosen: Iterable[tuple[Group, Sequence[Row]]], seed: int
+    ) -> Mapping[str, float]:
+        """What the summary tells of a choice, by name, from all groups with their rows; `seed` is
+        the run's, from which each `select` had its random numbers.
+        """
+        return {}
+
     def stages(self) -> Sequence[Stage]:
         """How to train on the rows, in order."""
         return (Stage.of(self.config.training),)
@@ -93,14 +108,28 @@ def sample_example(prompt: Prompt, sample: Sample, group: Group) -> Example:
     """The row that imitates a sample's whole answer, under a prompt that need not be the one that
     drew it.
     """
-    seen = [o for o in group.outcomes if o.code_id == sample.sample_id]
-    provenance = replace(
-        sample.provenance,
-        parents=(sample.sample_id,),
+    return _example(prompt, whole_answer(sample), _origin(group, sample))
+
+
+def made_pair(group: Group, chosen: Sequence[Sample], rejected: Sequence[Sample]) -> Pair:
+    """The preference of one answer over another: each is a code, joined with the tests that follow
+    it.
+    """
+    origin = _origin(group, *chosen, *rejected)
+    prompt = chosen[0].prompt
+    better, worse = (joined_answer(*side) for side in (chosen, rejected))
+    return Pair(pair_id(prompt, better, worse, origin), prompt, better, worse, origin)
+
+
+def _origin(group: Group, first: Sample, *others: Sample) -> Provenance:
+    """Where a row comes from that was made of samples, as the first of them tells."""
+    seen = [o for o in group.outcomes if o.code_id == first.sample_id]
+    return replace(
+        first.provenance,
+        parents=tuple(sample.sample_id for sample in (first, *others)),
         tier=seen[0].tier if seen else "",
         image=seen[0].image if seen else "",
     )
-    return _example(prompt, whole_answer(sample), provenance)
 
 
 def _example(prompt: Prompt, completion: str, origin: Provenance) -> Example:

@@ -10,7 +10,7 @@ from pydantic import Field
 from roundsmith.errors import ConfigError
 from roundsmith.recipes.contract import Recipe, RecipeConfig, gold_example, sample_example
 from roundsmith.recipes.session import Session
-from roundsmith.recipes.styles import style_of
+from roundsmith.recipes.styles import style_of_group
 from roundsmith.types import Group, Outcome, Row, Sample, Sampling, Task
 
 
@@ -127,7 +127,7 @@ class Gift(Recipe):
     def select(self, group: Group, random: Random) -> Sequence[Row]:
         """Gold, and K codes with replacement by softmax(T * perplexity), under the original d_i."""
         task = group.task
-        style = style_of("auto", any(not isinstance(s.prompt, str) for s in group.samples))
+        style = style_of_group(group)
         prompt = style.code(task, task.description)
         gold = [gold_example(task, prompt, style.gold(task), self.name)] if task.reference else []
         if not (codes := [code for code in pool(group) if code.sample_id in group.scores]):

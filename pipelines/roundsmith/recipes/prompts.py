@@ -55,9 +55,12 @@ def description_prompt(code: str, demo_code: str, demo_description: str) -> str:
 
 def test_prompt(task: Task, description: str) -> str:
     """Description to test: the model continues with `args) == value` of one assert."""
-    return (
-        f"{CODE_HEADER}\n{code_prompt(task, description)}{TEST_HEADER}\nassert {task.entry_point}("
-    )
+    return f"{CODE_HEADER}\n{code_prompt(task, description)}{TEST_HEADER}\n{assertion(task)}"
+
+
+def assertion(task: Task) -> str:
+    """How every self-made test begins."""
+    return f"assert {task.entry_point}("
 
 
 def judge_prompt(code_with_docstring: str) -> str:
@@ -81,6 +84,15 @@ def chat_description_prompt(code: str, demo_code: str, demo_description: str) ->
         ChatMessage("assistant", demo_description),
         ChatMessage("user", _describe(code)),
     )
+
+
+def chat_test_prompt(task: Task, description: str) -> Prompt:
+    """Description to test for a chat model: one request, with the assert begun."""
+    request = (
+        "Write one assert statement in Python that tests a function which does this:\n"
+        f"{description}\nThe function is:\n```python\n{task.head}\n    ...\n```"
+    )
+    return as_chat(request, f"```python\n{assertion(task)}")
 
 
 def as_chat(request: str, prefix: str) -> Prompt:

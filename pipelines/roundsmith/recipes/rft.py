@@ -7,7 +7,7 @@ from pydantic import Field
 
 from roundsmith.recipes.contract import Recipe, RecipeConfig, gold_example, sample_example
 from roundsmith.recipes.session import Session
-from roundsmith.recipes.styles import style_of
+from roundsmith.recipes.styles import style_of_group
 from roundsmith.types import Group, Row, Sample, Sampling, Task
 
 
@@ -48,7 +48,7 @@ class Rft(Recipe):
     def select(self, group: Group, random: Random) -> Sequence[Row]:
         """Gold, and K distinct passing codes drawn uniformly."""
         task = group.task
-        style = style_of("auto", any(not isinstance(s.prompt, str) for s in group.samples))
+        style = style_of_group(group)
         prompt = style.code(task, task.description)
         gold = [gold_example(task, prompt, style.gold(task), self.name)] if task.reference else []
         distinct: dict[str, Sample] = {}

@@ -9,8 +9,10 @@ from roundsmith.clients import Services
 from roundsmith.errors import SandboxError, TooLong
 from roundsmith.hashing import derive_seed
 from roundsmith.recipes.identities import sample_id
+from roundsmith.recipes.prompts import assertion
 from roundsmith.recipes.styles import Demonstration, Style, without_docstrings
 from roundsmith.types import (
+    AssertTest,
     Completion,
     ExecuteItem,
     GenerateItem,
@@ -147,22 +149,48 @@ class Session:
             return None
         return found[0]
 
+    async def write_tests(
+        self, task: Task, sampling: Sampling, *, step: int, n: int
+    ) -> tuple[Sample, ...]:
+        """n tests by the model for the task's description, each one assert of its entry point as
+        far as the model wrote one: see `self_tests.asserts`. Raises TooLong.
+        """
+        return await self.write(
+            task,
+            Kind.TEST,
+            self.style.test(task, task.description),
+            sampling,
+            step=step,
+            n=n,
+            meaning=lambda text: f"{assertion(task)}{text.rstrip()}",
+        )
+
     async def verify(
-        self, task: Task, codes: Sequence[Sample], *, every_test: bool = False
+        self,
+        task: Task,
+        codes: Sequence[Sample],
+        *,
+        tests: Sequence[Sample] | None = None,
+        every_test: bool = False,
     ) -> tuple[Outcome, ...]:
-        """Runs programs on the task's tests until every verdict is resolved.
+        """Runs programs on the task's tests, or on self-made `tests` alone, until every verdict is
+        resolved; a self-made test's id is its sample's.
 
         A program's tests end at its first failure unless `every_test`. Raises SandboxError when the
         executor keeps failing: that never becomes a label.
         """
-        if not codes:
+        if tests is not None:
+            made = tuple(AssertTest(test.sample_id, test.text) for test in tests)
+            task = replace(task, tests=made)
+        if not codes or not task.tests:
             return ()
         programs = [
             Program(code.sample_id, runnable(task, code.text), task.setup) for code in codes
         ]
+        item_id = f"{self.round}/{task.task_id}/{codes[0].step}"
         return await run_until_resolved(
             self.services,
-            f"{self.round}/{task.task_id}/{codes[0].step}",
+            item_id if tests is None else f"{item_id}/self-made",
             programs,
             task,
             self.limits,

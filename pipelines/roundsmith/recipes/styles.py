@@ -6,7 +6,7 @@ from typing import ClassVar, Protocol
 
 from roundsmith.errors import ConfigError
 from roundsmith.recipes import prompts
-from roundsmith.types import ChatMessage, Kind, Prompt, Sample, Task
+from roundsmith.types import ChatMessage, Group, Kind, Prompt, Sample, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class Style(Protocol):
     name: ClassVar[str]
     code_stops: ClassVar[tuple[str, ...]]
     description_stops: ClassVar[tuple[str, ...]]
+    test_stops: ClassVar[tuple[str, ...]]
 
     def code(self, task: Task, description: str) -> Prompt:
         """Description to code; the completion is the function's body."""
@@ -42,6 +43,9 @@ class Style(Protocol):
     def description(self, code: str, demonstration: Demonstration) -> Prompt:
         """Code to description, one-shot."""
 
+    def test(self, task: Task, description: str) -> Prompt:
+        """Description to test; the completion is what follows `assert entry_point(`."""
+
 
 class CompletionStyle:
     """The code head and its docstring, which the model continues (GiFT's own prompts)."""
@@ -49,6 +53,7 @@ class CompletionStyle:
     name: ClassVar[str] = "completion"
     code_stops: ClassVar[tuple[str, ...]] = prompts.CODE_STOPS
     description_stops: ClassVar[tuple[str, ...]] = prompts.DESCRIPTION_STOPS
+    test_stops: ClassVar[tuple[str, ...]] = prompts.TEST_STOPS
 
     def code(self, task: Task, description: str) -> Prompt:
         return prompts.code_prompt(task, description)
@@ -65,6 +70,9 @@ class CompletionStyle:
     def description(self, code: str, demonstration: Demonstration) -> Prompt:
         return prompts.description_prompt(code, demonstration.code, demonstration.description)
 
+    def test(self, task: Task, description: str) -> Prompt:
+        return prompts.test_prompt(task, description)
+
 
 class ChatStyle:
     """One request, with the answer begun up to the signature; the completion starts with a
@@ -74,6 +82,7 @@ class ChatStyle:
     name: ClassVar[str] = "chat"
     code_stops: ClassVar[tuple[str, ...]] = prompts.CHAT_CODE_STOPS
     description_stops: ClassVar[tuple[str, ...]] = prompts.CHAT_DESCRIPTION_STOPS
+    test_stops: ClassVar[tuple[str, ...]] = prompts.TEST_STOPS
 
     def code(self, task: Task, description: str) -> Prompt:
         return prompts.chat_code_prompt(task, description)
@@ -90,6 +99,9 @@ class ChatStyle:
     def description(self, code: str, demonstration: Demonstration) -> Prompt:
         return prompts.chat_description_prompt(code, demonstration.code, demonstration.description)
 
+    def test(self, task: Task, description: str) -> Prompt:
+        return prompts.chat_test_prompt(task, description)
+
 
 def style_of(name: str, has_chat_template: bool) -> Style:
     """The style `completion` or `chat`; `auto` is chat for a model that has a chat template."""
@@ -100,6 +112,17 @@ def style_of(name: str, has_chat_template: bool) -> Style:
         )
     chat = name == "chat" or (name == "auto" and has_chat_template)
     return ChatStyle() if chat else CompletionStyle()
+
+
+def style_of_group(group: Group) -> Style:
+    """The style in which a group's samples were drawn."""
+    return style_of("auto", any(_is_chat(sample.prompt) for sample in group.samples))
+
+
+def joined_answer(code: Sample, *tests: Sample) -> str:
+    """The whole answer of a code with tests below it."""
+    parts = [code.completion.rstrip(), *(test.text for test in tests)]
+    return style_of("auto", _is_chat(code.prompt)).close("\n\n".join(parts))
 
 
 def whole_answer(sample: Sample) -> str:

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from roundsmith.errors import ConfigError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 Range = tuple[float, float]
@@ -67,8 +67,8 @@ class Result:
     """The same for the same input and seed, whatever machine and however often it was resumed.
 
     `pass_at_k` is by split and k; `funnel` is by stage, in the round's order; `tokens` is by what
-    they were for (prompt, sampled, scored, trained). `checkpoint` is relative to the round's
-    folder.
+    they were for (prompt, sampled, scored, trained); `selection` is what the recipe tells of its
+    choice, by name. `checkpoint` is relative to the round's folder.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -87,6 +87,7 @@ class Result:
     tokens: Mapping[str, int]
     executions: int
     promoted: bool
+    selection: Mapping[str, float] = field(default_factory=dict)
     gate: Gate | None = None
     checkpoint: str | None = None
     checkpoint_sha256: str | None = None

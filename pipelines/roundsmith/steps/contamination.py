@@ -63,13 +63,14 @@ def words(text: str) -> str:
 
 
 def structure(program: str, entry_point: str) -> str:
-    """The syntax tree of a program without docstrings, comments, layout and the entry point's
-    name; its words where it does not parse.
+    """The syntax tree of a program without docstrings, comments, layout, tests below it and the
+    entry point's name; its words where it does not parse.
     """
     try:
         tree = ast.parse(without_docstrings(program))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return words(program)
+    tree.body = [node for node in tree.body if not isinstance(node, ast.Assert)]
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == entry_point:
             node.name = "_"

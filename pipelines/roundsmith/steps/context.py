@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -101,18 +101,17 @@ class Context:
         choices: dict[str, Any] = self.recipe.config.model_dump(mode="json", exclude={"training"})
         return choices
 
-    @property
-    def recipe_key(self) -> dict[str, Any]:
-        """What names the recipe in the key of what it drew and chose: its source file too, so that
-        an edited recipe is not answered by what it did before. Other modules that the file imports
-        are not looked at.
+    def recipe_key(self, without: Set[str] = frozenset()) -> dict[str, Any]:
+        """What names the recipe in the key of what it drew and chose, `without` the settings that
+        this part of it does not read. Its source file too, so that an edited recipe is not answered
+        by what it did before; other modules that the file imports are not looked at.
         """
         source = inspect.getsourcefile(type(self.recipe))
         assert source is not None, f"the recipe {self.recipe.name} has no source file"
         return {
             "recipe": self.recipe.name,
             "source": file_sha256(Path(source)),
-            "config": self.choices,
+            "config": {k: v for k, v in self.choices.items() if k not in without},
         }
 
     def manifest(self, ref: str) -> Manifest:

@@ -30,7 +30,7 @@ async def report(ctx: Context, **refs: str) -> str:
         return Made([ctx.store.put_blob(text.encode()) for text in texts])
 
     settings = {"round": ctx.round, "preset": ctx.config.preset}
-    return reference(await ctx.once("report", 1, settings, tuple(made.values()), make))
+    return reference(await ctx.once("report", 2, settings, tuple(made.values()), make))
 
 
 def summarise(ctx: Context, made: Mapping[str, Manifest]) -> Summary:
@@ -41,6 +41,7 @@ def summarise(ctx: Context, made: Mapping[str, Manifest]) -> Summary:
         "tasks": sampled["tasks"],
         "samples": sampled["samples"],
         "codes": sampled["codes"],
+        **({"self-made tests": sampled["tests"]} if sampled["tests"] else {}),
         "passing codes": sampled["passing"],
         "tasks with a passing code": sampled["tasks_with_passing"],
         "scored codes": scored.get("scored", 0),
@@ -73,6 +74,7 @@ def summarise(ctx: Context, made: Mapping[str, Manifest]) -> Summary:
             "trained": checkpoint["trained_tokens"],
             "evaluated": sum(m.stats["sampled_tokens"] for m in evaluations),
         },
+        selection=rows["measured"],
         executions=sampled["executions"] + sum(m.stats["executions"] for m in evaluations),
         promoted=decision.promoted,
         gate=gate(decision),

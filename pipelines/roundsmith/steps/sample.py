@@ -23,7 +23,7 @@ async def sample(ctx: Context, tasks: str, model: str) -> str:
     task_set, weights = ctx.manifest(tasks), ctx.manifest(model)
     items = tasks_of(ctx, task_set, Split.TRAIN)
     settings = {
-        **ctx.recipe_key,
+        **ctx.recipe_key(ctx.recipe.scoring | ctx.recipe.selecting),
         "seed": ctx.config.seed,
         "round": ctx.round,
         "arithmetic": dict(ctx.platform.arithmetic),
@@ -52,7 +52,8 @@ async def score(ctx: Context, groups: str, model: str) -> str:
     drawn, weights = ctx.manifest(groups), ctx.manifest(model)
     items = list(ctx.store.read_all(GROUPS, drawn))
     wanted = [(group, ctx.recipe.to_score(group)) for group in items]
-    settings = {**ctx.recipe_key, "arithmetic": dict(ctx.platform.arithmetic)}
+    key = ctx.recipe_key(ctx.recipe.selecting)
+    settings = {**key, "arithmetic": dict(ctx.platform.arithmetic)}
 
     @asynccontextmanager
     async def begin() -> AsyncIterator[Callable[[Scorable], Awaitable[list[Group]]]]:
@@ -97,6 +98,7 @@ def _count(groups: Sequence[Group]) -> dict[str, int]:
         "samples": len(samples),
         "codes": len(codes),
         "passing": sum(len(group.passing()) for group in groups),
+        "tests": sum(sample.kind is Kind.TEST for sample in samples),
         "tasks_with_passing": sum(bool(group.passing()) for group in groups),
         "prompt_tokens": sum(sample.prompt_tokens for sample in samples),
         "sampled_tokens": sum(sample.token_count for sample in samples),

@@ -13,7 +13,7 @@ async def select(ctx: Context, groups: str, model: str) -> str:
     scored = ctx.manifest(groups)
     name = ctx.recipe.name
     config = ctx.choices
-    settings = {**ctx.recipe_key, "seed": ctx.config.seed}
+    settings = {**ctx.recipe_key(), "seed": ctx.config.seed}
 
     async def make() -> Made:
         services = await ctx.services(ctx.manifest(model))
@@ -35,7 +35,13 @@ async def select(ctx: Context, groups: str, model: str) -> str:
         pairs = [row for row in rows if isinstance(row, Pair)]
         objects = [ctx.store.write_rows(EXAMPLES, examples), ctx.store.write_rows(PAIRS, pairs)]
         gold = sum(not row.provenance.parents for row in rows)
-        stats = {"rows": len(rows), "gold": gold, "selected": len(rows) - gold}
+        measured = ctx.recipe.measure(zip(items, built, strict=True), ctx.config.seed)
+        stats = {
+            "rows": len(rows),
+            "gold": gold,
+            "selected": len(rows) - gold,
+            "measured": dict(measured),
+        }
         return Made(objects, stats)
 
     return reference(await ctx.once("select", 2, settings, (scored,), make))

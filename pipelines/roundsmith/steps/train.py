@@ -1,9 +1,9 @@
 """Training: the rows become a checkpoint, stage by stage, in processes of its own."""
 
 from roundsmith.hashing import content_hash
-from roundsmith.recipes.stage import Stage
+from roundsmith.recipes.stage import PREFERENCES, Stage
 from roundsmith.steps.context import Context, Made, reference
-from roundsmith.store import EXAMPLES, Manifest
+from roundsmith.store import EXAMPLES, PAIRS, Manifest
 from roundsmith.training.progress import Progress
 from roundsmith.training.request import StoredTraining
 
@@ -69,7 +69,7 @@ def training_request(
     return StoredTraining(
         name=name,
         store=ctx.store.url,
-        rows=rows.of_kind(EXAMPLES.name),
+        rows=rows.of_kind((PAIRS if stage.objective in PREFERENCES else EXAMPLES).name),
         model=ctx.stored(base),
         stage=stage,
         steps=steps,

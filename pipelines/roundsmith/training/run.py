@@ -74,7 +74,7 @@ def _train(job: TrainingJob, folder: JobFolder, device: str, peers: Any, keeping
     # The device's settings must be made before the model is moved, hence before the plan.
     config = objective.arguments(job, folder, device, bfloat16)
     path = folder.work / f"tokens-{peers.process_index}.arrow"
-    tokens = write_tokens(coder, objective, job.rows, path)
+    tokens = write_tokens(coder, objective, job, path)
     plan = plan_training(job, objective, tokens, coder.tokenizer, peers.num_processes)
     checkpoint, step = keeping.last_checkpoint()
     if peers.is_main_process:

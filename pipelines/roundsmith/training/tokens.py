@@ -12,6 +12,7 @@ from typing import Any
 from roundsmith.errors import ConfigError
 from roundsmith.models.rendering import encode, render
 from roundsmith.store import read_file
+from roundsmith.training.job import TrainingJob
 from roundsmith.training.objective import Objective, TokenRow
 from roundsmith.types import Prompt
 
@@ -50,8 +51,8 @@ class TokenFile:
     num_dropped: int
 
 
-def write_tokens(coder: Coder, objective: Objective, rows: Sequence[Path], path: Path) -> TokenFile:
-    """Tokenize the rows of Parquet files into the objective's columns.
+def write_tokens(coder: Coder, objective: Objective, job: TrainingJob, path: Path) -> TokenFile:
+    """Tokenize the job's part of its rows into the objective's columns.
 
     A row is dropped whole where one of its sequences, prompt and completion, is too long. Raises
     ConfigError when no row is left.
@@ -63,28 +64,31 @@ def write_tokens(coder: Coder, objective: Objective, rows: Sequence[Path], path:
     lengths: list[int] = []
     num_dropped = 0
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
-        for batch in _batches(coder, objective, rows):
+        for batch in _batches(coder, objective, job):
             kept = [made for made in batch if _longest(made) <= coder.max_length]
             num_dropped += len(batch) - len(kept)
             flat = [row for made in kept for row in made]
             lengths += [sum(_sequences(row)) for row in flat]
             writer.write_batch(pa.RecordBatch.from_pylist(flat, schema=schema))
     if not lengths:
+        part = "" if job.part == "all" else f", of the part {job.part!r}"
         raise ConfigError(
             f"expected {objective.kind.name}s of at most {coder.max_length} tokens, saw none among "
             f"{num_dropped} in "
-            f"{[str(row) for row in rows]}: give rows, or raise max_length"
+            f"{[str(row) for row in job.rows]}{part}: give rows, or raise max_length"
         )
     return TokenFile(path, lengths, num_dropped)
 
 
 def _batches(
-    coder: Coder, objective: Objective, rows: Sequence[Path]
+    coder: Coder, objective: Objective, job: TrainingJob
 ) -> Iterator[list[list[TokenRow]]]:
-    """The token rows of each row, many rows at a time."""
+    """The token rows of each row of the job's part, many rows at a time."""
     batch: list[list[TokenRow]] = []
-    for path in rows:
+    for path in job.rows:
         for row in read_file(objective.kind, path):
+            if job.part != "all" and (job.part == "selected") != bool(row.provenance.parents):
+                continue
             batch.append(list(objective.encode(coder, row)))
             if len(batch) == _ROWS_PER_BATCH:
                 yield batch

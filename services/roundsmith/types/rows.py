@@ -78,7 +78,7 @@ class Group:
         return tuple(
             s
             for s in self.samples
-            if s.kind is Kind.CODE and positive.get(s.sample_id) == tests and tests
+            if s.kind is Kind.CODE and tests and positive.get(s.sample_id, set()) >= tests
         )
 
 

@@ -45,6 +45,7 @@ RESULT = Result(
     verdicts={"PASS": 200, "FAIL": 250, "ERROR": 30},
     tokens={"trained": 9000, "sampled": 12_345},
     executions=1920,
+    selection={"pairs": 40.0, "minimax: label noise": 0.125},
     promoted=DECISION.promoted,
     gate=gate(DECISION),
     checkpoint="checkpoint",

@@ -25,7 +25,7 @@ from tests.pipelines.report.rounds import (
 
 def test_the_shape_is_the_one_that_scripts_read() -> None:
     fields = json.loads(to_json(SUMMARY))
-    assert fields["schema_version"] == 1
+    assert fields["schema_version"] == 2
     assert set(fields) == {"result", "cost", "schema_version"}
     result = fields["result"]
     wanted = {"recipe", "preset", "model", "seed", "pass_at_k", "funnel", "verdicts", "tokens"}
@@ -110,7 +110,7 @@ def test_numbers_that_are_none_are_refused() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema_version": 99}, "saw schema_version 99, expected 1"),
+        ({"schema_version": 99}, "saw schema_version 99, expected 2"),
         ({"extra": 1}, "extra"),
         ({"cost": {"retries": 0}}, "cost.seconds"),
     ],

@@ -86,3 +86,10 @@ def test_no_reference_of_the_lab_gives_a_held_out_task_away() -> None:
     ]
     assert len(rows) > 500
     assert repeated(rows, {task.task_id: task for task in train}, held_out) == ()
+
+
+def test_a_program_joined_with_a_test_is_the_program() -> None:
+    program = "def f(x):\n    return x\n"
+    assert structure(f"{program}\nassert f(1) == 1\n", "f") == structure(program, "f")
+    inner = "def f(x):\n    assert x\n    return x\n"
+    assert structure(inner, "f") != structure(program, "f")

@@ -33,7 +33,7 @@ def key(folder: Path, recipe: str, source: str) -> dict[str, Any]:
     recipes.mkdir(exist_ok=True)
     (recipes / "own.py").write_text(source)
     sources = ("roundsmith.recipes", str(recipes))
-    return context(folder, recipe=recipe, recipes=sources).recipe_key
+    return context(folder, recipe=recipe, recipes=sources).recipe_key()
 
 
 def test_an_edited_recipe_has_another_key_and_leaves_those_of_others(tmp_path: Path) -> None:
@@ -60,3 +60,22 @@ def test_what_a_gpu_or_another_engine_made_is_told_as_a_draw(
 
     made = asyncio.run(context(tmp_path).once("sample", 1, config, (), nothing))
     assert made.reproducible == expected
+
+
+def test_what_a_part_of_a_recipe_does_not_read_is_not_in_its_key(tmp_path: Path) -> None:
+    def keys(rule: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        ctx = context(tmp_path, recipe="dstc", recipe_config={"rule": rule, "join_tests": False})
+        return ctx.recipe_key(ctx.recipe.scoring | ctx.recipe.selecting), ctx.recipe_key()
+
+    (drawn, chosen), (drawn_again, chosen_again) = keys("minimax"), keys("random")
+    assert drawn == drawn_again
+    assert chosen != chosen_again
+
+
+def test_the_objective_is_in_no_key_of_what_was_drawn_or_chosen(tmp_path: Path) -> None:
+    dpo, kto = (
+        context(tmp_path, recipe="dstc", recipe_config={"training": {"objective": name}})
+        for name in ("dpo", "kto")
+    )
+    assert dpo.recipe_key() == kto.recipe_key()
+    assert dpo.recipe.stages() != kto.recipe.stages()

@@ -35,7 +35,7 @@ def built(job: TrainingJob) -> Any:
     folder.open()
     model, coder = load(job)
     config = objective.arguments(job, folder, "cpu", False)
-    tokens = write_tokens(coder, objective, job.rows, folder.work / "tokens.arrow")
+    tokens = write_tokens(coder, objective, job, folder.work / "tokens.arrow")
     plan = plan_training(job, objective, tokens, coder.tokenizer, 1)
     return objective.build(
         job, FolderKeeping(folder, PartialState(cpu=True)), plan, config, model, []
