@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from random import Random
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -61,6 +61,7 @@ class Gift(Recipe):
     Config = GiftConfig
     name = "gift"
     config: GiftConfig
+    selecting: ClassVar[frozenset[str]] = frozenset({"selected_per_task", "tail"})
 
     def check(self, tasks: Sequence[Task]) -> None:
         """A chain shows how to describe code by another task's reference."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from random import Random
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -33,6 +34,7 @@ class Rft(Recipe):
     Config = RftConfig
     name = "rft"
     config: RftConfig
+    selecting: ClassVar[frozenset[str]] = frozenset({"selected_per_task"})
 
     async def sample(self, task: Task, session: Session) -> Group:
         """All codes of a task at once."""

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from roundsmith.lab import MODEL
+from roundsmith.pair_builder.rules import load_rules
+from roundsmith.steps.config import RECIPES
 from tests.small_disk import mounted
 
 GOOD = {
@@ -32,7 +34,8 @@ def roundsmith(*arguments: str | Path) -> tuple[int, str]:
 def test_an_unknown_recipe_is_told_with_the_list(tmp_path: Path) -> None:
     code, said = roundsmith("run", "--recipe", "nosuch", "--out", tmp_path / "run")
     assert code == 2
-    assert "'nosuch': expected one of gift, rft" in said
+    known = ", ".join(sorted(load_rules([RECIPES])))
+    assert f"'nosuch': expected one of {known}:" in said
     assert not (tmp_path / "run").exists()
 
 

@@ -9,10 +9,8 @@ from typing import Any
 from roundsmith.store import EXAMPLES, Store
 from roundsmith.types import Example
 
-OPTIONS = (
-    *("--recipe", "gift", "--preset", "lab", "--seed", "3", "--limit", "8", "--eval-limit", "6"),
-    *("--set", "iterations=2", "--set", "training.epochs=1"),
-)
+SMALL = ("--preset", "lab", "--seed", "3", "--limit", "8", "--eval-limit", "6")
+OPTIONS = ("--recipe", "gift", *SMALL, "--set", "iterations=2", "--set", "training.epochs=1")
 
 
 def command(out: Path, *options: str) -> list[str]:
@@ -22,9 +20,18 @@ def command(out: Path, *options: str) -> list[str]:
 
 def play(out: Path, *options: str) -> str:
     """Runs it to its end and gives what it printed."""
-    done = subprocess.run(
-        command(out, *options), capture_output=True, text=True, timeout=600, check=False
-    )
+    return printed(command(out, *options))
+
+
+def play_recipe(out: Path, recipe: str, *options: str) -> str:
+    """The same of another recipe."""
+    words = [sys.executable, "-m", "roundsmith.cli", "run", "--recipe", recipe, *SMALL, *options]
+    return printed([*words, "--out", str(out)])
+
+
+def printed(words: list[str]) -> str:
+    """What a command printed, when it ends well."""
+    done = subprocess.run(words, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     return done.stdout + done.stderr
 

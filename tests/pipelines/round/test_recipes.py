@@ -1,0 +1,57 @@
+"""Each recipe plays a small round on the lab through the real services, and its rows tell where
+they come from.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from roundsmith.hashing import weights_sha256
+from roundsmith.recipes.matrix import matrix_of
+from roundsmith.store import GROUPS, PAIRS, Store
+from roundsmith.types import Kind
+from tests.pipelines.round.lab_round import play_recipe, summary
+
+pytestmark = pytest.mark.slow
+
+
+def test_dstc_trains_by_dpo_and_by_kto_on_the_same_pairs(tmp_path: Path) -> None:
+    play_recipe(tmp_path, "dstc", "--objective", "dpo")
+    dpo = summary(tmp_path)["result"]
+    printed = play_recipe(tmp_path, "dstc", "--objective", "kto")
+    kto = summary(tmp_path)["result"]
+    assert "sample:" not in printed, "another objective trains on the pairs that are there"
+    assert kto["checkpoint_sha256"] != dpo["checkpoint_sha256"] != dpo["weights_sha256"]
+    assert kto["selection"] == dpo["selection"]
+    assert dpo["funnel"]["selected rows"] == dpo["funnel"]["rows trained"] > 0
+    assert kto["funnel"]["rows trained"] == 2 * dpo["funnel"]["selected rows"]
+    assert dpo["funnel"]["self-made tests"] == 80
+    assert dpo["pass_at_k"]["final"]["1"]["control"] is None
+    assert weights_sha256(tmp_path / "round-1/checkpoint") == kto["checkpoint_sha256"]
+
+
+def test_a_pair_walks_back_to_its_samples_their_prompt_and_the_weights(tmp_path: Path) -> None:
+    play_recipe(tmp_path, "dstc")
+    store, result = Store(str(tmp_path / "store")), summary(tmp_path)["result"]
+    groups = {
+        g.task.task_id: g for m in store.manifests("score") for g in store.read_all(GROUPS, m)
+    }
+    pairs = [row for m in store.manifests("select") for row in store.read_all(PAIRS, m)]
+    assert len(pairs) == result["selection"]["pairs"] > 0
+    for pair in pairs:
+        group = groups[pair.provenance.task_id]
+        by_id = {sample.sample_id: sample for sample in group.samples}
+        chosen, held, rejected, failed = (by_id[parent] for parent in pair.provenance.parents)
+        assert [s.kind for s in (chosen, held)] == [Kind.CODE, Kind.TEST]
+        assert pair.prompt == chosen.prompt == rejected.prompt
+        assert pair.chosen == f"{chosen.completion.rstrip()}\n\n{held.text}"
+        assert pair.rejected == f"{rejected.completion.rstrip()}\n\n{failed.text}"
+        assert {s.provenance.weights_sha256 for s in (chosen, held)} == {result["weights_sha256"]}
+        matrix = matrix_of(group)
+        passed = {
+            (code.sample_id, test.sample_id): bool(matrix.passed_JK[j, k])
+            for j, code in enumerate(matrix.codes)
+            for k, test in enumerate(matrix.tests)
+        }
+        assert passed[chosen.sample_id, held.sample_id]
+        assert not passed[rejected.sample_id, failed.sample_id]
