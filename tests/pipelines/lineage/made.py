@@ -78,9 +78,9 @@ async def _round(
     weights = model.stats["weights_sha256"]
     drawn = tuple(group_of(task, weights, ctx.round) for task in train)
     scored_groups = tuple(replace(g, scores=_scores(g, weights)) for g in drawn)
-    key = {**ctx.recipe_key, "seed": ctx.config.seed, "round": ctx.round}
+    key = {**ctx.recipe_key(), "seed": ctx.config.seed, "round": ctx.round}
     sampled = await _rows(ctx, "sample", key, (tasks, model), drawn)
-    scored = await _rows(ctx, "score", ctx.recipe_key, (sampled, model), scored_groups)
+    scored = await _rows(ctx, "score", ctx.recipe_key(), (sampled, model), scored_groups)
     rows = await _choose(ctx, scored, scored_groups)
     checkpoint = await _train(ctx, folder, rows, model)
     before = await _evaluate(ctx, tasks, model, held)
@@ -160,7 +160,7 @@ async def _choose(ctx: Context, scored: Manifest, groups: Sequence[Group]) -> Ma
     objects = [ctx.store.write_rows(EXAMPLES, examples), ctx.store.write_rows(PAIRS, ())]
     stats = {"rows": len(examples), "gold": len(groups), "selected": len(examples) - len(groups)}
     return await _once(
-        ctx, "select", {**ctx.recipe_key, "seed": seed}, (scored,), Made(objects, stats)
+        ctx, "select", {**ctx.recipe_key(), "seed": seed}, (scored,), Made(objects, stats)
     )
 
 
