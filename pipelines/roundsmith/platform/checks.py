@@ -30,6 +30,8 @@ LEAVES = {
     "that kernel, side channels",
 }
 """What each tier does, and what it does not stop."""
+FLOOR = "T2"
+"""The least that a run on one machine accepts without being told to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +120,17 @@ def isolation() -> Check:
     from roundsmith.executor.settings import ExecutorSettings
 
     async def tried() -> Check:
-        async with Pool(ExecutorSettings(slots=1)) as pool:
+        async with Pool(ExecutorSettings(slots=1, floor="T1")) as pool:
             held = pool.capabilities()
-        lost = [f"{check.name}: {check.detail}" for check in held.checks if not check.holds]
+        lost = [
+            f"{check.name}: {check.detail}"
+            for check in held.checks
+            if not check.holds and check.tier <= FLOOR
+        ]
         detail = f"{held.tier}: {LEAVES[held.tier]}"
-        return Check("isolation", True, detail, "; ".join(lost) and f"for more: {'; '.join(lost)}")
+        lower = f"or accept {held.tier}: executor_floor of [services] in a --config file"
+        remedy = f"for {FLOOR}: {'; '.join(lost)}; {lower}" if lost else ""
+        return Check("isolation", held.tier >= FLOOR, detail, remedy)
 
     try:
         return asyncio.run(tried())

@@ -13,7 +13,7 @@ from roundsmith.platform.kubernetes_api import Json, KubernetesApi
 from roundsmith.platform.pytorchjob import job_name, manifest
 from roundsmith.platform.training_pods import run_in_pods
 from roundsmith.recipes.stage import Stage
-from roundsmith.steps.config import RunConfig
+from roundsmith.steps.config import SIZES, RunConfig
 from roundsmith.store import FolderRef, Store
 from roundsmith.training.area import TrainingArea
 from roundsmith.training.progress import Progress
@@ -54,7 +54,7 @@ class ClusterPlatform:
     @property
     def arithmetic(self) -> Mapping[str, str | int]:
         """What the services were started with."""
-        return self._cluster.services.model_dump(mode="json", exclude={"executor_slots"})
+        return self._cluster.services.model_dump(mode="json", exclude=set(SIZES))
 
     @property
     def training_arithmetic(self) -> TrainingArithmetic:

@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 from roundsmith.clients import Endpoints, Services, connect
 from roundsmith.config import cpu_count, has_bfloat16_units
 from roundsmith.platform.processes import ServiceProcesses, endpoints
-from roundsmith.steps.config import RunConfig
+from roundsmith.steps.config import SIZES, RunConfig
 from roundsmith.store import FolderRef, Store
 from roundsmith.training.launch import launch
 from roundsmith.training.progress import PROGRESS_FILE, Progress, read_progress
@@ -33,7 +33,7 @@ def service_commands(config: RunConfig, model: str, storage_root: Path) -> dict[
     return {
         "generator": [*with_weights, "--slots", str(sizes.generator_slots)],
         "scorer": with_weights,
-        "executor": ["--slots", str(sizes.executor_slots)],
+        "executor": ["--slots", str(sizes.executor_slots), "--floor", sizes.executor_floor],
         "pair-builder": recipes,
     }
 
@@ -56,7 +56,7 @@ class LocalPlatform:
         """
         services = self._config.services
         return {
-            **services.model_dump(mode="json", exclude={"executor_slots"}),
+            **services.model_dump(mode="json", exclude=set(SIZES)),
             "device": self._device,
             "threads": services.threads or cpu_count(),
             "bfloat16_units": has_bfloat16_units(),

@@ -35,6 +35,8 @@ class ServicesConfig(Settings):
     """Sequences decoded at once; part of what makes a sample repeatable."""
     executor_slots: int = Field(0, ge=0)
     """Programs run at once; 0 is one a core."""
+    executor_floor: Literal["T1", "T2", "T3"] = "T2"
+    """Programs are not run where isolation holds less: docs/executor.md says what T1 leaves."""
     threads: int = Field(0, ge=0)
     """Threads of the models' arithmetic; 0 is one a core, and one for sampling and scoring with a
     model under 20 M parameters. Part of what makes a run repeatable."""
@@ -44,6 +46,10 @@ class ServicesConfig(Settings):
     """Of services and training; `auto` is `cuda` where there is one. CUDA_VISIBLE_DEVICES chooses
     among several.
     """
+
+
+SIZES = ("executor_slots", "executor_floor")
+"""What of it changes no result."""
 
 
 class RunConfig(Settings):

@@ -42,7 +42,7 @@ class Pool:
     def __init__(self, settings: ExecutorSettings) -> None:
         self.settings = settings
         self._supervisors = _supervisors(settings)
-        self._admission = Admission(settings.floor)
+        self._admission = Admission(settings.least)
         self._idle: asyncio.Queue[SlotState] = asyncio.Queue()
         self._slots: list[SlotState] = []
         self._num_waiting = 0

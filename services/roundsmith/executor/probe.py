@@ -124,5 +124,5 @@ def require(floor: str, checks: Sequence[IsolationCheck], where: str) -> None:
     raise IsolationFloor(
         f"isolation {tier(checks)} holds on {where}, expected at least {floor}. Not held there: "
         f"{'; '.join(missing) or 'T3 is not something this process can see'}. "
-        "Allow what is named, or lower --floor"
+        "Allow what is named, or lower --floor (of a run: executor_floor of its [services])"
     )

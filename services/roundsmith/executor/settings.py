@@ -25,8 +25,10 @@ class ExecutorSettings(Settings):
     """
     slots: int = Field(default_factory=cpu_count, ge=1, le=256)
     """Runs at once, over all pods."""
-    floor: Tier = "T1"
-    """Refuse to serve when the kernel keeps less than this."""
+    floor: Tier | None = None
+    """Refuse to serve when the kernel keeps less than this; None is T2 for local processes that may
+    have it, and T1 for pods.
+    """
     highest: Tier = "T2"
     """Do not try for more than this: T1 leaves namespaces out."""
     profiles: tuple[Literal["base"], ...] = ("base",)
@@ -45,6 +47,11 @@ class ExecutorSettings(Settings):
     """How long a pod that starts a supervisor is waited for, at start and after a loss."""
     recycle_s: float = Field(default=1800.0, gt=0, lt=ATTACH_DEADLINE_S / 2)
     """An idle supervisor of a pod that is older is replaced, so that pods added later get work."""
+
+    @property
+    def least(self) -> Tier:
+        """The tier below which nothing is served."""
+        return self.floor or ("T2" if self.pool == "local" and self.highest != "T1" else "T1")
 
     @model_validator(mode="after")
     def _consistent(self) -> "ExecutorSettings":
