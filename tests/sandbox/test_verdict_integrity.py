@@ -269,6 +269,21 @@ def test_case_75_a_test_can_not_harm_what_comes_after_it(box: "Box", attack: str
     assert set(verdicts.values()) == {Verdict.PASS}
 
 
+@pytest.mark.parametrize("statements", ["assert f(1) == 2", "x = f(1)\nassert x == 2", ""])
+def test_case_96_a_program_can_not_ask_for_a_weaker_judge(box: "Box", statements: str) -> None:
+    """In its own process it could make any statements pass."""
+    source = """
+import sys
+solver = sys.modules['roundsmith.sandbox.solver']
+solver.classify = lambda *a: ('UNSUPPORTED', '')
+solver.tester.run_in = lambda *a: None
+def f(*args):
+    raise ValueError
+"""
+    outcome = box.check(source, statements) if statements else box.call(source)
+    assert outcome.verdict is Verdict.TAMPERED, outcome
+
+
 def test_a_program_that_returns_a_random_verdict_is_flaky_or_fails(box: "Box") -> None:
     source = "import os\ndef f():\n    return os.urandom(1)[0] < 128\n"
     verdicts = {box.call(source).verdict for _ in range(12)}

@@ -42,6 +42,13 @@ seconds = (
 uint32 = st.integers(0, 2**32 - 1)
 uint63 = st.integers(0, 2**63 - 1)
 single = st.floats(width=32, allow_nan=False)
+own_limits = st.none() | st.builds(
+    types.OwnLimits,
+    cpu_s=st.none() | seconds,
+    memory_bytes=st.none() | uint63,
+    processes=st.none() | uint32,
+    wall_factor=st.none() | st.floats(allow_nan=False),
+)
 tests = (
     st.builds(
         types.CallTest,
@@ -51,9 +58,21 @@ tests = (
         expected=python_values,
         kwargs=st.dictionaries(text, python_values, max_size=2),
         tolerance=st.none() | st.floats(allow_nan=False),
+        relative_tolerance=st.none() | st.floats(allow_nan=False),
+        limits=own_limits,
     )
-    | st.builds(types.AssertTest, text, text)
-    | st.builds(types.StdioTest, text, text, text)
+    | st.builds(types.AssertTest, text, text, own_limits)
+    | st.builds(types.UnittestTest, text, text, own_limits)
+    | st.builds(
+        types.StdioTest,
+        text,
+        text,
+        text,
+        st.sampled_from(types.OutputRule),
+        st.none() | st.floats(allow_nan=False),
+        st.none() | st.floats(allow_nan=False),
+        own_limits,
+    )
 )
 tasks = st.builds(
     types.Task,
@@ -121,7 +140,7 @@ limits = st.builds(
 execute_items = st.builds(
     types.ExecuteItem,
     text,
-    st.lists(st.builds(types.Program, text, text, text), max_size=2).map(tuple),
+    st.lists(st.builds(types.Program, text, text, text, own_limits), max_size=2).map(tuple),
     st.lists(tests, max_size=2).map(tuple),
     st.lists(st.tuples(text, text), max_size=2).map(tuple),
     limits,
@@ -140,6 +159,7 @@ outcomes = st.builds(
     text,
     seconds,
     seconds,
+    st.sampled_from(types.Phase),
 )
 provenances = st.builds(
     types.Provenance,
@@ -223,7 +243,8 @@ def test_every_value_survives_the_round_trip(name: str) -> None:
 
 
 def test_every_dataclass_of_types_is_tested_or_part_of_one_that_is() -> None:
-    parts = {"CallTest", "AssertTest", "StdioTest", "ChatMessage", "Program"}
+    parts = {"CallTest", "AssertTest", "UnittestTest", "StdioTest"}
+    parts |= {"ChatMessage", "Program", "OwnLimits"}
     known = {n for n in types.__all__ if is_dataclass(getattr(types, n))}
     assert known == set(everything) | parts
 

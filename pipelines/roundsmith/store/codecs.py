@@ -18,7 +18,10 @@ from roundsmith.types import (
     JudgedAt,
     Kind,
     Outcome,
+    OutputRule,
+    OwnLimits,
     Pair,
+    Phase,
     Prompt,
     Provenance,
     Sample,
@@ -28,6 +31,7 @@ from roundsmith.types import (
     StdioTest,
     Task,
     Test,
+    UnittestTest,
 )
 from roundsmith.verdicts import Verdict
 
@@ -60,25 +64,37 @@ def columns_task(columns: Columns) -> Task:
 
 
 def _test_columns(test: Test) -> Columns:
+    limits = None if test.limits is None else _flat(test.limits)
+    around = {"test_id": test.test_id, "limits": limits}
     match test:
         case CallTest():
             texts = {name: value_text(getattr(test, name)) for name in ("args", "expected")}
             call = _flat(test, **texts, kwargs=value_text(dict(test.kwargs)))
-            return {"test_id": call.pop("test_id"), "call": call}
+            return around | {"call": _without(call, around)}
         case AssertTest():
-            return {"test_id": test.test_id, "source": test.source}
+            return around | {"source": test.source}
+        case UnittestTest():
+            return around | {"unittest": test.source}
         case StdioTest():
-            return {"test_id": test.test_id, "stdio": {"stdin": test.stdin, "stdout": test.stdout}}
+            return around | {"stdio": _without(_flat(test), around)}
+
+
+def _without(columns: Columns, names: Columns) -> Columns:
+    return {name: value for name, value in columns.items() if name not in names}
 
 
 def _columns_test(columns: Columns) -> Test:
-    test_id = columns["test_id"]
+    test_id, limits = columns["test_id"], columns["limits"]
+    limits = None if limits is None else OwnLimits(**limits)
     if (call := columns["call"]) is not None:
         values = {name: text_value(call[name]) for name in ("args", "kwargs", "expected")}
-        return CallTest(test_id, **call | values)
+        return CallTest(test_id, **call | values, limits=limits)
     if columns["source"] is not None:
-        return AssertTest(test_id, columns["source"])
-    return StdioTest(test_id, **columns["stdio"])
+        return AssertTest(test_id, columns["source"], limits)
+    if columns["unittest"] is not None:
+        return UnittestTest(test_id, columns["unittest"], limits)
+    stdio = columns["stdio"]
+    return StdioTest(test_id, **stdio | {"rule": OutputRule(stdio["rule"])}, limits=limits)
 
 
 def _prompt_columns(prompt: Prompt) -> Columns:
@@ -146,7 +162,12 @@ def _outcome_columns(outcome: Outcome) -> Columns:
 
 def _columns_outcome(columns: Columns) -> Outcome:
     return Outcome(
-        **columns | {"verdict": Verdict(columns["verdict"]), "judge": JudgedAt(columns["judge"])}
+        **columns
+        | {
+            "verdict": Verdict(columns["verdict"]),
+            "judge": JudgedAt(columns["judge"]),
+            "phase": Phase(columns["phase"]),
+        }
     )
 
 

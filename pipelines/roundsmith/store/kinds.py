@@ -28,11 +28,11 @@ class RowKind(Generic[RowT]):
 
 
 TASKS: RowKind[Task] = RowKind(
-    "task", 1, schemas.TASK_SCHEMA, codecs.task_columns, codecs.columns_task
+    "task", 2, schemas.TASK_SCHEMA, codecs.task_columns, codecs.columns_task
 )
 # A group holds all samples of a task, so that fewer of them fill the same memory.
 GROUPS: RowKind[Group] = RowKind(
-    "group", 2, schemas.GROUP_SCHEMA, codecs.group_columns, codecs.columns_group, 64
+    "group", 3, schemas.GROUP_SCHEMA, codecs.group_columns, codecs.columns_group, 64
 )
 EXAMPLES: RowKind[Example] = RowKind(
     "example", 2, schemas.EXAMPLE_SCHEMA, codecs.example_columns, codecs.columns_example

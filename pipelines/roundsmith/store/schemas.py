@@ -27,14 +27,28 @@ def _schema(fields: dict[str, pa.DataType], **optional: pa.DataType) -> pa.Schem
     return pa.schema(_required(fields, optional))
 
 
+LIMITS = _struct(
+    {},
+    cpu_s=REAL,
+    memory_bytes=INT,
+    output_bytes=INT,
+    file_bytes=INT,
+    processes=INT,
+    wall_factor=REAL,
+)
 TEST = _struct(
     {"test_id": TEXT},
     call=_struct(
         {"entry_point": TEXT, "args": TEXT, "kwargs": TEXT, "expected": TEXT},
         tolerance=REAL,
+        relative_tolerance=REAL,
     ),
     source=TEXT,
-    stdio=_struct({"stdin": TEXT, "stdout": TEXT}),
+    unittest=TEXT,
+    stdio=_struct(
+        {"stdin": TEXT, "stdout": TEXT, "rule": TEXT}, tolerance=REAL, relative_tolerance=REAL
+    ),
+    limits=LIMITS,
 )
 PROMPT = _struct(
     {},
@@ -86,6 +100,7 @@ OUTCOME = _struct(
         "image": TEXT,
         "near_limit": BOOL,
         "detail": TEXT,
+        "phase": TEXT,
     }
 )
 SCORE = _struct(

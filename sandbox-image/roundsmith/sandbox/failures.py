@@ -21,12 +21,12 @@ def classify(error: BaseException, test_file: str) -> tuple[str, str]:
 
     DENIED is an OSError of EPERM, EACCES or EROFS that nothing caught.
     """
+    if isinstance(error, SolverFailure):
+        return error.kind, str(error)
     return _kind(error, test_file), describe(error)
 
 
 def _kind(error: BaseException, test_file: str) -> str:
-    if isinstance(error, SolverFailure):
-        return error.kind
     if isinstance(error, MemoryError):
         return "MEMORY"
     if isinstance(error, SystemExit):
@@ -36,11 +36,11 @@ def _kind(error: BaseException, test_file: str) -> str:
     if type(error) is RuntimeError and "can't start new thread" in str(error):
         return "PROCESS_LIMIT"
     if isinstance(error, AssertionError):
-        return "FAIL" if _raised_in(error) == test_file else "ERROR"
+        return "FAIL" if raised_in(error) == test_file else "ERROR"
     return "ERROR"
 
 
-def _raised_in(error: BaseException) -> str:
+def raised_in(error: BaseException) -> str:
     """The file whose code raised it."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:

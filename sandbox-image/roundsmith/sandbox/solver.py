@@ -111,8 +111,7 @@ class Solver:
         return _encoded(self._exposure.function(entry_point)(*args, **kwargs))
 
     def _run(self, body: bytes) -> bytes:
-        exec(_compile(body.decode("utf-8", "surrogatepass"), TEST), dict(self._module.__dict__))
-        return encode(None)
+        return encode(tester.run_in(body, lambda names: dict(self._module.__dict__)))
 
     def _nothing(self, body: bytes) -> bytes:
         return b""

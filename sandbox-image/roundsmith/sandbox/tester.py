@@ -1,5 +1,5 @@
-"""A test process: runs assert statements beside the solver, which it reaches by calls through the
-codec only.
+"""A test process: runs assert statements or unittest classes beside the solver, which it reaches by
+calls through the codec only.
 
 A name that the program defines becomes a stand-in here: functions and classes are called over
 there, modules are imported here, plain values are copied. An object that does not cross stays over
@@ -14,30 +14,42 @@ import importlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from roundsmith.sandbox import classes
 from roundsmith.sandbox.codec import CONTAINERS, Lowered, Opaque, decode, encode, mapped
 from roundsmith.sandbox.failures import SolverFailure, classify
 from roundsmith.sandbox.frames import read_frame, write_frame
 
 UNSUPPORTED = "UNSUPPORTED"
+ASSERT, UNITTEST = "assert", "unittest"
 TEST = "<test>"
 NONCE_BYTES = 8
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
 
 
 def run(control: int, nonce: bytes, body: bytes) -> tuple[bytes, bytes, bytes]:
-    """Runs the statements: kind, nonce and body of the answer, A when none raised, else E."""
+    """Runs statements or classes: kind, nonce and body of the answer, A when all held, else E."""
     link = Link(control, nonce)
     try:
-        tree = ast.parse(body.decode("utf-8", "surrogatepass"), TEST)
-        code = compile(tree, TEST, "exec", dont_inherit=True)
-        exec(code, link.namespace(_names(tree)))
+        answer = run_in(body, link.namespace)
     except BaseException as error:
         return b"E", link.nonce, encode(classify(error, TEST))
-    return b"A", link.nonce, encode(None)
+    return b"A", link.nonce, encode(answer)
 
 
-def _names(tree: ast.Module) -> list[str]:
-    return sorted({node.id for node in ast.walk(tree) if isinstance(node, ast.Name)})
+def run_in(body: bytes, namespace: Callable[[list[str]], dict[str, Any]]) -> object:
+    """Runs (ASSERT or UNITTEST, source) in the namespace for the names that it uses; what a tester
+    answers. Raises whatever the test raises.
+    """
+    kind, source = decode(body, 2**31)
+    tree = ast.parse(source, TEST)
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    found = namespace(sorted(names))
+    before = dict(found)
+    exec(compile(tree, TEST, "exec", dont_inherit=True), found)
+    if kind != UNITTEST:
+        return None
+    made = {name: value for name, value in found.items() if before.get(name) is not value}
+    return classes.run(made, TEST)
 
 
 class Link:
@@ -176,4 +188,6 @@ def _exception(kind: str, detail: str) -> BaseException:
             return known(text)
         except TypeError:
             return Exception(detail)
-    return Exception(detail) if kind == "ERROR" else SolverFailure(kind, detail)
+    # A program that claims it would be run in its own process, where it may do what it likes.
+    claimed = "TAMPERED" if kind == UNSUPPORTED else kind
+    return Exception(detail) if kind == "ERROR" else SolverFailure(claimed, detail)

@@ -1,4 +1,6 @@
-"""Splits `assert call(...) == literal` into the call, which the solver gets, and what the judge
+"""Reads a test's source: what can be judged outside, and what only works beside the program.
+
+Splits `assert call(...) == literal` into the call, which the solver gets, and what the judge
 compares outside.
 
 Sound only for exactly one assert of one call with literal arguments: against a literal by `==`,
@@ -10,6 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 MAX_SOURCE = 64 * 2**10
+_SHARED = frozenset(
+    {"io", "mock", "open", "os", "patch", "pathlib", "shutil", "sqlite3", "sys", "tempfile"}
+)
+"""What a test uses when it looks at the program's files or output, or changes what it calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +60,25 @@ def _with(call: ast.Call, expected: Any, truth: bool | None = None) -> SplitAsse
     args = tuple(ast.literal_eval(argument) for argument in call.args)
     kwargs = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
     return SplitAssert(call.func.id, args, kwargs, expected, truth)
+
+
+def needs_one_process(source: str) -> bool:
+    """Whether classes share files, streams or patched names with the program, which a process of
+    their own has not.
+    """
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
+        return False
+    return any(not _SHARED.isdisjoint(_words(node)) for node in ast.walk(tree))
+
+
+def _words(node: ast.AST) -> tuple[str, ...]:
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return (name,)
+        case ast.Import(names=aliases):
+            return tuple(word for alias in aliases for word in alias.name.split("."))
+        case ast.ImportFrom(module=str(module), names=aliases):
+            return (*module.split("."), *(alias.name for alias in aliases))
+    return ()

@@ -4,10 +4,11 @@ import signal
 from dataclasses import dataclass
 
 from roundsmith.errors import SandboxError
-from roundsmith.executor.questions import NotSplittable, Question
+from roundsmith.executor.questions import TESTER, NotSplittable, Question
 from roundsmith.sandbox.codec import CodecError, decode
 from roundsmith.sandbox.runs import LOADING, Event
 from roundsmith.sandbox.tester import UNSUPPORTED
+from roundsmith.types import Phase
 from roundsmith.verdicts import Verdict
 
 
@@ -29,6 +30,7 @@ class Ending:
     detail: str
     cpu_s: float
     wall_s: float
+    phase: Phase = Phase.RUN
 
 
 # What a child may say of itself; none of it is a PASS.
@@ -72,14 +74,20 @@ def ending(question: Question, event: Event) -> Ending:
     if what == "answer":
         verdict, detail = _judged(question, body) if cell != LOADING else (Verdict.PASS, "")
     elif what == "failure":
-        verdict, detail = _claimed(body)
+        verdict, detail = _claimed(question, body)
     elif what == "signal":
         verdict, detail = _signaled(detail)
     elif what in _ENDS:
         verdict, detail = _ENDS[what], f"exit status {detail}" if what == "exit" else detail
     else:
         raise SandboxError(f"a child could not be confined: {detail}")
-    return Ending(verdict, detail, cpu_s, wall_s)
+    return Ending(verdict, detail, cpu_s, wall_s, _phase(cell, verdict))
+
+
+def _phase(cell: int, verdict: Verdict) -> Phase:
+    if verdict is Verdict.COMPILE_ERROR:
+        return Phase.COMPILE
+    return Phase.LOAD if cell == LOADING else Phase.RUN
 
 
 def _judged(question: Question, answer: bytes) -> tuple[Verdict, str]:
@@ -91,10 +99,11 @@ def _judged(question: Question, answer: bytes) -> tuple[Verdict, str]:
         return Verdict.TAMPERED, f"an answer that is no value: {error}"
 
 
-def _claimed(body: bytes) -> tuple[Verdict, str]:
+def _claimed(question: Question, body: bytes) -> tuple[Verdict, str]:
     try:
         kind, detail = decode(body)
-        if kind == UNSUPPORTED:
+        # Only a tester may ask for another way, never the program: that way is weaker.
+        if kind == UNSUPPORTED and question.kind == TESTER:
             raise Unsupported(inside=True)
         return _CLAIMS[kind], str(detail)
     except (CodecError, KeyError, TypeError, ValueError):

@@ -151,4 +151,5 @@ def _outcome(row: PlannedRow, result: Result, place: Place) -> Outcome:
         detail=end.detail[:_DETAIL_CHARACTERS].encode("utf-8", "replace").decode(),
         cpu_s=end.cpu_s,
         wall_s=end.wall_s,
+        phase=end.phase,
     )

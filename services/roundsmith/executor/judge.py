@@ -7,10 +7,12 @@ Python's `==` says of plain values, a subclass counted as its base value; NaN eq
 """
 
 import math
+from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
 from typing import Any
 
+from roundsmith.executor.outputs import within
 from roundsmith.sandbox.codec import Node
 
 Key = tuple[Any, ...]
@@ -23,11 +25,25 @@ class Rule(Enum):
     PYTHON = "python"
 
 
-def equal(answer: Node, expected: Node, rule: Rule, tolerance: float | None = None) -> bool:
-    """Whether the answer is the expected value; `tolerance` is absolute, for floats at any depth of
-    STRICT.
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How far a float may be from the expected one: what either allows is close enough."""
+
+    absolute: float | None = None
+    relative: float | None = None
+
+    def __bool__(self) -> bool:
+        return self.absolute is not None or self.relative is not None
+
+
+_EXACT = Tolerance()
+
+
+def equal(answer: Node, expected: Node, rule: Rule, tolerance: Tolerance = _EXACT) -> bool:
+    """Whether the answer is the expected value; the tolerance is for floats at any depth of STRICT,
+    but for the members of sets and the keys of dicts.
     """
-    if tolerance is not None:
+    if tolerance:
         return _close(answer, expected, tolerance)
     return _key(answer, rule) == _key(expected, rule)
 
@@ -55,16 +71,22 @@ def _scalar(node: Node, rule: Rule) -> Key:
     if node.tag == "O":
         # Equal to nothing, not even to itself.
         return ("O", object())
-    if node.tag == "d" and math.isnan(node.content):
-        return ("d", "nan") if rule is Rule.STRICT else ("n", object())
+    if node.tag == "c" and rule is Rule.STRICT:
+        return ("c", _float(node.content.real), _float(node.content.imag))
     if rule is Rule.PYTHON and node.tag in "TFidc":
-        return ("n", _number(node.content))
+        # NaN is the only number that is not itself.
+        return ("n", _number(node.content) if node.content == node.content else object())
     if node.tag == "i":
         # Beyond a limit Python refuses to print an int in decimal.
         return ("i", hex(node.content))
     if node.tag == "d":
-        return ("d", float(node.content).hex() if node.content else "0")
+        return ("d", _float(node.content))
     return (node.tag, node.content)
+
+
+def _float(value: float) -> str:
+    """One text for both zeros, and one for every NaN."""
+    return value.hex() if value else "0"
 
 
 def _number(value: bool | int | float | complex) -> str:
@@ -81,7 +103,7 @@ def _number(value: bool | int | float | complex) -> str:
     return f"{exact.numerator:x}/{exact.denominator:x}"
 
 
-def _close(answer: Node, expected: Node, tolerance: float) -> bool:
+def _close(answer: Node, expected: Node, tolerance: Tolerance) -> bool:
     if answer.tag != expected.tag:
         return False
     if answer.tag == "d":
@@ -103,10 +125,10 @@ def _by_key(node: Node) -> list[tuple[Node, Node]]:
     return sorted(node.content, key=lambda pair: repr(_key(pair[0], Rule.STRICT)))
 
 
-def _floats_close(answer: float, expected: float, tolerance: float) -> bool:
+def _floats_close(answer: float, expected: float, tolerance: Tolerance) -> bool:
     if math.isnan(expected) or math.isinf(expected):
         return answer == expected or (math.isnan(answer) and math.isnan(expected))
-    return abs(answer - expected) <= tolerance
+    return within(answer, expected, tolerance.absolute, tolerance.relative)
 
 
 def truth(node: Node) -> bool | None:

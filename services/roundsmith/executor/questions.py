@@ -1,13 +1,24 @@
 """From a test to the question that a solver is asked, and from its answer to a verdict."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from roundsmith.errors import ConfigError
-from roundsmith.executor.asserts import SplitAssert, split
-from roundsmith.executor.judge import Rule, equal, text, truth
-from roundsmith.sandbox.codec import CodecError, encode, nodes
-from roundsmith.types import AssertTest, CallTest, JudgedAt, StdioTest, Test
+from roundsmith.executor.asserts import SplitAssert, needs_one_process, split
+from roundsmith.executor.judge import Rule, Tolerance, equal, text, truth
+from roundsmith.executor.outputs import difference
+from roundsmith.sandbox.codec import CodecError, decode, encode, nodes
+from roundsmith.sandbox.tester import ASSERT, UNITTEST
+from roundsmith.types import (
+    AssertTest,
+    CallTest,
+    JudgedAt,
+    OutputRule,
+    StdioTest,
+    Test,
+    UnittestTest,
+)
 from roundsmith.verdicts import Verdict
 
 
@@ -46,34 +57,58 @@ class Question:
 
 def question(test: Test) -> Question:
     """The question of a test. Raises ConfigError when a value of the test is over the codec's
-    limits.
+    limits, or when it can not be judged as it says.
     """
-    if isinstance(test, CallTest):
-        body = _encoded(test, (test.entry_point, tuple(test.args), dict(test.kwargs)))
-        expected = _encoded(test, test.expected)
-        return Question(
-            test, CALL, body, JudgedAt.OUTSIDE, lambda answer: _compare(answer, expected, test)
-        )
-    if isinstance(test, StdioTest):
-        return Question(
-            test, SCRIPT, b"", JudgedAt.OUTSIDE, lambda answer: _compare_output(answer, test.stdout)
-        )
-    return _assert_question(test)
+    match test:
+        case CallTest():
+            _check_tolerances(test)
+            body = _encoded(test, (test.entry_point, tuple(test.args), dict(test.kwargs)))
+            expected = _encoded(test, test.expected)
+            return Question(
+                test, CALL, body, JudgedAt.OUTSIDE, lambda answer: _compare(answer, expected, test)
+            )
+        case StdioTest():
+            _check_tolerances(test)
+            return Question(
+                test, SCRIPT, b"", JudgedAt.OUTSIDE, lambda answer: _compare_output(answer, test)
+            )
+        case AssertTest():
+            return _assert_question(test)
+        case UnittestTest():
+            return inside(test) if needs_one_process(test.source) else beside(test)
 
 
 def beside(test: Test) -> Question:
-    """The assert statements, run in a tester that reaches the solver by calls."""
-    assert isinstance(test, AssertTest)
-    return Question(test, TESTER, _source(test), JudgedAt.INSIDE, _passed)
+    """Statements or classes, run in a tester that reaches the solver by calls."""
+    return _whole(test, TESTER, JudgedAt.INSIDE)
 
 
 def inside(test: Test) -> Question:
-    """The same assert statements, run in the solver's own process: weaker, for what can not cross.
+    """The same, run in the solver's own process: weaker, for what can not cross.
 
     A program that attacks its own process can make such a test pass.
     """
-    assert isinstance(test, AssertTest)
-    return Question(test, INSIDE, _source(test), JudgedAt.INSIDE, _passed)
+    return _whole(test, INSIDE, JudgedAt.SAME_PROCESS)
+
+
+def _whole(test: Test, kind: bytes, judged_at: JudgedAt) -> Question:
+    assert isinstance(test, AssertTest | UnittestTest)
+    classes = isinstance(test, UnittestTest)
+    body = encode((UNITTEST if classes else ASSERT, test.source), 2**31)
+    return Question(test, kind, body, judged_at, _methods if classes else _passed)
+
+
+def _check_tolerances(test: CallTest | StdioTest) -> None:
+    tolerances = [t for t in (test.tolerance, test.relative_tolerance) if t is not None]
+    if not all(t >= 0 and math.isfinite(t) for t in tolerances):
+        raise ConfigError(
+            f"test {test.test_id}: tolerances {tolerances}, expected finite ones of at least 0"
+        )
+    if tolerances and isinstance(test, StdioTest) and test.rule is not OutputRule.TOKENS:
+        raise ConfigError(
+            f"test {test.test_id}: a tolerance with the rule {test.rule}, expected the rule "
+            f"{OutputRule.TOKENS}: numbers are compared word by word"
+        )
 
 
 def _assert_question(test: AssertTest) -> Question:
@@ -85,10 +120,6 @@ def _assert_question(test: AssertTest) -> Question:
     return Question(
         test, CALL, body, JudgedAt.OUTSIDE, lambda answer: _compare_assert(answer, expected, parts)
     )
-
-
-def _source(test: AssertTest) -> bytes:
-    return test.source.encode("utf-8", "surrogatepass")
 
 
 def _encoded(test: Test, value: object) -> bytes:
@@ -105,7 +136,7 @@ def _compare(answer: bytes, expected: bytes, test: CallTest) -> Judgement:
     if len(answer) != len(expected) and len(answer) > _READ_ANYWAY:
         return Verdict.FAIL, _too_long(answer, expected)
     seen, wanted = nodes(answer), nodes(expected)
-    if equal(seen, wanted, Rule.STRICT, test.tolerance):
+    if equal(seen, wanted, Rule.STRICT, Tolerance(test.tolerance, test.relative_tolerance)):
         return Verdict.PASS, ""
     return Verdict.FAIL, f"expected {text(wanted)}, got {text(seen)}"
 
@@ -134,17 +165,14 @@ def _passed(answer: bytes) -> Judgement:
     return Verdict.PASS, ""
 
 
-def _compare_output(printed: bytes, expected: str) -> Judgement:
-    seen, wanted = _lines(printed.decode("utf-8", "replace")), _lines(expected)
-    if seen == wanted:
-        return Verdict.PASS, ""
-    at = next(
-        (i for i, (a, b) in enumerate(zip(seen, wanted, strict=False)) if a != b),
-        min(len(seen), len(wanted)),
-    )
-    got, want = (lines[at][:80] if at < len(lines) else "the end" for lines in (seen, wanted))
-    return Verdict.FAIL, f"line {at + 1}: expected {want!r}, got {got!r}"
+def _methods(answer: bytes) -> Judgement:
+    """What a tester says of the methods that ran: (name, whether it was skipped), none failed."""
+    ran = [str(name) for name, skipped in decode(answer) if not skipped]
+    if not ran:
+        return Verdict.ERROR, "no method of a unittest.TestCase ran, expected at least one"
+    return Verdict.PASS, f"passed: {', '.join(ran)}"
 
 
-def _lines(output: str) -> list[str]:
-    return [line.rstrip() for line in output.rstrip().split("\n")]
+def _compare_output(printed: bytes, test: StdioTest) -> Judgement:
+    told = difference(printed, test)
+    return (Verdict.FAIL, told) if told else (Verdict.PASS, "")

@@ -10,6 +10,7 @@ from roundsmith.types.execution import (
     JudgedAt,
     Limits,
     Outcome,
+    Phase,
     Program,
 )
 from roundsmith.types.generation import (
@@ -33,10 +34,13 @@ from roundsmith.types.rows import (
 from roundsmith.types.tasks import (
     AssertTest,
     CallTest,
+    OutputRule,
+    OwnLimits,
     Split,
     StdioTest,
     Task,
     Test,
+    UnittestTest,
     Value,
 )
 
@@ -53,7 +57,10 @@ __all__ = [
     "Kind",
     "Limits",
     "Outcome",
+    "OutputRule",
+    "OwnLimits",
     "Pair",
+    "Phase",
     "Program",
     "Prompt",
     "Provenance",
@@ -66,5 +73,6 @@ __all__ = [
     "StdioTest",
     "Task",
     "Test",
+    "UnittestTest",
     "Value",
 ]

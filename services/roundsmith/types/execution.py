@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from roundsmith.types.tasks import Test
+from roundsmith.types.tasks import OwnLimits, Test
 from roundsmith.verdicts import Label, Verdict
 
 
@@ -26,6 +26,7 @@ class Program:
     code_id: str
     source: str
     setup: str = ""
+    limits: OwnLimits | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +44,25 @@ class ExecuteItem:
 
 
 class JudgedAt(StrEnum):
-    """Where the comparison ran: outside the solver's process, or (assert tests) in a test process
-    beside it.
-    """
+    """Where the comparison ran."""
 
     OUTSIDE = "outside"
+    """Outside the sandbox: the program never held the expected value."""
     INSIDE = "inside"
+    """In a test process beside the program."""
+    SAME_PROCESS = "same process"
+    """In the program's own process, where a hostile program can pass."""
+
+
+class Phase(StrEnum):
+    """What was going on when a run ended."""
+
+    COMPILE = "compile"
+    """The program was compiled."""
+    LOAD = "load"
+    """The program's own statements ran, before it was asked anything."""
+    RUN = "run"
+    """It was asked; a script runs as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +80,7 @@ class Outcome:
     """For a person: the exception's last line, what was expected, what was denied."""
     cpu_s: float = 0.0
     wall_s: float = 0.0
+    phase: Phase = Phase.RUN
 
     @property
     def label(self) -> Label:

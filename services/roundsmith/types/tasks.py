@@ -22,10 +22,37 @@ class Split(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class OwnLimits:
+    """Limits of one test or one program, as `Limits` names them; None is the item's.
+
+    Where a test and a program both say one, the smaller holds.
+    """
+
+    cpu_s: float | None = None
+    memory_bytes: int | None = None
+    output_bytes: int | None = None
+    file_bytes: int | None = None
+    processes: int | None = None
+    wall_factor: float | None = None
+
+
+class OutputRule(StrEnum):
+    """How printed output is compared."""
+
+    LINES = "lines"
+    """Line by line; white space at the ends of lines and of the whole is not compared."""
+    TOKENS = "tokens"
+    """Word by word, whatever white space is between them."""
+    EXACT = "exact"
+    """Character by character."""
+
+
+@dataclass(frozen=True, slots=True)
 class CallTest:
     """Call `entry_point(*args, **kwargs)`; the result must equal `expected` by type and value.
 
-    `tolerance`, where given, is the absolute tolerance for floats at any depth.
+    `tolerance` is absolute, `relative_tolerance` a share of the expected value, both for floats at
+    any depth; what either allows is close enough.
     """
 
     test_id: str
@@ -34,6 +61,8 @@ class CallTest:
     expected: Value
     kwargs: Mapping[str, Value] = field(default_factory=dict)
     tolerance: float | None = None
+    relative_tolerance: float | None = None
+    limits: OwnLimits | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +71,35 @@ class AssertTest:
 
     test_id: str
     source: str
+    limits: OwnLimits | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnittestTest:
+    """`unittest.TestCase` classes that run after the program; they pass when every method does."""
+
+    test_id: str
+    source: str
+    limits: OwnLimits | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StdioTest:
-    """Run the program as a script with `stdin`; its standard output must equal `stdout`.
+    """Run the program as a script with `stdin`; its standard output must equal `stdout` by `rule`.
 
-    Trailing white space of lines and of the whole is not compared.
+    The tolerances are those of a call test, for words that are numbers, with the rule TOKENS only.
     """
 
     test_id: str
     stdin: str
     stdout: str
+    rule: OutputRule = OutputRule.LINES
+    tolerance: float | None = None
+    relative_tolerance: float | None = None
+    limits: OwnLimits | None = None
 
 
-Test = CallTest | AssertTest | StdioTest
+Test = CallTest | AssertTest | UnittestTest | StdioTest
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,13 +99,13 @@ def map_reader(codec: Codec) -> Callable[[Any], dict[Any, Any]]:
 
 def single_writer(name: str, codec: Codec, *, nullable: bool) -> Callable[[Any, Any], None]:
     """Writes a value into a field that has presence; where it is `nullable`, None leaves it out."""
-    fill = codec.fill
+    pack, fill = codec.pack, codec.fill
 
     def write(found: Any, message: Any) -> None:
         if nullable and found is None:
             return
         if fill is None:
-            setattr(message, name, found)
+            setattr(message, name, found if pack is None else pack(found))
         else:
             fill(found, getattr(message, name))
 

@@ -47,7 +47,15 @@ from roundsmith.wire.codecs import (
 T = TypeVar("T")
 
 _MODULES = (executor_pb2, generator_pb2, pair_builder_pb2, prompt_pb2, scorer_pb2, task_pb2)
-_TEST_KINDS = {"call": values.CallTest, "assert": values.AssertTest, "stdio": values.StdioTest}
+_TEST_KINDS = {
+    "call": values.CallTest,
+    "assert": values.AssertTest,
+    "unittest": values.UnittestTest,
+    "stdio": values.StdioTest,
+}
+_TESTS = tuple(_TEST_KINDS.values())
+_ON_THE_TEST = frozenset({"test_id", "limits"})
+"""Fields of every kind of test that are on the Test message around it."""
 _ROW_KINDS = {"example": values.Example, "pair": values.Pair}
 
 
@@ -56,7 +64,7 @@ def to_message(value: Any) -> Any:
 
     Raises ConfigError when a Python value inside it can not cross the wire.
     """
-    if isinstance(value, (values.CallTest, values.AssertTest, values.StdioTest)):
+    if isinstance(value, _TESTS):
         return _filled(task_pb2.Test(), _fill_test, value)
     if isinstance(value, (str, tuple)):
         return _filled(prompt_pb2.Prompt(), _fill_prompt, value)
@@ -67,7 +75,7 @@ def from_message(cls: type[T], message: Message) -> T:
     """The dataclass `cls` of a message; absent fields take the dataclass's defaults. Raises
     ConfigError when one without a default is absent.
     """
-    if cls in (values.CallTest, values.AssertTest, values.StdioTest):
+    if cls in _TESTS:
         raise TypeError("a test's id is on its Test message: use test_from_message")
     return cls(*_read(cls, message))
 
@@ -80,7 +88,8 @@ def test_from_message(message: task_pb2.Test) -> Test:
             f"test {message.test_id!r}: expected one of {list(_TEST_KINDS)}, saw none"
         )
     cls, inner = _TEST_KINDS[kind], getattr(message, kind)
-    return cast(Test, cls(message.test_id, *_read(cls, inner)))
+    limits = _OWN_LIMITS(message.limits) if message.HasField("limits") else None
+    return cast(Test, cls(message.test_id, *_read(cls, inner), limits=limits))
 
 
 def prompt_from_message(message: prompt_pb2.Prompt) -> Prompt:
@@ -185,6 +194,13 @@ def _fill_test(test: Any, message: task_pb2.Test) -> None:
     message.test_id = test.test_id
     getattr(message, kind).SetInParent()
     _fill(test, getattr(message, kind))
+    if test.limits is not None:
+        _fill_part(test.limits, message.limits)
+
+
+def _fill_part(value: Any, message: Any) -> None:
+    message.SetInParent()
+    _fill(value, message)
 
 
 def _fill_prompt(prompt: Any, message: prompt_pb2.Prompt) -> None:
@@ -214,7 +230,7 @@ def _read_completion(message: scorer_pb2.ScoreItem) -> str | tuple[int, ...]:
 
 def _make_plan(cls: type) -> _Plan:
     hints, descriptor = typing.get_type_hints(cls), _message_class(cls).DESCRIPTOR
-    outside = {"test_id"} - set(descriptor.fields_by_name)  # on the Test message around a kind
+    outside = _ON_THE_TEST if cls in _TESTS else frozenset[str]()
     own = [field for field in dataclasses.fields(cls) if field.name not in outside]
     read = [_field(field, hints[field.name], descriptor) for field in own]
     written = [*read, _label(descriptor)] if cls is values.Outcome else read
@@ -229,6 +245,7 @@ def _make_plan(cls: type) -> _Plan:
     )
 
 
+_OWN_LIMITS: Callable[[Any], values.OwnLimits] = functools.partial(from_message, values.OwnLimits)
 _plan: Callable[[type], _Plan] = functools.cache(_make_plan)
 
 
@@ -279,5 +296,5 @@ def _codec(hint: Any, fd: Any) -> Codec:
     if issubclass(hint, StrEnum):
         return enum_codec(hint, fd.enum_type)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        return Codec(fill=_fill, unpack=functools.partial(from_message, hint))
+        return Codec(fill=_fill_part, unpack=functools.partial(from_message, hint))
     return SECONDS if fd.message_type is not None else AS_IT_IS

@@ -42,6 +42,13 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"tests": [CALL | {"call": "total(x)"}]}, "tests.0.call: saw 'x', expected a Python literal"),
     ({"tests": [CALL | {"call": "total(*[1])"}]}, "expected arguments written out, no * or **"),
     ({"tests": [CALL | {"tolerance": -1}]}, "tolerance: saw -1, expected Input should be greater"),
+    ({"tests": [STDIO | {"tolerance": 1.0}]}, "tests.0: saw a tolerance with the rule lines"),
+    ({"tests": [STDIO | {"rule": "words"}]}, "rule: saw 'words', expected Input should be"),
+    ({"tests": [CALL | {"rule": "exact"}]}, "saw the fields ['call', 'expect', 'rule']"),
+    ({"tests": [CALL | {"limits": {"cpu_s": 0}}]}, "limits.cpu_s: saw 0, expected Input should"),
+    ({"tests": [CALL | {"limits": {"cpus": 1}}]}, "limits.cpus: saw 1, expected no such field"),
+    ({"tests": [{"unittest": "total([1])"}]}, "expected a class of unittest.TestCase"),
+    ({"tests": [{"unittest": "class T(X): pass"}]}, "expected a use of total"),
     ({"tests": [CALL, STDIO]}, "tests: saw stdin/stdout beside other kinds"),
     (
         {"signature": "total(values)"},

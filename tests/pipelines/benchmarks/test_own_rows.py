@@ -15,7 +15,16 @@ from roundsmith.benchmarks.scripts import runnable
 from roundsmith.benchmarks.splits import hash_split
 from roundsmith.errors import ConfigError
 from roundsmith.recipes.prompts import code_prompt
-from roundsmith.types import AssertTest, CallTest, Split, StdioTest, Task
+from roundsmith.types import (
+    AssertTest,
+    CallTest,
+    OutputRule,
+    OwnLimits,
+    Split,
+    StdioTest,
+    Task,
+    UnittestTest,
+)
 
 ROW: dict[str, Any] = {
     "id": "total",
@@ -118,6 +127,23 @@ def test_a_script_needs_no_signature_and_is_started_by_its_call(tmp_path: Path) 
     assert runnable(task, body).endswith("print(1)\n\nmain()\n")
     assert runnable(task, runnable(task, body)) == runnable(task, body)
     assert runnable(task, "def main(:") == "def main(:"
+
+
+def test_tests_say_how_they_are_judged_and_what_they_may_use(tmp_path: Path) -> None:
+    classes = "import unittest\nclass T(unittest.TestCase):\n    def test(self): total([])\n"
+    limits = {"cpu_s": 9.5, "processes": 2}
+    tests = [
+        {"call": "total([])", "expect": "0.0", "relative_tolerance": 1e-6, "limits": limits},
+        {"unittest": classes},
+    ]
+    call, cases = only(tmp_path, ROW | {"tests": tests}).tests
+    own = OwnLimits(cpu_s=9.5, processes=2)
+    assert call == CallTest("t0", "total", ([],), 0.0, relative_tolerance=1e-6, limits=own)
+    assert cases == UnittestTest("t1", classes)
+    script = {"stdin": "", "stdout": "0.5", "rule": "tokens", "tolerance": 0.1}
+    row = {key: value for key, value in ROW.items() if key != "signature"}
+    (stdio,) = only(tmp_path, row | {"tests": [script]}).tests
+    assert stdio == StdioTest("t0", "", "0.5", OutputRule.TOKENS, 0.1)
 
 
 def test_a_function_is_run_as_it_is(tmp_path: Path) -> None:

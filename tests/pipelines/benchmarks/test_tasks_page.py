@@ -19,7 +19,8 @@ ROWS = re.findall(r"```json\n(.*?)\n```", PAGE, re.DOTALL)
 def test_the_example_rows_load(tmp_path: Path) -> None:
     path = tmp_path / "tasks.jsonl"
     path.write_text("\n".join(ROWS))
-    assert [task.task_id for task in load_tasks(str(path)).tasks] == ["total", "spread", "double"]
+    loaded = [task.task_id for task in load_tasks(str(path)).tasks]
+    assert loaded == ["total", "spread", "negated", "double", "half"]
 
 
 def test_the_error_is_the_one_that_is_shown(tmp_path: Path) -> None:

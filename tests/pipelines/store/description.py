@@ -10,6 +10,7 @@ PROMPT_MESSAGE = schemas.PROMPT.field("messages").type.value_type
 STRUCTS: dict[str, Any] = {
     "call": schemas.TEST.field("call").type,
     "stdio": schemas.TEST.field("stdio").type,
+    "limits": schemas.LIMITS,
     "test": schemas.TEST,
     "message": PROMPT_MESSAGE,
     "prompt": schemas.PROMPT,

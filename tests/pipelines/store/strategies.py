@@ -12,6 +12,8 @@ from roundsmith.types import (
     JudgedAt,
     Kind,
     Outcome,
+    OutputRule,
+    OwnLimits,
     Pair,
     Provenance,
     Sample,
@@ -20,6 +22,7 @@ from roundsmith.types import (
     Split,
     StdioTest,
     Task,
+    UnittestTest,
 )
 from roundsmith.verdicts import Verdict
 
@@ -56,6 +59,13 @@ plain_values = st.recursive(
     max_leaves=5,
 )
 
+limits = st.none() | st.builds(
+    OwnLimits,
+    cpu_s=st.none() | reals,
+    memory_bytes=st.none() | counts,
+    processes=st.none() | counts,
+    wall_factor=st.none() | reals,
+)
 tests = (
     st.builds(
         CallTest,
@@ -65,9 +75,21 @@ tests = (
         expected=plain_values,
         kwargs=st.dictionaries(text, plain_values, max_size=2),
         tolerance=st.none() | reals,
+        relative_tolerance=st.none() | reals,
+        limits=limits,
     )
-    | st.builds(AssertTest, test_id=text, source=text)
-    | st.builds(StdioTest, test_id=text, stdin=text, stdout=text)
+    | st.builds(AssertTest, test_id=text, source=text, limits=limits)
+    | st.builds(UnittestTest, test_id=text, source=text, limits=limits)
+    | st.builds(
+        StdioTest,
+        test_id=text,
+        stdin=text,
+        stdout=text,
+        rule=st.sampled_from(OutputRule),
+        tolerance=st.none() | reals,
+        relative_tolerance=st.none() | reals,
+        limits=limits,
+    )
 )
 tasks = st.builds(
     Task,

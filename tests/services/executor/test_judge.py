@@ -4,11 +4,11 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roundsmith.executor.judge import Rule, equal, text
-from roundsmith.sandbox.codec import encode, nodes
+from roundsmith.executor.judge import Rule, Tolerance, equal, text
+from roundsmith.sandbox.codec import decode, encode, nodes
 
 NUMBERS = (
     st.booleans()
@@ -30,9 +30,14 @@ VALUES = st.recursive(
 
 
 def same(
-    answer: Any, expected: Any, rule: Rule = Rule.STRICT, tolerance: float | None = None
+    answer: Any,
+    expected: Any,
+    rule: Rule = Rule.STRICT,
+    tolerance: float | None = None,
+    relative: float | None = None,
 ) -> bool:
-    return equal(nodes(encode(answer)), nodes(encode(expected)), rule, tolerance)
+    allowed = Tolerance(tolerance, relative)
+    return equal(nodes(encode(answer)), nodes(encode(expected)), rule, allowed)
 
 
 @given(VALUES, VALUES)
@@ -110,6 +115,66 @@ def test_a_tolerance_is_for_floats_at_any_depth(
     answer: object, expected: object, close: bool
 ) -> None:
     assert same(answer, expected, tolerance=1e-3) is close
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected", "absolute", "relative", "close"),
+    [
+        (1001.0, 1000.0, None, 1e-3, True),
+        (1002.0, 1000.0, None, 1e-3, False),
+        (1002.0, 1000.0, 5.0, 1e-3, True),
+        (-1001.0, -1000.0, None, 1e-3, True),
+        (1e-9, 0.0, None, 1e-3, False),
+        (1e-9, 0.0, 1e-6, 1e-3, True),
+        ([1001.0], [1000.0], None, 1e-3, True),
+        (math.inf, 1e308, None, 9.0, False),
+        (0.0, -0.0, None, 0.0, True),
+    ],
+)
+def test_a_relative_tolerance_is_a_share_of_the_expected_float(
+    answer: object, expected: object, absolute: float | None, relative: float, close: bool
+) -> None:
+    assert same(answer, expected, Rule.STRICT, absolute, relative) is close
+
+
+@given(VALUES, VALUES)
+def test_a_tolerance_of_nothing_is_the_strict_rule(a: Any, b: Any) -> None:
+    assert same(a, b, Rule.STRICT, 0.0) == same(a, b)
+
+
+AWKWARD = LEAVES | st.sampled_from(
+    [
+        math.nan,
+        complex(1, 0),
+        complex(0, -0.0),
+        complex(math.nan, 1),
+        2**53,
+        float(2**53),
+        2**53 + 1,
+    ]
+)
+NESTED = st.recursive(
+    AWKWARD,
+    lambda v: (
+        st.lists(v, max_size=3)
+        | st.tuples(v, v)
+        | st.sets(AWKWARD, max_size=3)
+        | st.dictionaries(AWKWARD, v, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=500)
+@given(NESTED, NESTED)
+def test_awkward_values_are_equal_as_python_says_of_values_made_apart(a: Any, b: Any) -> None:
+    """Python calls one NaN object equal to itself inside of a container; what crosses is another
+    object.
+    """
+    for expected in (a, b):
+        made = decode(encode(expected))
+        assert same(a, expected, Rule.PYTHON) == (a == made)
+        assert same(expected, a, Rule.PYTHON) == (made == a)
 
 
 def test_values_are_shown_cut_and_without_much_work() -> None:
