@@ -45,6 +45,12 @@ def run(
         ),
     ] = None,
     cluster: options.Cluster = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Only say what would be done, and roughly how long it takes."
+        ),
+    ] = False,
 ) -> None:
     """Run rounds on this machine: sample, verify, select, fine-tune, evaluate, promote.
 
@@ -54,6 +60,9 @@ def run(
     With --cluster the same rounds use a cluster's services and train in pods; `roundsmith submit`
     starts this in a pod.
     """
+    from rich.console import Console
+
+    from roundsmith.commands.plan import plan_run
     from roundsmith.commands.progress import error_console
     from roundsmith.commands.run import default_preset, preset_elsewhere, run_rounds
     from roundsmith.commands.run_on_cluster import run_on_cluster
@@ -62,7 +71,9 @@ def run(
     settings = choice.settings(preset or default)
     console = error_console()
     with _resumable():
-        if cluster:
+        if dry_run:
+            plan_run(settings, out, cluster, Console(highlight=False))
+        elif cluster:
             run_on_cluster(settings, cluster, out, console)
         else:
             run_rounds(settings, out, console)

@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 
 from rich.console import Console
 
+from roundsmith.commands.planned import planned
 from roundsmith.commands.progress import ProgressView
 from roundsmith.commands.show import show
 from roundsmith.errors import ConfigError
@@ -22,8 +23,11 @@ from roundsmith.round import RoundRefs, play_rounds
 from roundsmith.steps import run_step
 from roundsmith.steps.config import RunConfig
 from roundsmith.steps.context import Context, Platform
+from roundsmith.steps.plan import remaining
+from roundsmith.steps.spent import Spent
 from roundsmith.storage import make_output_folder, read_file
 from roundsmith.store import Store
+from roundsmith.store.overlay import existing
 
 T = TypeVar("T")
 
@@ -63,11 +67,12 @@ def play(
     make_output_folder(out)
     with only_run(out), asyncio.Runner() as runner, ProgressView(console) as view:
         (out / "run.json").write_text(config.model_dump_json(indent=2) + "\n")
+        expected = expectations(config, store, platform)
         context = Context(Store(store), config, 1, platform, view)
 
         def begin(number: int) -> None:
             nonlocal context
-            context = replace(context, round=number)
+            context = replace(context, round=number, estimate=expected.get(number))
             view.forget()
             console.print(f"[bold]round {number} of {config.rounds}[/]: {config.recipe}")
 
@@ -89,6 +94,17 @@ def play(
         finally:
             runner.run(platform.close())
         return summaries
+
+
+def expectations(config: RunConfig, store: str, platform: Platform) -> dict[int, Spent]:
+    """What every round is expected to take, by the work that is in the store; rounds that nothing
+    tells of are left out.
+    """
+    if existing(store) is None:
+        return {}
+    steps = planned(config, store, platform)
+    found = {number: remaining(steps, number) for number in range(1, config.rounds + 1)}
+    return {number: spent for number, spent in found.items() if spent is not None}
 
 
 def default_preset(model: str) -> str:

@@ -9,7 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from roundsmith.report.summary import PassAtK, Range, Result, Summary
+from roundsmith.report.summary import Cost, PassAtK, Range, Result, Summary
 from roundsmith.report.words import duration
 from roundsmith.statistics import (
     fewest_tasks,
@@ -32,8 +32,20 @@ def show(summary: Summary, folder: Path | str, console: Console) -> None:
     word = "promoted" if result.promoted else "not promoted"
     reasons = "; ".join(result.gate.reasons) if result.gate else ""
     console.print(f"checkpoint {word}: {reasons}")
-    console.print(f"took {duration(sum(summary.cost.seconds.values()))}")
+    for line in _costs(summary.cost):
+        console.print(line)
     console.print(f"report: {folder}/report.html")
+
+
+def _costs(cost: Cost) -> Iterator[str]:
+    expected = f", expected {duration(cost.estimate.seconds)}" if cost.estimate else ""
+    price = "" if cost.price is None else f", price {cost.price:.2f}"
+    yield f"took {duration(sum(cost.seconds.values()))}{expected}{price}"
+    units = (("a selected row", cost.per_selected_row), ("a point of pass@1", cost.per_point))
+    for name, one in units:
+        if one is not None:
+            price = "" if one.price is None else f", price {one.price:.4f}"
+            yield f"{name}: {duration(one.seconds)}{price}"
 
 
 def smallest_gain(found: PassAtK) -> float | None:

@@ -52,6 +52,11 @@ class ClusterPlatform:
         return self._services.retries if self._services else 0
 
     @property
+    def cpu_s(self) -> float | None:
+        """Not seen from here: the cluster's own metrics have it."""
+        return None
+
+    @property
     def arithmetic(self) -> Mapping[str, str | int]:
         """What the services were started with."""
         return self._cluster.services.model_dump(mode="json", exclude=set(SIZES))

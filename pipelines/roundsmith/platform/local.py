@@ -9,6 +9,7 @@ from typing import Literal, TypeVar
 
 from roundsmith.clients import Endpoints, Services, connect
 from roundsmith.config import cpu_count, has_bfloat16_units
+from roundsmith.platform.cpu_time import tree_cpu_s
 from roundsmith.platform.processes import ServiceProcesses, endpoints
 from roundsmith.steps.config import SIZES, RunConfig
 from roundsmith.store import FolderRef, Store
@@ -48,6 +49,13 @@ class LocalPlatform:
         self._services: Services | None = None
         self._retries = 0
         self.endpoints: Endpoints | None = None
+
+    @property
+    def cpu_s(self) -> float | None:
+        """Of this process, its services and its trainings; what sandboxes used counts when they
+        have ended.
+        """
+        return tree_cpu_s()
 
     @property
     def arithmetic(self) -> Mapping[str, str | int]:
@@ -154,6 +162,11 @@ class AttachedPlatform(LocalPlatform):
     def __init__(self, config: RunConfig, work: Path, where: Endpoints) -> None:
         super().__init__(config, work)
         self.endpoints = where
+
+    @property
+    def cpu_s(self) -> float | None:
+        """Not seen: the services are another's."""
+        return None
 
     async def services(self, uri: str) -> Services:
         """Clients of the services at the given endpoints."""

@@ -66,6 +66,16 @@ class Recipe:
         """What one run of a sampled program may use."""
         return Limits(cpu_s=self.config.cpu_s)
 
+    @property
+    def draws_per_task(self) -> int:
+        """Samples that are drawn for one task at most, for forecasts of time and cost."""
+        return 1
+
+    @property
+    def rows_per_task(self) -> int:
+        """Rows that `select` takes of one task at most beside its gold row, for forecasts."""
+        return 1
+
     def check(self, tasks: Sequence[Task]) -> None:
         """Refuse training tasks that it can not work on, by ConfigError, before a model is
         loaded.

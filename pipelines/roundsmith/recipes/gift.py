@@ -63,6 +63,16 @@ class Gift(Recipe):
     config: GiftConfig
     selecting: ClassVar[frozenset[str]] = frozenset({"selected_per_task", "tail"})
 
+    @property
+    def draws_per_task(self) -> int:
+        """Codes of every iteration, and a description between two."""
+        return self.config.iterations * (self.config.codes_per_iteration + 1) - 1
+
+    @property
+    def rows_per_task(self) -> int:
+        """K."""
+        return self.config.selected_per_task
+
     def check(self, tasks: Sequence[Task]) -> None:
         """A chain shows how to describe code by another task's reference."""
         described = {task.description for task in tasks if task.reference is not None}

@@ -36,6 +36,16 @@ class Rft(Recipe):
     config: RftConfig
     selecting: ClassVar[frozenset[str]] = frozenset({"selected_per_task"})
 
+    @property
+    def draws_per_task(self) -> int:
+        """All of a task's codes."""
+        return self.config.samples_per_task
+
+    @property
+    def rows_per_task(self) -> int:
+        """K."""
+        return self.config.selected_per_task
+
     async def sample(self, task: Task, session: Session) -> Group:
         """All codes of a task at once."""
         cfg = self.config

@@ -94,12 +94,40 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
+class StepCost:
+    """What one step took. `cpu_s` is None where the platform does not see it, `price` where the
+    run's `price` table is empty; `bytes` are those of what it made.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    seconds: float
+    cpu_s: float | None
+    gpu_s: float
+    tokens: Mapping[str, int]
+    executions: int
+    bytes: int
+    price: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnitCost:
+    """What one of something took: seconds, GPU seconds and, where prices are known, the price."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    seconds: float
+    gpu_s: float
+    price: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Cost:
     """What differs from run to run: wall seconds by step in the round's order, retries, machine,
-    and the price of these seconds, in the currency of the run's `price_per_hour`.
+    the ledger of every step, and prices in the currency of the run's `price` table.
 
-    The seconds of a step that was stopped and gone on with are those since it last began; what was
-    found, not made, took none of them.
+    What was found, not made, took nothing. Of work that was stopped and gone on with, what was
+    committed counts, and what was lost does not.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -108,7 +136,16 @@ class Cost:
     retries: int = 0
     machine: Mapping[str, str] = field(default_factory=dict)
     price: float | None = None
-    """None where `price_per_hour` was not given."""
+    """None where the run's `price` table is empty."""
+    steps: Mapping[str, StepCost] = field(default_factory=dict)
+    per_selected_row: UnitCost | None = None
+    """Of sampling, scoring and selecting; None where no row was selected."""
+    per_point: UnitCost | None = None
+    """Of the whole round for a point (0.01) of pass@1 on `gate`; None where it did not rise."""
+    estimate: UnitCost | None = None
+    """What the round was expected to take when it began, by the ledger of earlier work in the same
+    store; None where there was none.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from roundsmith.config import Settings
+from roundsmith.steps.spent import PriceConfig
 
 RECIPES = "roundsmith.recipes"
 """The package of our own recipes."""
@@ -83,8 +84,8 @@ class RunConfig(Settings):
     """Also train on the gold rows alone for as many steps, and judge that on `final`."""
     evaluation: EvaluationConfig = EvaluationConfig()
     services: ServicesConfig = ServicesConfig()
-    price_per_hour: float = Field(0.0, ge=0)
-    """What everything that a round runs on costs an hour, in your currency; 0 is not known."""
+    price: PriceConfig = PriceConfig()
+    """For the ledger: in the report, in `cost` of summary.json and in `run --dry-run`."""
     shard_tasks: int = Field(32, gt=0)
     """Tasks that are committed together; a kill loses at most what is under way."""
     tasks_in_flight: int = Field(64, gt=0)

@@ -17,6 +17,7 @@ from roundsmith.recipes.session import Session
 from roundsmith.recipes.styles import Demonstration, style_of
 from roundsmith.steps.code_version import code_version
 from roundsmith.steps.config import RunConfig
+from roundsmith.steps.spent import Spent
 from roundsmith.store import (
     BITWISE,
     DISTRIBUTION,
@@ -42,6 +43,12 @@ class Platform(Protocol):
     @property
     def retries(self) -> int:
         """Items that were sent to a service more than once."""
+
+    @property
+    def cpu_s(self) -> float | None:
+        """CPU seconds that this process and what it started have used; None where the platform
+        does not see all of them.
+        """
 
     @property
     def arithmetic(self) -> Mapping[str, str | int]:
@@ -74,6 +81,8 @@ class Made:
     objects: Sequence[ObjectRef] = ()
     stats: Mapping[str, Any] = field(default_factory=dict)
     cost: Mapping[str, Any] = field(default_factory=dict)
+    earlier: Mapping[str, float] = field(default_factory=dict)
+    """What was spent on it before it was stopped and gone on with: `seconds` and `cpu_s`."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +94,8 @@ class Context:
     round: int
     platform: Platform
     progress: Progress
+    estimate: Spent | None = None
+    """What the round was expected to take when it began; see `plan`."""
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -134,7 +145,7 @@ class Context:
         key = step_key(step, version, config, hashes, shard)
         if (found := await asyncio.to_thread(self.store.find, step, key)) is not None:
             return found
-        started = time.monotonic()
+        started, used = time.monotonic(), self.platform.cpu_s
         made = await make()
         manifest = Manifest(
             step=step,
@@ -144,10 +155,23 @@ class Context:
             config=dict(config),
             stats=dict(made.stats),
             code_version=code_version(),
-            cost={"seconds": round(time.monotonic() - started, 3), **made.cost},
+            cost=self._cost(config, started, used, made),
             reproducible=reproducible(config),
         )
         return await asyncio.to_thread(self.store.commit, manifest)
+
+    def _cost(
+        self, config: Mapping[str, Any], started: float, used: float | None, made: Made
+    ) -> dict[str, Any]:
+        """What work took since it began, and what was spent on parts of it before."""
+        before = made.earlier
+        seconds = time.monotonic() - started + before.get("seconds", 0.0)
+        arithmetic = config.get("arithmetic", {})
+        gpus = arithmetic.get("processes", 1) if arithmetic.get("device") == "cuda" else 0
+        took = {"seconds": seconds, "gpu_s": seconds * gpus}
+        if used is not None and (now := self.platform.cpu_s) is not None:
+            took["cpu_s"] = now - used + before.get("cpu_s", 0.0)
+        return {name: round(value, 3) for name, value in took.items()} | dict(made.cost)
 
     async def services(self, model: Manifest) -> Services:
         """Running services, whatever weights they serve; `model` is what they start with."""

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from roundsmith.benchmarks.load import load_tasks as read_tasks
 from roundsmith.errors import ConfigError
@@ -85,7 +86,8 @@ async def load_model(ctx: Context) -> str:
 
     async def make() -> Made:
         ref = await asyncio.to_thread(ctx.store.put_folder, found.path)
-        return Made([ref.object], {"weights_sha256": ref.weights_sha256, "commit": found.commit})
+        stats = {"weights_sha256": ref.weights_sha256, "commit": found.commit}
+        return Made([ref.object], stats, {"bytes": ctx.store.folder_bytes(ref)})
 
     return reference(await ctx.once("model", 1, settings, (), make))
 
@@ -97,6 +99,12 @@ def _recorded_commit(ctx: Context) -> str:
         if wanted.items() <= manifest.config.items():
             return str(manifest.stats["commit"])
     return ""
+
+
+def is_here(ctx: Context) -> bool:
+    """Whether the model of a run can be looked at without fetching it from a hub."""
+    source = model_source(ctx.config.model)
+    return Path(source).is_dir() or bool(_recorded_commit(ctx))
 
 
 def model_source(name: str) -> str:

@@ -1,17 +1,16 @@
 """The end of a round: summary.json for programs and report.html for people, from what was kept."""
 
-import platform as machine
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 
-from roundsmith.config import cpu_count
 from roundsmith.report.curves import LossPoint
 from roundsmith.report.html import ReportInputs, SampleRow, render
 from roundsmith.report.measure import gate, measured
-from roundsmith.report.summary import Cost, PassAtK, Result, Summary, to_json
+from roundsmith.report.summary import PassAtK, Result, Summary, to_json
 from roundsmith.statistics import Evaluation, GateDecision, Interval
 from roundsmith.steps.context import Context, Made, reference
 from roundsmith.steps.evaluate import evaluation_of
+from roundsmith.steps.ledger import cost_of
 from roundsmith.store import EXAMPLES, GROUPS, PAIRS, Manifest
 from roundsmith.types import Group, Kind, Sample
 
@@ -81,17 +80,7 @@ def summarise(ctx: Context, made: Mapping[str, Manifest]) -> Summary:
         checkpoint="checkpoint",
         checkpoint_sha256=checkpoint["weights_sha256"],
     )
-    seconds = {name: float(m.cost.get("seconds", 0.0)) for name, m in made.items()}
-    where = {"platform": machine.platform(), "python": machine.python_version()}
-    return Summary(
-        result,
-        Cost(
-            seconds=seconds,
-            retries=ctx.platform.retries,
-            machine=where | {"cores": str(cpu_count())},
-            price=sum(seconds.values()) / 3600 * config.price_per_hour or None,
-        ),
-    )
+    return Summary(result, cost_of(made, result, config.price, ctx))
 
 
 def report_inputs(ctx: Context, made: Mapping[str, Manifest], summary: Summary) -> ReportInputs:

@@ -57,7 +57,7 @@ async def _made(ctx: Context, request: StoredTraining, base: Manifest) -> Made:
         "trained_tokens": result.tokens,
         "loss": [list(point) for point in done.loss],
     }
-    return Made([done.folder.object], stats)
+    return Made([done.folder.object], stats, {"bytes": ctx.store.folder_bytes(done.folder)})
 
 
 def training_request(

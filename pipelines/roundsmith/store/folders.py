@@ -47,6 +47,10 @@ class Folders(Objects):
         """The reference of a stored folder, from its listing object."""
         return FolderRef(ref, str(self._listing(ref)["weights_sha256"]))
 
+    def folder_bytes(self, ref: FolderRef) -> int:
+        """Bytes of all files of a stored folder."""
+        return sum(file.bytes for _, file in self.files(ref.object))
+
     def fetch_folder(self, ref: FolderRef, target: Path) -> Path:
         """A stored folder at `target`, checked file by file; it appears whole, and one that is
         right is kept.

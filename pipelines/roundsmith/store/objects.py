@@ -93,6 +93,10 @@ class Objects:
                 partial.unlink(missing_ok=True)
         return path
 
+    def has(self, ref: ObjectRef) -> bool:
+        """Whether an object is there with its size; `check` looks at its bytes."""
+        return self._root.size(object_name(ref)) == ref.bytes
+
     def check(self, ref: ObjectRef) -> None:
         """Raises StoreError unless an object has the bytes that it is named by."""
         with self._root.verified(object_name(ref), ref.hash):
@@ -113,7 +117,7 @@ class Objects:
 
     def _keep(self, partial: Path, ref: ObjectRef) -> None:
         # An object of the right size is there already; another size is a damaged one.
-        if self._root.size(object_name(ref)) != ref.bytes:
+        if not self.has(ref):
             self._root.publish(partial, object_name(ref))
 
 

@@ -36,16 +36,17 @@ class Store(Folders):
         manifest = self._manifest(_manifest_name(step, key))
         if manifest is None:
             return None
-        missing = [
-            ref for ref in manifest.objects if self._root.size(object_name(ref)) != ref.bytes
-        ]
-        if not missing:
-            return manifest
-        log.warning(
-            "%s %s: %d objects are missing or cut short; it is made anew", step, key, len(missing)
-        )
-        self.discard(manifest)
-        return None
+        if missing := [ref for ref in manifest.objects if not self.has(ref)]:
+            told = "%s %s: %d objects are missing or cut short; it is made anew"
+            log.warning(told, step, key, len(missing))
+            self.discard(manifest)
+            return None
+        return manifest
+
+    def peek(self, step: str, key: str) -> Manifest | None:
+        """The same for who only looks: what is damaged is left as it is."""
+        manifest = self._manifest(_manifest_name(step, key))
+        return manifest if manifest is not None and all(map(self.has, manifest.objects)) else None
 
     def commit(self, manifest: Manifest) -> Manifest:
         """Declare work finished; the manifest that stands, which is another's where that one was
@@ -54,7 +55,8 @@ class Store(Folders):
         Raises StoreError when an object that it names is not in the store.
         """
         for ref in manifest.objects:
-            if (size := self._root.size(object_name(ref))) != ref.bytes:
+            if not self.has(ref):
+                size = self._root.size(object_name(ref))
                 seen = "none" if size is None else f"{size} bytes"
                 raise StoreError(
                     f"{self._root.url(object_name(ref))}: expected {ref.bytes} bytes to commit, "

@@ -7,7 +7,7 @@ from typing import TypeVar
 from roundsmith.report.curves import LossPoint
 from roundsmith.report.html import ReportInputs, SampleRow
 from roundsmith.report.measure import gate, measured
-from roundsmith.report.summary import Cost, Result, Summary
+from roundsmith.report.summary import Cost, Result, StepCost, Summary, UnitCost
 from roundsmith.statistics import Evaluation, TaskCount, decide
 
 Value = TypeVar("Value")
@@ -51,7 +51,16 @@ RESULT = Result(
     checkpoint="checkpoint",
     checkpoint_sha256="c" * 64,
 )
-COST = Cost({"sample": 61.5, "train": 3700.0}, 2, {"machine": "2 cores"})
+TOKENS = {"prompt": 10, "sampled": 12_345, "scored": 0, "trained": 0}
+COST = Cost(
+    {"sample": 61.5, "train": 3700.0},
+    2,
+    {"machine": "2 cores"},
+    price=1.25,
+    steps={"sample": StepCost(61.5, 40.0, 0.0, TOKENS, 1920, 4096, 0.25)},
+    per_selected_row=UnitCost(0.7, 0.0, 0.01),
+    estimate=UnitCost(3600.0, 0.0, 1.0),
+)
 SUMMARY = Summary(RESULT, COST)
 SAMPLE = SampleRow("d" * 64, "lab/1", "Add up.", "def solve(x):\n    return 1", "PASS", 1.5, True)
 INPUTS = ReportInputs(

@@ -187,6 +187,7 @@ def test_text_that_utf8_has_no_bytes_for_is_shown_as_a_question_mark() -> None:
 
 
 def test_the_price_is_shown_where_it_is_known() -> None:
-    assert "price" not in Page(render(INPUTS)).texts
+    unpriced = replace(INPUTS, summary=Summary(RESULT, replace(COST, price=None)))
+    assert "price" not in Page(render(unpriced)).texts
     priced = replace(INPUTS, summary=Summary(RESULT, replace(COST, price=12.5)))
     assert {"price", "12.50"} <= set(Page(render(priced)).texts)

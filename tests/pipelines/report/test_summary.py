@@ -34,7 +34,8 @@ def test_the_shape_is_the_one_that_scripts_read() -> None:
     assert {"before", "after", "control", "ci95", "p_value"} <= set(one)
     assert one["ci95"][0] <= one["after"] - one["before"] <= one["ci95"][1]
     assert fields["cost"]["seconds"] == {"sample": 61.5, "train": 3700.0}
-    assert set(fields["cost"]) == {"seconds", "retries", "machine", "price"}
+    units = {"per_selected_row", "per_point", "estimate"}
+    assert set(fields["cost"]) == {"seconds", "retries", "machine", "price", "steps"} | units
 
 
 def test_every_field_is_in_the_docs() -> None:

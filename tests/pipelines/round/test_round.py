@@ -63,3 +63,45 @@ def test_another_folder_gets_the_same_result_and_another_seed_does_not(
     assert selected(tmp_path / "again") == selected(undisturbed)
     play(tmp_path / "other", "--seed", "4", "--no-control")
     assert selected(tmp_path / "other") != selected(undisturbed)
+
+
+def test_a_dry_run_names_what_a_setting_changes_and_changes_nothing(undisturbed: Path) -> None:
+    def todo(*options: str) -> list[str]:
+        """The steps that are not found, with what is said of them."""
+        lines = play(undisturbed, *options, "--dry-run").splitlines()
+        return [line for line in lines if line.strip().startswith("1 ") and "found" not in line]
+
+    before = {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*")}
+    assert todo() == []
+    changed = todo("--set", "training.learning_rate=1e-3")
+    assert [line.split(" all ")[0].split("1 ", 1)[1].strip() for line in changed] == [
+        "train",
+        "evaluate gate (after)",
+        "decide",
+        "evaluate final (after)",
+        "train (control)",
+        "evaluate final (control)",
+        "report",
+    ]
+    assert all("not known" not in line for line in changed), "the same work was done before"
+    assert len(todo("--set", "iterations=3")) == 11
+    assert {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*")} == before
+
+
+def test_the_ledger_adds_up_and_prices_what_a_table_prices(
+    undisturbed: Path, tmp_path: Path
+) -> None:
+    cost = from_json((undisturbed / "round-1/summary.json").read_text()).cost
+    result = from_json((undisturbed / "round-1/summary.json").read_text()).result
+    assert {name: step.seconds for name, step in cost.steps.items()} == cost.seconds
+    tokens = {name: sum(s.tokens[name] for s in cost.steps.values()) for name in ("scored",)}
+    assert tokens["scored"] == result.tokens["scored"]
+    assert sum(step.executions for step in cost.steps.values()) >= result.executions
+    assert all(step.cpu_s is not None for step in cost.steps.values())
+    assert (cost.steps["checkpoint"].cpu_s or 0.0) > 1.0
+    assert cost.steps["checkpoint"].bytes > 2**20
+    assert cost.price is None
+    assert cost.per_selected_row is not None
+    rows = ("groups", "scored", "rows")
+    expected = sum(cost.seconds[name] for name in rows) / result.funnel["selected rows"]
+    assert cost.per_selected_row.seconds == pytest.approx(expected, abs=1e-3)

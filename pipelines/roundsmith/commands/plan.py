@@ -1,0 +1,66 @@
+"""`roundsmith run --dry-run`: what a run would do in its folder, and roughly how long."""
+
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from roundsmith.commands.planned import planned
+from roundsmith.commands.run import check
+from roundsmith.platform.cluster import ClusterPlatform, on_cluster
+from roundsmith.platform.cluster_config import ClusterConfig
+from roundsmith.platform.local import LocalPlatform
+from roundsmith.report.words import duration
+from roundsmith.steps.config import RunConfig
+from roundsmith.steps.context import Platform
+from roundsmith.steps.plan import PlannedStep, remaining
+from roundsmith.steps.spent import Spent
+
+
+def plan_run(config: RunConfig, out: Path, cluster: Path | None, console: Console) -> None:
+    """Prints what a run in a folder, or on a cluster, would do; nothing is started, and the folder
+    and the store are left as they are. Raises ConfigError when the settings are wrong.
+    """
+    recipe = check(config)
+    if cluster is None:
+        show_plan(config, str(out / "store"), LocalPlatform(config, out / "work"), console)
+        return
+    where = ClusterConfig.read(cluster)
+    config = on_cluster(config, where, recipe.stages())
+    show_plan(config, where.store, ClusterPlatform(where), console)
+
+
+def show_plan(config: RunConfig, store: str, platform: Platform, console: Console) -> None:
+    """Prints every step with what is to be done of it, and how long that takes."""
+    steps = planned(config, store, platform)
+    table = Table(title=f"what a run with {store} would do", box=box.SIMPLE_HEAD, show_edge=False)
+    for column in ("round", "step", "to do", "about", "price"):
+        table.add_column(column, justify="left" if column == "step" else "right", no_wrap=True)
+    for step in steps:
+        table.add_row(str(step.round), step.label, _todo(step), *_words(step.spent, config))
+    console.print(table)
+    whole = [remaining(steps, number) for number in range(1, config.rounds + 1)]
+    known = [spent for spent in whole if spent is not None]
+    if len(known) < len(whole):
+        console.print(
+            "How long the whole takes is not known: no such work is in this store yet to reckon by."
+        )
+    else:
+        added = sum(known, Spent())
+        price = added.price(config.price)
+        costs = "" if price is None else f", about {price:.2f} in your currency"
+        console.print(f"about {duration(added.seconds)} on the machine that did it before{costs}")
+
+
+def _todo(step: PlannedStep) -> str:
+    if not step.todo:
+        return "found"
+    return "all" if step.todo == 1 else f"{100 * step.todo:.0f} %"
+
+
+def _words(spent: Spent | None, config: RunConfig) -> tuple[str, str]:
+    if spent is None:
+        return "not known", ""
+    price = spent.price(config.price)
+    return duration(spent.seconds) if spent.seconds else "", "" if not price else f"{price:.2f}"

@@ -1,0 +1,56 @@
+"""A plan says what would be done and leaves everything as it is."""
+
+from pathlib import Path
+
+import pytest
+
+from roundsmith.commands.planned import planned
+from roundsmith.platform.local import LocalPlatform
+from roundsmith.presets import run_config
+from roundsmith.steps.config import RunConfig
+from roundsmith.steps.forecast import Forecast
+from roundsmith.steps.plan import PlannedStep, remaining
+from roundsmith.steps.spent import Spent
+from roundsmith.store import Manifest
+
+
+def config(**settings: object) -> RunConfig:
+    return run_config("lab", None, {"recipe": "gift", "limit": 4, "eval_limit": 3, **settings}, [])
+
+
+def steps(folder: Path, settings: RunConfig) -> list[PlannedStep]:
+    return planned(settings, str(folder / "store"), LocalPlatform(settings, folder / "work"))
+
+
+def test_in_an_empty_folder_everything_is_to_do_and_nothing_is_made(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    found = steps(folder, config(rounds=2))
+    assert not folder.exists()
+    assert {step.todo for step in found} == {1.0}
+    assert [step.label for step in found if step.round == 1][:4] == [
+        "load_tasks",
+        "load_model",
+        "evaluate gate (before)",
+        "sample",
+    ]
+    assert any(step.label == "evaluate final (control)" for step in found if step.round == 2)
+    assert remaining(found, 1) is None
+
+
+def test_a_forecast_is_the_mean_over_what_was_done() -> None:
+    def took(key: str, seconds: float, samples: int) -> Manifest:
+        return Manifest("sample", key * 64, stats={"samples": samples}, cost={"seconds": seconds})
+
+    forecast = Forecast([took("0", 10.0, 100), took("1", 50.0, 200)])
+    spent = forecast.of("sample", 30)
+    assert spent is not None
+    assert spent.seconds == pytest.approx(30 * 60 / 300)
+    assert forecast.of("score", 30) is None
+
+
+def test_a_round_is_as_long_as_what_is_left_of_it() -> None:
+    done = PlannedStep(1, "sample", 0.0, Spent())
+    half = PlannedStep(1, "train", 0.5, Spent(seconds=20))
+    other = PlannedStep(2, "train", 1.0, Spent(seconds=40))
+    assert remaining([done, half, other], 1) == Spent(seconds=20)
+    assert remaining([done, half, PlannedStep(1, "score", 1.0, None)], 1) is None
