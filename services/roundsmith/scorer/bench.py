@@ -1,54 +1,122 @@
-"""Scored tokens a second, against the bare forward pass over the same texts, sorted by length."""
+"""Scored tokens a second, against the bare forward pass over the same texts sorted by length and
+against vLLM's `prompt_logprobs`; and how much memory it takes at most.
+"""
 
 import asyncio
 import random
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from roundsmith.bench import BenchResult
 from roundsmith.models.loading import LoadedModel, load, use_threads
+from roundsmith.scorer.bench_memory import peak_memory
+from roundsmith.scorer.bench_vllm import VllmPeer
 from roundsmith.scorer.engine import TransformersScorer
 from roundsmith.scorer.rows import row_of
 from roundsmith.scorer.settings import ScorerSettings
 from roundsmith.types import ScoreItem
 
-LINE = "    total = total + values[index] * 2\n"
+LINES = (
+    "    total = total + values[index] * 2\n",
+    "    if left > right:\n        return None\n",
+    "    for name, count in sorted(counts.items()):\n",
+    "        result.append((name, count))\n",
+    "    return result\n",
+)
+_SMALL, _LARGE = 256, 40
+"""Completions of a case, of a small model and of one that takes a second for a pass."""
 
 
 def bench(
-    model: str, requests: int = 256, pairs: int = 3, settings: ScorerSettings | None = None
+    model: str,
+    vllm: Path | None = None,
+    completions: int = 0,
+    pairs: int = 5,
+    settings: ScorerSettings | None = None,
 ) -> list[BenchResult]:
-    """Both sides see the same tokens and the same padded shapes, in interleaved pairs.
+    """Both sides see the same tokens, in interleaved pairs; the median pair is told.
 
-    `model` is a folder or hub id. The bare forward pass is handed ready batches and computes the
-    logits of every position; the median pair is told, in tokens of prompt and completion.
+    `model` is a folder or hub id, `vllm` the Python of an environment that has vLLM; without one
+    there is no row against it. The bare forward pass is handed batches sorted by length, padded to
+    the longest, of as many places as a pass has; it computes the logits of every position and reads
+    nothing from them. Tokens are those of prompt and completion, of every completion.
     """
     chosen = settings or ScorerSettings(model=model)
-    items = _items(requests)
     loaded = load(chosen)
-    batches, tokens = _batches(loaded, chosen, items)
+    num = completions or (_SMALL if loaded.is_small else _LARGE)
     scorer = TransformersScorer(chosen)
-    ours: list[float] = []
-    theirs: list[float] = []
+    results: list[BenchResult] = []
+    peer = None if vllm is None else VllmPeer(vllm, loaded, chosen)
     try:
-        for _ in range(pairs):
-            ours.append(tokens / _seconds(lambda: asyncio.run(_by_scorer(scorer, items))))
-            theirs.append(tokens / _seconds(lambda: _by_forward(loaded, chosen, batches)))
+        for each in (1, 8):
+            items = _items(num, each)
+            case = f"{num} completions, {each} a prompt"
+            results += _compare(case, scorer, loaded, chosen, items, peer, pairs)
+        results.append(peak_memory(scorer, loaded, chosen, _items(num, 1)))
     finally:
         scorer.close()
-    value, against = statistics.median(ours), statistics.median(theirs)
-    ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
-    case = f"mixed lengths, {requests} completions"
-    return [BenchResult(case, value, "tokens/s", "bare forward", against, ratio)]
+        if peer is not None:
+            peer.close()
+    return results
 
 
-def _items(requests: int) -> list[ScoreItem]:
-    draw = random.Random(0)
+def _compare(
+    case: str,
+    scorer: TransformersScorer,
+    loaded: LoadedModel,
+    settings: ScorerSettings,
+    items: Sequence[ScoreItem],
+    peer: VllmPeer | None,
+    pairs: int,
+) -> list[BenchResult]:
+    """One case against each peer."""
+    texts = _texts(loaded, items)
+    tokens = sum(map(len, texts))
+    batches = _batches(loaded, settings, texts)
+    sides: dict[str, Callable[[], float]] = {
+        "ours": lambda: _seconds(lambda: asyncio.run(_by_scorer(scorer, items))),
+        "bare forward": lambda: _seconds(lambda: _by_forward(loaded, settings, batches)),
+    }
+    if peer is not None:
+        sides["prompt_logprobs"] = lambda: peer.seconds(texts)
+    for side in sides.values():
+        side()  # the first time, everything is slower
+    rates: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(pairs):
+        for name, side in sides.items():
+            rates[name].append(tokens / side())
+    ours = rates.pop("ours")
     return [
-        ScoreItem(str(i), f"def sum_{i}(values):\n", LINE * draw.randint(1, 8))
-        for i in range(requests)
+        BenchResult(
+            case,
+            statistics.median(ours),
+            "tokens/s",
+            name,
+            statistics.median(theirs),
+            statistics.median(a / b for a, b in zip(ours, theirs, strict=True)),
+        )
+        for name, theirs in rates.items()
     ]
+
+
+def _items(num: int, each: int) -> list[ScoreItem]:
+    """`num` completions of mixed lengths, `each` of a prompt, all different."""
+    draw = random.Random(each)
+    items: list[ScoreItem] = []
+    for i in range(num):
+        if i % each == 0:
+            prompt = f"def task_{i}(values):\n" + "".join(draw.choices(LINES, k=draw.randint(0, 3)))
+        completion = f"    index = {i}\n" + "".join(draw.choices(LINES, k=draw.randint(0, 8)))
+        items.append(ScoreItem(str(i), prompt, completion))
+    return items
+
+
+def _texts(loaded: LoadedModel, items: Sequence[ScoreItem]) -> list[list[int]]:
+    """The tokens that go in, of every completion with its prompt."""
+    rows = [row_of(item, loaded) for item in items]
+    return [[*row.prefix, *row.inputs] for row in rows]
 
 
 def _seconds(run: Callable[[], None]) -> float:
@@ -58,20 +126,18 @@ def _seconds(run: Callable[[], None]) -> float:
 
 
 def _batches(
-    loaded: LoadedModel, settings: ScorerSettings, items: Sequence[ScoreItem]
-) -> tuple[list[list[list[int]]], int]:
-    """The padded token ids of each forward pass, and how many tokens are no padding."""
-    step = settings.bucket_tokens
-    rows = sorted((list(row_of(item, loaded).inputs) for item in items), key=len)
-    by_length: dict[int, list[list[int]]] = {}
-    for row in rows:
-        length = -(-len(row) // step) * step
-        by_length.setdefault(length, []).append(row + [0] * (length - len(row)))
-    batches: list[list[list[int]]] = []
-    for length, padded in by_length.items():
-        num_rows = max(1, settings.forward_tokens // length)
-        batches += [padded[at : at + num_rows] for at in range(0, len(padded), num_rows)]
-    return batches, sum(map(len, rows))
+    loaded: LoadedModel, settings: ScorerSettings, texts: Sequence[list[int]]
+) -> list[list[list[int]]]:
+    """Token ids by batch, sorted by length and padded to the longest of each."""
+    places = settings.tokens(loaded.device.type)
+    batches: list[list[list[int]]] = [[]]
+    for text in sorted(texts, key=len):
+        if len(text) * (len(batches[-1]) + 1) > places:
+            batches.append([])
+        batches[-1].append(text)
+    return [
+        [text + [0] * (len(batch[-1]) - len(text)) for text in batch] for batch in batches if batch
+    ]
 
 
 async def _by_scorer(scorer: TransformersScorer, items: Sequence[ScoreItem]) -> None:
@@ -87,3 +153,5 @@ def _by_forward(
     with torch.inference_mode():
         for batch in batches:
             loaded.model(input_ids=torch.tensor(batch, device=loaded.device), use_cache=False)
+        if loaded.device.type == "cuda":
+            torch.cuda.synchronize()

@@ -3,9 +3,13 @@
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from roundsmith.scorer.settings import ScorerSettings
 from roundsmith.types import Score, ScoreItem
+
+if TYPE_CHECKING:
+    from roundsmith.scorer.metrics import ScorerMetrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +22,9 @@ class ScorerInfo:
 
 
 class TransformersScorer:
-    """Scores by a Hugging Face model, batched in a thread of its own.
+    """Scores by a Hugging Face model, packed in a thread of its own.
 
-    The number is bitwise the same for the same text, whatever it was batched with, for the same
+    The number is bitwise the same for the same text, whatever else is scored, for the same
     settings, torch and kind of CPU.
     """
 
@@ -37,17 +41,23 @@ class TransformersScorer:
         self._reloading = asyncio.Lock()
 
     @property
+    def metrics(self) -> "ScorerMetrics":
+        """What Prometheus is told."""
+        return self._worker.metrics
+
+    @property
     def waiting(self) -> int:
         """Items that wait for a forward pass."""
         return self._worker.waiting
 
     async def score(self, item: ScoreItem) -> Score:
-        """The item's score; `p_yes` is exp(z_yes) / (exp(z_yes) + exp(z_no)) after the prompt.
+        """The item's score; `p_yes` is exp(z_yes) / (exp(z_yes) + exp(z_no)) after the prompt,
+        with `p_yes_top_k` as InverseCoder's release reads it.
 
         Raises ConfigError for an item that cannot be scored, Overloaded when the queue is full,
         Unavailable when the scorer stops.
         """
-        from roundsmith.scorer.batches import Waiting
+        from roundsmith.scorer.packing import Waiting
 
         waiting = Waiting(item)
         self._worker.submit(waiting)

@@ -1,85 +1,92 @@
-"""One forward pass of fixed shape, and the log-probabilities read from it.
+"""One forward pass over texts that lie end to end, and what is read from it.
 
-Rows are padded at the end, where causal attention never looks, and a bucket always has the same
-number of rows: so a row's numbers do not depend on its neighbours. The output layer is applied to a
-fixed number of positions at a time, so [tokens, vocabulary] never exists. Axes: R rows, L padded
-length, D width, C positions of a chunk.
+A pass always has the same number of places, and each text attends to itself alone: so a text's
+numbers do not depend on its neighbours. Axes: T places, D width.
 """
 
-from collections.abc import Sequence
-from itertools import islice
+from itertools import groupby
 from typing import Any
 
 import torch
 
 from roundsmith.errors import ConfigError
 from roundsmith.models.loading import LoadedModel
-from roundsmith.scorer.rows import Row
+from roundsmith.scorer.attention import NAME, Masks, PackedAttention
+from roundsmith.scorer.chains import Chain, Run
+from roundsmith.scorer.head import Head
+from roundsmith.scorer.packing import Pass
 
-CHUNK = 128
+_PROBE = tuple(range(8))
 
 
 class Forward:
     """The arithmetic of a loaded model. Not safe for several threads."""
 
-    def __init__(self, loaded: LoadedModel) -> None:
+    def __init__(self, loaded: LoadedModel, block: int) -> None:
         """ConfigError for a model whose logits are not what its output layer gives."""
-        self.loaded = loaded
+        self.loaded, self._block = loaded, block
+        self._head = Head(loaded)
         self._check_head()
+        self._masks = Masks(block, loaded.context_tokens, loaded.device)
+        self.packs = self._can_pack()
+        """Whether several texts go through the model at once. A model that has no attention of
+        transformers' own takes each alone, with nothing shared.
+        """
 
     @torch.inference_mode()
-    def read(
-        self, rows: Sequence[Row], num_rows: int, length: int
-    ) -> list[list[tuple[float, float]]]:
-        """For each row and position the log-probabilities of its pair of tokens, in float32."""
-        inputs_RL = torch.zeros(num_rows, length, dtype=torch.long)
-        for r, row in enumerate(rows):
-            inputs_RL[r, : len(row.inputs)] = torch.tensor(row.inputs)
-        hidden_RLD = self._hidden(inputs_RL.to(self.loaded.device))
-        where = [
-            r * length + row.first + t for r, row in enumerate(rows) for t in range(len(row.picks))
-        ]
-        picks = [pick for row in rows for pick in row.picks]
-        found = iter(self._logprobs(hidden_RLD.flatten(0, 1), where, picks))
-        return [list(islice(found, len(row.picks))) for row in rows]
+    def read(self, done: Pass) -> None:
+        """Computes a pass and appends to each row's `found` what is read in it."""
+        hidden_TD = self._hidden(done.runs, done.tokens)
+        targets: list[int] = []
+        places: list[int] = []
+        counts: list[int] = []
+        for work, run in done.reads:
+            begin = max(run.start, work.first)
+            part = work.row.targets[begin - work.first : run.stop - work.first]
+            targets += part
+            places += range(run.at + begin - run.start, run.at + begin - run.start + len(part))
+            counts.append(len(part))
+        logprobs = iter(self._head.logprobs(hidden_TD[places], targets) if places else ())
+        for (work, _), count in zip(done.reads, counts, strict=True):
+            work.found += [next(logprobs) for _ in range(count)]
+        self._answer(done, hidden_TD)
 
-    def _logprobs(
-        self, hidden_TD: torch.Tensor, where: list[int], picks: list[tuple[int, int]]
-    ) -> list[tuple[float, float]]:
-        pad = -len(where) % CHUNK
-        device = self.loaded.device
-        where_T = torch.tensor(where + [0] * pad, device=device)
-        picks_T2 = torch.tensor(picks + [(0, 0)] * pad, device=device)
-        found: list[torch.Tensor] = []
-        for where_C, picks_C2 in zip(
-            torch.split(where_T, CHUNK), torch.split(picks_T2, CHUNK), strict=True
-        ):
-            logits_CV = self._head(hidden_TD[where_C]).float()
-            normal_C = torch.logsumexp(logits_CV, dim=-1)
-            found.append(logits_CV.gather(1, picks_C2) - normal_C[:, None])
-        pairs: list[tuple[float, float]] = [(yes, no) for yes, no in torch.cat(found).tolist()]
-        return pairs[: len(where)]
+    def _answer(self, done: Pass, hidden_TD: torch.Tensor) -> None:
+        """P(yes) of the rows that ask."""
+        asking = [(w.row.question, w, run) for w, run in done.reads if w.row.question is not None]
+        asking.sort(key=lambda asked: asked[0].top_k)
+        for _, same in groupby(asking, key=lambda asked: asked[0].top_k):
+            ended = [asked for asked in same if not asked[2].keeps]
+            if not ended:
+                continue
+            places = [run.at + run.stop - run.start - 1 for _, _, run in ended]
+            found = self._head.answers(hidden_TD[places], [question for question, _, _ in ended])
+            for (_, work, _), p_yes in zip(ended, found, strict=True):
+                work.found.append(p_yes)
 
-    def _hidden(self, inputs_RL: torch.Tensor) -> torch.Tensor:
+    def _hidden(self, runs: tuple[Run, ...], tokens: int) -> torch.Tensor:
+        """The last hidden states of a pass, [T, D]."""
+        inputs, positions = [0] * tokens, [0] * tokens
+        for run in runs:
+            num, begin = run.stop - run.start, run.chain.before + run.start
+            inputs[run.at : run.at + num] = run.chain.ids[run.start : run.stop]
+            positions[run.at : run.at + num] = range(begin, begin + num)
+        inputs_1T = torch.tensor([inputs], device=self.loaded.device)
+        given: dict[str, Any] = {}
+        if self.packs:
+            given["position_ids"] = torch.tensor([positions], device=self.loaded.device)
+            given["packed"] = PackedAttention(runs, self._block, self._masks)
+        return self._last_hidden(inputs_1T, **given)[0]
+
+    def _last_hidden(self, inputs_1T: torch.Tensor, **given: Any) -> torch.Tensor:
         base = self.loaded.model.base_model
-        hidden: torch.Tensor = base(input_ids=inputs_RL, use_cache=False).last_hidden_state
+        hidden: torch.Tensor = base(input_ids=inputs_1T, use_cache=False, **given).last_hidden_state
         return hidden
-
-    def _head(self, hidden_CD: torch.Tensor) -> torch.Tensor:
-        config: Any = self.loaded.model.config.get_text_config()
-        logits: torch.Tensor = self.loaded.model.get_output_embeddings()(hidden_CD)
-        if scale := getattr(config, "logit_scale", None):  # Cohere
-            logits = logits * scale
-        if divisor := getattr(config, "logits_scaling", None):  # Granite
-            logits = logits / divisor
-        if cap := getattr(config, "final_logit_softcapping", None):  # Gemma
-            logits = torch.tanh(logits / cap) * cap
-        return logits
 
     @torch.inference_mode()
     def _check_head(self) -> None:
         probe = torch.arange(2, device=self.loaded.device)[None]
-        own = self._head(self._hidden(probe)[0]).float()
+        own = self._head.logits(self._last_hidden(probe)[0]).float()
         whole = self.loaded.model(input_ids=probe).logits[0].float()
         if not torch.allclose(own, whole, rtol=1e-2, atol=1e-2):
             raise ConfigError(
@@ -88,3 +95,27 @@ class Forward:
                 "output layer: "
                 "score with another model"
             )
+
+    @torch.inference_mode()
+    def _can_pack(self) -> bool:
+        """Whether two texts of a pass, one of them in two parts, give what each gives alone."""
+        model = self.loaded.model
+        probe = torch.tensor([_PROBE], device=self.loaded.device)
+        alone = self._last_hidden(probe)[0].float()
+        usual = model.config._attn_implementation
+        begun = Chain(_PROBE[:3], followed=True)
+        chains = (Chain(_PROBE[4:]), begun, Chain(_PROBE[3:], begun))
+        runs, at = [], 0
+        for chain in chains:
+            runs.append(Run(chain, 0, len(chain.ids), at))
+            at += len(chain.ids)
+        self.packs = True
+        try:
+            model.set_attn_implementation(NAME)
+            together = self._hidden(tuple(runs), at)[4:].float()
+            if torch.allclose(alone, together, rtol=2e-2, atol=2e-2 * float(alone.abs().max())):
+                return True
+        except (TypeError, ValueError, KeyError, AttributeError, RuntimeError):
+            pass  # it has attention of its own, which knows nothing of ours
+        model.set_attn_implementation(usual)
+        return False

@@ -1,4 +1,4 @@
-"""From an item to a row of a forward pass: which tokens go in, and which logits are read where."""
+"""From an item to a row: which tokens go in, and what is read where."""
 
 from dataclasses import dataclass
 
@@ -12,16 +12,32 @@ SPELLINGS = ("{}", " {}")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """Tokens in, and for each position from `first` on the pair of token ids whose logits are read.
+class Question:
+    """The tokens that are read as an answer, and among how many of the most likely; 0 is all.
 
-    For a completion both of a pair are the token that follows; for p_yes they are Yes and No.
+    `stand_in` is read where No is not among them: As, with which a model begins to evade. It is No
+    again where As is no single token, or all tokens are looked at.
     """
 
+    yes: int
+    no: int
+    stand_in: int
+    top_k: int
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The prompt but its last token, and what goes in after it: that token, then the completion
+    but its last.
+
+    `prefix` is the same for all completions of a prompt. `targets` are the tokens that follow each
+    of `inputs`; a row with a question has none, and is read after its one input.
+    """
+
+    prefix: tuple[int, ...]
     inputs: tuple[int, ...]
-    first: int
-    picks: tuple[tuple[int, int], ...]
-    p_yes: bool
+    targets: tuple[int, ...] = ()
+    question: Question | None = None
 
 
 def row_of(item: ScoreItem, loaded: LoadedModel) -> Row:
@@ -31,15 +47,20 @@ def row_of(item: ScoreItem, loaded: LoadedModel) -> Row:
     or there is no end token, Yes or No to score.
     """
     prompt = loaded.render(item.prompt)
+    prefix, last = tuple(prompt[:-1]), prompt[-1]
     if item.p_yes:
-        row = Row(tuple(prompt), len(prompt) - 1, (yes_and_no(loaded),), True)
+        row = Row(prefix, (last,), question=_question(loaded, item.p_yes_top_k))
     else:
+        if item.p_yes_top_k:
+            raise ConfigError(
+                f"p_yes_top_k: saw {item.p_yes_top_k} for a completion, expected it with p_yes "
+                "alone: ask for p_yes, or leave it out"
+            )
         targets = _completion_ids(item, loaded)
-        inputs = (*prompt, *targets[:-1])
-        row = Row(inputs, len(prompt) - 1, tuple((t, t) for t in targets), False)
-    if len(row.inputs) > loaded.context_tokens:
+        row = Row(prefix, (last, *targets[:-1]), tuple(targets))
+    if (length := len(row.prefix) + len(row.inputs)) > loaded.context_tokens:
         raise TooLong(
-            f"{len(row.inputs)} tokens of prompt and completion: expected at most the context of "
+            f"{length} tokens of prompt and completion: expected at most the context of "
             f"{loaded.context_tokens}: shorten them"
         )
     return row
@@ -58,13 +79,16 @@ def _completion_ids(item: ScoreItem, loaded: LoadedModel) -> list[int]:
     return ids
 
 
-def yes_and_no(loaded: LoadedModel) -> tuple[int, int]:
-    """The ids of Yes and No, in the first spelling in which both are one token."""
+def _question(loaded: LoadedModel, top_k: int) -> Question:
+    """Yes and No in the first spelling in which both are one token, and As in the same one."""
     seen: list[str] = []
     for spelling in SPELLINGS:
-        yes, no = (encode(loaded.tokenizer, spelling.format(word)) for word in ("Yes", "No"))
+        yes, no, stand_in = (
+            encode(loaded.tokenizer, spelling.format(word)) for word in ("Yes", "No", "As")
+        )
         if len(yes) == len(no) == 1:
-            return yes[0], no[0]
+            replaced = top_k > 0 and len(stand_in) == 1
+            return Question(yes[0], no[0], stand_in[0] if replaced else no[0], top_k)
         seen.append(f"{spelling.format('Yes')!r} -> {yes}, {spelling.format('No')!r} -> {no}")
     raise ConfigError(
         f"p_yes: saw {'; '.join(seen)}, expected single tokens for Yes and No: this tokenizer "

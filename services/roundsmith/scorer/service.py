@@ -43,7 +43,10 @@ class ScorerServicer(scorer_pb2_grpc.ScorerServiceServicer):
         refuse_other_weights(expected, self._engine.describe().weights_sha256)
         score = await self._engine.score(from_message(ScoreItem, request.item))
         refuse_other_weights(expected, score.weights_sha256)
-        yield to_message(score)
+        message = to_message(score)
+        if score.token_count:
+            message.perplexity = score.perplexity
+        yield message
 
 
 class ScorerAdminServicer(scorer_admin_pb2_grpc.ScorerAdminServiceServicer):

@@ -4,18 +4,32 @@ from pydantic import Field
 
 from roundsmith.models.settings import ModelSettings
 
+_CPU_TOKENS, _GPU_TOKENS = 512, 8192
+_BLOCKS = 16
+
 
 class ScorerSettings(ModelSettings):
-    """The scoring model, and how texts are batched.
+    """The scoring model, and how much of it is done at once.
 
-    All of it but the last two is part of a number.
+    Model, dtype, device, threads and `forward_tokens` are part of a number.
     """
 
-    bucket_tokens: int = Field(default=16, ge=1)
-    """Lengths are padded up to a multiple of this."""
-    forward_tokens: int = Field(default=512, ge=1)
-    """Tokens of one forward pass, padding included; a bucket of length L has this // L rows."""
+    forward_tokens: int = Field(default=0, ge=0)
+    """Tokens of one forward pass, always as many; 0 is 512 on a CPU and 8192 on a GPU."""
     linger_s: float = Field(default=0.005, ge=0)
-    """How long a batch that is not full waits for more."""
+    """How long a pass that is not full waits for more."""
     max_waiting: int = Field(default=16384, ge=1)
     """Items that may wait; more are refused with a time to retry after."""
+    prefix_bytes: int = Field(default=256 * 2**20, ge=0)
+    """Keys and values kept of prompts that were scored before, at most."""
+
+    def tokens(self, device: str) -> int:
+        """Tokens of one forward pass on a torch device."""
+        return self.forward_tokens or (_CPU_TOKENS if device == "cpu" else _GPU_TOKENS)
+
+    def block(self, device: str) -> int:
+        """Where a text may be cut between two passes: at multiples of so many tokens.
+
+        So little of a pass is left free by a text that does not fit; it is part of a number too.
+        """
+        return max(1, self.tokens(device) // _BLOCKS)

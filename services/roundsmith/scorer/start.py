@@ -27,4 +27,4 @@ async def start(
         await asyncio.to_thread(checkpoints.close)
         await asyncio.to_thread(engine.close)
 
-    return Service(bindings(engine, serve, reloads), close)
+    return Service(bindings(engine, serve, reloads), close, engine.metrics.collectors)

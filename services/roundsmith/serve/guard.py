@@ -78,7 +78,7 @@ class Guard(grpc.aio.ServerInterceptor):
                 with self._admit(path, context), self._meter.call(path) as call:
                     call.begin("")
                     response = await method(request, context)
-                    call.end("", failed=False)
+                    call.end("")
                     return response
             except Exception as error:
                 await abort(context, error)
@@ -99,9 +99,9 @@ class Guard(grpc.aio.ServerInterceptor):
                         async for response in responses:
                             await context.write(response)
                             if not plain and response.last:
-                                call.end(response.item_id, response.HasField("error"))
+                                call.end(response.item_id, response.error.code)
                     if plain:
-                        call.end("", failed=False)
+                        call.end("")
             except Exception as error:
                 await abort(context, error)
             finally:

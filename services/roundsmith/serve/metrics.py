@@ -3,20 +3,30 @@ they took, by service and method.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+import grpc
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.registry import Collector
 
+from roundsmith.errors import RoundsmithError
+
+_CODES: dict[int, str] = {code.value[0]: code.name for code in grpc.StatusCode}
+CANCELLED: int = grpc.StatusCode.CANCELLED.value[0]
 _LABELS = ("service", "method")
 _SECONDS = (0.005, 0.02, 0.1, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 1800.0)
 
 
 class Meter:
-    """The metrics. An item is a message of a stream, or a call of its own."""
+    """The metrics, and those of the engine. An item is a message of a stream, or a call of its
+    own.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, collectors: Iterable[Collector] = ()) -> None:
         self.registry = CollectorRegistry()
+        for collector in collectors:
+            self.registry.register(collector)
         self.started = Counter(
             "roundsmith_items_started", "Items begun.", _LABELS, registry=self.registry
         )
@@ -25,8 +35,8 @@ class Meter:
         )
         self.failed = Counter(
             "roundsmith_items_failed",
-            "Items answered by an error, or given up by the caller.",
-            _LABELS,
+            "Items answered by an error, or given up by the caller (CANCELLED), by status code.",
+            (*_LABELS, "code"),
             registry=self.registry,
         )
         self.in_flight = Gauge(
@@ -46,8 +56,11 @@ class Meter:
         call = CallMeter(self, path)
         try:
             yield call
+        except Exception as error:
+            call.close(code_of(error))
+            raise
         finally:
-            call.close()
+            call.close(CANCELLED)
 
     def text(self) -> bytes:
         """All metrics in Prometheus's text format."""
@@ -61,7 +74,7 @@ class CallMeter:
         labels = path.strip("/").split("/")
         self._started = meter.started.labels(*labels)
         self._finished = meter.finished.labels(*labels)
-        self._failed = meter.failed.labels(*labels)
+        self._failed, self._labels = meter.failed, labels
         self._in_flight = meter.in_flight.labels(*labels)
         self._seconds = meter.seconds.labels(*labels)
         self._begun: dict[str, float] = {}
@@ -73,14 +86,28 @@ class CallMeter:
             self._started.inc()
             self._in_flight.inc()
 
-    def end(self, item_id: str, failed: bool) -> None:
-        """An item has been answered."""
+    def end(self, item_id: str, code: int = 0) -> None:
+        """An item has been answered, by a status of this code unless it is 0, OK."""
         if (begun := self._begun.pop(item_id, None)) is not None:
             self._in_flight.dec()
             self._seconds.observe(time.monotonic() - begun)
-            (self._failed if failed else self._finished).inc()
+            if code:
+                self._failed.labels(*self._labels, code_name(code)).inc()
+            else:
+                self._finished.inc()
 
-    def close(self) -> None:
-        """The call is over."""
+    def close(self, code: int) -> None:
+        """The call is over; what it leaves unanswered has failed by this code."""
         for item_id in list(self._begun):
-            self.end(item_id, failed=True)
+            self.end(item_id, code)
+
+
+def code_name(code: int) -> str:
+    """Of a status code, such as `INVALID_ARGUMENT`; one that gRPC does not know is UNKNOWN."""
+    return _CODES.get(code, "UNKNOWN")
+
+
+def code_of(error: Exception) -> int:
+    """The status code that a failure is answered by."""
+    status = error.status if isinstance(error, RoundsmithError) else RoundsmithError.status
+    return next(code for code, name in _CODES.items() if name == status)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health import aio as health_aio
+from prometheus_client.registry import Collector
 
 from roundsmith.config import ServeSettings, parent_pid
 from roundsmith.errors import PlatformError
@@ -31,10 +32,11 @@ _PR_SET_PDEATHSIG = 1
 
 @dataclass(frozen=True)
 class Service:
-    """What a process serves, and how to close it."""
+    """What a process serves, how to close it, and what its engine tells Prometheus."""
 
     bindings: Sequence[Binding]
     close: Callable[[], Awaitable[None]]
+    collectors: Sequence[Collector] = ()
 
 
 async def run(
@@ -59,7 +61,8 @@ async def run(
         if service is None:
             return
         stack.push_async_callback(service.close)
-        addresses = await stack.enter_async_context(listening(service.bindings, settings))
+        page = listening(service.bindings, settings, service.collectors)
+        addresses = await stack.enter_async_context(page)
         if ready_file is not None:
             _write_ready(ready_file, addresses)
         log.info("serving %s on %s", [b.name for b in service.bindings], addresses)
@@ -68,10 +71,10 @@ async def run(
 
 @asynccontextmanager
 async def listening(
-    bindings: Sequence[Binding], settings: ServeSettings
+    bindings: Sequence[Binding], settings: ServeSettings, collectors: Sequence[Collector] = ()
 ) -> AsyncIterator[dict[str, str]]:
     """Serves the bindings until the block ends, then drains; yields the addresses by name."""
-    meter = Meter()
+    meter = Meter(collectors)
     owned = frozenset(b.name for b in bindings if b.admin) if settings.admin_subjects else ()
     plain = frozenset(b.name for b in bindings if not b.items)
     owners = dict.fromkeys(owned, settings.admin_subjects)

@@ -65,7 +65,8 @@ class ScoreItem:
     """Ask for the log-probability of `completion` after `prompt`.
 
     With `end` the end token's log-probability is counted too. With `p_yes` the completion is not
-    scored: the first token after the prompt is read as Yes or No.
+    scored: the first token after the prompt is read as Yes or No, exactly, or among the
+    `p_yes_top_k` most likely tokens alone (5 is InverseCoder's rule as released).
     """
 
     item_id: str
@@ -73,6 +74,7 @@ class ScoreItem:
     completion: str | tuple[int, ...] = ""
     end: bool = True
     p_yes: bool = False
+    p_yes_top_k: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Overload, new weights, the end; and which rows make a batch."""
+"""Overload, new weights, the end."""
 
 import asyncio
 from pathlib import Path
@@ -7,51 +7,11 @@ import pytest
 
 from roundsmith.errors import Overloaded, Unavailable, WeightsMismatch
 from roundsmith.hashing import weights_sha256
-from roundsmith.scorer.batches import Buckets, Waiting
 from roundsmith.scorer.engine import TransformersScorer
-from roundsmith.scorer.rows import Row
 from roundsmith.scorer.settings import ScorerSettings
 from roundsmith.types import Score, ScoreItem
 
 ITEMS = [ScoreItem(str(i), "def add", "x" * (i + 1)) for i in range(8)]
-
-
-def row(length: int) -> Row:
-    """A row of so many tokens."""
-    return Row((1,) * length, 0, ((1, 1),), False)
-
-
-def waiting(since: float) -> Waiting:
-    """Somebody who asked at that time."""
-    return Waiting(ITEMS[0], since=since)
-
-
-def test_a_full_bucket_goes_at_once_and_others_linger() -> None:
-    settings = ScorerSettings(model="m", bucket_tokens=16, forward_tokens=64, linger_s=1.0)
-    buckets = Buckets(settings)
-    buckets.add(waiting(0.0), row(40))  # padded to 48: one row is a batch
-    for _ in range(5):
-        buckets.add(waiting(0.1), row(10))  # padded to 16: four rows are
-    shapes = []
-    while (batch := buckets.take(0.2)) is not None:
-        shapes.append((len(batch.rows), batch.num_rows, batch.length))
-    assert shapes == [(1, 1, 48), (4, 4, 16)]
-    assert len(buckets) == 1
-    assert buckets.due() == pytest.approx(1.1)
-    late = buckets.take(1.2)
-    assert late is not None
-    assert (len(late.rows), late.num_rows, late.length) == (1, 4, 16)
-
-
-def test_full_buckets_do_not_starve_a_lonely_row() -> None:
-    settings = ScorerSettings(model="m", bucket_tokens=16, forward_tokens=32, linger_s=0.01)
-    buckets = Buckets(settings)
-    buckets.add(waiting(0.0), row(5))
-    for _ in range(4):
-        buckets.add(waiting(9.0), row(20))
-    batch = buckets.take(9.0)
-    assert batch is not None
-    assert batch.length == 16
 
 
 def test_new_weights_score_what_waits(tiny: Path, other_tiny: Path) -> None:

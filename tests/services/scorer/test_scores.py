@@ -1,5 +1,6 @@
 """What a score is: checked against a plain forward pass in float64, in any order and company."""
 
+import asyncio
 import math
 import random
 from collections.abc import Callable, Sequence
@@ -10,8 +11,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 
 from roundsmith.errors import ConfigError
+from roundsmith.scorer.engine import TransformersScorer
+from roundsmith.scorer.settings import ScorerSettings
 from roundsmith.types import ChatMessage, Score, ScoreItem
 
 ScoreAll = Callable[[Sequence[ScoreItem]], list[Score]]
@@ -93,6 +97,31 @@ def test_p_yes_compares_the_two_logits_after_the_prompt(
     assert (score.token_count, score.logprob_sum) == (0, 0.0)
 
 
+@pytest.mark.parametrize("top_k", [1, 5, 200])
+def test_p_yes_by_top_k_is_the_rule_that_inverse_coder_released(
+    score_all: ScoreAll, plain: tuple[Any, Any], top_k: int
+) -> None:
+    model, tokenizer = plain
+    yes, no = (tokenizer(word)["input_ids"][0] for word in ("Yes", "No"))
+    assert len(tokenizer("As")["input_ids"]) > 1, "this tokenizer has no stand-in"
+    prompts = [("assert ", "class A:", "Yes", "\n")[i % 4] + " x" * i for i in range(40)]
+    scores = score_all(
+        [ScoreItem(str(i), p, p_yes=True, p_yes_top_k=top_k) for i, p in enumerate(prompts)]
+    )
+    kinds = set()
+    for prompt, score in zip(prompts, scores, strict=True):
+        with torch.inference_mode():
+            logits = model(torch.tensor([tokenizer(prompt)["input_ids"]])).logits[0, -1]
+        best = torch.topk(torch.log_softmax(logits, -1), top_k)
+        seen = dict(zip(best.indices.tolist(), best.values.tolist(), strict=True))
+        z_yes, z_no = seen.get(yes, -100.0), seen.get(no, -100.0)
+        golden = math.exp(z_yes) / (math.exp(z_yes) + math.exp(z_no))
+        assert score.p_yes == pytest.approx(golden, abs=1e-5)
+        kinds.add((yes in seen, no in seen))
+    assert (False, False) in kinds or top_k == 200
+    assert len(kinds) > 1 or top_k < 200
+
+
 def test_the_boundary_is_between_ids_even_where_the_joined_text_would_merge(
     score_all: ScoreAll, plain: tuple[Any, Any]
 ) -> None:
@@ -106,6 +135,27 @@ def test_the_boundary_is_between_ids_even_where_the_joined_text_would_merge(
     assert by_text == by_ids
     golden = reference(plain, apart[0], [*apart[1], tokenizer.eos_token_id])
     assert abs(by_text.logprob_sum - golden) <= BOUND * by_text.token_count
+
+
+def test_many_completions_of_one_prompt_share_its_work_and_keep_their_bits(
+    tiny: Path, score_all: ScoreAll
+) -> None:
+    prompt = "def add(a, b):\n" * 9
+    items = [ScoreItem(str(i), prompt, f"    return a + {i}\n" * (1 + i % 5)) for i in range(40)]
+    fresh = TransformersScorer(ScorerSettings(model=str(tiny), forward_tokens=128, threads=2))
+
+    async def together() -> list[Score]:
+        return list(await asyncio.gather(*map(fresh.score, items)))
+
+    shared = asyncio.run(together())
+    length = len(fresh._worker.loaded.render(prompt)) - 1
+    registry = CollectorRegistry()
+    for collector in fresh.metrics.collectors:
+        registry.register(collector)
+    assert registry.get_sample_value("roundsmith_scorer_reused_tokens_total") == 39 * length
+    fresh.close()
+    for item, score in zip(items, shared, strict=True):
+        assert score_all([item]) == [score]
 
 
 def test_a_chat_prompt_is_scored_after_the_template(
@@ -132,6 +182,7 @@ def test_long_and_short_texts_fit_up_to_the_context(score_all: ScoreAll) -> None
         (ScoreItem("i", "x", "", end=False), "empty completion: saw no token"),
         (ScoreItem("i", "x", (1, 70_000)), "token id 70000"),
         (ScoreItem("i", (5,) * 200, (6,) * 57), "257 tokens of prompt and completion"),
+        (ScoreItem("i", "x", "y", p_yes_top_k=5), "p_yes_top_k: saw 5 for a completion"),
     ],
 )
 def test_a_bad_item_is_refused_and_its_neighbours_are_not(

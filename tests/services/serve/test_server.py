@@ -272,7 +272,8 @@ def test_metrics_count_items_by_service_and_method(tmp_path: Path) -> None:
             labels = f'{{method="BuildStream",service="{NAME}"}}'
             assert f"roundsmith_items_started_total{labels} 3.0" in page
             assert f"roundsmith_items_finished_total{labels} 2.0" in page
-            assert f"roundsmith_items_failed_total{labels} 1.0" in page
+            with_code = labels.replace("{", '{code="NOT_FOUND",')
+            assert f"roundsmith_items_failed_total{with_code} 1.0" in page
             assert f"roundsmith_items_in_flight{labels} 0.0" in page
             assert f"roundsmith_item_seconds_count{labels} 3.0" in page
             assert "200 OK" in await fetch(addresses["metrics_address"], "/ready")

@@ -4,6 +4,7 @@ import difflib
 import json
 import platform
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +25,14 @@ the peer. Run it on a machine that does nothing else; other work moves the rates
 less."""
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a bench is told: which model, and where there is a vLLM."""
+
+    model: str
+    vllm: Path | None
+
+
 def bench(
     name: Annotated[str, typer.Argument(help="What to measure; see below.", show_default=False)],
     json_: Annotated[Path | None, typer.Option("--json", help="Also write the numbers.")] = None,
@@ -33,6 +42,13 @@ def bench(
             help="`lab`, a Hugging Face folder, or a hub id; for generator, scorer and round."
         ),
     ] = "lab",
+    vllm: Annotated[
+        Path | None,
+        typer.Option(
+            help="Python of an environment that has vLLM; without it the rows against vLLM are "
+            "left out."
+        ),
+    ] = None,
 ) -> None:
     """Measure one part of Roundsmith on this machine, side by side with a plain way to do the same.
 
@@ -44,13 +60,15 @@ def bench(
     if json_ is not None:
         make_output_folder(json_.parent, "--json")
     with error_console().status(f"measuring {name}, about a minute or two"):
-        results = measure(model)
+        results = measure(Asked(model, vllm))
+    if vllm is None and name in AGAINST_VLLM:
+        error_console().print("no row against vLLM: name its Python by --vllm")
     if json_ is not None:
         json_.write_text(to_json(results), "utf-8")
     show(name, results)
 
 
-def find(name: str) -> Callable[[str], list[BenchResult]]:
+def find(name: str) -> Callable[[Asked], list[BenchResult]]:
     """The bench of this name, on a model; raises UnknownName with the list."""
     if name not in BENCHES:
         close = difflib.get_close_matches(name, BENCHES, 1)
@@ -104,42 +122,42 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _executor(_: str) -> list[BenchResult]:
+def _executor(_: Asked) -> list[BenchResult]:
     from roundsmith.executor.bench import bench as measure
 
     return measure()
 
 
-def _generator(model: str) -> list[BenchResult]:
+def _generator(asked: Asked) -> list[BenchResult]:
     from roundsmith.generator.bench import bench as measure
     from roundsmith.steps.inputs import model_source
 
-    return measure(model_source(model))
+    return measure(model_source(asked.model))
 
 
-def _scorer(model: str) -> list[BenchResult]:
+def _scorer(asked: Asked) -> list[BenchResult]:
     from roundsmith.scorer.bench import bench as measure
     from roundsmith.steps.inputs import model_source
 
-    return measure(model_source(model))
+    return measure(model_source(asked.model), asked.vllm)
 
 
-def _pairs(_: str) -> list[BenchResult]:
+def _pairs(_: Asked) -> list[BenchResult]:
     from roundsmith.commands.bench.pairs import measure
 
     return measure()
 
 
-def _store(_: str) -> list[BenchResult]:
+def _store(_: Asked) -> list[BenchResult]:
     from roundsmith.commands.bench.store import measure
 
     return measure()
 
 
-def _round(model: str) -> list[BenchResult]:
+def _round(asked: Asked) -> list[BenchResult]:
     from roundsmith.commands.bench.round import measure
 
-    return measure(model)
+    return measure(asked.model)
 
 
 BENCHES = {
@@ -150,3 +168,5 @@ BENCHES = {
     "store": _store,
     "round": _round,
 }
+AGAINST_VLLM = ("scorer",)
+"""Those that have a row against vLLM."""
