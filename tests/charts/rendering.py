@@ -19,6 +19,8 @@ WHOLE = (
     "storage.secretAccessKey=secret",
     "environment.hostPath=/environment",
     "sandbox.runtimeClassName=gvisor",
+    "sandbox.seccompProfile=roundsmith-sandbox.json",
+    "executor.floor=T2",
     "imagePullSecrets={registry}",
     "training.replicas=3",
 )

@@ -192,6 +192,23 @@ def test_the_sandbox_pod_keeps_programs_from_their_worker() -> None:
     assert "runtimeClassName" not in dict(pods(objects(*STORED)))["r-sandbox"]
 
 
+def test_programs_alone_get_the_profile_that_allows_namespaces_and_only_when_asked_for() -> None:
+    given = dict(pods(objects(*WHOLE)))["r-sandbox"]
+    assert given["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    worker, programs = given["containers"]
+    assert "seccompProfile" not in worker["securityContext"]
+    asked = {"type": "Localhost", "localhostProfile": "roundsmith-sandbox.json"}
+    assert programs["securityContext"]["seccompProfile"] == asked
+    for container in dict(pods(objects(*STORED)))["r-sandbox"]["containers"]:
+        assert "seccompProfile" not in container["securityContext"]
+
+
+@pytest.mark.parametrize(("values", "floor"), [(STORED, "T1"), (WHOLE, "T2")])
+def test_the_executor_is_told_the_floor(values: tuple[str, ...], floor: str) -> None:
+    pod = dict(pods(objects(*values)))["r-executor"]
+    assert f"--floor={floor}" in pod["containers"][0]["args"]
+
+
 def test_every_pod_of_the_release_is_denied_what_no_policy_allows() -> None:
     found = objects(*WHOLE)
     deny = one(found, "NetworkPolicy", "r-deny")["spec"]

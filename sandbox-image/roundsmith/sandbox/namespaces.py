@@ -5,8 +5,10 @@ Entered once by the supervisor, before it forks the zygote; a child adds pid, mo
 namespaces of its own.
 """
 
+import contextlib
 import ctypes
 import os
+import struct
 from collections.abc import Sequence
 
 from roundsmith.sandbox import syscalls
@@ -26,6 +28,7 @@ _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REMOUNT, _MS_BIND = 1, 2, 4, 
 _MS_REC, _MS_PRIVATE, _MNT_DETACH = 16384, 1 << 18, 2
 _AT_FDCWD, _AT_EMPTY_PATH, _AT_RECURSIVE, _OPEN_TREE_CLONE = -100, 0x1000, 0x8000, 1
 _MOVE_FROM_FD = 4
+_SIOCGIFNAME, _INTERFACES = 0x8910, 64
 
 
 class _MountAttributes(ctypes.Structure):
@@ -152,10 +155,20 @@ def _build_root(trees: list[tuple[str, bool, int]]) -> None:
 
 
 def interfaces() -> list[str]:
-    """The network interfaces that this network namespace has."""
+    """The network interfaces of this fresh network namespace, which numbers its own from 1 on. Any
+    socket can be asked, so one of the machine's own kind is enough.
+    """
+    import fcntl
     import socket
 
-    return [name for _, name in socket.if_nameindex()]
+    found = []
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        for index in range(1, _INTERFACES):
+            with contextlib.suppress(OSError):
+                answer = fcntl.ioctl(ours, _SIOCGIFNAME, struct.pack("16si20x", b"", index))
+                found.append(answer[:16].rstrip(b"\0").decode())
+    return found
 
 
 def mount_scratch(uid: int, size_bytes: int) -> None:

@@ -93,13 +93,15 @@ class Init:
         return bool(message)
 
     def _start(self, theirs: socket.socket) -> None:
-        scratch = tempfile.mkdtemp(prefix="box-", dir=self._scratch_root)
+        scratch = ""
         try:
+            scratch = tempfile.mkdtemp(prefix="box-", dir=self._scratch_root)
             process = boot.spawn(theirs, scratch)
         except OSError:
-            # No process to be had: the worker sees the socket close.
+            # No directory or no process to be had: the worker sees the socket close.
             log.exception("a supervisor could not be started")
-            os.rmdir(scratch)
+            if scratch:
+                os.rmdir(scratch)
             theirs.close()
             return
         supervisor = _Supervisor(process, scratch, theirs)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -123,12 +123,14 @@ def _children(pid: str) -> list[str]:
 
 
 @contextmanager
-def sandbox_pod(supervisors: int = 8) -> Iterator[SandboxPod]:
+def sandbox_pod(
+    supervisors: int = 8, make: Callable[[Path], SandboxPod] = SandboxPod
+) -> Iterator[SandboxPod]:
     """A pod that is ready, and gone afterwards."""
     sandbox_interpreter()
     # The sandbox's user may not enter pytest's own folders.
     folder = Path(tempfile.mkdtemp(prefix="roundsmith-pod-"))
-    pod = SandboxPod(folder)
+    pod = make(folder)
     try:
         folder.chmod(0o755)
         pod.socket.parent.mkdir(mode=0o755)
