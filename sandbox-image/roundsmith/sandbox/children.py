@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 
 from roundsmith.sandbox.frames import FrameBuffer
 from roundsmith.sandbox.hardening import RunLimits
-from roundsmith.sandbox.zygote import EXITED, EXITED_BODY, FORK, FORKED, KILL, KILL_BODY
+from roundsmith.sandbox.zygote import CHILD_ID, EXITED, EXITED_BODY, FORK, KILL
+
+# Linux's own number; the socket module has no name for it.
+SO_PASSCRED = 16
 
 
 class ZygoteGone(Exception):
@@ -55,58 +58,60 @@ class Children:
 
     def __init__(self, zygote: socket.socket, server: int) -> None:
         self._zygote, self._server = zygote, server
+        self._empty = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         self._alive: dict[int, Child] = {}
+        self._ending: dict[int, Child] = {}
+        self._last_id = 0
 
     def start(self, limits: RunLimits, stdin: bytes = b"") -> Child:
-        """A hardened child that waits for its first frame. `stdin` is sealed memory, so that
-        nothing can change it.
+        """A child that is confined before it reads its first frame, which may be sent at once.
+        `stdin` is sealed memory, so that nothing can change it.
         """
-        ancillary: list[tuple[int, int, array.array[int]]] = []
-        descriptor = _sealed(stdin) if stdin else None
-        if descriptor is not None:
-            ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [descriptor]))]
-        self._zygote.sendmsg([FORK + limits.pack()], ancillary)
-        if descriptor is not None:
-            os.close(descriptor)
-        while True:
-            message, fds = self._from_zygote()
-            if message[:1] == FORKED:
-                return self._adopt(KILL_BODY.unpack(message[1:])[0], fds, limits.cpu_s)
+        ours, theirs = socket.socketpair()
+        ours.setsockopt(socket.SOL_SOCKET, SO_PASSCRED, 1)
+        ours.setblocking(False)
+        out_read, out_write = os.pipe()
+        error_read, error_write = os.pipe()
+        given = [_sealed(stdin) if stdin else self._empty, out_write, error_write, theirs.fileno()]
+        self._last_id += 1
+        self._zygote.sendmsg(
+            [FORK, CHILD_ID.pack(self._last_id), limits.pack()],
+            [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", given))],
+        )
+        theirs.close()
+        for fd in given[not stdin : 3]:
+            os.close(fd)
+        return self._adopt(
+            Child(
+                self._last_id, ours, {out_read: bytearray(), error_read: bytearray()}, limits.cpu_s
+            )
+        )
 
-    def _adopt(self, child_id: int, fds: list[int], cpu_limit_s: int) -> Child:
-        control = socket.socket(fileno=fds[0])
-        control.setblocking(False)
-        child = Child(child_id, control, {fd: bytearray() for fd in fds[1:]}, cpu_limit_s)
+    def _adopt(self, child: Child) -> Child:
         # The kernel looks at descriptors in this order: whatever was printed before an answer shows
         # together with it, because the answer's socket is looked at first.
-        child.poll.register(control, select.POLLIN)
-        for fd in fds[1:]:
+        child.poll.register(child.control, select.POLLIN)
+        for fd in child.streams:
             os.set_blocking(fd, False)
             child.poll.register(fd, select.POLLIN)
         child.poll.register(self._zygote, select.POLLIN)
         child.poll.register(self._server, select.POLLIN)
-        self._alive[child_id] = child
+        self._alive[child.child_id] = child
         return child
 
-    def _from_zygote(self) -> tuple[bytes, list[int]]:
-        message, ancillary, _, _ = self._zygote.recvmsg(256, socket.CMSG_SPACE(12))
-        if not message:
+    def _hear_zygote(self) -> None:
+        message = self._zygote.recv(256)
+        if message[:1] != EXITED:
             raise ZygoteGone
-        if message[:1] == EXITED:
-            child_id, status, _, cpu_us = EXITED_BODY.unpack(message[1:])
-            child = self._alive[child_id]
-            child.cpu_at_exit_s, child.exit_status = cpu_us / 1e6, status
-        fds = array.array("i")
-        for _, kind, content in ancillary:
-            if kind == socket.SCM_RIGHTS:
-                fds.frombytes(content)
-        return message, list(fds)
+        child_id, status, cpu_us = EXITED_BODY.unpack(message[1:])
+        child = self._ending.pop(child_id, None) or self._alive[child_id]
+        child.cpu_at_exit_s, child.exit_status = cpu_us / 1e6, status
 
     def end(self, child: Child) -> None:
-        """Kills the child and everything of its pid namespace, and waits until the zygote has
-        reaped it.
-        """
-        self.kill(child)
+        """Has the child killed and everything of its pid namespace; `settle` waits for it."""
+        if child.exit_status is None:
+            self._zygote.send(KILL + CHILD_ID.pack(child.child_id))
+            self._ending[child.child_id] = child
         child.control.close()
         for fd in child.streams:
             os.close(fd)
@@ -115,20 +120,25 @@ class Children:
     def kill(self, child: Child) -> None:
         """Kills a child that lives, and waits until it is reaped."""
         if child.exit_status is None:
-            self._zygote.send(KILL + KILL_BODY.pack(child.child_id))
+            self._zygote.send(KILL + CHILD_ID.pack(child.child_id))
         while child.exit_status is None:
-            self._from_zygote()
+            self._hear_zygote()
 
     def end_all(self) -> None:
         """Ends whatever is left."""
         for child in list(self._alive.values()):
             self.end(child)
 
+    def settle(self) -> None:
+        """Waits until the zygote has reaped every child that was ended, so that nothing is left."""
+        while self._ending:
+            self._hear_zygote()
+
     def hear(self, fd: int) -> None:
         """Handles what came from the zygote or the server."""
         if fd == self._server:
             raise Cancelled
-        self._from_zygote()
+        self._hear_zygote()
 
 
 def _sealed(content: bytes) -> int:

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import secrets
 import select
 import signal
 import socket
@@ -92,7 +91,7 @@ class Exchange:
 
     def __init__(self, children: Children, child: Child, questions: list[Asked]) -> None:
         self._children, self._child, self._questions = children, child, questions
-        random = secrets.token_bytes(NONCE_BYTES * len(questions))
+        random = os.urandom(NONCE_BYTES * len(questions))
         self._nonces = [random[at : at + NONCE_BYTES] for at in range(0, len(random), NONCE_BYTES)]
         self._unsent = memoryview(b"".join(map(_frame, questions, self._nonces)))
         self._at = 0
@@ -284,6 +283,8 @@ class Exchange:
     def _exit(self) -> Ended:
         child = self._child
         code = os.waitstatus_to_exitcode(child.exit_status or 0)
+        if not child.greeted:
+            return self._ended("setup", f"a child ended with {code} before it was confined")
         if code == -signal.SIGKILL and child.cpu_at_exit_s >= child.cpu_limit_s:
             return self._ended("cpu", f"more than {child.cpu_limit_s} s of CPU time")
         return self._ended("signal", str(-code)) if code < 0 else self._ended("exit", str(code))

@@ -1,5 +1,7 @@
 """What a freshly forked child does to itself before it reads anything that an enemy wrote."""
 
+import ctypes
+import functools
 import os
 import resource
 import signal
@@ -7,10 +9,14 @@ import struct
 from dataclasses import dataclass
 
 from roundsmith.sandbox import landlock, namespaces, seccomp, syscalls
-from roundsmith.sandbox.syscalls import call, syscall
+from roundsmith.sandbox.launcher import Descriptor, Launcher, Step, StorePid
+from roundsmith.sandbox.syscalls import call
 
 CONTROL_FD = 3
-RULESET_FD = 4
+_EVERY_DESCRIPTOR = 2**32 - 1
+_SECCOMP_FILTER = 2
+# Kinds of limits at once in a slot; beyond that they are made again.
+_LAUNCHERS = 16
 _OWN_PID = 0x7A5E0FDD  # stands in the prebuilt filter for the pid that only the child knows
 # Supervisor, zygote and tester, where they have the child's user.
 _TRUSTED_PROCESSES = 3
@@ -56,15 +62,15 @@ class Box:
 
 
 class Hardening:
-    """Everything that can be made before the fork: the Landlock ruleset, both filters, the
-    structures.
+    """Everything that can be made before the fork: the Landlock ruleset, both filters, and the
+    steps that confine a child.
     """
 
-    def __init__(self, box: Box) -> None:
-        self._box = box
+    def __init__(self, box: Box, library: ctypes.PyDLL | None) -> None:
+        self._box, self._library = box, library
         # A mount over a directory hides the directory's own rule, not its parent's.
         writable = os.path.dirname(box.scratch) if box.isolated else box.scratch
-        self.ruleset = landlock.build(box.readable, writable)
+        self._ruleset = landlock.build(box.readable, writable)
         pid = 1 if box.isolated else _OWN_PID
         self._filters = {
             threads: seccomp.Filter(seccomp.child_filter(threads, pid)) for threads in (False, True)
@@ -72,7 +78,8 @@ class Hardening:
         # RLIMIT_NPROC counts a user's processes: it needs a user or user namespace of the slot's.
         self._counts_processes = box.isolated or box.child_uid is not None
         self._hard_limits = {kind: _hard_limit(kind) for kind in _LIMITED}
-        self._capability_header = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
+        self.launcher = functools.lru_cache(_LAUNCHERS)(self._launcher)
+        """What starts children of some limits."""
 
     def protect_zygote(self) -> None:
         """For the zygote itself, once: dies with its parent, no new privileges, and the inherited
@@ -84,29 +91,36 @@ class Hardening:
         call("prctl", syscalls.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         seccomp.Filter(seccomp.zygote_filter()).install()
 
-    def apply(self, limits: RunLimits) -> None:
-        """Confines the calling process for ever. Raises OSError when any part is refused: the run
-        must not start.
-        """
-        os.setsid()
-        if self._box.isolated:
-            call("unshare", syscalls.CLONE_NEWNS | syscalls.CLONE_NEWIPC)
-            owner = 0 if self._box.child_uid is None else self._box.child_uid
-            namespaces.mount_scratch(owner, 2 * limits.file_bytes)
-        os.umask(0o077)
-        self._set_limits(limits)
-        self._drop_privileges()
-        os.chdir(self._box.scratch)
-        call("prctl", syscalls.PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        call("prctl", syscalls.PR_SET_DUMPABLE, 0, 0, 0, 0)
-        landlock.restrict(RULESET_FD)
-        os.close(RULESET_FD)
-        chosen = self._filters[limits.processes > 1 and self._counts_processes]
-        if not self._box.isolated:
-            chosen.replace(_OWN_PID, os.getpid())
-        chosen.install()
+    def _launcher(self, limits: RunLimits) -> Launcher:
+        return Launcher(self.steps(limits), self._library)
 
-    def _set_limits(self, limits: RunLimits) -> None:
+    def steps(self, limits: RunLimits) -> list[Step | StorePid]:
+        """What a child does before it reads a byte: it is confined for ever when all is done, and
+        must not go on when any part is refused. It keeps four descriptors, given at the fork.
+        """
+        chosen = self._filters[limits.processes > 1 and self._counts_processes]
+        return [
+            *(Step("dup3", (Descriptor(at), at, 0)) for at in range(CONTROL_FD + 1)),
+            Step("setsid", ()),
+            *(self._own_mounts(limits) if self._box.isolated else ()),
+            Step("umask", (0o077,)),
+            *self._set_limits(limits),
+            *self._drop_privileges(),
+            Step("chdir", (self._box.scratch.encode(),)),
+            Step("prctl", (syscalls.PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)),
+            Step("prctl", (syscalls.PR_SET_DUMPABLE, 0, 0, 0, 0)),
+            Step("landlock_restrict_self", (self._ruleset, 0)),
+            Step("close_range", (CONTROL_FD + 1, _EVERY_DESCRIPTOR, 0)),
+            *(() if self._box.isolated else map(StorePid, chosen.places(_OWN_PID))),
+            Step("prctl", (syscalls.PR_SET_SECCOMP, _SECCOMP_FILTER, chosen.address, 0, 0)),
+        ]
+
+    def _own_mounts(self, limits: RunLimits) -> tuple[Step, ...]:
+        owner = 0 if self._box.child_uid is None else self._box.child_uid
+        own = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWIPC
+        return Step("unshare", (own,)), namespaces.scratch_mount(owner, 2 * limits.file_bytes)
+
+    def _set_limits(self, limits: RunLimits) -> list[Step]:
         memory = self._box.address_space + limits.memory_bytes
         values = {
             resource.RLIMIT_AS: memory,
@@ -122,16 +136,17 @@ class Hardening:
         if self._counts_processes:
             trusted = 0 if self._box.child_uid is not None else _TRUSTED_PROCESSES
             values[resource.RLIMIT_NPROC] = limits.processes + trusted
-        for kind, wanted in values.items():
-            value = min(wanted, self._hard_limits[kind])
-            resource.setrlimit(kind, (value, value))
+        pair = {kind: min(wanted, self._hard_limits[kind]) for kind, wanted in values.items()}
+        return [
+            Step("prlimit64", (0, kind, struct.pack("QQ", value, value), 0))
+            for kind, value in pair.items()
+        ]
 
-    def _drop_privileges(self) -> None:
-        if self._box.child_uid is not None:
-            os.setresgid(self._box.child_uid, self._box.child_uid, self._box.child_uid)
-            os.setresuid(self._box.child_uid, self._box.child_uid, self._box.child_uid)
-        else:
-            syscall("capset", self._capability_header, bytes(24))
+    def _drop_privileges(self) -> tuple[Step, ...]:
+        uid = self._box.child_uid
+        if uid is not None:
+            return Step("setresgid", (uid, uid, uid)), Step("setresuid", (uid, uid, uid))
+        return (Step("capset", (struct.pack("=Ii", _CAPABILITY_VERSION_3, 0), bytes(24))),)
 
 
 _LIMITED = (
@@ -158,13 +173,3 @@ def address_space_bytes() -> int:
     """What the interpreter maps already: a program's memory limit is on top of it. Needs /proc."""
     with open("/proc/self/statm", encoding="ascii") as stream:
         return int(stream.read().split()[0]) * resource.getpagesize()
-
-
-def take_descriptors(stdin: int, stdout: int, stderr: int, control: int, keep: int) -> None:
-    """Puts five descriptors at 0 to 4 and closes every other."""
-    high = [
-        os.dup2(fd, 64 + at, False) for at, fd in enumerate((stdin, stdout, stderr, control, keep))
-    ]
-    for at, fd in enumerate(high):
-        os.dup2(fd, at, False)
-    os.closerange(5, 1 << 16)

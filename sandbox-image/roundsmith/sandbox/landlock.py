@@ -62,8 +62,3 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
         syscall("landlock_add_rule", ruleset, 1, ctypes.byref(rule), 0)
     finally:
         os.close(parent)
-
-
-def restrict(ruleset: int) -> None:
-    """Confines the calling process for ever; it needs no-new-privs. Raises OSError."""
-    syscall("landlock_restrict_self", ruleset, 0)

@@ -12,6 +12,7 @@ import struct
 from collections.abc import Sequence
 
 from roundsmith.sandbox import syscalls
+from roundsmith.sandbox.launcher import Step
 from roundsmith.sandbox.syscalls import call, syscall
 
 SUPERVISOR = (
@@ -171,10 +172,10 @@ def interfaces() -> list[str]:
     return found
 
 
-def mount_scratch(uid: int, size_bytes: int) -> None:
-    """In a child with a mount namespace of its own: an empty directory of its own, gone when the
+def scratch_mount(uid: int, size_bytes: int) -> Step:
+    """For a child with a mount namespace of its own: an empty directory of its own, gone when the
     child is.
     """
     options = f"size={size_bytes},nr_inodes=1024,mode=0700,uid={uid},gid={uid}".encode()
     flags = _MS_NOSUID | _MS_NODEV | _MS_NOEXEC
-    call("mount", b"tmpfs", SCRATCH.encode(), b"tmpfs", flags, options)
+    return Step("mount", (b"tmpfs", SCRATCH.encode(), b"tmpfs", flags, options))

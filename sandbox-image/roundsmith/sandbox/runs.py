@@ -52,8 +52,10 @@ class Run:
 
     def limits(self) -> RunLimits:
         """The kernel's limits; its CPU limit only stands behind the supervisor's own clock."""
-        cpu_s = self.fresh_cpu_s * 2 + self.later_cpu_s * len(self.cells)
-        return RunLimits(int(cpu_s) + 5, self.memory_bytes, self.file_bytes, self.processes)
+        cpu_s = int(self.fresh_cpu_s * 2 + self.later_cpu_s * len(self.cells)) + 5
+        # Few different ones, because what starts a child is made once for all of the same limits.
+        cpu_s = 1 << (cpu_s - 1).bit_length()
+        return RunLimits(cpu_s, self.memory_bytes, self.file_bytes, self.processes)
 
 
 class Runner:
@@ -63,38 +65,39 @@ class Runner:
         self._children, self._run, self._report = children, run, report
 
     def execute(self) -> None:
-        """Loads, asks every cell until the child ends, and leaves no process behind."""
+        """Loads, asks every cell until the child ends, and has every process ended."""
         run = self._run
         child = self._children.start(run.limits(), run.stdin)
+        program = encode((run.name, run.setup, run.source), 2**31)
         try:
-            program = encode((run.name, run.setup, run.source), 2**31)
-            loaded = ask(self._children, child, b"P", program, self._budget(fresh=True))
             if run.name == "__main__":
-                self._report_script(child, loaded)
-            elif self._report_loading(loaded):
-                self._ask_cells(child)
+                ended = ask(self._children, child, b"P", program, self._budget(fresh=True))
+                self._report_script(child, ended)
+            else:
+                self._ask_cells(child, program)
         finally:
             self._children.end_all()
 
-    def _ask_cells(self, child: Child) -> None:
-        at, cells = 0, self._run.cells
-        while at < len(cells):
-            ahead = list(takewhile(lambda cell: cell[0] != TESTER, cells[at:]))
+    def _ask_cells(self, child: Child, program: bytes) -> None:
+        at, cells = LOADING, ((b"P", program), *self._run.cells)
+        while at < len(self._run.cells):
+            ahead = list(takewhile(lambda cell: cell[0] != TESTER, cells[at + 1 :]))
             results = self._ask_ahead(child, at, ahead) if ahead else self._ask_tester(child, at)
             for result in results:
-                self._report(_event(at, result))
-                if isinstance(result, Ended):
+                event = _event(at, result)
+                self._report(event)
+                if isinstance(result, Ended) or (at == LOADING and event[1] != "answer"):
                     return
                 at += 1
 
     def _ask_ahead(
         self, child: Child, first: int, cells: list[tuple[bytes, bytes]]
     ) -> Iterator[Reply | Ended]:
-        """Cells that are asked together; after the run's last one an empty answer is asked for, so
-        that a second answer to it shows.
+        """The program or cells that are asked together; after the run's last cell an empty answer
+        is asked for, so that a second answer to it shows.
         """
-        asked = [Asked(*cell, self._budget(fresh=at == 0)) for at, cell in enumerate(cells, first)]
-        if first + len(cells) == len(self._run.cells):
+        asked = [Asked(*cell, self._budget(fresh=at <= 0)) for at, cell in enumerate(cells, first)]
+        if first + len(cells) == len(self._run.cells) > 0:
             asked.append(Asked(QUIET, b"", self._budget(fresh=True)))
         held: Reply | None = None
         for at, result in enumerate(ask_all(self._children, child, asked), 1):
@@ -142,11 +145,6 @@ class Runner:
                 return Ended("tampered", "a question instead of an answer")
             solver_cpu_s += answer.cpu_s
             kind, body = answer.kind, answer.body
-
-    def _report_loading(self, loaded: Reply | Ended) -> bool:
-        event = _event(LOADING, loaded)
-        self._report(event)
-        return event[1] == "answer"
 
     def _report_script(self, child: Child, ended: Reply | Ended) -> None:
         """A script ends by itself or by `os._exit`; what counts is what it printed."""

@@ -145,12 +145,20 @@ class Filter:
         self._program = _Program(len(program) // _INSTRUCTION.size, ctypes.addressof(self._buffer))
         self._pointer = ctypes.byref(self._program)
 
-    def replace(self, value: int, by: int) -> None:
-        """Compares with another value from now on, in place, so that a child allocates nothing."""
-        for at in range(0, len(self._buffer), _INSTRUCTION.size):
-            instruction = _INSTRUCTION.unpack_from(self._buffer, at)
-            if instruction[3] == value:
-                _INSTRUCTION.pack_into(self._buffer, at, *instruction[:3], by)
+    @property
+    def address(self) -> int:
+        """Of the structure that the kernel takes."""
+        return ctypes.addressof(self._program)
+
+    def places(self, value: int) -> list[int]:
+        """The addresses of the four bytes of each instruction that compares with a value."""
+        start, size = ctypes.addressof(self._buffer), _INSTRUCTION.size
+        found = [
+            at
+            for at in range(0, len(self._buffer), size)
+            if _INSTRUCTION.unpack_from(self._buffer, at)[3] == value
+        ]
+        return [start + at + _INSTRUCTION.size - 4 for at in found]
 
     def install(self) -> None:
         """Confines the calling process for ever; it needs no-new-privs. Raises OSError."""

@@ -40,6 +40,8 @@ def serve(control: int) -> None:
     while chunk := os.read(control, _CHUNK):
         asked.feed(chunk)
         for frame in asked.frames():
+            if solver.unloadable:
+                continue
             start = _clock()
             solver.answer(frame[:1], frame[1 : 1 + NONCE_BYTES], frame[1 + NONCE_BYTES :])
             if _clock() - start > _LONG_S:
@@ -70,6 +72,8 @@ class Solver:
 
     def __init__(self, control: int) -> None:
         self._control = control
+        self.unloadable = False
+        """Whether the program failed to load: then nothing more is answered."""
         self._module = types.ModuleType("solution")
         self._exposure = Exposure(self._module.__dict__)
         self._works: dict[bytes, Callable[[bytes], bytes]] = {
@@ -87,6 +91,7 @@ class Solver:
             write_frame(self._control, *tester.run(self._control, nonce, body))
             return
         letter, result = _attempt(self._works[kind], body)
+        self.unloadable = kind == b"P" and letter == b"E"
         _flush()
         write_frame(self._control, letter, nonce, result)
 

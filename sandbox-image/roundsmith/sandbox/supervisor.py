@@ -34,9 +34,9 @@ def main(server: int, scratch: str) -> None:
     """Sets up, says what holds, serves. `server` is the descriptor of the socket, `scratch` the
     directory that programs may write where they have no mount namespace.
     """
-    isolate, uid_base, profile = decode(read_frame(server))
+    isolate, uid_base, profile, compiled = decode(read_frame(server))
     try:
-        zygote = _start_zygote(server, isolate, uid_base, profile, scratch)
+        zygote = _start_zygote(server, isolate, uid_base, profile, compiled, scratch)
     except OSError as error:
         write_frame(server, encode((False, str(error), [])))
         return
@@ -51,7 +51,7 @@ def main(server: int, scratch: str) -> None:
 
 
 def _start_zygote(
-    server: int, isolate: bool, uid_base: int, profile: str, scratch: str
+    server: int, isolate: bool, uid_base: int, profile: str, compiled: bool, scratch: str
 ) -> socket.socket:
     _prepare_interpreter(profile)
     box = _make_box(isolate, uid_base, profiles.readable_paths(profile), scratch)
@@ -62,7 +62,7 @@ def _start_zygote(
     try:
         ours.close()
         os.close(server)
-        Zygote(theirs, box).serve()
+        Zygote(theirs, box, compiled).serve()
     except BaseException:
         # The supervisor sees the socket close; the reason goes to the operator.
         traceback.print_exc()
@@ -81,6 +81,8 @@ def _make_box(isolate: bool, uid_base: int, readable: tuple[str, ...], scratch: 
     # A runtime below a directory that only root may enter (a root's own pyenv) is closed to any
     # other user.
     child_uid = uid_base + 1 if privileged and profiles.open_to_all(readable) else None
+    if privileged:
+        os.setgroups([])
     if child_uid is not None:
         os.chown(scratch, child_uid, child_uid)
     return Box(False, child_uid, scratch, readable, address_space)
@@ -106,7 +108,9 @@ def serve(server: int, children: Children) -> None:
             Runner(children, Run.unpack(frame[1:]), events.add).execute()
         except Cancelled:
             read_frame(server)
+            children.settle()
         events.flush(last=True)
+        children.settle()
 
 
 class _Events:

@@ -1,8 +1,8 @@
 """The zygote: one thread, never sees a program, forks a hardened child when the supervisor asks.
 
-Messages on its SOCK_SEQPACKET socket: FORK (limits; a descriptor for stdin) is answered by FORKED
-(id, and the descriptors of the child's control socket, stdout and stderr); KILL (id); EXITED (id,
-wait status, CPU) comes once for each child. Closing the socket ends the zygote and every child.
+Messages on its SOCK_SEQPACKET socket: FORK (id and limits, with the descriptors that the child has
+at 0 to 3); KILL (id); EXITED (id, wait status, CPU) comes once for each child. Closing the socket
+ends the zygote and every child.
 """
 
 import array
@@ -13,33 +13,34 @@ import select
 import signal
 import socket
 import struct
+from typing import NoReturn
 
-from roundsmith.sandbox import solver, syscalls
+from roundsmith.sandbox import launcher, solver, syscalls
 from roundsmith.sandbox.frames import write_frame
-from roundsmith.sandbox.hardening import CONTROL_FD, Box, Hardening, RunLimits, take_descriptors
+from roundsmith.sandbox.hardening import CONTROL_FD, Box, Hardening, RunLimits
 from roundsmith.sandbox.reaping import sweep
 from roundsmith.sandbox.scratch import empty
 from roundsmith.sandbox.syscalls import call
 
-FORK, KILL, FORKED, EXITED = b"F", b"K", b"f", b"x"
+FORK, KILL, EXITED = b"F", b"K", b"x"
 GREETING = b"H"
-KILL_BODY = struct.Struct("!I")
-EXITED_BODY = struct.Struct(
-    "!IiIQ"
-)  # id, wait status, largest resident kilobytes, CPU microseconds
-# Linux's own number; the socket module has no name for it.
-SO_PASSCRED = 16
+CHILD_ID = struct.Struct("!I")
+EXITED_BODY = struct.Struct("!IiQ")  # id, wait status, CPU microseconds
+_DESCRIPTORS = CONTROL_FD + 1
 
 
 class Zygote:
     """Serves one supervisor until its socket closes."""
 
-    def __init__(self, control: socket.socket, box: Box) -> None:
+    def __init__(self, control: socket.socket, box: Box, compiled: bool) -> None:
+        """Children are started in C where that was compiled and is wanted (`compiled`)."""
         self._control, self._box = control, box
-        self._hardening = Hardening(box)
-        self._null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-        self._children: dict[int, tuple[int, int]] = {}  # pidfd: (id, pid)
-        self._last_id = 0
+        _occupy_low_descriptors()
+        self._hardening = Hardening(box, launcher.compiled() if compiled else None)
+        self._children: dict[int, tuple[int, int]] = {}  # id: (pid, pidfd)
+        self._id_by_pidfd: dict[int, int] = {}
+        self._poll = select.poll()
+        self._poll.register(control, select.POLLIN)
         self._self_pidfd = os.pidfd_open(os.getpid())
         self._hardening.protect_zygote()
         solver.rehearse()
@@ -48,93 +49,93 @@ class Zygote:
 
     def serve(self) -> None:
         """Forks, kills and reaps until the supervisor goes away."""
-        poll = select.poll()
-        poll.register(self._control, select.POLLIN)
+        control = self._control.fileno()
         while True:
-            for fd, _ in poll.poll():
-                if fd != self._control.fileno():
-                    poll.unregister(fd)
-                    self._reap(fd)
-                    continue
-                pidfd = self._obey()
-                if pidfd is None:
+            for fd, _ in self._poll.poll():
+                if fd in self._id_by_pidfd:
+                    self._reap(self._id_by_pidfd[fd])
+                elif fd == control and not self._obey():
                     return
-                if pidfd:
-                    poll.register(pidfd, select.POLLIN)
 
-    def _obey(self) -> int | None:
-        """Obeys one message: the new child's pidfd, 0 for none, None when the socket closed."""
-        message, ancillary, _, _ = self._control.recvmsg(256, socket.CMSG_SPACE(4))
-        if not message:
-            return None
+    def _obey(self) -> bool:
+        """Obeys one message; whether there was one."""
+        space = socket.CMSG_SPACE(4 * _DESCRIPTORS)
+        message, ancillary, _, _ = self._control.recvmsg(256, space)
         if message[:1] == KILL:
-            self._kill(*KILL_BODY.unpack(message[1:]))
-            return 0
-        stdin = array.array("i", ancillary[0][2])[0] if ancillary else self._null
-        try:
-            return self._fork(RunLimits.unpack(message[1:]), stdin)
-        finally:
-            if stdin != self._null:
-                os.close(stdin)
+            self._kill(*CHILD_ID.unpack(message[1:]))
+        elif message:
+            (child_id,) = CHILD_ID.unpack_from(message, 1)
+            limits = RunLimits.unpack(message[1 + CHILD_ID.size :])
+            descriptors = array.array("i", ancillary[0][2])
+            try:
+                self._fork(child_id, limits, descriptors)
+            finally:
+                for fd in descriptors:
+                    os.close(fd)
+        return bool(message)
 
-    def _fork(self, limits: RunLimits, stdin: int) -> int:
-        ours, theirs = socket.socketpair()
-        ours.setsockopt(socket.SOL_SOCKET, SO_PASSCRED, 1)
-        out_read, out_write = os.pipe()
-        error_read, error_write = os.pipe()
+    def _fork(self, child_id: int, limits: RunLimits, descriptors: "array.array[int]") -> None:
+        start = self._hardening.launcher(limits)
         if self._box.isolated:
             call("setns", self._self_pidfd, syscalls.CLONE_NEWPID)
             call("unshare", syscalls.CLONE_NEWPID)
-        pid = os.fork()
+        zygote = os.getpid()
+        try:
+            pid = start.fork(descriptors)
+        except OSError as error:
+            if os.getpid() == zygote:
+                raise
+            _end_child(error)
         if not pid:
-            take_descriptors(
-                stdin, out_write, error_write, theirs.fileno(), self._hardening.ruleset
-            )
-            _become_child(self._hardening, limits)
-        theirs.close()
-        os.close(out_write)
-        os.close(error_write)
-        self._last_id += 1
+            _become_child()
         pidfd = os.pidfd_open(pid)
-        self._children[pidfd] = (self._last_id, pid)
-        rights = array.array("i", [ours.fileno(), out_read, error_read])
-        self._control.sendmsg(
-            [FORKED + KILL_BODY.pack(self._last_id)],
-            [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)],
-        )
-        ours.close()
-        os.close(out_read)
-        os.close(error_read)
-        return pidfd
+        self._children[child_id] = pid, pidfd
+        self._id_by_pidfd[pidfd] = child_id
+        self._poll.register(pidfd, select.POLLIN)
 
     def _kill(self, child_id: int) -> None:
-        for pidfd, (known, _) in self._children.items():
-            if known == child_id:
-                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        if child_id in self._children:
+            # No other process can have its number before it is reaped, which happens here alone.
+            os.kill(self._children[child_id][0], signal.SIGKILL)
+            self._reap(child_id)
 
-    def _reap(self, pidfd: int) -> None:
-        child_id, pid = self._children.pop(pidfd)
+    def _reap(self, child_id: int) -> None:
+        pid, pidfd = self._children.pop(child_id)
         _, status, usage = os.wait4(pid, 0)
+        del self._id_by_pidfd[pidfd]
+        self._poll.unregister(pidfd)
         os.close(pidfd)
         if not self._box.isolated:
-            sweep({known for _, known in self._children.values()})
+            sweep({known for known, _ in self._children.values()})
             if not self._children:
                 empty(self._box.scratch)
         cpu_us = int((usage.ru_utime + usage.ru_stime) * 1e6)
-        self._control.send(EXITED + EXITED_BODY.pack(child_id, status, usage.ru_maxrss, cpu_us))
+        self._control.send(EXITED + EXITED_BODY.pack(child_id, status, cpu_us))
 
 
-def _become_child(hardening: Hardening, limits: RunLimits) -> None:
-    """Never returns. A hardening that fails is said on the control socket, and nothing untrusted
-    ever runs.
-    """
+def _occupy_low_descriptors() -> None:
+    """So that nothing made later has a number that a child's own descriptors get."""
+    while (fd := os.open("/dev/null", os.O_RDONLY)) <= CONTROL_FD:
+        os.set_inheritable(fd, False)
+    os.close(fd)
+
+
+def _become_child() -> None:
+    """Never returns. Confined by now: what is said first is that, then come answers."""
     try:
-        hardening.apply(limits)
         write_frame(CONTROL_FD, GREETING)
         solver.serve(CONTROL_FD)
     except BaseException as error:
-        # A closed socket means that nobody listens any more.
-        with contextlib.suppress(OSError):
-            write_frame(CONTROL_FD, repr(error).encode(errors="replace")[:1000])
+        _end_child(error)
     finally:
         os._exit(70)
+
+
+def _end_child(error: BaseException) -> NoReturn:
+    """Ends a child whose setup failed, which is said on the control socket; nothing untrusted ever
+    ran.
+    """
+    # A closed socket means that nobody listens any more.
+    with contextlib.suppress(OSError):
+        write_frame(CONTROL_FD, repr(error).encode(errors="replace")[:1000])
+    os._exit(70)

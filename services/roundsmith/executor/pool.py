@@ -105,7 +105,9 @@ class Pool:
         )
 
     def _slot_of(self, number: int, isolate: bool) -> Slot:
-        return Slot(number, self.settings.profiles[0], isolate, self.settings.uid_base)
+        settings = self.settings
+        compiled = settings.launcher == "c"
+        return Slot(number, settings.profiles[0], isolate, settings.uid_base, compiled)
 
     async def _namespaces_allowed(self) -> bool:
         """Whether a supervisor can enter its namespaces; the probe then tells what is missing."""

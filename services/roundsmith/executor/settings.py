@@ -31,6 +31,10 @@ class ExecutorSettings(Settings):
     """
     highest: Tier = "T2"
     """Do not try for more than this: T1 leaves namespaces out."""
+    launcher: Literal["c", "python"] = "c"
+    """What starts programs: `c` is faster, where it was compiled at install; `python` does the same
+    steps and is what `c` falls back to.
+    """
     profiles: tuple[Literal["base"], ...] = ("base",)
     max_cells: int = Field(default=1_000_000, ge=1)
     max_program_bytes: int = Field(default=2**20, ge=1)

@@ -32,6 +32,8 @@ class Slot:
     profile: str
     isolate: bool
     uid_base: int
+    compiled: bool = True
+    """Whether the launcher in C may be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,8 @@ class Supervisor:
         return supervisor
 
     async def _set_up(self, slot: Slot) -> None:
-        await self._send(encode((slot.isolate, slot.uid_base + 2 * slot.number, slot.profile)))
+        uid = slot.uid_base + 2 * slot.number
+        await self._send(encode((slot.isolate, uid, slot.profile, slot.compiled)))
         ready, why, self.interfaces = decode(await self._receive(_MOST_FRAME, _START_S))
         if not ready:
             raise SandboxError(why)

@@ -1,0 +1,108 @@
+"""Forks children that carry out a list of system calls before anything else runs in them: in C
+where `launch.c` was compiled at install, else the same list by ctypes.
+"""
+
+import ctypes
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from roundsmith.sandbox.syscalls import LIBC, number
+
+_STORE_PID = -1
+LIBRARY = Path(__file__).with_name("launch.so")
+
+
+class Descriptor(NamedTuple):
+    """Stands in a step for the descriptor that a fork is given at this place."""
+
+    at: int
+
+
+class Step(NamedTuple):
+    """One system call by name. Bytes are passed by address, and are the same at every fork."""
+
+    name: str
+    arguments: tuple[int | bytes | Descriptor, ...]
+
+
+class StorePid(NamedTuple):
+    """The child writes its process number, four bytes, to this address."""
+
+    address: int
+
+
+class _Step(ctypes.Structure):
+    _fields_ = (("number", ctypes.c_long), ("arguments", ctypes.c_long * 6))
+
+
+def compiled() -> ctypes.PyDLL | None:
+    """The C launcher, None where it was not compiled or not for this machine."""
+    try:
+        # The interpreter's lock is kept: a child goes on as the only thread, as the parent was.
+        library = ctypes.PyDLL(str(LIBRARY), use_errno=True)
+    except OSError:
+        return None
+    library.roundsmith_fork.restype = ctypes.c_long
+    library.roundsmith_fork.argtypes = (ctypes.c_void_p, ctypes.c_long, ctypes.c_void_p)
+    return library
+
+
+class Launcher:
+    """Starts children that all carry out the same steps; `library` is what `compiled` found."""
+
+    def __init__(self, steps: Sequence[Step | StorePid], library: ctypes.PyDLL | None) -> None:
+        self._library = library
+        self._names = [step.name if isinstance(step, Step) else "" for step in steps]
+        self._steps = (_Step * len(steps))()
+        self._buffers: list[ctypes.Array[ctypes.c_char]] = []
+        self._places: list[tuple[ctypes.Array[ctypes.c_long], int, int]] = []
+        for raw, step in zip(self._steps, steps, strict=True):
+            self._fill(raw, step)
+        self._failed = ctypes.c_long(0)
+        self._arguments = ctypes.addressof(self._steps), len(steps), ctypes.addressof(self._failed)
+
+    def _fill(self, raw: _Step, step: Step | StorePid) -> None:
+        if isinstance(step, StorePid):
+            raw.number, raw.arguments[0] = _STORE_PID, step.address
+            return
+        raw.number = number(step.name)
+        for at, argument in enumerate(step.arguments):
+            if isinstance(argument, Descriptor):
+                self._places.append((raw.arguments, at, argument.at))
+            elif isinstance(argument, bytes):
+                self._buffers.append(ctypes.create_string_buffer(argument))
+                raw.arguments[at] = ctypes.addressof(self._buffers[-1])
+            else:
+                raw.arguments[at] = argument
+
+    def fork(self, descriptors: Sequence[int]) -> int:
+        """Forks. In the parent the child's process number; 0 in the child, when all steps are done.
+
+        Raises OSError in the parent when there is no process to be had, and in the child with the
+        step that was refused.
+        """
+        for arguments, at, place in self._places:
+            arguments[at] = descriptors[place]
+        if self._library is None:
+            pid = os.fork()
+            if not pid:
+                self._carry_out()
+            return pid
+        pid = self._library.roundsmith_fork(*self._arguments)
+        if pid < 0 or self._failed.value:
+            error = ctypes.get_errno()
+            name = self._names[self._failed.value - 1] if pid == 0 else "fork"
+            raise OSError(error, f"{name}: {os.strerror(error)}")
+        return int(pid)
+
+    def _carry_out(self) -> None:
+        for name, step in zip(self._names, self._steps, strict=True):
+            if step.number == _STORE_PID:
+                ctypes.c_uint32.from_address(step.arguments[0]).value = os.getpid()
+                continue
+            words = [ctypes.c_long(word) for word in (step.number, *step.arguments)]
+            if LIBC.syscall(*words) < 0:
+                error = ctypes.get_errno()
+                raise OSError(error, f"{name}: {os.strerror(error)}")
