@@ -6,7 +6,6 @@ import os
 import select
 import socket
 import time
-from dataclasses import dataclass, field
 
 from roundsmith.sandbox.frames import FrameBuffer
 from roundsmith.sandbox.hardening import RunLimits
@@ -24,24 +23,25 @@ class Cancelled(Exception):
     """The server wants no more of this run."""
 
 
-@dataclass(slots=True)
 class Child:
     """One running child."""
 
-    child_id: int
-    control: socket.socket
-    streams: dict[int, bytearray]
-    """Standard output and error by descriptor: what was read since the last question."""
-    cpu_limit_s: int
-    """The kernel's own limit, behind the supervisor's clock."""
-    pid: int = 0
-    greeted: bool = False
-    """Whether it said that it is confined: only before that can a setup fail."""
-    poll: select.poll = field(default_factory=select.poll)
-    frames: FrameBuffer = field(default_factory=FrameBuffer)
-    exit_status: int | None = None
-    cpu_at_exit_s: float = 0.0
-    closed: bool = False
+    def __init__(
+        self, child_id: int, control: socket.socket, streams: list[int], cpu_limit_s: int
+    ) -> None:
+        self.child_id, self.control = child_id, control
+        self.streams = {fd: bytearray() for fd in streams}
+        """Standard output and error by descriptor: what was read since the last question."""
+        self.cpu_limit_s = cpu_limit_s
+        """The kernel's own limit, behind the supervisor's clock."""
+        self.pid = 0
+        self.greeted = False
+        """Whether it said that it is confined: only before that can a setup fail."""
+        self.poll = select.poll()
+        self.frames = FrameBuffer()
+        self.exit_status: int | None = None
+        self.cpu_at_exit_s = 0.0
+        self.closed = False
 
     def cpu_s(self) -> float:
         """CPU seconds so far, as the kernel counts them for the whole process."""
@@ -81,11 +81,8 @@ class Children:
         theirs.close()
         for fd in given[not stdin : 3]:
             os.close(fd)
-        return self._adopt(
-            Child(
-                self._last_id, ours, {out_read: bytearray(), error_read: bytearray()}, limits.cpu_s
-            )
-        )
+        child = Child(self._last_id, ours, [out_read, error_read], limits.cpu_s)
+        return self._adopt(child)
 
     def _adopt(self, child: Child) -> Child:
         # The kernel looks at descriptors in this order: whatever was printed before an answer shows

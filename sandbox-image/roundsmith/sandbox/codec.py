@@ -8,7 +8,6 @@ name
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from roundsmith.sandbox.reading import COMPLEX, DOUBLE, read_whole
@@ -19,19 +18,37 @@ MAX_BYTES = 2**20
 MAX_DEPTH = 64
 
 
-@dataclass(frozen=True, slots=True)
 class Lowered:
     """An instance of a subclass of a built-in type: the class name and the built-in's own value."""
 
-    type_name: str
-    value: Any
+    __slots__ = ("type_name", "value")
+
+    def __init__(self, type_name: str, value: Any) -> None:
+        self.type_name, self.value = type_name, value
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Lowered and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[str, Any]:
+        return self.type_name, self.value
 
 
-@dataclass(frozen=True, slots=True)
 class Opaque:
     """A value that does not cross: its class name only."""
 
-    type_name: str
+    __slots__ = ("type_name",)
+
+    def __init__(self, type_name: str) -> None:
+        self.type_name = type_name
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Opaque and self.type_name == other.type_name
+
+    def __hash__(self) -> int:
+        return hash(self.type_name)
 
 
 CONTAINERS = (list, tuple, set, frozenset, dict)

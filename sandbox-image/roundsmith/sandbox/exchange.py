@@ -8,11 +8,11 @@ import socket
 import struct
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from roundsmith.sandbox.children import Child, Children
 from roundsmith.sandbox.codec import HEADER, CodecError
 from roundsmith.sandbox.frames import MAX_FRAME
+from roundsmith.sandbox.questions import QUIET, Asked, Budget, Ended, Reply
 from roundsmith.sandbox.zygote import GREETING
 
 _CHUNK = 1 << 16
@@ -22,49 +22,7 @@ NONCE_BYTES = 8
 # A program that gets less than this share of the wall time is asleep, not waiting for its turn.
 _BUSY_SHARE = 0.03
 _EXTENSIONS = 9
-QUIET = b"Q"
-"""The question that only asks for an empty answer; it uses no time of its own."""
 _ANSWERS = (b"A", b"E", b"N", b"D")
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """What one exchange may use: CPU and wall seconds, and bytes of output."""
-
-    cpu_s: float
-    wall_s: float
-    output_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """One frame from a child: kind, body, and the CPU and wall seconds since the question."""
-
-    kind: bytes
-    body: bytes
-    cpu_s: float
-    wall_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """Why a child gives no more answers: `cpu`, `wall`, `output`, `tampered`, `exit`, `signal` or
-    `setup`.
-    """
-
-    why: str
-    detail: str
-    cpu_s: float = 0.0
-    wall_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One question: the kind and body of its frame, and what answering it may use."""
-
-    kind: bytes
-    body: bytes
-    budget: Budget
 
 
 def ask(
@@ -103,12 +61,11 @@ class Exchange:
         self._cpu_start = self._cpu_mark = cpu_s
         self._wall_start, self._wall_end = now, now + self._budget.wall_s
         self._extensions = _EXTENSIONS
-        for stream in self._child.streams.values():
-            stream.clear()
+        self._forget_output()
 
     def run(self) -> Iterator[Reply | Ended]:
         """Sends, drains output and watches both clocks until all is answered or the child ended."""
-        if early := self._receive():
+        if early := self._take():
             ended = isinstance(early[0], Ended)
             yield early[0] if ended else self._ended("tampered", "an answer before the question")
             return
@@ -118,27 +75,26 @@ class Exchange:
             if isinstance(timeout_s, Ended):
                 yield timeout_s
                 return
-            ready = [fd for fd, _ in self._child.poll.poll(timeout_s * 1000 + 1)]
-            # Output first, so that all of it counts before an answer does.
-            for fd in sorted(ready, key=lambda fd: fd not in self._child.streams):
-                results = self._handle(fd)
+            ready = {fd for fd, _ in self._child.poll.poll(timeout_s * 1000 + 1)}
+            for results in self._handle(ready):
                 yield from results
                 if results and isinstance(results[-1], Ended):
                     return
 
-    def _handle(self, fd: int) -> Sequence[Reply | Ended]:
+    def _handle(self, ready: set[int]) -> Iterator[Sequence[Reply | Ended]]:
         child = self._child
-        if fd in child.streams:
-            return self._drain(fd)
-        if fd == child.control.fileno():
-            results = self._receive()
+        own = {child.control.fileno(), *child.streams}
+        if ready & own:
+            results = self._take()
+            yield results
             if not results and child.closed:
-                return self._after_close()
-            if not results and self._unsent:
+                yield self._after_close()
+            elif not results and self._unsent:
                 self._send()
-            return results
-        self._children.hear(fd)
-        return self._after_exit() if child.exit_status is not None else ()
+        for fd in ready - own:
+            self._children.hear(fd)
+            if child.exit_status is not None:
+                yield self._after_exit()
 
     def _send(self) -> None:
         waited = len(self._unsent)
@@ -172,8 +128,11 @@ class Exchange:
             self._wall_end = now + wall_s
         return min(cpu_s, wall_s)
 
-    def _receive(self) -> Sequence[Reply | Ended]:
-        """Reads what the child wrote on its control socket: the answers, in order."""
+    def _take(self) -> Sequence[Reply | Ended]:
+        """What the child wrote: its answers, in order, then what it printed. An answer in small
+        letters says that the solver waits until both are read, so that what is in the pipes then
+        belongs to that answer; else they were empty, and it belongs to the next one.
+        """
         child = self._child
         try:
             while not child.closed and child.frames.waiting <= MAX_FRAME:
@@ -208,59 +167,73 @@ class Exchange:
             if greeting != GREETING:
                 return [self._ended("setup", greeting.decode(errors="replace"))]
         if not frames:
-            return ()
-        # It may have printed and answered after the poll that only saw its greeting.
-        for fd in child.streams:
-            if over := self._drain(fd):
-                return over
+            return self._drain()
         expected = self._nonces[self._at : self._at + len(frames)]
         right = 0
         for frame, nonce in zip(frames, expected, strict=False):
-            if frame[1 : 1 + NONCE_BYTES] != nonce or frame[:1] not in _ANSWERS:
+            if frame[1 : 1 + NONCE_BYTES] != nonce or frame[:1].upper() not in _ANSWERS:
                 break
             right += 1
-        results: list[Reply | Ended] = [*self._replies(frames[:right])]
+        results = self._replies(frames[:right])
         if right < len(expected):
-            results.append(self._ended("tampered", "an answer to another question"))
-        elif self._at == len(self._nonces) and (right < len(frames) or child.frames.waiting):
-            results[-1:] = [self._ended("tampered", "more than one answer")]
+            return [*results, self._ended("tampered", "an answer to another question")]
+        if self._at == len(self._nonces) and (right < len(frames) or child.frames.waiting):
+            return [*results[:-1], self._ended("tampered", "more than one answer")]
         return results
 
-    def _replies(self, frames: list[bytes]) -> list[Reply]:
+    def _replies(self, frames: list[bytes]) -> list[Reply | Ended]:
         """What came at once shares its CPU time. Where that is more than one question may use,
         nobody knows whose it was: then each is charged all of it, so that none seems cheap.
         """
         if not frames:
             return []
+        over: Sequence[Ended] = ()
+        if waits := frames[-1][:1].islower():
+            if len(frames) > 1:
+                self._forget_output()
+            over = self._drain()
         first, cpu_s, now = self._at, self._child.cpu_s(), time.monotonic()
         self._at += len(frames)
         used = [self._questions[at].kind != QUIET for at in range(first, self._at)]
         least = min(self._questions[at].budget.cpu_s for at in range(first, self._at))
-        spent_s, wall_s = cpu_s - self._cpu_start, now - self._wall_start
+        spent_s, wall_s = self._spent_s(cpu_s), now - self._wall_start
         shared = spent_s <= least or sum(used) <= 1
         each_s = spent_s / max(1, sum(used)) if shared else spent_s
-        if self._at < len(self._questions):
-            self._begin(cpu_s, now)
-        return [
-            Reply(frame[:1], frame[1 + NONCE_BYTES :], each_s if used[at] else 0.0, wall_s)
+        replies: list[Reply | Ended] = [
+            Reply(frame[:1].upper(), frame[1 + NONCE_BYTES :], each_s if used[at] else 0.0, wall_s)
             for at, frame in enumerate(frames)
         ]
+        if over:
+            return [*replies[:-1], *over]
+        if self._at < len(self._questions):
+            self._begin(cpu_s, now)
+            return [*replies, *(() if waits else self._drain())]
+        return replies
 
-    def _drain(self, fd: int) -> Sequence[Ended]:
+    def _forget_output(self) -> None:
+        for stream in self._child.streams.values():
+            stream.clear()
+
+    def _drain(self) -> Sequence[Ended]:
         """Takes what was printed; over the limit the run is over."""
-        stream = self._child.streams[fd]
-        try:
-            while sum(map(len, self._child.streams.values())) <= self._budget.output_bytes:
-                chunk = os.read(fd, _CHUNK)
-                if not chunk:
-                    # A stream at its end is read again before every answer.
-                    with contextlib.suppress(KeyError):
-                        self._child.poll.unregister(fd)
-                    return ()
-                stream += chunk
-        except BlockingIOError:
+        for fd, stream in self._child.streams.items():
+            try:
+                while self._printed() <= self._budget.output_bytes:
+                    chunk = os.read(fd, _CHUNK)
+                    if not chunk:
+                        # A stream at its end is read again before every answer.
+                        with contextlib.suppress(KeyError):
+                            self._child.poll.unregister(fd)
+                        break
+                    stream += chunk
+            except BlockingIOError:
+                continue
+        if self._printed() <= self._budget.output_bytes:
             return ()
         return [self._ended("output", f"more than {self._budget.output_bytes} bytes of output")]
+
+    def _printed(self) -> int:
+        return sum(map(len, self._child.streams.values()))
 
     def _after_close(self) -> Sequence[Reply | Ended]:
         """The socket is closed: the child is ending, or lives on, which the kill shows."""
@@ -270,11 +243,10 @@ class Exchange:
         return self._after_exit()
 
     def _after_exit(self) -> Sequence[Reply | Ended]:
-        """The child is gone: what it printed and said last still counts, then how it ended."""
-        for fd in self._child.streams:
-            if over := self._drain(fd):
-                return over
-        results = [*self._receive()]
+        """The child is gone: what it said and printed last still counts, then how it ended."""
+        results = [*self._take()]
+        if not results or not isinstance(results[-1], Ended):
+            results += self._drain()
         ended = bool(results) and isinstance(results[-1], Ended)
         if not ended and self._at < len(self._questions):
             results.append(self._exit())
@@ -290,10 +262,12 @@ class Exchange:
         return self._ended("signal", str(-code)) if code < 0 else self._ended("exit", str(code))
 
     def _ended(self, why: str, detail: str) -> Ended:
-        return Ended(why, detail, self._child.cpu_s() - self._cpu_start, self._wall_s())
+        wall_s = time.monotonic() - self._wall_start
+        return Ended(why, detail, self._spent_s(self._child.cpu_s()), wall_s)
 
-    def _wall_s(self) -> float:
-        return time.monotonic() - self._wall_start
+    def _spent_s(self, cpu_s: float) -> float:
+        # The clock is finer than what the kernel says of an ended process.
+        return max(0.0, cpu_s - self._cpu_start)
 
 
 def _frame(question: Asked, nonce: bytes) -> bytes:

@@ -6,7 +6,7 @@ import os
 import resource
 import signal
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from roundsmith.sandbox import landlock, namespaces, seccomp, syscalls
 from roundsmith.sandbox.launcher import Descriptor, Launcher, Step, StorePid
@@ -23,8 +23,10 @@ _TRUSTED_PROCESSES = 3
 _CAPABILITY_VERSION_3 = 0x20080522
 
 
-@dataclass(frozen=True, slots=True)
-class RunLimits:
+_LIMITS_WIRE = struct.Struct("!IQQI")
+
+
+class RunLimits(NamedTuple):
     """The kernel's limits of one child, sizes in bytes; CPU here is only the backstop of the
     supervisor's clock.
     """
@@ -34,18 +36,15 @@ class RunLimits:
     file_bytes: int
     processes: int
 
-    WIRE = struct.Struct("!IQQI")
-
     def pack(self) -> bytes:
-        return self.WIRE.pack(self.cpu_s, self.memory_bytes, self.file_bytes, self.processes)
+        return _LIMITS_WIRE.pack(*self)
 
     @classmethod
     def unpack(cls, content: bytes) -> "RunLimits":
-        return cls(*cls.WIRE.unpack(content))
+        return cls(*_LIMITS_WIRE.unpack(content))
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
+class Box(NamedTuple):
     """Where children run: T2 (`isolated`) or T1, which user they become, and what they may read and
     write.
     """

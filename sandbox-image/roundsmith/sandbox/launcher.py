@@ -5,13 +5,12 @@ where `launch.c` was compiled at install, else the same list by ctypes.
 import ctypes
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from roundsmith.sandbox.syscalls import LIBC, number
 
 _STORE_PID = -1
-LIBRARY = Path(__file__).with_name("launch.so")
+LIBRARY = os.path.join(os.path.dirname(__file__), "launch.so")
 
 
 class Descriptor(NamedTuple):
@@ -33,6 +32,10 @@ class StorePid(NamedTuple):
     address: int
 
 
+class StepRefused(OSError):
+    """In the child: the kernel refused a step, which is named."""
+
+
 class _Step(ctypes.Structure):
     _fields_ = (("number", ctypes.c_long), ("arguments", ctypes.c_long * 6))
 
@@ -41,7 +44,7 @@ def compiled() -> ctypes.PyDLL | None:
     """The C launcher, None where it was not compiled or not for this machine."""
     try:
         # The interpreter's lock is kept: a child goes on as the only thread, as the parent was.
-        library = ctypes.PyDLL(str(LIBRARY), use_errno=True)
+        library = ctypes.PyDLL(LIBRARY, use_errno=True)
     except OSError:
         return None
     library.roundsmith_fork.restype = ctypes.c_long
@@ -80,8 +83,8 @@ class Launcher:
     def fork(self, descriptors: Sequence[int]) -> int:
         """Forks. In the parent the child's process number; 0 in the child, when all steps are done.
 
-        Raises OSError in the parent when there is no process to be had, and in the child with the
-        step that was refused.
+        Raises OSError in the parent when there is no process to be had, and StepRefused in the
+        child.
         """
         for arguments, at, place in self._places:
             arguments[at] = descriptors[place]
@@ -91,10 +94,11 @@ class Launcher:
                 self._carry_out()
             return pid
         pid = self._library.roundsmith_fork(*self._arguments)
-        if pid < 0 or self._failed.value:
+        if pid < 0:
             error = ctypes.get_errno()
-            name = self._names[self._failed.value - 1] if pid == 0 else "fork"
-            raise OSError(error, f"{name}: {os.strerror(error)}")
+            raise OSError(error, f"fork: {os.strerror(error)}")
+        if not pid and self._failed.value:
+            raise _refused(self._names[self._failed.value - 1])
         return int(pid)
 
     def _carry_out(self) -> None:
@@ -104,5 +108,9 @@ class Launcher:
                 continue
             words = [ctypes.c_long(word) for word in (step.number, *step.arguments)]
             if LIBC.syscall(*words) < 0:
-                error = ctypes.get_errno()
-                raise OSError(error, f"{name}: {os.strerror(error)}")
+                raise _refused(name)
+
+
+def _refused(name: str) -> StepRefused:
+    error = ctypes.get_errno()
+    return StepRefused(error, f"{name}: {os.strerror(error)}")

@@ -3,8 +3,8 @@ read.
 """
 
 import os
-import pathlib
 import sys
+from collections.abc import Iterator
 
 PRELOADED = {
     "base": (
@@ -48,5 +48,9 @@ def readable_paths(profile: str) -> tuple[str, ...]:
 
 def open_to_all(paths: tuple[str, ...]) -> bool:
     """Whether any user may enter the directories above every path."""
-    above = {parent for path in paths for parent in pathlib.PurePath(path).parents}
-    return all(os.stat(parent).st_mode & 0o001 for parent in above)
+    return all(os.stat(parent).st_mode & 0o001 for path in paths for parent in _above(path))
+
+
+def _above(path: str) -> Iterator[str]:
+    while path != (path := os.path.dirname(path)):
+        yield path

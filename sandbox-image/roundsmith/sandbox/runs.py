@@ -4,13 +4,14 @@ each reported.
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import takewhile
+from typing import NamedTuple
 
 from roundsmith.sandbox.children import Child, Children
 from roundsmith.sandbox.codec import decode, encode
-from roundsmith.sandbox.exchange import QUIET, Asked, Budget, Ended, Reply, ask, ask_all
+from roundsmith.sandbox.exchange import ask, ask_all
 from roundsmith.sandbox.hardening import RunLimits
+from roundsmith.sandbox.questions import QUIET, Asked, Budget, Ended, Reply
 
 Event = tuple[int, str, str, bytes, float, float]
 """Cell (-1 for loading), what happened, a word on it, the answer's bytes, CPU seconds, wall
@@ -21,8 +22,7 @@ LOADING = -1
 TESTER = b"T"
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """What the server asks for. Each of `cells` is (kind of question, its body).
 
     The first question to a fresh child may use `fresh_cpu_s`, later ones `later_cpu_s`.
@@ -44,7 +44,7 @@ class Run:
 
     def pack(self) -> bytes:
         """For the socket between server and supervisor, which trust each other."""
-        return encode(tuple(getattr(self, name) for name in self.__slots__), 2**31, 8)
+        return encode((*self,), 2**31, 8)
 
     @classmethod
     def unpack(cls, content: bytes) -> "Run":

@@ -7,12 +7,12 @@ frame while a run is going cancels it. It ends when the socket closes, and takes
 it.
 """
 
+import contextlib
 import importlib
 import os
 import socket
 import sys
 import time
-import traceback
 
 from roundsmith.sandbox import namespaces, profiles, solver, syscalls
 from roundsmith.sandbox.children import Cancelled, Children, ZygoteGone
@@ -40,6 +40,9 @@ def main(server: int, scratch: str) -> None:
     except OSError as error:
         write_frame(server, encode((False, str(error), [])))
         return
+    # What a child writes wakes this process, which then waits for its turn: it reads all at once.
+    with contextlib.suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     # Another process of the same user must not read or trace this one.
     call("prctl", syscalls.PR_SET_DUMPABLE, 0, 0, 0, 0)
     interfaces = namespaces.interfaces() if isolate else []
@@ -65,7 +68,7 @@ def _start_zygote(
         Zygote(theirs, box, compiled).serve()
     except BaseException:
         # The supervisor sees the socket close; the reason goes to the operator.
-        traceback.print_exc()
+        sys.excepthook(*sys.exc_info())
         raise
     finally:
         os._exit(0)
@@ -108,9 +111,8 @@ def serve(server: int, children: Children) -> None:
             Runner(children, Run.unpack(frame[1:]), events.add).execute()
         except Cancelled:
             read_frame(server)
-            children.settle()
-        events.flush(last=True)
         children.settle()
+        events.flush(last=True)
 
 
 class _Events:

@@ -79,12 +79,9 @@ class Zygote:
         if self._box.isolated:
             call("setns", self._self_pidfd, syscalls.CLONE_NEWPID)
             call("unshare", syscalls.CLONE_NEWPID)
-        zygote = os.getpid()
         try:
             pid = start.fork(descriptors)
-        except OSError as error:
-            if os.getpid() == zygote:
-                raise
+        except launcher.StepRefused as error:
             _end_child(error)
         if not pid:
             _become_child()

@@ -34,13 +34,9 @@ print(count / (time.monotonic() - start))
 _HARDENED = f"""
 import os, sys, time
 sys.path.append(sys.argv[2])
-from roundsmith.sandbox import namespaces, profiles, syscalls
-from roundsmith.sandbox.hardening import Box, Hardening, RunLimits, take_descriptors
-from roundsmith.sandbox.hardening import address_space_bytes, call
-def child():
-    ours, theirs = os.pipe()
-    take_descriptors(null, null, null, theirs, hardening.ruleset)
-    hardening.apply(limits){_RUN}
+from roundsmith.sandbox import launcher, namespaces, profiles, syscalls
+from roundsmith.sandbox.hardening import Box, Hardening, RunLimits, address_space_bytes, call
+def child():{_RUN}
 seconds, isolate, scratch = float(sys.argv[1]), sys.argv[3] == "T2", sys.argv[4]
 readable, size = profiles.readable_paths("base"), address_space_bytes()
 privileged = os.geteuid() == 0
@@ -55,15 +51,16 @@ limits = RunLimits(14, 2**29, 2**24, 1)
 first = os.fork()
 if first:
     sys.exit(os.waitpid(first, 0)[1] != 0)
-hardening, null = Hardening(box), os.open("/dev/null", os.O_RDONLY)
+null = [os.open("/dev/null", os.O_RDONLY) for _ in range(9)]
+start_child = Hardening(box, launcher.compiled()).launcher(limits)
 own = os.pidfd_open(os.getpid())
-hardening.protect_zygote()
+Hardening(box, None).protect_zygote()
 count, start = 0, time.monotonic()
 while time.monotonic() - start < seconds:
     if isolate:
         call("setns", own, syscalls.CLONE_NEWPID)
         call("unshare", syscalls.CLONE_NEWPID)
-    pid = os.fork()
+    pid = start_child.fork(null[5:])
     if not pid:
         child()
     count += not os.waitpid(pid, 0)[1]
