@@ -13,7 +13,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from roundsmith.benchmarks.files import Fields
-from roundsmith.benchmarks.heads import arrange, defined_names, parse
+from roundsmith.benchmarks.heads import Arranged, arrange, defined_names, parse
 from roundsmith.benchmarks.problems import BadField, shown
 from roundsmith.benchmarks.rows import checked
 from roundsmith.types import AssertTest, Split, Task
@@ -42,12 +42,11 @@ def is_humaneval(fields: Fields) -> bool:
 def humaneval_task(fields: Fields) -> Task:
     """One row as a task with one test, `check(entry_point)`. Raises BadField."""
     row = checked(HumanEvalRow, fields)
-    code = row.prompt + row.canonical_solution
-    tree = parse(code, "canonical_solution")
-    arranged = arrange(code, row.entry_point, frozenset(defined_names(tree)), "prompt")
+    arranged, description, example = described_head(
+        row.prompt + row.canonical_solution, row.entry_point
+    )
     if "check" not in defined_names(parse(row.test, "test")):
         raise BadField("test", shown(row.test), "a function check(candidate)")
-    description, example = _described(_docstring(tree, row.entry_point))
     return Task(
         task_id=row.task_id,
         split=Split.FINAL,
@@ -60,6 +59,15 @@ def humaneval_task(fields: Fields) -> Task:
         source="humaneval",
         licence=LICENCE,
     )
+
+
+def described_head(code: str, entry_point: str) -> tuple[Arranged, str, str | None]:
+    """Head and reference, description and example of a prompt with its solution below it. Raises
+    BadField.
+    """
+    tree = parse(code, "canonical_solution")
+    arranged = arrange(code, entry_point, frozenset(defined_names(tree)), "prompt")
+    return arranged, *_described(_docstring(tree, entry_point))
 
 
 def _docstring(tree: ast.Module, entry_point: str) -> str:

@@ -4,8 +4,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from roundsmith.benchmarks.apps import apps_task, is_apps
+from roundsmith.benchmarks.bigcodebench import bigcodebench_task, is_bigcodebench
+from roundsmith.benchmarks.evalplus import evalplus_task, is_evalplus
 from roundsmith.benchmarks.files import Fields, RawRow, read_rows
 from roundsmith.benchmarks.humaneval import humaneval_task, is_humaneval
+from roundsmith.benchmarks.livecodebench import is_livecodebench, livecodebench_task
 from roundsmith.benchmarks.mbpp import is_mbpp, mbpp_task
 from roundsmith.benchmarks.own import own_task
 from roundsmith.benchmarks.problems import BadField, Problem, refuse
@@ -14,6 +18,15 @@ from roundsmith.hashing import content_hash, file_sha256
 from roundsmith.types import Split, Task
 
 LAB = "lab"
+FORMATS: tuple[tuple[Callable[[Fields], bool], Callable[[Fields], Task]], ...] = (
+    (is_evalplus, evalplus_task),
+    (is_bigcodebench, bigcodebench_task),
+    (is_livecodebench, livecodebench_task),
+    (is_apps, apps_task),
+    (is_mbpp, mbpp_task),
+    (is_humaneval, humaneval_task),
+)
+"""Published formats: what tells a row of each, the more particular first, and what reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +100,7 @@ def _checked(file: str, rows: Iterable[RawRow | Problem]) -> tuple[list[Task], l
 
 def _converter(fields: Fields) -> Callable[[Fields], Task]:
     """The format of a file, by the fields of its first whole row."""
-    if is_mbpp(fields):
-        return mbpp_task
-    return humaneval_task if is_humaneval(fields) else own_task
+    for is_its, to_task in FORMATS:
+        if is_its(fields):
+            return to_task
+    return own_task

@@ -6,7 +6,8 @@ from roundsmith.benchmarks.heads import parse
 from roundsmith.benchmarks.problems import BadField
 from roundsmith.types import StdioTest, Task
 
-SCRIPT_HEAD = "def main() -> None:"
+SCRIPT_ENTRY = "main"
+SCRIPT_HEAD = f"def {SCRIPT_ENTRY}() -> None:"
 
 
 def runnable(task: Task, program: str) -> str:

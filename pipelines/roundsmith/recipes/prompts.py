@@ -27,22 +27,22 @@ CHAT_CODE_STOPS = (*CODE_STOPS, FENCE)
 CHAT_DESCRIPTION_STOPS = ("\n\n", FENCE, "\n" + HEADER)
 
 
-def docstring(description: str, example: str | None) -> str:
+def docstring(description: str, example: str | None, indent: str = "    ") -> str:
     """The indented docstring of GiFT: one space and the description; an example in doctest style
     below it.
     """
     text = " ".join(description.replace(QUOTES, "").split())
     if example is None:
-        return f'    """ {text} """\n'
-    lines = "".join(f"    {line}\n" for line in example.splitlines())
-    return f'    """ {text}\n{lines}    """\n'
+        return f'{indent}""" {text} """\n'
+    lines = "".join(f"{indent}{line}\n" for line in example.splitlines())
+    return f'{indent}""" {text}\n{lines}{indent}"""\n'
 
 
 def code_prompt(task: Task, description: str) -> str:
     """Description to code: the head with its docstring, which a program of the task begins with and
     the model continues with the function's body.
     """
-    return f"{task.head}\n{docstring(description, task.example)}"
+    return f"{task.head}\n{docstring(description, task.example, _indent(task.head))}"
 
 
 def description_prompt(code: str, demo_code: str, demo_description: str) -> str:
@@ -105,3 +105,10 @@ def _describe(code: str) -> str:
         "Say in one or two sentences what this Python function must do, so that somebody else can "
         f"write it from your words.\n```python\n{code.strip()}\n```"
     )
+
+
+def _indent(head: str) -> str:
+    """What the body of the head's function is indented by: more where it is a method."""
+    lines = reversed(head.splitlines())
+    signature = next((x for x in lines if x.lstrip().startswith(("def ", "async def "))), "")
+    return signature[: len(signature) - len(signature.lstrip())] + "    "

@@ -1,0 +1,120 @@
+"""HumanEval+ and MBPP+ as EvalPlus releases them: inputs, and a reference that says what is right.
+
+All tasks are `final`. A test is a batch of inputs: the reference and the program are called with
+each, and the results compared by EvalPlus' rules (`evalplus_rules`). The ids of tests say which
+inputs are the benchmark's own (`base`) and which are added (`plus`). The reference runs in the test
+process, never beside the program.
+
+Where this differs from EvalPlus: time is bounded for a batch, not for each input.
+"""
+
+import ast
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from roundsmith.benchmarks import evalplus_rules, mbpp
+from roundsmith.benchmarks.evalplus_inputs import as_called
+from roundsmith.benchmarks.files import Fields
+from roundsmith.benchmarks.heads import arrange, parse
+from roundsmith.benchmarks.humaneval import LICENCE, described_head
+from roundsmith.benchmarks.problems import BadField, shown
+from roundsmith.benchmarks.rows import checked
+from roundsmith.types import AssertTest, Split, Task
+
+INPUTS_A_TEST = 100
+Filled = Annotated[str, Field(min_length=1)]
+
+
+class EvalPlusRow(BaseModel):
+    """What we read of a row."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    task_id: Filled
+    prompt: Filled
+    entry_point: Filled
+    canonical_solution: Filled
+    base_input: list[list[Any]]
+    plus_input: list[list[Any]]
+    atol: Annotated[float, Field(ge=0, strict=False)] = 0.0
+
+
+def is_evalplus(fields: Fields) -> bool:
+    """Whether a row has the fields that only EvalPlus' releases have."""
+    return {"base_input", "plus_input"} <= fields.keys()
+
+
+def evalplus_task(fields: Fields) -> Task:
+    """One row of either benchmark as a task. Raises BadField."""
+    row = checked(EvalPlusRow, fields)
+    if not row.base_input:
+        raise BadField("base_input", "no inputs", "at least one")
+    return _mbpp_plus(row) if row.task_id.lower().startswith("mbpp/") else _humaneval_plus(row)
+
+
+def _humaneval_plus(row: EvalPlusRow) -> Task:
+    code = row.prompt + row.canonical_solution
+    arranged, description, example = described_head(code, row.entry_point)
+    return Task(
+        task_id=row.task_id,
+        split=Split.FINAL,
+        description=description,
+        head=arranged.head,
+        entry_point=row.entry_point,
+        tests=_tests(row, code),
+        reference=arranged.reference,
+        example=example,
+        source="humaneval-plus",
+        licence=LICENCE,
+    )
+
+
+def _mbpp_plus(row: EvalPlusRow) -> Task:
+    prose, _, asserted = _text(row).partition("\nassert ")
+    arranged = arrange(row.canonical_solution, row.entry_point, frozenset(), "canonical_solution")
+    return Task(
+        task_id=row.task_id,
+        split=Split.FINAL,
+        description=prose.strip(),
+        head=arranged.head,
+        entry_point=row.entry_point,
+        tests=_tests(row, row.canonical_solution),
+        reference=arranged.reference,
+        example=mbpp.example(f"assert {asserted}") if asserted else None,
+        source="mbpp-plus",
+        licence=mbpp.LICENCE,
+    )
+
+
+def _text(row: EvalPlusRow) -> str:
+    """The prompt's words: it is one docstring and nothing else."""
+    body = parse(row.prompt, "prompt").body
+    match body:
+        case [ast.Expr(value=ast.Constant(value=str(text)))]:
+            return text.strip()
+    raise BadField("prompt", shown(row.prompt), "one string in triple quotes")
+
+
+def _tests(row: EvalPlusRow, reference: str) -> tuple[AssertTest, ...]:
+    return (
+        *_batches("base", row, row.base_input, reference),
+        *_batches("plus", row, row.plus_input, reference),
+    )
+
+
+def _batches(
+    name: str, row: EvalPlusRow, inputs: Sequence[list[Any]], reference: str
+) -> list[AssertTest]:
+    called = [as_called(row.task_id, arguments) for arguments in inputs]
+    starts = range(0, len(called), INPUTS_A_TEST)
+    return [
+        AssertTest(
+            f"{name}-{at}",
+            evalplus_rules.source(
+                row.entry_point, reference, called[at : at + INPUTS_A_TEST], row.atol
+            ),
+        )
+        for at in starts
+    ]
