@@ -1,9 +1,9 @@
 """APPS: problems as scripts or as functions, in the rows of the published data set.
 
-The rows do not say to which half of APPS they belong, so a task's split is that of its id. Solutions
-are whole scripts that do not begin with a head of ours, so tasks have no reference: GiFT and the
-gold control need other tasks. Printed numbers may differ as numpy's `allclose` allows; 4 s of CPU
-time for a test, as its runner gives.
+The rows do not say to which half of APPS they belong, so a task's split is that of its id.
+Solutions are whole scripts that do not begin with a head of ours, so tasks have no reference: GiFT
+and the gold control need other tasks. Printed numbers may differ as numpy's `allclose` allows; 4 s
+of CPU time for a test, as its runner gives.
 
 Where this is stricter than APPS: lines in another order, and output printed as a Python list, are
 not accepted.

@@ -21,9 +21,13 @@ from roundsmith.benchmarks.heads import arrange, parse
 from roundsmith.benchmarks.humaneval import LICENCE, described_head
 from roundsmith.benchmarks.problems import BadField, shown
 from roundsmith.benchmarks.rows import checked
-from roundsmith.types import AssertTest, Split, Task
+from roundsmith.types import AssertTest, OwnLimits, Split, Task
 
-INPUTS_A_TEST = 100
+INPUTS_A_TEST = 20
+LIMITS = OwnLimits(cpu_s=20.0)
+"""For a test, its reference's time included. EvalPlus gives each input a second at least, and four
+times what the reference takes.
+"""
 Filled = Annotated[str, Field(min_length=1)]
 
 
@@ -115,6 +119,7 @@ def _batches(
             evalplus_rules.source(
                 row.entry_point, reference, called[at : at + INPUTS_A_TEST], row.atol
             ),
+            LIMITS,
         )
         for at in starts
     ]

@@ -21,17 +21,20 @@ def runnable(task: Task, program: str) -> str:
 
 
 def as_script(program: str, entry_point: str) -> str:
-    """The program with `entry_point()` below it, unless its top level calls it already.
+    """The program with `entry_point()` below it, unless its top level calls it already or it
+    defines no such function: then it is a script as it is.
 
     Raises BadField when the program does not parse.
     """
-    top = [
-        node for node in parse(program, "reference").body if not isinstance(node, ast.FunctionDef)
-    ]
+    body = parse(program, "reference").body
+    top = [node for node in body if not isinstance(node, ast.FunctionDef)]
+    defined = {node.name for node in body if isinstance(node, ast.FunctionDef)}
     called = {
         node.func.id
         for statement in top
         for node in ast.walk(statement)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     }
-    return program if entry_point in called else f"{program.rstrip()}\n\n{entry_point}()\n"
+    if entry_point in called or entry_point not in defined:
+        return program
+    return f"{program.rstrip()}\n\n{entry_point}()\n"

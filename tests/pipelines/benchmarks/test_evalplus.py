@@ -50,7 +50,8 @@ def mbpp_rows() -> tuple[tuple[Row, tuple[list[Any], ...]], ...]:
             written = json.loads(json.dumps(inputs, default=list))
         except TypeError:
             continue
-        if inputs and not row["test_imports"]:
+        slow = row["task_id"] == 123  # one input takes 5 s, and is asked four times
+        if inputs and not row["test_imports"] and not slow:
             text = f'"""\n{row["prompt"]}\n{row["test_list"][0]}\n"""\n'
             made.append(
                 (
@@ -124,8 +125,8 @@ def references(tasks: Sequence[Task]) -> list[str]:
     return [task.reference or "" for task in tasks]
 
 
-# MBPP calls these with tuples, sets or keys that EvalPlus' table does not bring back: there they are
-# called with what JSON has.
+# MBPP calls these with tuples, sets or keys that EvalPlus' table does not bring back: there they
+# are called with what JSON has.
 CALLED_OTHERWISE = ["104", "115", "117", "140", "143", "145", "301", "582", "596"]
 
 
@@ -167,8 +168,8 @@ def a_task(inputs: list[Any], solution: str = "    return sorted(values)\n", **o
 def test_a_row_is_told_by_its_inputs_and_its_tests_say_whose_they_are(tmp_path: Path) -> None:
     row = humaneval_rows()[0]
     assert is_evalplus(row)
-    many = a_task([[[n]] for n in range(250)])
-    assert [test.test_id for test in many.tests] == ["base-0", "base-100", "base-200", "plus-0"]
+    many = a_task([[[n]] for n in range(50)])
+    assert [test.test_id for test in many.tests] == ["base-0", "base-20", "base-40", "plus-0"]
     assert many.split is Split.FINAL
     assert (many.description, many.example) == ("Sort.", ">>> order([2, 1])\n[1, 2]")
     file = tmp_path / "plus.jsonl"
