@@ -14,7 +14,7 @@ _INPUTS = "Inputs"
 
 Recipe = Annotated[
     str | None,
-    typer.Option(help="gift (the default), rft, dstc, or one of your own (--recipes)."),
+    typer.Option(help="gift (the default), rft, ssd, dstc, or one of your own (--recipes)."),
 ]
 Model = Annotated[
     str | None,

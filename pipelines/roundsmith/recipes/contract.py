@@ -12,10 +12,11 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field
 
 from roundsmith.config import Settings
+from roundsmith.errors import ConfigError
 from roundsmith.recipes.identities import example_id, pair_id
 from roundsmith.recipes.session import Session
 from roundsmith.recipes.stage import Stage, Tuning
-from roundsmith.recipes.styles import joined_answer, whole_answer
+from roundsmith.recipes.styles import joined_answer, style_of_group, whole_answer
 from roundsmith.types import (
     Example,
     Group,
@@ -25,6 +26,7 @@ from roundsmith.types import (
     Provenance,
     Row,
     Sample,
+    ScoreItem,
     Task,
 )
 
@@ -86,8 +88,12 @@ class Recipe:
         raise NotImplementedError
 
     def to_score(self, group: Group) -> Sequence[Sample]:
-        """The samples whose perplexity `select` needs."""
+        """The samples whose score `select` needs."""
         return ()
+
+    def question(self, sample: Sample, group: Group) -> ScoreItem:
+        """What the scorer is asked of a sample: its perplexity under the prompt that drew it."""
+        return ScoreItem(sample.sample_id, sample.prompt, whole_answer(sample))
 
     def select(self, group: Group, random: Random) -> Sequence[Row]:
         """The training rows of a group: a function of its arguments alone."""
@@ -112,6 +118,26 @@ def gold_example(task: Task, prompt: Prompt, completion: str, recipe: str) -> Ex
         task_id=task.task_id, recipe=recipe, round=0, source=task.source, licence=task.licence
     )
     return _example(prompt, completion, provenance)
+
+
+def refuse_without_demonstrations(tasks: Sequence[Task], recipe: str) -> None:
+    """Raises ConfigError where code can not be described after the example of another task."""
+    described = {task.description for task in tasks if task.reference is not None}
+    if len(described) < 2:
+        raise ConfigError(
+            f"{recipe}: saw {len(described)} training task{'s' * (len(described) != 1)} with a "
+            "reference and a description of its own, expected at least two, because a code is "
+            "described after the example of another task: give more tasks, raise --limit, add "
+            "references, or use `--recipe rft`"
+        )
+
+
+def gold_rows(group: Group, recipe: str) -> list[Example]:
+    """The row that imitates the reference of a group's task, or none where it has none."""
+    task, style = group.task, style_of_group(group)
+    if task.reference is None:
+        return []
+    return [gold_example(task, style.code(task, task.description), style.gold(task), recipe)]
 
 
 def sample_example(prompt: Prompt, sample: Sample, group: Group) -> Example:

@@ -1,17 +1,24 @@
 """GiFT: Gibbs Fine-Tuning (Li et al., ACL 2025, arXiv 2502.11466)."""
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from random import Random
+from statistics import mean
 from typing import ClassVar, Literal
 
+import numpy as np
 from pydantic import Field
 
-from roundsmith.errors import ConfigError
-from roundsmith.recipes.contract import Recipe, RecipeConfig, gold_example, sample_example
+from roundsmith.recipes.contract import (
+    Recipe,
+    RecipeConfig,
+    gold_rows,
+    refuse_without_demonstrations,
+    sample_example,
+)
 from roundsmith.recipes.session import Session
-from roundsmith.recipes.styles import style_of_group
-from roundsmith.types import Group, Outcome, Row, Sample, Sampling, Task
+from roundsmith.recipes.styles import style_of_group, whole_answer
+from roundsmith.recipes.tail import Reals, draw, effective_sizes, weights
+from roundsmith.types import Group, Outcome, Row, Sample, Sampling, ScoreItem, Task
 
 
 class GiftConfig(RecipeConfig):
@@ -31,6 +38,12 @@ class GiftConfig(RecipeConfig):
     """K: codes drawn from the pool, with replacement."""
     tail: float = 2.0
     """T of softmax(T * perplexity): 0 is uniform, larger favours rare codes."""
+    dedup: bool = False
+    """Keep one of equal codes in the pool, the first; the release keeps all."""
+    condition: Literal["generating", "original"] = "generating"
+    """The description that perplexity is given: the one that the code was drawn from, as released,
+    or the task's own.
+    """
     fallback: Literal["gold", "last"] = "gold"
     """What is described after an iteration without a passing code: the release's gold code, or the
     last passing one, which seems to have been intended."""
@@ -61,7 +74,8 @@ class Gift(Recipe):
     Config = GiftConfig
     name = "gift"
     config: GiftConfig
-    selecting: ClassVar[frozenset[str]] = frozenset({"selected_per_task", "tail"})
+    scoring: ClassVar[frozenset[str]] = frozenset({"condition"})
+    selecting: ClassVar[frozenset[str]] = frozenset({"selected_per_task", "tail", "dedup"})
 
     @property
     def draws_per_task(self) -> int:
@@ -75,15 +89,8 @@ class Gift(Recipe):
 
     def check(self, tasks: Sequence[Task]) -> None:
         """A chain shows how to describe code by another task's reference."""
-        described = {task.description for task in tasks if task.reference is not None}
-        if self.config.iterations > 1 and len(described) < 2:
-            tasks_seen = f"{len(described)} training task{'s' * (len(described) != 1)}"
-            raise ConfigError(
-                f"gift: saw {tasks_seen} with a reference and a description of "
-                "its own, expected at least two, because a code is described after the example "
-                "of another task: give more tasks, raise --limit, add references, or use "
-                "`--recipe rft`"
-            )
+        if self.config.iterations > 1:
+            refuse_without_demonstrations(tasks, self.name)
 
     async def sample(self, task: Task, session: Session) -> Group:
         """One chain, one coroutine: generator and executor serve other chains meanwhile."""
@@ -132,22 +139,61 @@ class Gift(Recipe):
         return Group(task, tuple(samples), tuple(outcomes))
 
     def to_score(self, group: Group) -> Sequence[Sample]:
-        """The pool: perplexity is given the prompt that drew the code."""
+        """The pool, with the codes that `dedup` leaves out."""
         return pool(group)
+
+    def question(self, sample: Sample, group: Group) -> ScoreItem:
+        """Perplexity under the prompt that drew the code, or under the original description's."""
+        if self.config.condition == "generating":
+            return super().question(sample, group)
+        prompt = style_of_group(group).code(group.task, group.task.description)
+        return ScoreItem(sample.sample_id, prompt, whole_answer(sample))
 
     def select(self, group: Group, random: Random) -> Sequence[Row]:
         """Gold, and K codes with replacement by softmax(T * perplexity), under the original d_i."""
-        task = group.task
-        style = style_of_group(group)
-        prompt = style.code(task, task.description)
-        gold = [gold_example(task, prompt, style.gold(task), self.name)] if task.reference else []
-        if not (codes := [code for code in pool(group) if code.sample_id in group.scores]):
+        gold = gold_rows(group, self.name)
+        if not (codes := self.scored_pool(group)):
             return gold
+        prompt = style_of_group(group).code(group.task, group.task.description)
+        rng = np.random.default_rng(random.getrandbits(64))
+        picks = draw(self.weights_of(codes, group), self.config.selected_per_task, rng)[0]
+        return [*gold, *(sample_example(prompt, codes[pick], group) for pick in picks)]
+
+    def scored_pool(self, group: Group) -> list[Sample]:
+        """What is drawn from: the codes of the pool that have a perplexity."""
+        codes = [code for code in pool(group) if code.sample_id in group.scores]
+        if not self.config.dedup:
+            return codes
+        first = {code.text.strip(): code for code in reversed(codes)}
+        return [code for code in codes if first[code.text.strip()] is code]
+
+    def weights_of(self, codes: Sequence[Sample], group: Group) -> Reals:
+        """The weights by which codes of a group are drawn."""
         perplexities = [group.scores[code.sample_id].perplexity for code in codes]
-        picks = random.choices(
-            codes, weights(perplexities, self.config.tail), k=self.config.selected_per_task
-        )
-        return [*gold, *(sample_example(prompt, pick, group) for pick in picks)]
+        return weights(perplexities, self.config.tail)
+
+    def measure(
+        self, chosen: Iterable[tuple[Group, Sequence[Row]]], seed: int
+    ) -> Mapping[str, float]:
+        """Means over the tasks with a pool: codes in it, the effective sample size of the weights,
+        and how many distinct codes were drawn.
+        """
+        sizes, effective, drawn = [], [], []
+        for group, rows in chosen:
+            if codes := self.scored_pool(group):
+                sizes.append(len(codes))
+                effective.append(float(effective_sizes(self.weights_of(codes, group))[0]))
+                drawn.append(
+                    len({row.provenance.parents for row in rows if row.provenance.parents})
+                )
+        if not sizes:
+            return {"tasks with a pool": 0.0}
+        return {
+            "tasks with a pool": float(len(sizes)),
+            "codes in a pool": mean(sizes),
+            "effective sample size": mean(effective),
+            "distinct codes drawn": mean(drawn),
+        }
 
     def _sources(
         self, task: Task, kept: Sample | None, last: Sample | None
@@ -175,14 +221,6 @@ def pool(group: Group) -> list[Sample]:
         by_step.setdefault(code.step, []).append(code)
     kept = (kept_state(by_step[step]) for step in sorted(by_step))
     return [code for code in kept if code is not None]
-
-
-def weights(perplexities: Sequence[float], tail: float) -> list[float]:
-    """w_j = softmax_j(T * PPL_j), computed from the largest down so that it never overflows."""
-    top = max(tail * ppl for ppl in perplexities)
-    raw = [math.exp(tail * ppl - top) for ppl in perplexities]
-    total = sum(raw)
-    return [w / total for w in raw]
 
 
 RECIPE = Gift

@@ -7,12 +7,11 @@ from dataclasses import replace
 
 from roundsmith.errors import TooLong
 from roundsmith.recipes.contract import Recipe
-from roundsmith.recipes.styles import whole_answer
 from roundsmith.steps.context import Context, reference
 from roundsmith.steps.inputs import tasks_of
 from roundsmith.steps.shards import sharded
 from roundsmith.store import GROUPS
-from roundsmith.types import Group, Kind, Sample, Score, ScoreItem, Split, Task
+from roundsmith.types import Group, Kind, Sample, Score, Split, Task
 
 Scorable = tuple[Group, Sequence[Sample]]
 """A group and those of its samples that are to be scored."""
@@ -59,8 +58,8 @@ async def score(ctx: Context, groups: str, model: str) -> str:
     async def begin() -> AsyncIterator[Callable[[Scorable], Awaitable[list[Group]]]]:
         services = await ctx.serving(weights, score=True)
 
-        async def one(sample: Sample) -> Score | None:
-            item = ScoreItem(sample.sample_id, sample.prompt, whole_answer(sample))
+        async def one(sample: Sample, group: Group) -> Score | None:
+            item = ctx.recipe.question(sample, group)
             try:
                 return await services.scorer.score(item, sample.provenance.weights_sha256)
             except TooLong:
@@ -68,7 +67,7 @@ async def score(ctx: Context, groups: str, model: str) -> str:
 
         async def work(pair: Scorable) -> list[Group]:
             group, samples = pair
-            found = await asyncio.gather(*(one(sample) for sample in samples))
+            found = await asyncio.gather(*(one(sample, group) for sample in samples))
             scores = {s.sample_id: score for s, score in zip(samples, found, strict=True) if score}
             return [replace(group, scores=scores)]
 

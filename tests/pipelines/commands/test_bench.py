@@ -71,7 +71,8 @@ def test_the_groups_of_the_bench_give_the_rule_something_to_choose() -> None:
 
 
 def test_pairs_are_built_by_a_real_service() -> None:
-    (result,) = pairs.measure(num_groups=6, turns=1)
+    *rules, result = pairs.measure(num_groups=6, turns=1, scale=0.001)
+    assert [rule.unit for rule in rules] == ["groups/s", "codes/s", "rows/s"]
     assert result.against == "plain Python"
     assert result.value > 0
     assert result.ratio == pytest.approx(result.value / result.against_value)

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from random import Random
 
@@ -10,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roundsmith.errors import ConfigError
-from roundsmith.recipes.gift import Gift, GiftConfig, kept_state, pool, weights
+from roundsmith.recipes.gift import Gift, GiftConfig, kept_state, pool
+from roundsmith.recipes.tail import weights
 from roundsmith.types import Example
 from roundsmith.verdicts import Verdict
 from tests.pipelines.recipes.groups import STYLE, TASK, code, group, outcome, passes
@@ -132,3 +134,32 @@ def test_one_task_alone_is_refused_in_the_singular() -> None:
         Gift(GiftConfig()).check([TASK])
     with pytest.raises(ConfigError, match="saw 0 training tasks with a reference"):
         Gift(GiftConfig()).check([])
+
+
+def test_dedup_keeps_the_first_of_equal_codes_whatever_their_wording() -> None:
+    a, b, c = code("a", 0), replace(code("b", 1), text=code("a", 0).text), code("c", 2, "    1")
+    whole = group((a, b, c), passes(a, b, c), a=1.0, b=9.0, c=1.0)
+    assert [s.sample_id for s in Gift(GiftConfig()).scored_pool(whole)] == ["a", "b", "c"]
+    assert [s.sample_id for s in Gift(GiftConfig(dedup=True)).scored_pool(whole)] == ["a", "c"]
+
+
+def test_perplexity_is_asked_under_the_description_that_the_setting_names() -> None:
+    a = code("a", 1)
+    whole = group((a,), passes(a))
+    generating = Gift(GiftConfig()).question(a, whole)
+    original = Gift(GiftConfig(condition="original")).question(a, whole)
+    assert generating.prompt == a.prompt == STYLE.code(TASK, "wording 1")
+    assert original.prompt == STYLE.code(TASK, TASK.description)
+    assert generating.completion == original.completion
+
+
+def test_the_summary_tells_how_even_the_weights_are() -> None:
+    """Weights 1/(1+e) and e/(1+e): the effective size is 1/(0.268941^2 + 0.731059^2) = 1.648054."""
+    a, b = code("a", 0), code("b", 1)
+    whole, empty = group((a, b), passes(a, b), a=1.0, b=1.5), group((), ())
+    recipe = Gift(GiftConfig())
+    told = recipe.measure([(g, recipe.select(g, Random(0))) for g in (whole, empty)], seed=0)
+    assert told["tasks with a pool"] == 1
+    assert told["codes in a pool"] == 2
+    assert told["effective sample size"] == pytest.approx(1.648054, abs=1e-5)
+    assert recipe.measure([(empty, [])], seed=0) == {"tasks with a pool": 0}

@@ -1,4 +1,6 @@
-"""The pair builder as a process on loopback, beside the recipe's rule called in this process."""
+"""Choosing rows: the recipes' rules over many groups, and the pair builder as a process on loopback
+beside a rule that is called in this process.
+"""
 
 import asyncio
 import tempfile
@@ -8,6 +10,7 @@ from pathlib import Path
 from roundsmith.bench import BenchResult
 from roundsmith.clients import PairBuilderClient
 from roundsmith.clients.services import open_channel
+from roundsmith.commands.bench import choices
 from roundsmith.commands.bench.made import groups
 from roundsmith.commands.bench.turns import in_turns
 from roundsmith.pair_builder.rules import load_rules, select
@@ -18,7 +21,12 @@ from roundsmith.types import Group
 RECIPE = "gift"
 
 
-def measure(num_groups: int = 200, turns: int = 5) -> list[BenchResult]:
+def measure(num_groups: int = 200, turns: int = 5, scale: float = 1.0) -> list[BenchResult]:
+    """The rules by themselves, `scale` times as many groups as the bench has, and the service."""
+    return [*choices.measure(scale, min(turns, 3)), _service(num_groups, turns)]
+
+
+def _service(num_groups: int, turns: int) -> BenchResult:
     """Groups a second by the service; the rule itself is plain Python, so the ratio tells what
     the wire costs.
     """
@@ -33,7 +41,7 @@ def measure(num_groups: int = 200, turns: int = 5) -> list[BenchResult]:
         arguments = {"pair-builder": ("--recipes", RECIPES)}
         try:
             address = runner.run(processes.start(arguments))["pair-builder"]["address"]
-            result = in_turns(
+            return in_turns(
                 f"gift's rows of {len(made)} groups of 60 codes by the service",
                 len(made),
                 "groups/s",
@@ -44,7 +52,6 @@ def measure(num_groups: int = 200, turns: int = 5) -> list[BenchResult]:
             )
         finally:
             runner.run(processes.stop())
-    return [result]
 
 
 async def _by_service(address: str, made: Sequence[Group]) -> None:

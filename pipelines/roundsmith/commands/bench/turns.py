@@ -17,14 +17,17 @@ def in_turns(
     against: str,
     theirs: Callable[[], object],
     turns: int = TURNS,
+    their_amount: float | None = None,
 ) -> BenchResult:
-    """Median rates of `amount` a second over turns, after one turn that is not counted.
+    """Median rates of `amount` a second over turns, after one turn that is not counted; what is
+    compared with may do another amount, `their_amount`, in its turn.
 
     The ratio is the median over turns, ours over theirs, so that slow moments of the machine weigh
     on both.
     """
     ours(), theirs()
-    pairs = [(amount / seconds(ours), amount / seconds(theirs)) for _ in range(turns)]
+    its_amount = amount if their_amount is None else their_amount
+    pairs = [(amount / seconds(ours), its_amount / seconds(theirs)) for _ in range(turns)]
     value, other = (statistics.median(rates) for rates in zip(*pairs, strict=True))
     ratio = statistics.median(mine / its for mine, its in pairs)
     return BenchResult(case, value, unit, against, other, ratio)
