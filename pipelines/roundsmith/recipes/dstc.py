@@ -85,6 +85,11 @@ class Dstc(Recipe):
     gold: ClassVar[bool] = False
     selecting: ClassVar[frozenset[str]] = frozenset({"rule", "join_tests", "min_passes", "ties"})
 
+    @property
+    def draws_per_task(self) -> int:
+        """J codes and J tests."""
+        return self.config.num_codes + self.config.num_tests
+
     async def sample(self, task: Task, session: Session) -> Group:
         """J codes, J tests, and the matrix of both."""
         cfg, style = self.config, session.style

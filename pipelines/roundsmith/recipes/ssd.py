@@ -37,6 +37,16 @@ class Ssd(Recipe):
     config: SsdConfig
     selecting: ClassVar[frozenset[str]] = frozenset({"selected_per_task", "gold"})
 
+    @property
+    def draws_per_task(self) -> int:
+        """All of a task's codes."""
+        return self.config.samples_per_task
+
+    @property
+    def rows_per_task(self) -> int:
+        """K."""
+        return self.config.selected_per_task
+
     async def sample(self, task: Task, session: Session) -> Group:
         """All codes of a task at once; nothing is run."""
         cfg = self.config
