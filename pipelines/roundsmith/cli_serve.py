@@ -55,11 +55,17 @@ def serve_executor(
     sandboxes: Annotated[
         str, typer.Option(help="HOST:PORT of the pods' workers; a name of many is spread over.")
     ] = "",
+    deployment: Annotated[
+        str, typer.Option(help="NAMESPACE/NAME of the pods' Deployment, to scale with the queue.")
+    ] = "",
+    min_pods: Annotated[int, typer.Option(help="Pods of that Deployment at least.")] = 1,
+    max_pods: Annotated[int, typer.Option(help="Pods of that Deployment at most.")] = 1,
 ) -> None:
     """Serve ExecutorService: untrusted programs in, outcomes out."""
     from roundsmith.commands.serve import executor
 
     options = {"slots": slots or None, "floor": floor, "pool": pool, "sandboxes": sandboxes}
+    options |= {"deployment": deployment, "min_pods": min_pods, "max_pods": max_pods}
     executor(options, listen, process)
 
 

@@ -21,6 +21,7 @@ WHOLE = (
     "sandbox.runtimeClassName=gvisor",
     "sandbox.seccompProfile=roundsmith-sandbox.json",
     "executor.floor=T2",
+    "sandbox.maxReplicas=5",
     "imagePullSecrets={registry}",
     "training.replicas=3",
 )

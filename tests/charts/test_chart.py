@@ -102,7 +102,7 @@ def test_every_pod_is_hardened() -> None:
         assert pod["securityContext"]["runAsNonRoot"] is True, name
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
         assert pod["enableServiceLinks"] is False, name
-        assert pod["automountServiceAccountToken"] is (name == "control"), name
+        assert pod["automountServiceAccountToken"] is (name in ("control", "r-executor")), name
         assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod), name
         for container in pod["containers"]:
             security = container["securityContext"]
@@ -134,10 +134,11 @@ def test_the_sandbox_has_a_locked_namespace_of_its_own() -> None:
         label = f"pod-security.kubernetes.io/{mode}"
         assert namespace["metadata"]["labels"][label] == "restricted"
     inside = {o["kind"] for o in found if o["metadata"].get("namespace") == "lab-sandbox"}
-    assert inside == {"Deployment", "Service", "NetworkPolicy", "ResourceQuota", "LimitRange"}
+    kept = {"Deployment", "Service", "NetworkPolicy", "ResourceQuota", "LimitRange"}
+    assert inside == kept | {"Role", "RoleBinding"}
     hard = one(found, "ResourceQuota", "r-sandbox")["spec"]["hard"]
     assert hard == {
-        "pods": "2",
+        "pods": "6",
         "services": "1",
         "services.nodeports": "0",
         "services.loadbalancers": "0",
@@ -201,6 +202,43 @@ def test_programs_alone_get_the_profile_that_allows_namespaces_and_only_when_ask
     assert programs["securityContext"]["seccompProfile"] == asked
     for container in dict(pods(objects(*STORED)))["r-sandbox"]["containers"]:
         assert "seccompProfile" not in container["securityContext"]
+
+
+def test_the_executor_may_scale_and_replace_the_sandbox_pods_where_there_may_be_more() -> None:
+    found = objects(*WHOLE)
+    pod = dict(pods(found))["r-executor"]
+    asked = {"--deployment=lab-sandbox/r-sandbox", "--min-pods=1", "--max-pods=5"}
+    assert asked <= set(pod["containers"][0]["args"])
+    assert (pod["serviceAccountName"], pod["automountServiceAccountToken"]) == ("r-executor", True)
+    [role] = [o for o in found if o["kind"] == "Role" and o["metadata"]["name"] == "r-executor"]
+    assert role["metadata"]["namespace"] == "lab-sandbox"
+    rights = {
+        (what, verb): tuple(rule.get("resourceNames", ()))
+        for rule in role["rules"]
+        for what in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    assert rights == {
+        ("deployments", "get"): ("r-sandbox",),
+        ("deployments/scale", "patch"): ("r-sandbox",),
+        ("pods", "list"): (),
+        ("pods", "patch"): (),
+        ("pods", "delete"): (),
+    }
+    policy = one(found, "NetworkPolicy", "r-executor")["spec"]
+    ports = {port["port"] for rule in policy["egress"] for port in rule["ports"]}
+    assert ports == {50061, 443, 6443}
+    assert one(found, "ResourceQuota", "r-sandbox")["spec"]["hard"]["pods"] == "6"
+
+
+def test_an_executor_of_a_fixed_number_of_pods_may_ask_kubernetes_nothing() -> None:
+    found = objects(*STORED)
+    pod = dict(pods(found))["r-executor"]
+    assert pod["automountServiceAccountToken"] is False
+    assert "serviceAccountName" not in pod
+    assert not [o for o in found if o["kind"] == "Role" and o["metadata"]["name"] == "r-executor"]
+    policy = one(found, "NetworkPolicy", "r-executor")["spec"]
+    assert {port["port"] for rule in policy["egress"] for port in rule["ports"]} == {50061}
 
 
 @pytest.mark.parametrize(("values", "floor"), [(STORED, "T1"), (WHOLE, "T2")])

@@ -13,9 +13,11 @@ import pytest
 
 from tests.sandbox.planted import Fault, plant
 
-FORK = "        pid = os.fork()\n        if not pid:\n"
-LANDLOCK = "        landlock.restrict(RULESET_FD)\n"
-SECCOMP = "        chosen.install()\n"
+FORK = "        start = self._hardening.launcher(limits)\n"
+LANDLOCK = '            Step("landlock_restrict_self", (self._ruleset, 0)),\n'
+SECCOMP = """\
+            Step("prctl", (syscalls.PR_SET_SECCOMP, _SECCOMP_FILTER, chosen.address, 0, 0)),
+"""
 READS = "def f():\n    try: return open('/etc/passwd').read(1)\n    except OSError: return ''\n"
 PAIRS = "def f():\n    try: return repr(socket.socketpair())\n    except OSError: return ''\n"
 MANY = """
@@ -36,13 +38,14 @@ asyncio.run(main())
 """
 
 
-def broken_after(forks: int, line: str) -> tuple[Fault, ...]:
-    """A mechanism that a supervisor's children have no more after so many."""
-    counted = f"        self._hardening.forks = self._last_id\n{FORK}"
-    weakened = f"        if self.forks < {forks}:\n    {line}"
+def without(step: str, when: str) -> tuple[Fault, ...]:
+    """A step that a child does without while a condition holds, looked at before each fork."""
+    counted = "        self._hardening.forks = child_id\n"
+    uncached = "        self._hardening.launcher.cache_clear()\n"
+    taken = f"            *(() if {when} else ({step.strip()})),\n"
     return (
-        Fault("sandbox/zygote.py", FORK, counted),
-        Fault("sandbox/hardening.py", line, weakened),
+        Fault("sandbox/zygote.py", FORK, f"{counted}{uncached}{FORK}"),
+        Fault("sandbox/hardening.py", step, taken),
     )
 
 
@@ -58,7 +61,7 @@ def run_many(
 
 
 @pytest.mark.parametrize(
-    ("tier", "line", "source", "promise"),
+    ("tier", "step", "source", "promise"),
     [
         ("T1", LANDLOCK, READS, "no_secret_files"),
         ("T1", SECCOMP, PAIRS, "no_unshare"),
@@ -66,9 +69,9 @@ def run_many(
     ],
 )
 def test_what_a_supervisor_found_after_it_broke_a_promise_never_comes_from_there(
-    tmp_path: Path, tier: str, line: str, source: str, promise: str
+    tmp_path: Path, tier: str, step: str, source: str, promise: str
 ) -> None:
-    faults = broken_after(30, line)
+    faults = without(step, "self.forks > 30")
     held, found, quarantined = run_many(tmp_path, faults, tier, source, 120)
     if held != tier:
         pytest.skip(f"{tier} does not hold here")
@@ -127,9 +130,8 @@ def test_a_place_where_no_supervisor_keeps_its_promises_serves_again_when_one_do
     tmp_path: Path,
 ) -> None:
     mark = tmp_path / "broken"
-    while_whole = f"        if not os.path.exists({str(mark)!r}):\n    {LANDLOCK}"
-    fault = Fault("sandbox/hardening.py", LANDLOCK, while_whole)
-    environment = plant(tmp_path / "copy", [fault])
+    faults = without(LANDLOCK, f"os.path.exists({str(mark)!r})")
+    environment = plant(tmp_path / "copy", faults)
     command = [sys.executable, "-c", BREAKS_AND_MENDS, str(mark)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
     assert ended.returncode == 0, ended.stderr

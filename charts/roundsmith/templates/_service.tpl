@@ -1,7 +1,8 @@
 {{/*
 A Deployment of one gRPC service and its headless Service, over which clients balance by themselves.
 Takes (dict "root" $ "component" NAME "image" IMAGE "pullPolicy" POLICY "arguments" YAML "resources" MAP), and
-"environment", "mounts", "volumes" (YAML), "admin" (true: a second port, 8034) where it needs them.
+"environment", "mounts", "volumes" (YAML), "admin" (true: a second port, 8034), "account" (true: a
+service account of its own, with its token) where it needs them.
 */}}
 {{- define "roundsmith.service" -}}
 apiVersion: apps/v1
@@ -21,7 +22,10 @@ spec:
         checksum/storage: {{ toYaml .root.Values.storage | sha256sum }}
       {{- end }}
     spec:
-      automountServiceAccountToken: false
+      {{- if .account }}
+      serviceAccountName: {{ include "roundsmith.name" . }}
+      {{- end }}
+      automountServiceAccountToken: {{ .account | default false }}
       enableServiceLinks: false
       terminationGracePeriodSeconds: 30
       securityContext: {{- include "roundsmith.podSecurity" . | nindent 8 }}

@@ -6,12 +6,16 @@ import socket
 import subprocess
 import tempfile
 
+from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.executor.supervisor import Slot, Started, SupervisorLost
 from roundsmith.sandbox import boot
 
 
 class ProcessSupervisors:
     """Starts them as children of this process."""
+
+    def __init__(self, settings: ExecutorSettings) -> None:
+        self._recycle_runs = settings.recycle_runs
 
     async def open(self, slot: Slot) -> "ProcessLink":
         """A fresh supervisor process."""
@@ -20,7 +24,11 @@ class ProcessSupervisors:
         scratch = "" if slot.isolate else tempfile.mkdtemp(prefix="roundsmith-box-")
         process = boot.spawn(theirs, scratch)
         theirs.close()
-        return ProcessLink(process, scratch, *await asyncio.open_unix_connection(sock=ours))
+        streams = await asyncio.open_unix_connection(sock=ours)
+        return ProcessLink(process, scratch, *streams, self._recycle_runs)
+
+    def distrust(self, started: Started) -> None:
+        """The next one is another process: it stands or falls by itself."""
 
     async def close(self) -> None:
         """Nothing is shared between links."""
@@ -29,18 +37,35 @@ class ProcessSupervisors:
 class ProcessLink:
     """A socket to a child process."""
 
-    expired = False
-
     def __init__(
         self,
         process: subprocess.Popen[bytes],
         scratch: str,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
+        most_runs: int,
     ) -> None:
         self._process, self._scratch = process, scratch
+        self._runs_left = most_runs
         self._reader, self._writer = reader, writer
         self.started = Started(process.pid, boot.image(), "this machine")
+
+    @property
+    def expired(self) -> bool:
+        """Whether it has had its runs."""
+        return self._runs_left <= 0
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process has not ended."""
+        return self._process.poll() is None
+
+    def begin_run(self) -> None:
+        """One less is left."""
+        self._runs_left -= 1
+
+    def end_run(self) -> None:
+        """Nothing waits for it."""
 
     async def send(self, content: bytes) -> None:
         """Buffers what the supervisor does not read yet: it reads a run before it answers."""

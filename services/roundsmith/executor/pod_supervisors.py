@@ -4,7 +4,7 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import grpc
 
@@ -28,6 +28,28 @@ _OPTIONS = [
 _Call = grpc.aio.StreamStreamCall[pb2.AttachRequest, pb2.AttachResponse]
 
 
+@dataclass(slots=True)
+class PodSeen:
+    """What this executor knows of a pod."""
+
+    sandbox_id: str = ""
+    num_links: int = 0
+    num_busy: int = 0
+    num_runs: int = 0
+    draining: bool = False
+    condemned: bool = False
+
+    @property
+    def rank(self) -> tuple[bool, bool, int]:
+        """Where the next supervisor should rather be: the lower, the better."""
+        return self.condemned, self.draining, self.num_links
+
+    def enter(self, sandbox_id: str) -> None:
+        """A sandbox that is another than before has had no run, and nothing is held against it."""
+        if sandbox_id != self.sandbox_id:
+            self.sandbox_id, self.num_runs, self.condemned = sandbox_id, 0, False
+
+
 class PodSupervisors:
     """Spreads supervisors over the pods that names resolve to, looked up again each time."""
 
@@ -35,7 +57,7 @@ class PodSupervisors:
         self._target, self._attach_s = settings.sandboxes, settings.attach_s
         self._recycle_s = settings.recycle_s
         self._channels: dict[str, grpc.aio.Channel] = {}
-        self._links: dict[str, int] = {}
+        self._pods: dict[str, PodSeen] = {}
 
     async def open(self, slot: Slot) -> "PodLink":
         """A supervisor in the pod that has the fewest of ours.
@@ -72,16 +94,16 @@ class PodSupervisors:
             )
             addresses |= {_address(*entry[4][:2]) for entry in found}
         for gone in self._channels.keys() - addresses:
-            if not self._links.get(gone):
+            if not self.seen(gone).num_links:
                 await self._channels.pop(gone).close()
-        return sorted(addresses, key=lambda address: (self._links.get(address, 0), address))
+                self._pods.pop(gone, None)
+        return sorted(addresses, key=lambda address: (*self.seen(address).rank, address))
 
     async def _attach(self, address: str) -> "PodLink":
         if address not in self._channels:
             self._channels[address] = grpc.aio.insecure_channel(address, _OPTIONS)
         call: _Call = SandboxServiceStub(self._channels[address]).Attach(timeout=ATTACH_DEADLINE_S)
-        self._links[address] = self._links.get(address, 0) + 1
-        link = PodLink(call, time.monotonic() + self._recycle_s, lambda: self._release(address))
+        link = PodLink(call, time.monotonic() + self._recycle_s, self.seen(address))
         try:
             async with asyncio.timeout(_TRY_S):
                 await link.begin()
@@ -93,8 +115,21 @@ class PodSupervisors:
             raise
         return link
 
-    def _release(self, address: str) -> None:
-        self._links[address] -= 1
+    def seen(self, address: str) -> "PodSeen":
+        """What is known of the pod at the address of its worker."""
+        return self._pods.setdefault(address, PodSeen())
+
+    def drain(self, addresses: set[str]) -> None:
+        """Has these pods, and no others, get no further work where there are others, and their idle
+        supervisors end.
+        """
+        for address, pod in self._pods.items():
+            pod.draining = address in addresses
+
+    def distrust(self, started: Started) -> None:
+        """Condemns the pod of the sandbox: it gets no further work where there are others."""
+        for pod in self._pods.values():
+            pod.condemned |= started.sandbox_id == pod.sandbox_id
 
     async def close(self) -> None:
         """Closes the connections to all pods."""
@@ -111,8 +146,9 @@ class PodLink:
     and a run that is cancelled must not cost its supervisor.
     """
 
-    def __init__(self, call: _Call, expires: float, release: Callable[[], None]) -> None:
-        self._call, self._expires, self._release = call, expires, release
+    def __init__(self, call: _Call, expires: float, pod: PodSeen) -> None:
+        self._call, self._expires, self._pod = call, expires, pod
+        pod.num_links += 1
         self._pending = bytearray()
         self._reading: asyncio.Future[pb2.AttachResponse] | None = None
         self._max_content_bytes = 0
@@ -122,7 +158,21 @@ class PodLink:
     @property
     def expired(self) -> bool:
         """Whether the stream is old: a fresh one goes where there are pods now."""
-        return time.monotonic() > self._expires
+        return self._pod.draining or time.monotonic() > self._expires
+
+    @property
+    def alive(self) -> bool:
+        """Whether the stream has not ended."""
+        return not self._call.done()
+
+    def begin_run(self) -> None:
+        """The pod has one run more, and is busy."""
+        self._pod.num_runs += 1
+        self._pod.num_busy += 1
+
+    def end_run(self) -> None:
+        """The pod has one thing less to do."""
+        self._pod.num_busy -= 1
 
     async def begin(self) -> None:
         """Waits for what was started. Raises SupervisorLost."""
@@ -131,6 +181,7 @@ class PodLink:
         if not self._max_content_bytes:
             raise SupervisorLost("the worker did not say what it started")
         self.started = Started(started.pid, started.image, started.sandbox_id)
+        self._pod.enter(started.sandbox_id)
 
     async def send(self, content: bytes) -> None:
         """Raises SupervisorLost when the stream ended."""
@@ -176,7 +227,7 @@ class PodLink:
         if self._closed:
             return
         self._closed = True
-        self._release()
+        self._pod.num_links -= 1
         self._call.cancel()
         if self._reading is not None:
             await asyncio.gather(self._reading, return_exceptions=True)

@@ -16,6 +16,7 @@ from roundsmith.executor.admission import Admission
 from roundsmith.executor.capabilities import Capabilities
 from roundsmith.executor.execution import Execution, Job
 from roundsmith.executor.local_supervisors import ProcessSupervisors
+from roundsmith.executor.pod_scaling import PodScaling
 from roundsmith.executor.pod_supervisors import PodSupervisors
 from roundsmith.executor.rows import Row
 from roundsmith.executor.settings import ExecutorSettings
@@ -29,7 +30,7 @@ from roundsmith.types import ExecuteItem, Outcome
 def _supervisors(settings: ExecutorSettings) -> Supervisors:
     match settings.pool:
         case "local":
-            return ProcessSupervisors()
+            return ProcessSupervisors(settings)
         case "pods":
             return PodSupervisors(settings)
 
@@ -46,6 +47,7 @@ class Pool:
         self._idle: asyncio.Queue[SlotState] = asyncio.Queue()
         self._slots: list[SlotState] = []
         self._num_waiting = 0
+        self._scaling: asyncio.Task[None] | None = None
         self.quarantined: Counter[str] = Counter()
         """Supervisors that were ended because of a canary, by the promise that they broke."""
         self._capabilities: Capabilities
@@ -104,6 +106,15 @@ class Pool:
             image=", ".join(sorted({place.image for place in places})),
         )
 
+        if settings.deployment:
+            assert isinstance(self._supervisors, PodSupervisors)
+            scaling = PodScaling(settings, self._supervisors, self.demand)
+            self._scaling = asyncio.create_task(scaling.run())
+
+    def demand(self) -> int:
+        """How many rows run and wait for a slot."""
+        return len(self._slots) - self._idle.qsize() + self._num_waiting
+
     def _slot_of(self, number: int, isolate: bool) -> Slot:
         settings = self.settings
         compiled = settings.launcher == "c"
@@ -121,6 +132,9 @@ class Pool:
 
     async def close(self) -> None:
         """Ends every supervisor and everything that runs under it."""
+        if self._scaling is not None:
+            self._scaling.cancel()
+            await asyncio.gather(self._scaling, return_exceptions=True)
         for state in self._slots:
             await state.close()
         self._slots = []

@@ -51,6 +51,16 @@ class ExecutorSettings(Settings):
     """How long a pod that starts a supervisor is waited for, at start and after a loss."""
     recycle_s: float = Field(default=1800.0, gt=0, lt=ATTACH_DEADLINE_S / 2)
     """An idle supervisor of a pod that is older is replaced, so that pods added later get work."""
+    recycle_runs: int = Field(default=100_000, ge=1)
+    """A local supervisor, and a pod of a `deployment`, is replaced after so many runs."""
+    deployment: str = Field(default="", pattern=r"^$|^[a-z0-9.-]+/[a-z0-9.-]+$")
+    """NAMESPACE/NAME of the Deployment of the pods, whose size then follows the queue between
+    `min_pods` and `max_pods`; empty leaves the pods alone.
+    """
+    min_pods: int = Field(default=1, ge=1)
+    max_pods: int = Field(default=1, ge=1)
+    pod_idle_s: float = Field(default=300.0, gt=0)
+    """For so long fewer pods must have been enough before one goes."""
 
     @property
     def least(self) -> Tier:
@@ -64,6 +74,8 @@ class ExecutorSettings(Settings):
                 f"pool {self.pool}: expected sandboxes with the pool `pods` and only there, "
                 f"saw {self.sandboxes!r}"
             )
+        if self.min_pods > self.max_pods:
+            raise ValueError(f"min_pods {self.min_pods}: expected at most max_pods {self.max_pods}")
         return self
 
 

@@ -56,6 +56,8 @@ class SlotState:
         """The supervisor, started if there is none. Raises SandboxError when it does not start, or
         where isolation holds less than it must.
         """
+        if self.running is not None and not self.running.alive:
+            await self._lose(SupervisorLost("the supervisor ended while it was idle"))
         if self.running is None:
             self._num_failed += 1
             link = await self._supervisors.open(self._slot)
@@ -114,6 +116,7 @@ class SlotState:
             self._quarantined[promise] += 1
             started = self.running.started
             log.error("quarantined %s of %s: %s", started.pid, started.sandbox_id, error)
+            self._supervisors.distrust(started)
             await self._lose(error)
         else:
             if self.running.expired:

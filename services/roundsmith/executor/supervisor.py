@@ -56,6 +56,15 @@ class Link(Protocol):
     def expired(self) -> bool:
         """Whether it is time for a fresh one, when nothing runs."""
 
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended as far as is known."""
+
+    def begin_run(self) -> None:
+        """A run begins; `end_run` is called when it has ended, however that was."""
+
+    def end_run(self) -> None: ...
+
     async def send(self, content: bytes) -> None:
         """Raises SupervisorLost."""
 
@@ -71,6 +80,9 @@ class Supervisors(Protocol):
 
     async def open(self, slot: Slot) -> Link:
         """Starts one. Raises SandboxError."""
+
+    def distrust(self, started: Started) -> None:
+        """A canary failed in a supervisor that it started."""
 
     async def close(self) -> None: ...
 
@@ -91,6 +103,11 @@ class Supervisor:
     def expired(self) -> bool:
         """Whether it is time for a fresh one, when nothing runs."""
         return self._link.expired
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended as far as is known."""
+        return self._link.alive
 
     @classmethod
     async def on(cls, link: Link, slot: Slot) -> "Supervisor":
@@ -122,12 +139,12 @@ class Supervisor:
         Leaving the iteration early (aclose) cancels the run and waits until no process of it is
         left.
         """
-        self.idle, last = False, False
-        await self._send(RUN + run.pack())
+        self.idle, last, lost = False, False, False
         silent_s = _SILENT_S + _SILENT_WALLS * run.wall_factor * run.fresh_cpu_s
-        most, lost = _MOST_FRAME + run.output_bytes, False
-        report = Report(run)
+        most, report = _MOST_FRAME + run.output_bytes, Report(run)
+        self._link.begin_run()
         try:
+            await self._send(RUN + run.pack())
             while not last:
                 last, events = report.batch(await self._receive(most, silent_s))
                 for event in events:
@@ -136,7 +153,10 @@ class Supervisor:
             lost = True
             raise SupervisorLost(str(error)) from error
         finally:
-            self.idle = last or (not lost and await self._cancel(most))
+            try:
+                self.idle = last or (not lost and await self._cancel(most))
+            finally:
+                self._link.end_run()
 
     async def _cancel(self, most: int) -> bool:
         """Whether the run was ended and the supervisor is idle again."""
