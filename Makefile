@@ -6,6 +6,7 @@
 SHELL := bash
 
 VENV := .venv
+VLLM ?= .venv-vllm
 BIN := $(VENV)/bin
 OUT ?= runs/lab
 SOURCES := services pipelines sandbox-image tests hatch_build.py
@@ -37,6 +38,11 @@ test: lint ## check everything: lint, types, the protos and every test
 .PHONY: test-fast
 test-fast: $(VENV)/dev.stamp ## run the tests that take a minute or two together
 	$(BIN)/pytest -m 'not slow and not cluster and not gpu'
+
+.PHONY: test-vllm
+test-vllm: $(VENV)/dev.stamp ## run the generator's tests on vLLM's CPU build, in an environment of its own
+	$(BIN)/python tests/tools/make_vllm_environment.py $(VLLM)
+	VLLM_REQUIRED=1 $(VLLM)/bin/python -m pytest -W default -p no:cacheprovider -m vllm tests/services/generator
 
 .PHONY: images
 images: $(VENV)/dev.stamp ## build the images: $(BUILD_IMAGE) CONTEXT NAME:TAG is called for each
@@ -81,7 +87,7 @@ hooks: $(VENV)/dev.stamp ## let git run the checks before each commit
 
 .PHONY: clean
 clean: ## remove the environment, the caches and what was generated; keep runs
-	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-vllm dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find protos -name '*_pb2*' -delete
 
 $(VENV)/bin/python:

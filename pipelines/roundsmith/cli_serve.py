@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from roundsmith.commands.groups import grouped
-from roundsmith.commands.serve_options import Admin, Listen, Model, Process, Weights
+from roundsmith.commands.serve_options import Admin, Engine, Listen, Model, Process, Weights
 
 serve_app = typer.Typer(help="Run services on this machine.", no_args_is_help=True)
 
@@ -19,12 +19,12 @@ def serve_generator(
     admin: Admin,
     weights: Weights,
     process: Process,
-    slots: Annotated[int, typer.Option(help="Sequences decoded at once.")] = 32,
+    engine: Engine,
 ) -> None:
     """Serve GeneratorService: prompts in, completions out."""
     from roundsmith.commands.serve import generator
 
-    generator(model, slots, listen, admin, weights, process)
+    generator(model, engine, listen, admin, weights, process)
 
 
 @serve_app.command("scorer")

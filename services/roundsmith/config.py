@@ -106,6 +106,22 @@ def owning_job() -> tuple[str, str] | None:
     return (name, uid) if name and uid else None
 
 
+def prepare_vllm(threads: int, batch_invariant: bool) -> None:
+    """Before vLLM is imported: it asks nobody outside, logs warnings only, and computes as asked.
+
+    What the user has set stands. `threads` 0 leaves the choice to vLLM.
+    """
+    for name, value in (
+        ("VLLM_NO_USAGE_STATS", "1"),
+        ("VLLM_LOGGING_LEVEL", "WARNING"),
+        ("VLLM_BATCH_INVARIANT", "1" if batch_invariant else "0"),
+    ):
+        os.environ.setdefault(name, value)
+    if threads:
+        os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
+        os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+
+
 def let_threads_sleep() -> None:
     """Before torch is imported: threads that wait sleep, unless the user says otherwise.
 

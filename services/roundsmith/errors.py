@@ -4,6 +4,7 @@
       ConfigError            what a user wrote: INVALID_ARGUMENT, exit 2
         TooLong              more tokens than the model's context takes
         UnknownName          a recipe, a step, an adapter that is not there: NOT_FOUND
+        Unsupported          what this engine can not do: UNIMPLEMENTED
         DeadlineMissing      a call without a deadline
         NotAllowed           a caller that does not own the weights: PERMISSION_DENIED
       EngineError            generator or scorer: INTERNAL
@@ -46,6 +47,12 @@ class UnknownName(ConfigError):
     """A name of nothing that is there."""
 
     status = "NOT_FOUND"
+
+
+class Unsupported(ConfigError):
+    """Something that is meaningful, but that this engine can not do."""
+
+    status = "UNIMPLEMENTED"
 
 
 class DeadlineMissing(ConfigError):

@@ -18,7 +18,7 @@ TEMPLATE = (
 )
 
 
-def make_model(folder: Path, seed: int, *, chat: bool = True) -> Path:
+def make_model(folder: Path, seed: int, *, chat: bool = True, head_dim: int = 8) -> Path:
     """Write a Hugging Face folder: two Llama layers of width 32 and a byte-level BPE tokenizer."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -46,6 +46,7 @@ def make_model(folder: Path, seed: int, *, chat: bool = True) -> Path:
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
+        head_dim=head_dim,
         max_position_embeddings=256,
         initializer_range=0.2,
         bos_token_id=None,

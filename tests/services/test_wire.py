@@ -96,23 +96,30 @@ samplings = st.builds(
     top_p=st.floats(0, 1),
     top_k=uint32,
     stop=st.lists(text, max_size=2).map(tuple),
+    min_p=st.floats(0, 1),
+    presence_penalty=st.floats(-2, 2),
+    frequency_penalty=st.floats(-2, 2),
+    repetition_penalty=st.floats(0, 2),
+    constraint=st.none()
+    | st.sampled_from(["regex", "json_schema", "grammar"]).flatmap(
+        lambda kind: st.builds(types.Constraint, **{kind: text})
+    ),
 )
 prompts = (
     text
     | st.lists(uint32, max_size=3).map(tuple)
     | st.lists(st.builds(types.ChatMessage, text, text), min_size=1, max_size=2).map(tuple)
 )
-generate_items = st.builds(types.GenerateItem, text, prompts, samplings, uint63, uint32)
-completions = st.builds(
-    types.Completion,
-    uint32,
-    text,
-    st.lists(uint32, max_size=3).map(tuple),
-    st.lists(single, max_size=3).map(tuple),
-    text,
-    uint32,
-    text,
+generate_items = st.builds(
+    types.GenerateItem, text, prompts, samplings, uint63, uint32, uint32, text, st.booleans()
 )
+ids = st.lists(uint32, max_size=3).map(tuple)
+logprobs = st.lists(single, max_size=3).map(tuple)
+tops = st.lists(st.builds(types.TopLogprobs, ids, logprobs), max_size=2).map(tuple)
+completions = st.builds(
+    types.Completion, uint32, text, ids, logprobs, text, uint32, text, top_logprobs=tops
+)
+deltas = st.builds(types.CompletionDelta, uint32, uint32, ids, logprobs, text)
 score_items = st.builds(
     types.ScoreItem,
     text,
@@ -202,6 +209,7 @@ everything = {
     "Sampling": samplings,
     "GenerateItem": generate_items,
     "Completion": completions,
+    "CompletionDelta": deltas,
     "ScoreItem": score_items,
     "Score": scores,
     "Limits": limits,
@@ -245,6 +253,7 @@ def test_every_value_survives_the_round_trip(name: str) -> None:
 def test_every_dataclass_of_types_is_tested_or_part_of_one_that_is() -> None:
     parts = {"CallTest", "AssertTest", "UnittestTest", "StdioTest"}
     parts |= {"ChatMessage", "Program", "OwnLimits"}
+    parts |= {"Constraint", "TopLogprobs"}
     known = {n for n in types.__all__ if is_dataclass(getattr(types, n))}
     assert known == set(everything) | parts
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from roundsmith.commands.serve_options import Admin, Listen, Model, Process, Weights
+from roundsmith.commands.serve_options import Admin, Engine, Listen, Model, Process, Weights
 from roundsmith.config import ServeSettings, Settings, WeightsSettings, let_threads_sleep
 from roundsmith.errors import ConfigError
 from roundsmith.serve import run
@@ -21,15 +21,21 @@ Options = Mapping[str, Any]
 
 
 def generator(
-    model: Model, slots: int, listen: Listen, admin: Admin, weights: Weights, process: Process
+    model: Model, engine: Engine, listen: Listen, admin: Admin, weights: Weights, process: Process
 ) -> None:
-    """The generator on the `transformers` engine."""
-    from roundsmith.generator.settings import GeneratorSettings
+    """The generator on the engine that the options name."""
+    from roundsmith.generator.settings import GeneratorSettings, VllmSettings
     from roundsmith.generator.start import start
 
+    kinds: dict[str, type[GeneratorSettings] | type[VllmSettings]]
+    kinds = {"transformers": GeneratorSettings, "vllm": VllmSettings}
+    if engine.engine not in kinds:
+        raise ConfigError(f"--engine: expected one of {', '.join(kinds)}, saw {engine.engine!r}")
     let_threads_sleep()
     serve = _begin(process, listen, admin)
-    settings = _settings(GeneratorSettings, {**_model(model), "slots": slots})
+    given = {name: value for name, value in asdict(engine).items() if value is not None}
+    del given["engine"]
+    settings = _settings(kinds[engine.engine], {**_model(model), **given})
     kept = _weights(weights)
     asyncio.run(run(lambda: start(settings, serve, kept), serve, process.ready_file))
 

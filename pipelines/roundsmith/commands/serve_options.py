@@ -10,6 +10,7 @@ import typer
 
 _TLS = "TLS"
 _WEIGHTS = "Weights"
+_ENGINE = "Engine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,97 @@ class Model:
         bool,
         typer.Option("--trust-remote-code", help="Let the model's repository run code here."),
     ] = False
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What a generator computes with; fields of its engines' settings. None is the engine's own
+    default, and one that another engine has is refused.
+    """
+
+    engine: Annotated[
+        str,
+        typer.Option(
+            help="`transformers`, or `vllm` where it is installed.", rich_help_panel=_ENGINE
+        ),
+    ] = "transformers"
+    slots: Annotated[
+        int | None,
+        typer.Option(
+            help="Sequences decoded at once.",
+            show_default="32, vllm: 256",
+            rich_help_panel=_ENGINE,
+        ),
+    ] = None
+    max_waiting: Annotated[
+        int | None,
+        typer.Option(
+            help="Completions that may wait for a slot; more are refused with a time to retry.",
+            show_default="8192",
+            rich_help_panel=_ENGINE,
+        ),
+    ] = None
+    context_tokens: Annotated[
+        int | None,
+        typer.Option(
+            help="Longest prompt and completion together.",
+            show_default="the model's",
+            rich_help_panel=_ENGINE,
+        ),
+    ] = None
+    max_adapters: Annotated[
+        int | None,
+        typer.Option(
+            help="Adapters (LoRA) that may be loaded at once.",
+            show_default="8, vllm: 0",
+            rich_help_panel=_ENGINE,
+        ),
+    ] = None
+    max_adapter_rank: Annotated[
+        int | None,
+        typer.Option(
+            help="vllm: their largest rank, of 8, 16, 32 to 512.",
+            show_default="64",
+            rich_help_panel=_ENGINE,
+        ),
+    ] = None
+    tensor_parallel: Annotated[
+        int | None,
+        typer.Option(
+            help="vllm: devices that the model is spread over.",
+            show_default="1",
+            rich_help_panel=_ENGINE,
+        ),
+    ] = None
+    quantization: Annotated[
+        str | None,
+        typer.Option(help="vllm: a method that it knows, such as fp8.", rich_help_panel=_ENGINE),
+    ] = None
+    kv_cache_gib: Annotated[
+        float | None,
+        typer.Option(
+            help="vllm: memory for keys and values.",
+            show_default="what --memory-share leaves; on a CPU 1",
+            rich_help_panel=_ENGINE,
+        ),
+    ] = None
+    memory_share: Annotated[
+        float | None,
+        typer.Option(
+            help="vllm: share of a GPU's memory that it takes.",
+            show_default="0.9",
+            rich_help_panel=_ENGINE,
+        ),
+    ] = None
+    reproducible: Annotated[
+        bool | None,
+        typer.Option(
+            "--reproducible/--fast",
+            help="vllm: batch-invariant arithmetic where the device has it, or faster.",
+            show_default="reproducible",
+            rich_help_panel=_ENGINE,
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ read as 0.0.
 from dataclasses import fields
 from typing import Any
 
+from roundsmith.errors import ConfigError
 from roundsmith.store.records import EvalRecord
 from roundsmith.store.values import text_value, value_text
 from roundsmith.types import (
@@ -116,9 +117,26 @@ def _provenance_columns(provenance: Provenance) -> Columns:
     sampling = provenance.sampling
     return _flat(
         provenance,
-        sampling=None if sampling is None else _flat(sampling, stop=list(sampling.stop)),
+        sampling=None if sampling is None else _sampling_columns(sampling),
         parents=list(provenance.parents),
     )
+
+
+def _sampling_columns(sampling: Sampling) -> Columns:
+    """The columns of a sampling. ConfigError where it sets more than this version of rows keeps."""
+    kept: Columns = {
+        "max_tokens": sampling.max_tokens,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "top_k": sampling.top_k,
+        "stop": sampling.stop,
+    }
+    if Sampling(**kept) != sampling:
+        raise ConfigError(
+            f"sampling: expected only {', '.join(kept)}, which rows keep, saw {sampling}: "
+            "leave the rest at its default in a recipe"
+        )
+    return kept | {"stop": list(sampling.stop)}
 
 
 def _columns_provenance(columns: Columns) -> Provenance:

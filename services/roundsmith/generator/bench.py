@@ -41,7 +41,7 @@ def bench(
             ours.append(_rate(lambda: asyncio.run(_by_engine(engine, items))))
             theirs.append(_rate(lambda: _by_generate(loaded, chosen, items)))
     finally:
-        engine.close()
+        asyncio.run(engine.close())
     value, against = statistics.median(ours), statistics.median(theirs)
     ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
     case = f"mixed lengths, {requests} requests, {chosen.slots} slots"
@@ -70,7 +70,7 @@ def _rate(run: Callable[[], int]) -> float:
 
 async def _by_engine(engine: TransformersEngine, items: Sequence[GenerateItem]) -> int:
     async def tokens(item: GenerateItem) -> int:
-        return sum([len(completion.token_ids) async for completion in engine.generate(item)])
+        return sum([len(told.token_ids) async for told in engine.generate(item)])
 
     return sum(await asyncio.gather(*map(tokens, items)))
 

@@ -13,7 +13,9 @@ from transformers.cache_utils import DynamicCache, DynamicLayer
 
 from roundsmith.errors import ConfigError
 from roundsmith.generator.cache import SlotCache
-from roundsmith.generator.sampling import Draws, draw
+from roundsmith.generator.lora import Lora, LoraRows
+from roundsmith.generator.penalties import Penalty
+from roundsmith.generator.sampling import Drawn, Draws, draw
 from roundsmith.generator.settings import GeneratorSettings
 from roundsmith.models.loading import LoadedModel
 
@@ -42,6 +44,9 @@ class Decoder:
         self._keeps = "logits_to_keep" in signature(loaded.model.forward).parameters
         self.bucket_tokens = settings.bucket_tokens
         self.draws = Draws.idle(self.slots)
+        self.penalties: dict[int, Penalty] = {}
+        self.loras_S: list[Lora | None] = [None] * self.slots
+        self._lora_rows = LoraRows(loaded.model)
         self._lengths = [0] * self.slots
         self._logits_SV = torch.zeros(self.slots, loaded.vocabulary, device=loaded.device)
         self._cache: SlotCache | None = None
@@ -53,8 +58,9 @@ class Decoder:
         return min(self._rounded(tokens), self.loaded.context_tokens)
 
     @torch.inference_mode()
-    def prefill(self, prompts: list[list[int]]) -> list[Prefix]:
-        """Run at most `prefill_rows` prompts of one padded length, each in a row of its own.
+    def prefill(self, prompts: list[list[int]], loras: list[Lora | None]) -> list[Prefix]:
+        """Run at most `prefill_rows` prompts of one padded length, each in a row and with an
+        adapter of its own.
 
         ConfigError for a model whose layers keep more than keys and values.
         """
@@ -65,6 +71,7 @@ class Decoder:
             inputs_PL[row, : len(ids)] = torch.tensor(ids)
             lasts_P[row] = len(ids) - 1
         cache, device = DynamicCache(), self.loaded.device
+        self._lora_rows.use([*loras, *[None] * (self.prefill_rows - len(loras))], device)
         kept = {"logits_to_keep": lasts_P.to(device)} if self._keeps else {}
         logits = self.loaded.model(
             input_ids=inputs_PL.to(device), past_key_values=cache, use_cache=True, **kept
@@ -95,19 +102,24 @@ class Decoder:
         """Empty a slot."""
         self._lengths[slot] = 0
         self.draws.clear(slot)
+        self.penalties.pop(slot, None)
+        self.loras_S[slot] = None
 
     @torch.inference_mode()
-    def draw(self) -> tuple[list[int], list[float]]:
-        """The next token of each slot and its log-probability; an empty slot's mean nothing."""
-        tokens_S, logprobs_S = draw(self._logits_SV, self.draws)
+    def draw(self) -> Drawn:
+        """The next token of each slot; an empty slot's means nothing."""
+        drawn = draw(self._logits_SV, self.draws, self.penalties)
         self.draws.steps_S[:] += 1
-        return tokens_S.tolist(), logprobs_S.tolist()
+        for slot, penalty in self.penalties.items():
+            penalty.add(drawn.tokens[slot])
+        return drawn
 
     @torch.inference_mode()
     def advance(self, tokens: list[int]) -> None:
         """Feed each slot its drawn token; afterwards the next ones can be drawn."""
         cache, device = self._cache, self.loaded.device
         assert cache is not None
+        self._lora_rows.use(self.loras_S, device)
         cache.attended = self._rounded(max(self._lengths) + 1)
         cache.reserve(cache.attended)
         cache.positions_S = torch.tensor(self._lengths, device=device)

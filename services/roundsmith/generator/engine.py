@@ -1,28 +1,21 @@
 """The `transformers` engine of the generator, as asyncio sees it."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from roundsmith.errors import ConfigError
-from roundsmith.generator.sampling import check_sampling
+from roundsmith.errors import RoundsmithError
+from roundsmith.generator.adapters import Adapters
+from roundsmith.generator.checks import check_item
+from roundsmith.generator.model_info import ModelInfo
 from roundsmith.generator.settings import GeneratorSettings
 from roundsmith.types import Completion, GenerateItem
 
-
-@dataclass(frozen=True, slots=True)
-class ModelInfo:
-    """What is served; the fields of GetModelResponse."""
-
-    model: str
-    weights_sha256: str
-    engine: str
-    context_tokens: int
-    slots: int
-    reproducible: bool
-    has_chat_template: bool
+if TYPE_CHECKING:
+    from roundsmith.generator.lora import Lora
+    from roundsmith.generator.requests import Told
 
 
 class TransformersEngine:
@@ -43,6 +36,8 @@ class TransformersEngine:
         """What a hub id was resolved to; empty for a folder."""
         self._scheduler = Scheduler(loaded, settings)
         self._reloading = asyncio.Lock()
+        self._adapters = Adapters(settings.max_adapters)
+        self._loras: dict[int, Lora] = {}
 
     @property
     def running(self) -> int:
@@ -54,28 +49,31 @@ class TransformersEngine:
         """Completions waiting for a slot."""
         return self._scheduler.waiting
 
-    async def generate(self, item: GenerateItem) -> AsyncIterator[Completion]:
-        """The item's completions, each as it finishes. Closing the iterator frees their slots.
+    async def generate(self, item: GenerateItem) -> AsyncGenerator["Told"]:
+        """The item's completions, each as it finishes, and deltas where it asks for them. Closing
+        the iterator frees their slots.
 
         Raises ConfigError for an item that cannot be completed, Overloaded when the queue is full,
         Unavailable when the engine stops.
         """
         from roundsmith.generator.requests import Request
 
-        if item.n < 1:
-            raise ConfigError(f"n: saw {item.n}, expected at least 1")
-        if not 0 <= item.seed < 2**63:
-            raise ConfigError(f"seed: saw {item.seed}, expected one in [0, 2^63)")
-        check_sampling(item.sampling)
-        finished: asyncio.Queue[Completion | Exception] = asyncio.Queue()
-        request = Request(item, partial(_hand_over, asyncio.get_running_loop(), finished))
+        check_item(item, ())
+        adapter = self._adapters.find(item.adapter)
+        answers: asyncio.Queue[Told | Exception] = asyncio.Queue()
+        deliver = partial(_hand_over, asyncio.get_running_loop(), answers)
+        request = Request(item, deliver)
+        if adapter is not None:
+            request.lora, request.adapter_sha256 = self._loras[adapter.number], adapter.sha256
         self._scheduler.submit(request, item.n)
         try:
-            for _ in range(item.n):
-                completion = await finished.get()
-                if isinstance(completion, Exception):
-                    raise completion
-                yield completion
+            left = item.n
+            while left:
+                told = await answers.get()
+                if isinstance(told, Exception):
+                    raise told
+                left -= isinstance(told, Completion)
+                yield told
         finally:
             self._scheduler.cancel(request)
 
@@ -94,6 +92,34 @@ class TransformersEngine:
             loaded = await asyncio.to_thread(load_checked, folder, sha256, self._settings)
             await asyncio.wrap_future(self._scheduler.swap(loaded))
 
+    async def load_adapter(self, name: str, folder: Path, sha256: str) -> None:
+        """Serve an adapter under a name; what draws with another version of it ends on that.
+
+        Raises ConfigError or WeightsMismatch for a folder that is not what it should be.
+        """
+        from roundsmith.generator.lora import load_lora
+
+        async with self._reloading:
+            before, loaded = self._adapters.named(name), self._scheduler.loaded
+            adding = self._adapters.adding(name, folder, sha256, loaded.folder.path)
+            async with adding as adapter:
+                if adapter is None:
+                    return
+                lora = await asyncio.to_thread(load_lora, folder, loaded.model)
+                self._loras[adapter.number] = lora
+            if before is not None:
+                del self._loras[before.number]
+
+    async def unload_adapter(self, name: str) -> None:
+        """Take an adapter away; what draws with it goes on to its end."""
+        async with self._reloading:
+            if (gone := self._adapters.remove(name)) is not None:
+                del self._loras[gone.number]
+
+    async def failed(self) -> RoundsmithError:
+        """Returns when the thread has failed, with what to tell."""
+        return await asyncio.shield(asyncio.wrap_future(self._scheduler.failed))
+
     def describe(self) -> ModelInfo:
         """What is served now."""
         loaded = self._scheduler.loaded
@@ -105,17 +131,21 @@ class TransformersEngine:
             slots=self._settings.slots,
             reproducible=loaded.device.type == "cpu",
             has_chat_template=loaded.has_chat_template,
+            constraint_kinds=(),
+            adapters=self._adapters.describe(loaded.weights_sha256),
+            rank_weights_sha256=(loaded.weights_sha256,),
+            dtype=str(loaded.model.dtype).removeprefix("torch."),
         )
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Stop the thread; what runs or waits is answered with Unavailable."""
-        self._scheduler.close()
+        await asyncio.to_thread(self._scheduler.close)
 
 
 def _hand_over(
     loop: asyncio.AbstractEventLoop,
-    finished: "asyncio.Queue[Completion | Exception]",
-    completion: Completion | Exception,
+    answers: "asyncio.Queue[Told | Exception]",
+    told: "Told | Exception",
 ) -> None:
     if not loop.is_closed():  # a caller whose loop is gone wants nothing any more
-        loop.call_soon_threadsafe(finished.put_nowait, completion)
+        loop.call_soon_threadsafe(answers.put_nowait, told)

@@ -4,12 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from roundsmith.generator.decoder import Prefix
-from roundsmith.generator.stops import StopStrings
+from roundsmith.generator.lora import Lora
+from roundsmith.generator.model_info import adapted_version
+from roundsmith.generator.stops import StopStrings, TextAsDrawn
 from roundsmith.hashing import derive_seed
 from roundsmith.models.loading import LoadedModel
-from roundsmith.types import Completion, GenerateItem
+from roundsmith.types import Completion, CompletionDelta, GenerateItem, TopLogprobs
 
-Deliver = Callable[[Completion | Exception], None]
+Told = Completion | CompletionDelta
+"""What an item is answered with."""
+Deliver = Callable[[Told | Exception], None]
 
 
 @dataclass(eq=False, slots=True)
@@ -27,6 +31,9 @@ class Request:
     """The prompt as tokens, once rendered."""
     prefix: Prefix | None = None
     """The prompt's forward pass, kept from its first completion to its last."""
+    lora: Lora | None = None
+    adapter_sha256: str = ""
+    """The version of the adapter that `lora` is."""
 
     @property
     def waiting(self) -> int:
@@ -46,11 +53,16 @@ class Running:
     weights_sha256: str
     token_ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
+    tops: list[TopLogprobs] = field(default_factory=list)
+    text: TextAsDrawn | None = None
+    """Where the item asks for deltas, what of the text has been told."""
 
     @classmethod
     def start(cls, request: Request, prefix: Prefix, loaded: LoadedModel) -> "Running":
         """The request's next completion."""
-        sampling = request.item.sampling
+        sampling, version = request.item.sampling, loaded.weights_sha256
+        if request.adapter_sha256:
+            version = adapted_version(version, request.adapter_sha256)
         running = cls(
             request=request,
             index=request.started,
@@ -58,7 +70,8 @@ class Running:
             limit=min(sampling.max_tokens, loaded.context_tokens - prefix.tokens),
             stops=StopStrings(loaded.tokenizer, sampling.stop),
             end_ids=loaded.end_ids,
-            weights_sha256=loaded.weights_sha256,
+            weights_sha256=version,
+            text=TextAsDrawn(loaded.tokenizer, sampling.stop) if request.item.deltas else None,
         )
         request.started += 1
         return running
@@ -67,13 +80,21 @@ class Running:
     def seed(self) -> int:
         return derive_seed(self.request.item.seed, self.index)
 
-    def add(self, token_id: int, logprob: float) -> Completion | None:
+    def add(self, token_id: int, logprob: float, tops: TopLogprobs | None) -> Told | None:
         """Take a drawn token; the completion when that was the last one."""
         self.token_ids.append(token_id)
         self.logprobs.append(logprob)
+        if tops is not None:
+            self.tops.append(tops)
         if token_id in self.end_ids or self.stops.reached(self.token_ids):
             return self._finished("stop")
-        return self._finished("length") if len(self.token_ids) == self.limit else None
+        if len(self.token_ids) == self.limit:
+            return self._finished("length")
+        if self.text is None:
+            return None
+        text = self.text.completed(self.token_ids)
+        offset = len(self.token_ids) - 1
+        return CompletionDelta(self.index, offset, (token_id,), (logprob,), text)
 
     def _finished(self, reason: str) -> Completion:
         return Completion(
@@ -84,4 +105,5 @@ class Running:
             finish_reason=reason,
             prompt_tokens=self.prompt_tokens,
             weights_sha256=self.weights_sha256,
+            top_logprobs=tuple(self.tops),
         )

@@ -4,13 +4,14 @@ Axes: S slots, V vocabulary, C rows that cut (top-k or top-p), K most likely tok
 of C that are decided.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from roundsmith.errors import ConfigError
-from roundsmith.types import Sampling
+from roundsmith.generator.penalties import Penalty, penalised
+from roundsmith.types import Sampling, TopLogprobs
 
 if TYPE_CHECKING:
     import torch
@@ -30,6 +31,9 @@ class Draws:
     temperatures_S: "NDArray[np.float32]"
     top_ps_S: "NDArray[np.float32]"
     top_ks_S: "NDArray[np.int64]"
+    min_ps_S: "NDArray[np.float32]"
+    num_tops_S: "NDArray[np.int64]"
+    """How many of the most likely tokens are told."""
 
     @classmethod
     def idle(cls, slots: int) -> "Draws":
@@ -40,37 +44,23 @@ class Draws:
             np.zeros(slots, np.float32),
             np.ones(slots, np.float32),
             np.zeros(slots, np.int64),
+            np.zeros(slots, np.float32),
+            np.zeros(slots, np.int64),
         )
 
-    def set(self, slot: int, seed: int, sampling: Sampling) -> None:
+    def set(self, slot: int, seed: int, sampling: Sampling, num_tops: int = 0) -> None:
         """Begin a completion in a slot."""
         self.seeds_S[slot] = seed
         self.steps_S[slot] = 0
         self.temperatures_S[slot] = sampling.temperature
         self.top_ps_S[slot] = sampling.top_p
         self.top_ks_S[slot] = sampling.top_k
+        self.min_ps_S[slot] = sampling.min_p
+        self.num_tops_S[slot] = num_tops
 
     def clear(self, slot: int) -> None:
         """Make a slot's draw the cheapest."""
         self.set(slot, 0, Sampling(max_tokens=1, temperature=0.0))
-
-
-def check_sampling(sampling: Sampling) -> None:
-    """Raises ConfigError for a value that has no meaning."""
-    for wrong, name, seen, expected in (
-        (sampling.max_tokens < 1, "max_tokens", sampling.max_tokens, "at least 1"),
-        (
-            not 0 <= sampling.temperature < 1e6,
-            "temperature",
-            sampling.temperature,
-            "0 (greedy) or above, finite",
-        ),
-        (not 0 < sampling.top_p <= 1, "top_p", sampling.top_p, "above 0, at most 1"),
-        (sampling.top_k < 0, "top_k", sampling.top_k, "0 (off) or above"),
-        ("" in sampling.stop, "stop", sampling.stop, "strings of at least one character"),
-    ):
-        if wrong:
-            raise ConfigError(f"sampling.{name}: saw {seen!r}, expected {expected}")
 
 
 def uniforms(seeds: "NDArray[np.uint64]", steps: "NDArray[np.uint64]") -> "NDArray[np.float64]":
@@ -86,26 +76,51 @@ def uniforms(seeds: "NDArray[np.uint64]", steps: "NDArray[np.uint64]") -> "NDArr
     return np.asarray((x >> np.uint64(11)) * 2.0**-53, np.float64)
 
 
-def draw(logits_SV: "torch.Tensor", draws: Draws) -> tuple["torch.Tensor", "torch.Tensor"]:
-    """A token for each slot, and its log-probability under the model (before temperature and cuts).
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A token of each slot, its log-probability under the model (before temperature, penalties and
+    cuts), and of the slots that asked for them the most likely tokens.
+    """
+
+    tokens: list[int]
+    logprobs: list[float]
+    tops: Mapping[int, TopLogprobs]
+
+
+def draw(logits_SV: "torch.Tensor", draws: Draws, penalties: Mapping[int, Penalty]) -> Drawn:
+    """A token for each slot; `penalties` are those of the slots that have some.
 
     `logits_SV` is float32. Inverse of the cumulated distribution at a counted uniform, in float64.
     """
     import torch
 
-    device = logits_SV.device
     logprobs_SV = torch.log_softmax(logits_SV, dim=-1)
-    tokens_S = logits_SV.argmax(dim=-1)
+    shaped_SV = penalised(logits_SV, penalties)
+    tokens_S = shaped_SV.argmax(dim=-1)
     if draws.temperatures_S.any():
+        device = logits_SV.device
         temperatures_S = torch.from_numpy(draws.temperatures_S).to(device)
         warm_S = temperatures_S > 0
-        scaled_SV = logits_SV / torch.where(warm_S, temperatures_S, 1.0)[:, None]
+        scaled_SV = shaped_SV / torch.where(warm_S, temperatures_S, 1.0)[:, None]
+        if draws.min_ps_S.any():
+            floors_S = torch.from_numpy(draws.min_ps_S).to(device).log()  # of 0: -inf
+            lowest_S1 = (scaled_SV.max(dim=-1).values + floors_S)[:, None]
+            scaled_SV = scaled_SV.masked_fill(scaled_SV < lowest_S1, -torch.inf)
         cut_S = ((draws.top_ps_S < 1) | (draws.top_ks_S > 0)) & (draws.temperatures_S > 0)
         if cut_S.any():
             _cut(scaled_SV, draws, cut_S)
         u_S = torch.from_numpy(uniforms(draws.seeds_S, draws.steps_S)).to(device)
         tokens_S = torch.where(warm_S, _invert(scaled_SV, u_S), tokens_S)
-    return tokens_S, logprobs_SV.gather(1, tokens_S[:, None])[:, 0]
+    drawn_S = logprobs_SV.gather(1, tokens_S[:, None])[:, 0]
+    return Drawn(tokens_S.tolist(), drawn_S.tolist(), _tops(logprobs_SV, draws))
+
+
+def _tops(logprobs_SV: "torch.Tensor", draws: Draws) -> dict[int, TopLogprobs]:
+    found = {}
+    for slot in draws.num_tops_S.nonzero()[0].tolist():
+        best = logprobs_SV[slot].topk(min(int(draws.num_tops_S[slot]), logprobs_SV.shape[1]))
+        found[slot] = TopLogprobs(tuple(best.indices.tolist()), tuple(best.values.tolist()))
+    return found
 
 
 def _invert(scaled_SV: "torch.Tensor", u_S: "torch.Tensor") -> "torch.Tensor":

@@ -5,12 +5,16 @@ Requests join as slots free, completions leave one by one.
 
 from itertools import islice
 
-from roundsmith.errors import ConfigError, RoundsmithError, TooLong
+from roundsmith.errors import ConfigError, RoundsmithError
+from roundsmith.generator.checks import check_length
 from roundsmith.generator.decoder import Decoder
+from roundsmith.generator.penalties import penalty
 from roundsmith.generator.requests import Request, Running
+from roundsmith.generator.sampling import Drawn
 from roundsmith.generator.settings import GeneratorSettings
 from roundsmith.models.loading import LoadedModel
 from roundsmith.models.thread import ModelThread
+from roundsmith.types import Completion
 
 LOOKAHEAD = 64
 """How far down the queue prompts are looked for that can be computed together."""
@@ -53,10 +57,10 @@ class Scheduler(ModelThread[Request]):
         if self._swap is None:
             self._admit()
         if self.running:
-            tokens, logprobs = self._decoder.draw()
-            self._take(tokens, logprobs)
+            drawn = self._decoder.draw()
+            self._take(drawn)
         if self.running:
-            self._decoder.advance(tokens)
+            self._decoder.advance(drawn.tokens)
 
     def _drop_cancelled(self) -> None:
         for slot, running in enumerate(self._running):
@@ -71,10 +75,18 @@ class Scheduler(ModelThread[Request]):
             assert request.prefix is not None
             running = Running.start(request, request.prefix, self.loaded)
             self._decoder.admit(slot, request.prefix)
-            self._decoder.draws.set(slot, running.seed, request.item.sampling)
-            self._running[slot] = running
+            self._start(slot, running)
             if not request.waiting:
                 request.prefix = None
+
+    def _start(self, slot: int, running: Running) -> None:
+        item, ids = running.request.item, running.request.ids
+        assert ids is not None
+        self._decoder.draws.set(slot, running.seed, item.sampling, item.top_logprobs)
+        if (due := penalty(item.sampling, ids)) is not None:
+            self._decoder.penalties[slot] = due
+        self._decoder.loras_S[slot] = running.request.lora
+        self._running[slot] = running
 
     def _next(self) -> Request | None:
         """The oldest request with completions to start, its prompt computed; refuses bad ones."""
@@ -107,29 +119,28 @@ class Scheduler(ModelThread[Request]):
                     batch.append(other)
             except ConfigError:
                 continue  # refused when it is its turn
-        prefixes = self._decoder.prefill([self._rendered(r) for r in batch])
+        prefixes = self._decoder.prefill(
+            [self._rendered(r) for r in batch], [r.lora for r in batch]
+        )
         for computed, prefix in zip(batch, prefixes, strict=True):
             computed.prefix = prefix
 
     def _rendered(self, request: Request) -> list[int]:
         if request.ids is None:
             request.ids = self.loaded.render(request.item.prompt)
-        if len(request.ids) >= self.loaded.context_tokens:
-            raise TooLong(
-                f"prompt of {len(request.ids)} tokens: expected fewer than the context of "
-                f"{self.loaded.context_tokens}, so that at least one can be drawn: shorten it"
-            )
+        check_length(len(request.ids), self.loaded.context_tokens)
         return request.ids
 
-    def _take(self, tokens: list[int], logprobs: list[float]) -> None:
+    def _take(self, drawn: Drawn) -> None:
         for slot, running in enumerate(self._running):
             if running is None:
                 continue
-            completion = running.add(tokens[slot], logprobs[slot])
-            if completion is not None:
+            told = running.add(drawn.tokens[slot], drawn.logprobs[slot], drawn.tops.get(slot))
+            if isinstance(told, Completion):
                 self._release(slot)
                 self._answered += 1
-                running.request.deliver(completion)
+            if told is not None:
+                running.request.deliver(told)
 
     def _release(self, slot: int) -> None:
         self._running[slot] = None

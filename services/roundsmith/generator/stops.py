@@ -38,3 +38,37 @@ class StopStrings:
     def _cut(self, text: str) -> int | None:
         found = [at for at in (text.find(s) for s in self._stop) if at >= 0]
         return min(found, default=None)
+
+
+class TextAsDrawn:
+    """Tells the text of one completion piece by piece, as its tokens come.
+
+    Held back is what may yet become another character, or a stop string. A piece is read beside the
+    one before it, because some tokenizers write a space before a token only where one stands there.
+    """
+
+    def __init__(self, tokenizer: Any, stop: Sequence[str]) -> None:
+        self._tokenizer, self._stop = tokenizer, tuple(stop)
+        self._before = self._told = 0
+        self._held = ""
+
+    def completed(self, token_ids: Sequence[int]) -> str:
+        """What can be told of the completion's tokens that was not told before."""
+        known = decode(self._tokenizer, token_ids[self._before : self._told])
+        text = decode(self._tokenizer, token_ids[self._before :])
+        if text.endswith("\ufffd"):  # the first bytes of a character
+            return ""
+        self._before, self._told = self._told, len(token_ids)
+        pending = self._held + text[len(known) :]
+        kept = _begun(pending, self._stop)
+        self._held = pending[len(pending) - kept :]
+        return pending[: len(pending) - kept]
+
+
+def _begun(text: str, stop: Sequence[str]) -> int:
+    """Characters at the end of a text that begin a stop string."""
+    longest = max((len(s) - 1 for s in stop), default=0)
+    for length in range(min(longest, len(text)), 0, -1):
+        if any(s.startswith(text[-length:]) for s in stop):
+            return length
+    return 0

@@ -11,6 +11,7 @@ from roundsmith.config import cpu_count, has_bfloat16_units
 from roundsmith.errors import ConfigError, WeightsMismatch
 from roundsmith.hashing import weights_sha256
 from roundsmith.models.folder import ModelFolder, check, resolve
+from roundsmith.models.headers import tensor_shapes
 from roundsmith.models.rendering import render
 from roundsmith.models.settings import ModelSettings
 from roundsmith.types import Prompt
@@ -94,7 +95,7 @@ def load_folder(folder: ModelFolder, settings: ModelSettings) -> LoadedModel:
 
     device = torch.device(served_device(settings.device))
     model = _load_weights(folder, settings, device)
-    tokenizer = _load_tokenizer(folder, settings)
+    tokenizer = load_tokenizer(folder, settings)
     generation_ends = model.generation_config.eos_token_id
     ends = {
         tokenizer.eos_token_id,
@@ -106,7 +107,7 @@ def load_folder(folder: ModelFolder, settings: ModelSettings) -> LoadedModel:
         model=model,
         tokenizer=tokenizer,
         device=device,
-        context_tokens=_context_tokens(model.config.get_text_config(), settings.context_tokens),
+        context_tokens=context_tokens(model.config.get_text_config(), settings.context_tokens),
         end_ids=frozenset(ends),
         end_id=tokenizer.eos_token_id
         if tokenizer.eos_token_id is not None
@@ -152,7 +153,7 @@ def _load_weights(folder: ModelFolder, settings: ModelSettings, device: "torch.d
     quiet()
     try:
         # not by a later .to(dtype), which would round the rotary frequencies too
-        stored = _stored_parameters(folder.path)
+        stored = stored_parameters(folder.path)
         dtype = getattr(torch, served_dtype(settings.dtype, device.type, stored))
         model: Any
         report: dict[str, Any]
@@ -177,19 +178,13 @@ def _load_weights(folder: ModelFolder, settings: ModelSettings, device: "torch.d
     return model.eval().requires_grad_(False).to(device)
 
 
-def _stored_parameters(path: Path) -> int:
+def stored_parameters(path: Path) -> int:
     """Numbers in a folder's safetensors files, by their headers."""
-    from safetensors import safe_open
-
-    total = 0
-    for file in path.glob("*.safetensors"):
-        with safe_open(file, "pt") as tensors:
-            names = tensors.keys()
-            total += sum(math.prod(tensors.get_slice(name).get_shape()) for name in names)
-    return total
+    return sum(map(math.prod, tensor_shapes(path).values()))
 
 
-def _load_tokenizer(folder: ModelFolder, settings: ModelSettings) -> Any:
+def load_tokenizer(folder: ModelFolder, settings: ModelSettings) -> Any:
+    """The tokenizer of a folder; ConfigError where there is none."""
     import transformers
 
     try:
@@ -203,7 +198,8 @@ def _load_tokenizer(folder: ModelFolder, settings: ModelSettings) -> Any:
         ) from error
 
 
-def _context_tokens(config: Any, asked: int) -> int:
+def context_tokens(config: Any, asked: int) -> int:
+    """Longest prompt and completion of a model; ConfigError when more is asked for."""
     made_for = int(getattr(config, "max_position_embeddings", None) or DEFAULT_CONTEXT)
     window = getattr(config, "sliding_window", None)
     kinds = set(getattr(config, "layer_types", None) or ["sliding_attention"])

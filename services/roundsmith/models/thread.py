@@ -36,6 +36,8 @@ class ModelThread(ABC, Generic[Work]):
         self._changed = threading.Condition()
         self._closed: EngineError | None = None
         self._answered, self._busy_s = 0, 0.0
+        self.failed: Future[RoundsmithError] = Future()
+        """Done when the thread failed, so that it will never answer again."""
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
 
@@ -134,12 +136,12 @@ class ModelThread(ABC, Generic[Work]):
                 self._step()
                 self._busy_s += time.monotonic() - begun
         except Exception as failure:
-            self._stop(
-                EngineError(
-                    f"the {self._name} failed ({type(failure).__name__}: {failure}): "
-                    "see its log, and start it again"
-                )
+            error = EngineError(
+                f"the {self._name} failed ({type(failure).__name__}: {failure}): "
+                "see its log, and start it again"
             )
+            self._stop(error)
+            self.failed.set_result(error)
             raise
         finally:
             self._abandon()

@@ -2,6 +2,7 @@
 
 import re
 import threading
+from collections.abc import Collection
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Protocol
@@ -21,10 +22,10 @@ class Checkpoints(Protocol):
     def check(self, uri: str) -> None:
         """Raises ConfigError for a URI that is not under the storage root."""
 
-    def fetch(self, uri: str, sha256: str, served: str) -> Path:
+    def fetch(self, uri: str, sha256: str, served: Collection[str]) -> Path:
         """The local folder of the checkpoint at `uri`; may take long.
 
-        `sha256` is its weight version, `served` the one that is served meanwhile. Raises
+        `sha256` is its weight version, `served` those that are served meanwhile. Raises
         ConfigError for a URI that is refused or no checkpoint, WeightsMismatch for another version,
         StoreError when storage fails.
         """
@@ -51,7 +52,7 @@ class LocalCheckpoints:
     def check(self, uri: str) -> None:
         self._folder(uri)
 
-    def fetch(self, uri: str, sha256: str, served: str) -> Path:
+    def fetch(self, uri: str, sha256: str, served: Collection[str]) -> Path:
         return self._folder(uri)  # its version is checked when it is loaded
 
     def close(self) -> None:
@@ -79,10 +80,10 @@ class StoredCheckpoints:
     def check(self, uri: str) -> None:
         self._path(uri)
 
-    def fetch(self, uri: str, sha256: str, served: str) -> Path:
+    def fetch(self, uri: str, sha256: str, served: Collection[str]) -> Path:
         if self._cache.find(sha256) is None:
             self._download(uri, sha256)
-        self._cache.drop_others({sha256, served})
+        self._cache.drop_others({sha256, *served})
         return self._cache.folder / sha256
 
     def close(self) -> None:

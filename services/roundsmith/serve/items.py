@@ -3,7 +3,7 @@ its id.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from typing import Any, Generic, TypeVar
 
 from google.protobuf.message import Message
@@ -26,18 +26,21 @@ class ItemCalls(Generic[Part, Response]):
     """The calls of one service that carry items, alone or in a stream.
 
     `work` turns a request into the messages that answer it, and `response` is the stream's
-    response, which carries one of them in the field `name`. An item that the same caller sends
-    again is answered from what was done before.
+    response, which carries one of them in the field that `names` has for its type, or in the one
+    that it is. Messages of the types `partial` are never an item's last. An item that the same
+    caller sends again is answered from what was done before.
     """
 
     def __init__(
         self,
         work: Callable[[Any], AsyncIterator[Part]],
         response: Callable[..., Response],
-        name: str,
+        names: str | Mapping[type[Message], str],
         settings: ServeSettings,
+        partial: Collection[type[Message]] = (),
     ) -> None:
-        self._work, self._response, self._name = work, response, name
+        self._work, self._response, self._names = work, response, names
+        self._partial = tuple(partial)
         self._max_in_flight = settings.max_items_in_flight
         self._results: ItemResults[Part] = ItemResults(
             settings.result_ttl_s, settings.max_results, settings.max_result_bytes
@@ -57,6 +60,7 @@ class ItemCalls(Generic[Part, Response]):
             lambda request: self._follow(request, caller),
             self._respond,
             self._max_in_flight,
+            lambda result: isinstance(result, self._partial),
         )
 
     def _follow(self, request: Any, caller: str) -> AsyncIterator[Part]:
@@ -64,7 +68,10 @@ class ItemCalls(Generic[Part, Response]):
         return self._results.follow(key, lambda: self._work(request))
 
     def _respond(self, item_id: str, result: Part | status_pb2.Status, last: bool) -> Response:
-        name = "error" if isinstance(result, status_pb2.Status) else self._name
+        if isinstance(result, status_pb2.Status):
+            name = "error"
+        else:
+            name = self._names if isinstance(self._names, str) else self._names[type(result)]
         return self._response(item_id=item_id, last=last, **{name: result})
 
 
@@ -80,16 +87,18 @@ async def answer_items(
     work: Callable[[Request], AsyncIterator[Result]],
     response: Callable[[str, Result | status_pb2.Status, bool], Response],
     max_in_flight: int,
+    is_partial: Callable[[Result], bool] = lambda result: False,
 ) -> AsyncIterator[Response]:
     """Answers a stream of items: `response(item_id, result or status, last)` for each result of
     `work`.
 
-    A result is sent when the next one, or the end, is known, so that the last one can say so; an
-    item that fails is answered by its status alone from then on. A request with a `cancelled_id` is
-    no item: it gives one up, which is answered as Cancelled. Requests are read only while fewer
-    than `max_in_flight` items are unanswered; closing the iterator cancels all.
+    A result is sent when the next one, or the end, is known, so that the last one can say so; one
+    that is partial is never the last, and is sent at once. An item that fails is answered by its
+    status alone from then on. A request with a `cancelled_id` is no item: it gives one up, which is
+    answered as Cancelled. Requests are read only while fewer than `max_in_flight` items are
+    unanswered; closing the iterator cancels all.
     """
-    items = _Items(work, response, max_in_flight)
+    items = _Items(work, response, max_in_flight, is_partial)
     reader = asyncio.create_task(items.read(requests, item_id, cancelled_id))
     try:
         while (answered := await items.answers.get()) is not None:
@@ -113,8 +122,9 @@ class _Items(Generic[Request, Result, Response]):
         work: Callable[[Request], AsyncIterator[Result]],
         response: Callable[[str, Result | status_pb2.Status, bool], Response],
         max_in_flight: int,
+        is_partial: Callable[[Result], bool],
     ) -> None:
-        self._work, self._response = work, response
+        self._work, self._response, self._is_partial = work, response, is_partial
         self._name_by_task: dict[asyncio.Task[None], str] = {}
         self.slots = asyncio.Semaphore(max_in_flight)
         self.answers: asyncio.Queue[tuple[Response, bool] | None] = asyncio.Queue()
@@ -147,7 +157,11 @@ class _Items(Generic[Request, Result, Response]):
             async for result in self._work(request):
                 if held is not None:
                     self._put(name, held, last=False)
-                held = result
+                    held = None
+                if self._is_partial(result):
+                    self._put(name, result, last=False)
+                else:
+                    held = result
             if held is None:
                 raise RoundsmithError(f"item {name!r}: expected a result, saw none")
             self._put(name, held, last=True)

@@ -6,17 +6,18 @@ import json
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health import aio as health_aio
 from prometheus_client.registry import Collector
 
 from roundsmith.config import ServeSettings, parent_pid
-from roundsmith.errors import PlatformError
+from roundsmith.errors import PlatformError, RoundsmithError
 from roundsmith.serve.guard import Guard
 from roundsmith.serve.http import metrics_page
 from roundsmith.serve.metrics import Meter
@@ -37,6 +38,8 @@ class Service:
     bindings: Sequence[Binding]
     close: Callable[[], Awaitable[None]]
     collectors: Sequence[Collector] = ()
+    failed: Callable[[], Coroutine[None, None, RoundsmithError]] | None = None
+    """Returns when it can never answer again, with the reason."""
 
 
 async def run(
@@ -46,7 +49,8 @@ async def run(
 
     Starts the engine, listens, says SERVING and writes `ready_file`: JSON with `address` and, where
     there are any, `admin_address` and `metrics_address`. Raises ConfigError when a port is in use
-    or a certificate can not be read, before the engine is loaded.
+    or a certificate can not be read, before the engine is loaded, and the service's own error when
+    it fails for good: health says NOT_SERVING then, and whoever watches the process starts another.
     """
     refuse_taken(settings)
     server_credentials(settings)
@@ -66,7 +70,21 @@ async def run(
         if ready_file is not None:
             _write_ready(ready_file, addresses)
         log.info("serving %s on %s", [b.name for b in service.bindings], addresses)
-        await stopping.wait()
+        await _serve_until(stopping, service)
+
+
+async def _serve_until(stopping: asyncio.Event, service: Service) -> None:
+    stopped = asyncio.ensure_future(stopping.wait())
+    waits: list[asyncio.Future[Any]] = [stopped]
+    if service.failed is not None:
+        waits.append(asyncio.ensure_future(service.failed()))
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        if not stopped.done():
+            raise waits[1].result()
+    finally:
+        for wait in waits:
+            wait.cancel()
 
 
 @asynccontextmanager

@@ -40,6 +40,15 @@ def refuse_other_weights(expected: str, served: str) -> None:
         )
 
 
+def check_version(sha256: str) -> None:
+    """Raises ConfigError unless it can be a weight version."""
+    if not _SHA256.fullmatch(sha256):
+        raise ConfigError(
+            f"sha256: expected a weight version, 64 hex digits, saw {sha256!r}: give that of "
+            "the checkpoint"
+        )
+
+
 class Reloads:
     """Swaps an engine's weights for those of checkpoints, one after the other."""
 
@@ -62,11 +71,7 @@ class Reloads:
         WeightsMismatch for another version, StoreError when storage fails; the old weights go on
         serving then.
         """
-        if not _SHA256.fullmatch(sha256):
-            raise ConfigError(
-                f"sha256: expected a weight version, 64 hex digits, saw {sha256!r}: give that of "
-                "the checkpoint"
-            )
+        check_version(sha256)
         self._checkpoints.check(uri)
         swap = asyncio.ensure_future(self._swap(uri, sha256))
         self._begun.add(swap)
@@ -91,7 +96,7 @@ class Reloads:
         async with self._one_at_a_time:
             served = self._engine.describe().weights_sha256
             if served != sha256:
-                folder = await asyncio.to_thread(self._checkpoints.fetch, uri, sha256, served)
+                folder = await asyncio.to_thread(self._checkpoints.fetch, uri, sha256, (served,))
                 await self._engine.reload(folder, sha256)
             if self._record is not None:
                 await asyncio.to_thread(self._record.write, Recorded(uri, sha256))

@@ -16,11 +16,14 @@ from roundsmith.types.execution import (
 from roundsmith.types.generation import (
     ChatMessage,
     Completion,
+    CompletionDelta,
+    Constraint,
     GenerateItem,
     Prompt,
     Sampling,
     Score,
     ScoreItem,
+    TopLogprobs,
 )
 from roundsmith.types.rows import (
     Example,
@@ -49,6 +52,8 @@ __all__ = [
     "CallTest",
     "ChatMessage",
     "Completion",
+    "CompletionDelta",
+    "Constraint",
     "Example",
     "ExecuteItem",
     "GenerateItem",
@@ -73,6 +78,7 @@ __all__ = [
     "StdioTest",
     "Task",
     "Test",
+    "TopLogprobs",
     "UnittestTest",
     "Value",
 ]

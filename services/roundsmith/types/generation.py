@@ -8,6 +8,27 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class Constraint:
+    """What a completion's text must match; exactly one of the fields is given."""
+
+    regex: str | None = None
+    json_schema: str | None = None
+    """The schema as JSON."""
+    grammar: str | None = None
+    """EBNF as GBNF has it; the text is its rule `root`."""
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The names of the fields that are given."""
+        named = (
+            ("regex", self.regex),
+            ("json_schema", self.json_schema),
+            ("grammar", self.grammar),
+        )
+        return tuple(name for name, value in named if value is not None)
+
+
+@dataclass(frozen=True, slots=True)
 class Sampling:
     """How to draw a completion. `temperature` 0 is greedy; `top_k` 0 and `top_p` 1 are off."""
 
@@ -17,6 +38,15 @@ class Sampling:
     top_k: int = 0
     stop: tuple[str, ...] = ()
     """Strings that end a completion; the match and what follows is not part of the text."""
+    min_p: float = 0.0
+    """Leave out tokens less likely than this share of the most likely one; 0 is off."""
+    presence_penalty: float = 0.0
+    """Taken from the logit of each token that the completion has already; 0 is off."""
+    frequency_penalty: float = 0.0
+    """Taken from a token's logit for each time that the completion has it already; 0 is off."""
+    repetition_penalty: float = 1.0
+    """Divides (a negative one: multiplies) the logit of each token of prompt and completion."""
+    constraint: Constraint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +70,34 @@ class GenerateItem:
     sampling: Sampling
     seed: int
     n: int = 1
+    top_logprobs: int = 0
+    """How many of the most likely tokens to tell at each place."""
+    adapter: str = ""
+    """Name of the adapter to draw with; empty is the model itself."""
+    deltas: bool = False
+    """Tell the tokens as they are drawn too."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopLogprobs:
+    """The most likely tokens at one place, the most likely first."""
+
+    token_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionDelta:
+    """Tokens of a completion that is still being drawn; `offset` tokens come before them.
+
+    `text` is what they completed: a character or stop string that may go on is held back.
+    """
+
+    index: int
+    offset: int
+    token_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +116,9 @@ class Completion:
     """`stop` (end token or stop string) or `length`."""
     prompt_tokens: int
     weights_sha256: str
+    """With an adapter, the version of the model and the adapter together."""
+    top_logprobs: tuple[TopLogprobs, ...] = ()
+    """One for each token, where they were asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,36 +1,50 @@
-"""A generator over the tiny model, and how the tests ask it."""
+"""Both engines over a tiny model, and how the tests ask them."""
 
-import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from roundsmith.generator.engine import TransformersEngine
-from roundsmith.generator.settings import GeneratorSettings
 from roundsmith.types import Completion, GenerateItem
+from tests.services.conftest import make_model
+from tests.services.generator.driven import ENGINES, Driven, need, settings_of
 
 Ask = Callable[[Sequence[GenerateItem]], list[list[Completion]]]
+HEAD_DIM = 32
+"""The narrowest head that vLLM takes."""
 
 
 @pytest.fixture(scope="session")
-def engine(tiny: Path) -> Iterator[TransformersEngine]:
-    """Four slots over the tiny model."""
-    settings = GeneratorSettings(model=str(tiny), slots=4, bucket_tokens=16, threads=2)
-    engine = TransformersEngine(settings)
-    yield engine
-    engine.close()
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the tiny model."""
+    return make_model(tmp_path_factory.mktemp("tiny"), seed=1, head_dim=HEAD_DIM)
 
 
 @pytest.fixture(scope="session")
-def ask(engine: TransformersEngine) -> Ask:
+def other_tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same tokenizer and architecture, other weights."""
+    return make_model(tmp_path_factory.mktemp("other"), seed=2, head_dim=HEAD_DIM)
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def driven(request: pytest.FixtureRequest, tiny: Path) -> Iterator[Driven]:
+    """Four slots over the tiny model. A test that changes what is served changes it back."""
+    need(request.param)
+    settings = settings_of(
+        request.param,
+        str(tiny),
+        slots=4,
+        bucket_tokens=16,
+        max_waiting=64,
+        max_adapters=2,
+        kv_cache_gib=0.1,
+    )
+    driven = Driven(settings)
+    yield driven
+    driven.close()
+
+
+@pytest.fixture(scope="session")
+def ask(driven: Driven) -> Ask:
     """Items asked at once, answered in their order, completions by index."""
-
-    async def one(item: GenerateItem) -> list[Completion]:
-        found = [completion async for completion in engine.generate(item)]
-        return sorted(found, key=lambda completion: completion.index)
-
-    async def ask_all(items: Sequence[GenerateItem]) -> list[list[Completion]]:
-        return list(await asyncio.gather(*map(one, items)))
-
-    return lambda items: asyncio.run(ask_all(items))
+    return driven.ask

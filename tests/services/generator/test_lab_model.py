@@ -1,21 +1,20 @@
 """The promise of sameness on the model that rounds really use, at the default settings."""
 
-import asyncio
 import random
 from pathlib import Path
 
 import pytest
 
-from roundsmith.generator.engine import TransformersEngine
 from roundsmith.generator.settings import GeneratorSettings
-from roundsmith.types import Completion, GenerateItem, Sampling
+from roundsmith.types import GenerateItem, Sampling
+from tests.services.generator.driven import Driven
 
 LAB = Path(__file__).parents[3] / "pipelines/roundsmith/lab/model"
 
 
 @pytest.mark.slow
 def test_the_lab_models_samples_do_not_depend_on_their_neighbours() -> None:
-    engine = TransformersEngine(GeneratorSettings(model=str(LAB)))
+    driven = Driven(GeneratorSettings(model=str(LAB)))
     pick = random.Random(5)
     items = [
         GenerateItem(
@@ -28,16 +27,8 @@ def test_the_lab_models_samples_do_not_depend_on_their_neighbours() -> None:
         for i in range(40)
     ]
 
-    async def one(item: GenerateItem) -> list[Completion]:
-        found = [completion async for completion in engine.generate(item)]
-        return sorted(found, key=lambda completion: completion.index)
-
-    async def scenario() -> None:
-        together = await asyncio.gather(*map(one, items))
-        for at in (0, 17, 39):
-            assert await one(items[at]) == together[at]
-        backwards = await asyncio.gather(*map(one, reversed(items)))
-        assert backwards[::-1] == together
-
-    asyncio.run(scenario())
-    engine.close()
+    together = driven.ask(items)
+    for at in (0, 17, 39):
+        assert driven.ask([items[at]]) == [together[at]]
+    assert driven.ask(items[::-1])[::-1] == together
+    driven.close()

@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roundsmith.errors import ConfigError
-from roundsmith.generator.sampling import Draws, _cut, check_sampling, draw, uniforms
-from roundsmith.types import Sampling
+from roundsmith.generator.checks import check_sampling
+from roundsmith.generator.penalties import Penalty, penalty
+from roundsmith.generator.sampling import Draws, _cut, draw, uniforms
+from roundsmith.types import Sampling, TopLogprobs
 
 LOGITS = torch.tensor([2.0, 1.0, 0.0, -1.0, -3.0])
 
@@ -22,8 +24,8 @@ def draw_many(
     draws = Draws.idle(num)
     for slot in range(num):
         draws.set(slot, slot, sampling)
-    tokens, _ = draw(LOGITS.expand(num, -1).clone(), draws)
-    return np.bincount(tokens.numpy(), minlength=len(LOGITS)) / num
+    tokens = draw(LOGITS.expand(num, -1).clone(), draws, {}).tokens
+    return np.bincount(tokens, minlength=len(LOGITS)) / num
 
 
 def expected(temperature: float, kept: int) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
@@ -43,6 +45,8 @@ def expected(temperature: float, kept: int) -> "np.ndarray[tuple[int], np.dtype[
         (Sampling(1, top_p=0.8), 1.0, 2),  # 0.66 + 0.24
         (Sampling(1, top_p=0.01), 1.0, 1),
         (Sampling(1, top_k=3, top_p=0.95), 1.0, 3),
+        (Sampling(1, min_p=0.2), 1.0, 2),  # exp(-1) is above it, exp(-2) is not
+        (Sampling(1, temperature=2.0, min_p=0.3), 2.0, 3),
     ],
 )
 def test_tokens_come_as_often_as_the_model_says(
@@ -59,8 +63,44 @@ def test_the_log_probability_is_the_models_own_before_temperature_and_cuts() -> 
     draws = Draws.idle(64)
     for slot in range(64):
         draws.set(slot, slot, Sampling(1, temperature=3.0, top_k=3))
-    tokens, logprobs = draw(LOGITS.expand(64, -1).clone(), draws)
-    assert torch.equal(logprobs, torch.log_softmax(LOGITS, -1)[tokens])
+        draws.num_tops_S[slot] = 2
+    due = {slot: Penalty(5.0, 0.0, 2.0, frozenset((0, 1))) for slot in range(0, 64, 2)}
+    drawn = draw(LOGITS.expand(64, -1).clone(), draws, due)
+    own = torch.log_softmax(LOGITS, -1)
+    assert drawn.logprobs == own[drawn.tokens].tolist()
+    best = TopLogprobs((0, 1), tuple(own[:2].tolist()))
+    assert drawn.tops == dict.fromkeys(range(64), best)
+
+
+@pytest.mark.parametrize(
+    ("sampling", "first"),
+    [
+        (Sampling(1, temperature=0.0), 0),
+        (Sampling(1, temperature=0.0, presence_penalty=1.5), 1),  # 2 - 1.5 < 1
+        (Sampling(1, temperature=0.0, frequency_penalty=0.4), 1),  # 2 - 3 x 0.4 < 1
+        (Sampling(1, temperature=0.0, frequency_penalty=0.3), 0),
+        (Sampling(1, temperature=0.0, repetition_penalty=2.5), 1),  # 2 / 2.5 < 1
+        (Sampling(1, temperature=0.0, repetition_penalty=1.9), 0),
+    ],
+)
+def test_a_penalty_makes_what_was_drawn_less_likely(sampling: Sampling, first: int) -> None:
+    due = penalty(sampling, [3, 4])
+    if due is not None:
+        for _ in range(3):
+            due.add(0)
+    draws = Draws.idle(2)
+    draws.set(0, 0, sampling)
+    rows = LOGITS.expand(2, -1).clone()
+    drawn = draw(rows, draws, {} if due is None else {0: due})
+    assert drawn.tokens == [first, 0]  # and the other row is left alone
+    assert torch.equal(rows, LOGITS.expand(2, -1))
+
+
+def test_only_the_repetition_penalty_looks_at_the_prompt() -> None:
+    rows, draws = LOGITS.expand(2, -1).clone(), Draws.idle(2)
+    prompt = frozenset({0})
+    due = {0: Penalty(9.0, 9.0, 1.0, prompt), 1: Penalty(0.0, 0.0, 3.0, prompt)}
+    assert draw(rows, draws, due).tokens == [0, 1]
 
 
 @given(
@@ -82,11 +122,13 @@ def test_a_rows_draw_does_not_depend_on_the_other_rows(
     for slot, (seed, step) in enumerate(rows):
         draws.set(slot, seed, samplings[slot % 4])
         draws.steps_S[slot] = step
-    tokens, logprobs = draw(logits.clone(), draws)
+    due = {slot: Penalty(0.3, 0.1, 1.2, frozenset((slot,))) for slot in range(0, len(rows), 2)}
+    drawn = draw(logits.clone(), draws, due)
     for slot in range(len(rows)):
         alone = Draws(*(getattr(draws, f.name)[slot : slot + 1] for f in dataclasses.fields(Draws)))
-        token, logprob = draw(logits[slot : slot + 1].clone(), alone)
-        assert (token.item(), logprob.item()) == (tokens[slot].item(), logprobs[slot].item())
+        own = {0: due[slot]} if slot in due else {}
+        single = draw(logits[slot : slot + 1].clone(), alone, own)
+        assert (single.tokens[0], single.logprobs[0]) == (drawn.tokens[slot], drawn.logprobs[slot])
 
 
 @given(
@@ -137,6 +179,10 @@ def test_uniforms_are_those_of_splitmix64() -> None:
         Sampling(1, top_p=0.0),
         Sampling(1, top_p=1.5),
         Sampling(1, top_k=-1),
+        Sampling(1, min_p=1.5),
+        Sampling(1, presence_penalty=float("nan")),
+        Sampling(1, frequency_penalty=float("inf")),
+        Sampling(1, repetition_penalty=0.0),
         Sampling(1, stop=("",)),
     ],
 )

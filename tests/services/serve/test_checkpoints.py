@@ -66,7 +66,7 @@ def test_a_checkpoint_comes_whole_without_what_its_version_does_not_cover(
 ) -> None:
     code = {"modeling.py": b"raise SystemExit", "original/model.safetensors": b"other"}
     uri, sha256 = put(root, "one", **code, **{"chat_template.jinja": b"{{ x }}"})
-    folder = checkpoints.fetch(uri, sha256, NONE)
+    folder = checkpoints.fetch(uri, sha256, (NONE,))
     assert folder == cache / sha256
     assert weights_sha256(folder) == sha256
     names = {"model.safetensors", "config.json", "chat_template.jinja"}
@@ -77,9 +77,9 @@ def test_one_that_is_here_is_not_fetched_again_whatever_its_name(
     root: str, checkpoints: Checkpoints
 ) -> None:
     uri, sha256 = put(root, "one")
-    folder = checkpoints.fetch(uri, sha256, NONE)
+    folder = checkpoints.fetch(uri, sha256, (NONE,))
     before = (folder / "model.safetensors").stat().st_mtime_ns
-    assert checkpoints.fetch(f"{root}/elsewhere", sha256, NONE) == folder
+    assert checkpoints.fetch(f"{root}/elsewhere", sha256, (NONE,)) == folder
     assert (folder / "model.safetensors").stat().st_mtime_ns == before
 
 
@@ -89,7 +89,7 @@ def test_the_served_one_and_the_next_are_kept(
     made = [put(root, str(number), bytes([number])) for number in range(4)]
     served = NONE
     for number, (uri, sha256) in enumerate(made):
-        checkpoints.fetch(uri, sha256, served)
+        checkpoints.fetch(uri, sha256, (served,))
         served = sha256
         assert kept(cache) == {sha256 for _, sha256 in made[max(0, number - 1) : number + 1]}
 
@@ -98,9 +98,9 @@ def test_many_that_do_not_load_do_not_pile_up(
     root: str, checkpoints: Checkpoints, cache: Path
 ) -> None:
     served, *others = [put(root, str(number), bytes([number]))[1] for number in range(4)]
-    checkpoints.fetch(f"{root}/0", served, NONE)
+    checkpoints.fetch(f"{root}/0", served, (NONE,))
     for number, sha256 in enumerate(others, 1):
-        checkpoints.fetch(f"{root}/{number}", sha256, served)
+        checkpoints.fetch(f"{root}/{number}", sha256, (served,))
         assert kept(cache) == {served, sha256}
 
 
@@ -121,7 +121,7 @@ def test_what_is_not_the_version_named_leaves_nothing_behind(
     with pytest.raises(
         WeightsMismatch, match=f"its weight version is [0-9a-f]*, expected {sha256}"
     ):
-        checkpoints.fetch(uri, sha256, NONE)
+        checkpoints.fetch(uri, sha256, (NONE,))
     assert kept(cache) == set()
 
 
@@ -133,7 +133,7 @@ def test_a_folder_without_safetensors_is_refused(
     for name, content in files.items():
         system.pipe_file(f"{path}/{name}", content)
     with pytest.raises(ConfigError, match=r"expected a Hugging Face folder with \*.safetensors"):
-        checkpoints.fetch(f"{root}/one", NONE, NONE)
+        checkpoints.fetch(f"{root}/one", NONE, (NONE,))
     assert kept(cache) == set()
 
 
@@ -152,20 +152,20 @@ def test_a_download_that_fails_half_way_leaves_nothing_behind(cache: Path) -> No
     uri, sha256 = put("vanishing://bucket", "one")
     checkpoints = checkpoints_under("vanishing://bucket", cache)
     with pytest.raises(StoreError, match="expected storage that can be read"):
-        checkpoints.fetch(uri, sha256, NONE)
+        checkpoints.fetch(uri, sha256, (NONE,))
     assert kept(cache) == set()
     checkpoints.close()
 
 
 def test_a_damaged_copy_is_fetched_again(root: str, checkpoints: Checkpoints) -> None:
     uri, sha256 = put(root, "one")
-    folder = checkpoints.fetch(uri, sha256, NONE)
+    folder = checkpoints.fetch(uri, sha256, (NONE,))
     for damage in ("changed", "lost"):
         if damage == "changed":
             (folder / "model.safetensors").write_bytes(b"Weights")
         else:
             (folder / "model.safetensors").unlink()
-        assert weights_sha256(checkpoints.fetch(uri, sha256, NONE)) == sha256
+        assert weights_sha256(checkpoints.fetch(uri, sha256, (NONE,))) == sha256
 
 
 def test_copies_outlive_the_service_and_what_a_killed_one_left_does_not(
@@ -173,12 +173,12 @@ def test_copies_outlive_the_service_and_what_a_killed_one_left_does_not(
 ) -> None:
     uri, sha256 = put(root, "one")
     first = checkpoints_under(root, cache)
-    first.fetch(uri, sha256, NONE)
+    first.fetch(uri, sha256, (NONE,))
     first.close()
     (cache / ".partial-1").mkdir()
     second = checkpoints_under(root, cache)
     assert kept(cache) == {sha256}
-    second.fetch(f"{root}/gone", sha256, NONE)
+    second.fetch(f"{root}/gone", sha256, (NONE,))
     second.close()
 
 
@@ -199,7 +199,7 @@ def test_a_cache_that_can_not_be_made_is_told(tmp_path: Path) -> None:
 def test_a_temporary_cache_goes_with_the_service(root: str) -> None:
     uri, sha256 = put(root, "one")
     checkpoints = checkpoints_under(root)
-    folder = checkpoints.fetch(uri, sha256, NONE)
+    folder = checkpoints.fetch(uri, sha256, (NONE,))
     assert folder.is_dir()
     checkpoints.close()
     assert not folder.parent.exists()
@@ -210,7 +210,7 @@ def test_a_service_that_ends_does_not_wait_for_a_download(root: str, cache: Path
     checkpoints = checkpoints_under(root, cache)
     checkpoints.close()
     with pytest.raises(Unavailable, match="shutting down"):
-        checkpoints.fetch(uri, sha256, NONE)
+        checkpoints.fetch(uri, sha256, (NONE,))
     assert kept(cache) == set()
 
 
@@ -260,7 +260,7 @@ def test_what_is_not_below_the_root_is_refused_unread(
 ) -> None:
     uri = uri.replace("{root}", root)
     put(f"{root}-evil", "x")
-    for ask in (lambda: checkpoints.check(uri), lambda: checkpoints.fetch(uri, NONE, NONE)):
+    for ask in (lambda: checkpoints.check(uri), lambda: checkpoints.fetch(uri, NONE, (NONE,))):
         with pytest.raises(ConfigError, match="under the storage root"):
             ask()
     assert kept(cache) == set()
@@ -273,7 +273,7 @@ def test_a_folder_as_root_refuses_links_and_dots_that_leave_it(tmp_path: Path) -
     (root / "link").symlink_to("/etc")
     for checkpoints in (checkpoints_under(str(root)), checkpoints_under(f"file://{root}")):
         for uri in (f"{root}/inside", f"file://{root}/inside", f"{root}/x/../inside"):
-            assert checkpoints.fetch(uri, NONE, NONE) == root / "inside"
+            assert checkpoints.fetch(uri, NONE, (NONE,)) == root / "inside"
         outside = ["", "-evil", "/../x", "/link", "/link/passwd"]
         uris = [f"{root}{name}" for name in outside[1:]]
         for uri in (*uris, "/etc", "inside", "", "s3://bucket/x", f"s3://{root}/inside"):

@@ -5,6 +5,7 @@ import json
 import logging
 import threading
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +52,7 @@ class Shelf:
         if uri.startswith("outside"):
             raise ConfigError(f"{uri}: expected one under the storage root")
 
-    def fetch(self, uri: str, sha256: str, served: str) -> Path:
+    def fetch(self, uri: str, sha256: str, served: Collection[str]) -> Path:
         assert self._busy.acquire(blocking=False)
         time.sleep(self.takes_s)
         self.fetched.append(uri)

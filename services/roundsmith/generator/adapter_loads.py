@@ -1,0 +1,84 @@
+"""Adapters from the storage root into an engine, recorded for replicas that start later."""
+
+import asyncio
+import json
+import logging
+from pathlib import Path
+from typing import Protocol
+
+from roundsmith.errors import ConfigError, StoreError, WeightsMismatch
+from roundsmith.serve.checkpoints import Checkpoints
+from roundsmith.serve.record import Recorded
+from roundsmith.serve.weights import check_version
+from roundsmith.storage import read_file, replace_file
+
+logger = logging.getLogger(__name__)
+
+
+class ServesAdapters(Protocol):
+    """An engine that draws with adapters by name; idempotent by name and hash."""
+
+    async def load_adapter(self, name: str, folder: Path, sha256: str) -> None: ...
+
+    async def unload_adapter(self, name: str) -> None: ...
+
+
+class AdapterLoads:
+    """Loads and unloads, one after the other."""
+
+    def __init__(
+        self, engine: ServesAdapters, checkpoints: Checkpoints, record: str | None = None
+    ) -> None:
+        """`record` is the URL of the file that keeps the weights; adapters have one beside it."""
+        self._engine, self._checkpoints = engine, checkpoints
+        self._record = f"{record}.adapters" if record else None
+        self._by_name: dict[str, Recorded] = {}
+        self._one_at_a_time = asyncio.Lock()
+
+    async def load(self, name: str, uri: str, sha256: str) -> None:
+        """Serve the adapter at `uri`, of version `sha256`, under a name.
+
+        Raises ConfigError for what may not be loaded, WeightsMismatch for another version,
+        StoreError when storage fails; what the name had before is served on then.
+        """
+        check_version(sha256)
+        self._checkpoints.check(uri)
+        async with self._one_at_a_time:
+            served = [one.sha256 for one in self._by_name.values()]
+            folder = await asyncio.to_thread(self._checkpoints.fetch, uri, sha256, served)
+            await self._engine.load_adapter(name, folder, sha256)
+            self._by_name[name] = Recorded(uri, sha256)
+            await self._write()
+
+    async def unload(self, name: str) -> None:
+        """Serve no adapter under a name any more."""
+        async with self._one_at_a_time:
+            await self._engine.unload_adapter(name)
+            if self._by_name.pop(name, None) is not None:
+                await self._write()
+
+    async def restore(self) -> None:
+        """Serve the adapters that are recorded, before anybody is answered; one that can not be had
+        is left alone with a warning. Raises StoreError when the record can not be read.
+        """
+        text = await asyncio.to_thread(read_file, self._record) if self._record else None
+        try:
+            recorded = {n: Recorded(**one) for n, one in json.loads(text or "{}").items()}
+        except (ValueError, TypeError, AttributeError) as error:
+            raise StoreError(
+                f"{self._record}: expected the record of adapters by name, saw {text!r:.80}: "
+                "remove the file, or name another with --weights-record"
+            ) from error
+        for name, one in recorded.items():
+            try:
+                await self.load(name, one.uri, one.sha256)
+            except (ConfigError, WeightsMismatch) as error:
+                logger.warning("the recorded adapter %s is not served: %s", name, error)
+
+    async def _write(self) -> None:
+        if self._record is not None:
+            recorded = {
+                name: {"uri": one.uri, "sha256": one.sha256}
+                for name, one in sorted(self._by_name.items())
+            }
+            await asyncio.to_thread(replace_file, self._record, json.dumps(recorded).encode())

@@ -1,0 +1,68 @@
+"""What an item may ask for, the same for every engine."""
+
+import math
+from collections.abc import Collection
+
+from roundsmith.errors import ConfigError, TooLong, Unsupported
+from roundsmith.types import GenerateItem, Sampling
+
+MAX_TOP_LOGPROBS = 20
+
+
+def check_item(item: GenerateItem, constraint_kinds: Collection[str]) -> None:
+    """Raises ConfigError for an item without meaning, Unsupported for a constraint of a kind that
+    the engine does not take.
+    """
+    if item.n < 1:
+        raise ConfigError(f"n: saw {item.n}, expected at least 1")
+    if not 0 <= item.seed < 2**63:
+        raise ConfigError(f"seed: saw {item.seed}, expected one in [0, 2^63)")
+    if not 0 <= item.top_logprobs <= MAX_TOP_LOGPROBS:
+        raise ConfigError(
+            f"top_logprobs: saw {item.top_logprobs}, expected 0 to {MAX_TOP_LOGPROBS}"
+        )
+    check_sampling(item.sampling)
+    _check_constraint(item.sampling, constraint_kinds)
+
+
+def check_sampling(sampling: Sampling) -> None:
+    """Raises ConfigError for a value that has no meaning."""
+    for right, name, expected in (
+        (sampling.max_tokens >= 1, "max_tokens", "at least 1"),
+        (0 <= sampling.temperature < 1e6, "temperature", "0 (greedy) or above, finite"),
+        (0 < sampling.top_p <= 1, "top_p", "above 0, at most 1"),
+        (sampling.top_k >= 0, "top_k", "0 (off) or above"),
+        (0 <= sampling.min_p <= 1, "min_p", "0 (off) to 1"),
+        (math.isfinite(sampling.presence_penalty), "presence_penalty", "a finite number"),
+        (math.isfinite(sampling.frequency_penalty), "frequency_penalty", "a finite number"),
+        (0 < sampling.repetition_penalty < 1e6, "repetition_penalty", "above 0, finite; 1 is off"),
+        ("" not in sampling.stop, "stop", "strings of at least one character"),
+    ):
+        if not right:
+            seen = getattr(sampling, name)
+            raise ConfigError(f"sampling.{name}: saw {seen!r}, expected {expected}")
+
+
+def check_length(prompt_tokens: int, context_tokens: int) -> None:
+    """Raises TooLong for a prompt after which nothing can be drawn."""
+    if prompt_tokens >= context_tokens:
+        raise TooLong(
+            f"prompt of {prompt_tokens} tokens: expected fewer than the context of "
+            f"{context_tokens}, so that at least one can be drawn: shorten it"
+        )
+
+
+def _check_constraint(sampling: Sampling, kinds: Collection[str]) -> None:
+    if sampling.constraint is None:
+        return
+    given = sampling.constraint.kinds
+    if len(given) != 1:
+        raise ConfigError(
+            f"sampling.constraint: expected one of regex, json_schema and grammar, saw "
+            f"{' and '.join(given) or 'none'}"
+        )
+    if given[0] not in kinds:
+        raise Unsupported(
+            f"sampling.constraint.{given[0]}: this engine takes {', '.join(kinds) or 'none'}: "
+            "ask a generator whose GetModel lists it, such as one that runs vLLM"
+        )

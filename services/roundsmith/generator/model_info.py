@@ -1,0 +1,36 @@
+"""What a generator says that it serves."""
+
+from dataclasses import dataclass
+
+from roundsmith.hashing import content_hash
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """An adapter (LoRA) beside the model; the message Adapter."""
+
+    name: str
+    sha256: str
+    weights_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What is served; the fields of GetModelResponse."""
+
+    model: str
+    weights_sha256: str
+    engine: str
+    context_tokens: int
+    slots: int
+    reproducible: bool
+    has_chat_template: bool
+    constraint_kinds: tuple[str, ...]
+    adapters: tuple[Adapter, ...]
+    rank_weights_sha256: tuple[str, ...]
+    dtype: str
+
+
+def adapted_version(weights_sha256: str, adapter_sha256: str) -> str:
+    """The weight version of a model with an adapter."""
+    return content_hash("adapted", weights_sha256, adapter_sha256)
