@@ -10,7 +10,7 @@ from roundsmith.config import prepare_vllm
 from roundsmith.errors import ConfigError, EngineError, RoundsmithError, Unavailable
 from roundsmith.generator.adapters import Loaded
 from roundsmith.generator.settings import VllmSettings
-from roundsmith.models.loading import served_dtype, stored_parameters
+from roundsmith.models.loading import served_device, served_dtype, stored_parameters
 from roundsmith.models.text import ModelText
 from roundsmith.types import GenerateItem, TopLogprobs
 
@@ -49,7 +49,9 @@ def start(settings: VllmSettings, text: ModelText) -> Started:
             f"device: saw {settings.device!r}, expected auto with the vllm engine: choose devices "
             "by CUDA_VISIBLE_DEVICES"
         )
-    prepare_vllm(settings.threads, settings.reproducible)
+    # on a CPU the mode has no kernels, and would end the engine at its first step
+    invariant = settings.reproducible and served_device(settings.device).startswith("cuda")
+    prepare_vllm(settings.threads, invariant)
     try:
         import vllm.envs as envs
         from vllm.platforms import current_platform
