@@ -14,6 +14,8 @@ BUILD_IMAGE ?= $(CURDIR)/charts/images/docker-build
 NAMESPACE ?= roundsmith
 RELEASE ?= roundsmith
 RUN ?= lab
+KILLS ?= 100
+SEED ?= 1
 ROUND ?= --recipe gift --preset lab
 INPUTS := pyproject.toml constraints.txt hatch_build.py $(wildcard protos/roundsmith/v1/*.proto)
 
@@ -43,6 +45,10 @@ test-fast: $(VENV)/dev.stamp ## run the tests that take a minute or two together
 test-vllm: $(VENV)/dev.stamp ## run the generator's tests on vLLM's CPU build, in an environment of its own
 	$(BIN)/python tests/tools/make_vllm_environment.py $(VLLM)
 	VLLM_REQUIRED=1 $(VLLM)/bin/python -m pytest -W default -p no:cacheprovider -m vllm tests/services/generator
+
+.PHONY: chaos
+chaos: $(VENV)/dev.stamp ## kill processes of lab rounds, 100 times by a seed: they must end as undisturbed ones do
+	$(BIN)/python -m tests.chaos --kills $(KILLS) --seed $(SEED) --out runs/chaos
 
 .PHONY: images
 images: $(VENV)/dev.stamp ## build the images: $(BUILD_IMAGE) CONTEXT NAME:TAG is called for each

@@ -21,8 +21,12 @@ T = TypeVar("T")
 _WATCH_S = 0.5
 
 
-def service_commands(config: RunConfig, model: str, storage_root: Path) -> dict[str, Sequence[str]]:
-    """The arguments of `roundsmith serve NAME` for a run."""
+def service_commands(
+    config: RunConfig, model: str, storage_root: Path, records: Path
+) -> dict[str, Sequence[str]]:
+    """The arguments of `roundsmith serve NAME` for a run; in the folder `records` a service keeps
+    which weights it serves, so that one that is started again serves them too.
+    """
     sizes = config.services
     with_weights = [
         *("--model", model, "--storage-root", str(storage_root)),
@@ -30,10 +34,14 @@ def service_commands(config: RunConfig, model: str, storage_root: Path) -> dict[
     ]
     if config.trust_remote_code:
         with_weights.append("--trust-remote-code")
+
+    def record(name: str) -> tuple[str, str]:
+        return "--weights-record", str(records / f"{name}.weights.json")
+
     recipes = [argument for source in config.recipes for argument in ("--recipes", source)]
     return {
-        "generator": [*with_weights, "--slots", str(sizes.generator_slots)],
-        "scorer": with_weights,
+        "generator": [*with_weights, "--slots", str(sizes.generator_slots), *record("generator")],
+        "scorer": [*with_weights, *record("scorer")],
         "executor": ["--slots", str(sizes.executor_slots), "--floor", sizes.executor_floor],
         "pair-builder": recipes,
     }
@@ -92,8 +100,11 @@ class LocalPlatform:
     async def services(self, uri: str) -> Services:
         """Clients of the running services; starts them on the model folder `uri` the first time."""
         if self._services is None:
-            processes = ServiceProcesses(self._work / "services")
-            commands = service_commands(self._config, uri, self._work / "checkpoints")
+            folder = self._work / "services"
+            for left in folder.glob("*.weights.json"):  # an earlier run's: this one begins with uri
+                left.unlink()
+            processes = ServiceProcesses(folder)
+            commands = service_commands(self._config, uri, self._work / "checkpoints", folder)
             self.endpoints = endpoints(await processes.start(commands))
             self._stack.push_async_callback(processes.stop)
             self._processes = processes
@@ -120,13 +131,15 @@ class LocalPlatform:
         return self._work / "checkpoints" / folder.weights_sha256
 
     async def watched(self, work: Awaitable[T]) -> T:
-        """The result of `work`; raises PlatformError as soon as a service has ended by itself."""
+        """The result of `work`. A service that ends by itself is started again meanwhile; raises
+        PlatformError when that happens too often.
+        """
         task = asyncio.ensure_future(work)
         try:
             while not task.done():
                 await asyncio.wait({task}, timeout=_WATCH_S)
                 if self._processes is not None and not task.done():
-                    self._processes.refuse_dead()
+                    await self._processes.revive()
             return task.result()
         finally:
             if not task.done():

@@ -6,6 +6,7 @@ import json
 import logging
 import signal
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,10 @@ log = logging.getLogger(__name__)
 
 START_S = 300.0
 """A service that is not ready by then is given up."""
+RESTARTS = 5
+"""How often one service that ended by itself is started again in a run."""
+BACKOFF_S = 0.5
+"""How long before the first time; each time after that twice as long."""
 GRACE_S = 15.0
 """How long a service may drain; longer than its own `drain_s`, after which it ends by itself."""
 
@@ -28,6 +33,9 @@ class ServiceProcesses:
 
     folder: Path
     _running: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
+    _commands: dict[str, Sequence[str]] = field(default_factory=dict)
+    _addresses: dict[str, dict[str, str]] = field(default_factory=dict)
+    _restarts: Counter[str] = field(default_factory=Counter)
 
     async def start(self, commands: Mapping[str, Sequence[str]]) -> dict[str, dict[str, str]]:
         """Starts all at once; the addresses of each by name when all are ready.
@@ -41,28 +49,50 @@ class ServiceProcesses:
         except BaseException as failure:
             await self.stop()
             raise _first(failure) from failure
-        return {name: task.result() for name, task in starting.items()}
+        self._commands = dict(commands)
+        self._addresses = {name: task.result() for name, task in starting.items()}
+        return dict(self._addresses)
 
     async def stop(self) -> None:
         """SIGTERM, a time to drain, SIGKILL."""
         await asyncio.gather(*(_end(process) for process in self._running.values()))
         self._running.clear()
 
-    def refuse_dead(self) -> None:
-        """Raises PlatformError when a service has ended by itself, with the end of its log."""
-        for name, process in self._running.items():
-            if process.returncode is not None:
-                raise PlatformError(
-                    f"{name}: expected it to serve until the run ends, saw it end with "
-                    f"{_ending(process.returncode)}: run again, nothing is lost\n{self._tail(name)}"
-                )
+    async def revive(self) -> None:
+        """Starts every service that has ended by itself again, where it listened before, so that
+        its clients go on by themselves.
 
-    async def _start(self, name: str, arguments: Sequence[str]) -> dict[str, str]:
+        Raises PlatformError, with the end of its log, for one that ends too often.
+        """
+        for name, process in list(self._running.items()):
+            if process.returncode is None:
+                continue
+            self._restarts[name] += 1
+            seen = _ending(process.returncode)
+            if self._restarts[name] > RESTARTS:
+                raise PlatformError(
+                    f"{name}: expected it to serve until the run ends, saw it end {RESTARTS + 1} "
+                    f"times, at last with {seen}: run again, nothing is lost\n{self._tail(name)}"
+                )
+            log.warning(
+                "%s ended with %s: started again, %d of %d times",
+                name,
+                seen,
+                self._restarts[name],
+                RESTARTS,
+            )
+            await asyncio.sleep(BACKOFF_S * 2 ** (self._restarts[name] - 1))
+            ports = _ports(self._addresses[name])
+            await self._start(name, [*self._commands[name], *ports], anew=False)
+
+    async def _start(
+        self, name: str, arguments: Sequence[str], anew: bool = True
+    ) -> dict[str, str]:
         logs, ready = self.folder / "logs", self.folder / f"{name}.ready"
         logs.mkdir(parents=True, exist_ok=True)
         ready.unlink(missing_ok=True)
         command = [sys.executable, "-m", "roundsmith.cli", "serve", name, *arguments]
-        with (logs / f"{name}.log").open("wb") as output:
+        with (logs / f"{name}.log").open("wb" if anew else "ab") as output:
             process = await asyncio.create_subprocess_exec(
                 *command,
                 "--ready-file",
@@ -75,9 +105,9 @@ class ServiceProcesses:
                 start_new_session=True,  # Ctrl-C reaches the run, which ends its services in order
             )
         self._running[name] = process
-        return await self._addresses(name, process, ready)
+        return await self._ready(name, process, ready)
 
-    async def _addresses(
+    async def _ready(
         self, name: str, process: asyncio.subprocess.Process, ready: Path
     ) -> dict[str, str]:
         ended = asyncio.ensure_future(process.wait())
@@ -116,6 +146,17 @@ def endpoints(addresses: Mapping[str, Mapping[str, str]]) -> Endpoints:
         scorer_admin=addresses["scorer"]["admin_address"],
         pair_builder=addresses["pair-builder"]["address"],
     )
+
+
+def _ports(addresses: Mapping[str, str]) -> list[str]:
+    """The options that make a service listen where it did."""
+    options = {"address": "--port", "admin_address": "--admin-port"}
+    return [
+        argument
+        for name, option in options.items()
+        if name in addresses
+        for argument in (option, addresses[name].rpartition(":")[2])
+    ]
 
 
 def _first(failure: BaseException) -> BaseException:

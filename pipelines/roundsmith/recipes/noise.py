@@ -9,7 +9,8 @@ from roundsmith.benchmarks.scripts import runnable
 from roundsmith.hashing import derive_seed
 from roundsmith.recipes.matrix import Matrix, matrix_of
 from roundsmith.recipes.minimax import Picks, Skip
-from roundsmith.recipes.session import Session, run_until_resolved
+from roundsmith.recipes.resolving import run_until_resolved
+from roundsmith.recipes.session import Session
 from roundsmith.types import AssertTest, Group, Kind, Outcome, Program, Row, Sample, Task
 from roundsmith.verdicts import Label
 

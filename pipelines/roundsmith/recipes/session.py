@@ -6,15 +6,15 @@ from random import Random
 
 from roundsmith.benchmarks.scripts import runnable
 from roundsmith.clients import Services
-from roundsmith.errors import SandboxError, TooLong
+from roundsmith.errors import TooLong
 from roundsmith.hashing import derive_seed
 from roundsmith.recipes.identities import sample_id
 from roundsmith.recipes.prompts import assertion
+from roundsmith.recipes.resolving import run_until_resolved
 from roundsmith.recipes.styles import Demonstration, Style, without_docstrings
 from roundsmith.types import (
     AssertTest,
     Completion,
-    ExecuteItem,
     GenerateItem,
     Kind,
     Limits,
@@ -26,10 +26,6 @@ from roundsmith.types import (
     Sampling,
     Task,
 )
-from roundsmith.verdicts import Verdict
-
-MAX_ATTEMPTS = 5
-"""How often a matrix is run before unresolved verdicts are an error."""
 
 
 @dataclass(frozen=True)
@@ -196,56 +192,6 @@ class Session:
             self.limits,
             every_test,
         )
-
-
-async def run_until_resolved(
-    services: Services,
-    item_id: str,
-    programs: Sequence[Program],
-    task: Task,
-    limits: Limits,
-    every_test: bool = False,
-) -> tuple[Outcome, ...]:
-    """The outcomes of programs on a task's tests, in the order of both; see `Session.verify`."""
-    done: dict[str, list[Outcome]] = {}
-    missing = list(programs)
-    for attempt in range(MAX_ATTEMPTS):
-        item = ExecuteItem(
-            f"{item_id}/{attempt}",
-            tuple(missing),
-            task.tests,
-            limits=limits,
-            stop_row_on_failure=not every_test,
-        )
-        seen: dict[str, list[Outcome]] = {program.code_id: [] for program in missing}
-        for outcome in await services.executor.execute(item, fresh=attempt > 0):
-            seen[outcome.code_id].append(outcome)
-        resolved = {code: row for code, row in seen.items() if is_resolved(row, task)}
-        done |= resolved
-        missing = [program for program in missing if program.code_id not in resolved]
-        if not missing:
-            break
-    else:
-        raise SandboxError(
-            f"task {task.task_id}: expected resolved verdicts after {MAX_ATTEMPTS} attempts, saw "
-            f"{len(missing)} programs without: look at the executor's log, then run again"
-        )
-    order = {test.test_id: i for i, test in enumerate(task.tests)}
-    return tuple(
-        outcome
-        for program in programs
-        for outcome in sorted(done[program.code_id], key=lambda o: order[o.test_id])
-    )
-
-
-def is_resolved(row: Sequence[Outcome], task: Task) -> bool:
-    """Whether a program's outcomes say if it solves the task: every verdict is resolved, and there
-    is one for every test or one that is not PASS.
-    """
-    if not row or not all(outcome.verdict.resolved for outcome in row):
-        return False
-    complete = {outcome.test_id for outcome in row} >= {test.test_id for test in task.tests}
-    return complete or any(outcome.verdict is not Verdict.PASS for outcome in row)
 
 
 def _sample(

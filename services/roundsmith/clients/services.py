@@ -52,6 +52,9 @@ _OPTIONS = [
     ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})),
 ]
 
+_UNARY_ATTEMPTS, _UNARY_WAIT_S = 4, 0.2
+"""What a server that ends in the middle of a call is given; every such call may be repeated."""
+
 
 class Endpoints(Settings):
     """Where the services listen: any gRPC target, such as `127.0.0.1:5000` or
@@ -271,7 +274,12 @@ def open_channel(target: str, tls: ClientTls | None = None) -> grpc.aio.Channel:
 
 
 async def _unary(method: Any, request: Any, timeout_s: float) -> Any:
-    try:
-        return await method(request, timeout=timeout_s, wait_for_ready=True)
-    except grpc.aio.AioRpcError as failure:
-        raise call_error(failure) from failure
+    for attempt in range(_UNARY_ATTEMPTS):
+        try:
+            return await method(request, timeout=timeout_s, wait_for_ready=True)
+        except grpc.aio.AioRpcError as failure:
+            broke = failure.code() is grpc.StatusCode.UNAVAILABLE
+            if not broke or attempt == _UNARY_ATTEMPTS - 1:
+                raise call_error(failure) from failure
+            await asyncio.sleep(_UNARY_WAIT_S * 2**attempt)
+    raise AssertionError("the last attempt returns or raises")

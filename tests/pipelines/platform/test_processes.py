@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from roundsmith.errors import ConfigError
+from roundsmith.clients import PairBuilderClient
+from roundsmith.clients.services import open_channel
+from roundsmith.errors import ConfigError, PlatformError
 from roundsmith.lab import MODEL
-from roundsmith.platform.processes import ServiceProcesses
+from roundsmith.platform.processes import RESTARTS, ServiceProcesses
+from roundsmith.steps.config import RECIPES
 
 FAILS = ["--recipes", "no.such.package"]
 
@@ -29,7 +32,7 @@ def test_when_one_fails_its_error_is_raised_and_the_others_are_ended(tmp_path: P
         }
         with pytest.raises(ConfigError, match=r"pair-builder did not start[^$]*no\.such\.package"):
             await processes.start(commands)
-        processes.refuse_dead()  # it watches none any more
+        await processes.revive()  # it watches none any more
         return children() - before
 
     assert asyncio.run(play()) == set()
@@ -49,3 +52,42 @@ def test_a_start_that_is_cancelled_leaves_no_process(tmp_path: Path) -> None:
         return children() - before
 
     assert asyncio.run(play()) == set()
+
+
+def test_a_service_that_was_killed_is_started_again_where_it_was(tmp_path: Path) -> None:
+    async def play() -> tuple[list[str], list[str]]:
+        processes = ServiceProcesses(tmp_path)
+        try:
+            found = await processes.start({"pair-builder": ["--recipes", RECIPES]})
+            async with open_channel(found["pair-builder"]["address"]) as channel:
+                client = PairBuilderClient(channel)
+                before = await client.recipes()
+                for _ in range(2):
+                    process = processes._running["pair-builder"]
+                    process.kill()
+                    await process.wait()
+                    await processes.revive()
+                return before, await client.recipes(timeout_s=60.0)
+        finally:
+            await processes.stop()
+
+    before, after = asyncio.run(play())
+    assert before == after
+    assert "gift" in before
+
+
+def test_a_service_that_ends_again_and_again_is_given_up_with_its_log(tmp_path: Path) -> None:
+    async def play() -> None:
+        processes = ServiceProcesses(tmp_path)
+        try:
+            await processes.start({"pair-builder": ["--recipes", RECIPES]})
+            processes._restarts["pair-builder"] = RESTARTS
+            process = processes._running["pair-builder"]
+            process.kill()
+            await process.wait()
+            await processes.revive()
+        finally:
+            await processes.stop()
+
+    with pytest.raises(PlatformError, match="saw it end 6 times, at last with signal SIGKILL"):
+        asyncio.run(play())
