@@ -165,7 +165,10 @@ def main() -> None:
 
 @contextmanager
 def _resumable() -> Iterator[None]:
-    """Ctrl-C ends a command that goes on when it is run again with exit code 130."""
+    """Ctrl-C, and SIGTERM as a node's last warning, end a command that goes on when it is run again
+    in order, with exit code 130.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         yield
     except KeyboardInterrupt as error:

@@ -16,6 +16,7 @@
         IsolationFloor       a promise that this kernel does not keep: FAILED_PRECONDITION
       PlatformError          processes, pods, storage: INTERNAL
         StoreError           a shard that cannot be written or read
+          Corrupt            an object whose bytes are not what was written
       IncompleteEvaluation   samples without a resolved verdict: the gate refuses, exit 1
 
 Each class names its gRPC status; `clients` raise the class that the server raised. A message says
@@ -121,6 +122,14 @@ class PlatformError(RoundsmithError):
 
 class StoreError(PlatformError):
     """A shard can not be written or read."""
+
+
+class Corrupt(StoreError):
+    """The bytes of an object are not those that it is named by: `sha256` is its name."""
+
+    def __init__(self, message: str, sha256: str = "") -> None:
+        super().__init__(message)
+        self.sha256 = sha256
 
 
 class IncompleteEvaluation(RoundsmithError):

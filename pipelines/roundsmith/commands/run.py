@@ -2,8 +2,9 @@
 
 import asyncio
 import fcntl
+import logging
 import shutil
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from rich.console import Console
 from roundsmith.commands.planned import planned
 from roundsmith.commands.progress import ProgressView
 from roundsmith.commands.show import show
-from roundsmith.errors import ConfigError
+from roundsmith.errors import ConfigError, Corrupt
 from roundsmith.pair_builder.rules import configure, find_rule, load_rules
 from roundsmith.platform.local import LocalPlatform
 from roundsmith.recipes.contract import Recipe
@@ -30,6 +31,9 @@ from roundsmith.store import Store
 from roundsmith.store.overlay import existing
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
+MENDS = 20
+"""Damaged objects that one run makes anew; more is a broken disk."""
 
 
 def run_rounds(config: RunConfig, out: Path, console: Console) -> list[Summary]:
@@ -83,17 +87,41 @@ def play(
         def promoted(decision: str) -> bool:
             return bool(context.manifest(decision).stats["promoted"])
 
-        summaries = []
-        try:
-            numbers = range(1, config.rounds + 1)
+        numbers = range(1, config.rounds + 1)
+
+        def rounds() -> Iterator[Summary]:
             for refs in play_rounds(do, promoted, numbers, begin, config.control):
                 folder = out / f"round-{context.round}"
-                summaries.append(export(context, refs, folder))
+                yield export(context, refs, folder)
                 keep(folder)
-                show(summaries[-1], folder, console)
+
+        try:
+            return _mended(context.store, lambda: _shown(rounds(), out, console))
         finally:
             runner.run(platform.close())
-        return summaries
+
+
+def _shown(summaries: Iterable[Summary], out: Path, console: Console) -> list[Summary]:
+    """Shows each round as soon as it is over."""
+    shown = []
+    for summary in summaries:
+        show(summary, out / f"round-{summary.result.round}", console)
+        shown.append(summary)
+    return shown
+
+
+def _mended(store: Store, work: Callable[[], T]) -> T:
+    """The result of `work`, which is begun again after an object turned out to be damaged: what
+    names it is taken back, and made anew.
+    """
+    for _ in range(MENDS):
+        try:
+            return work()
+        except Corrupt as damage:
+            lost = store.forget(damage.sha256)
+            names = ", ".join(manifest.reference for manifest in lost) or "nothing"
+            log.warning("%s (taken back: %s)", damage, names)
+    return work()
 
 
 def expectations(config: RunConfig, store: str, platform: Platform) -> dict[int, Spent]:

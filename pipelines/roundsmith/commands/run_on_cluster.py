@@ -3,7 +3,6 @@
 Nothing here imports torch: the image of this pod has none.
 """
 
-import signal
 from pathlib import Path
 
 from rich.console import Console
@@ -30,8 +29,6 @@ def run_on_cluster(config: RunConfig, file: Path, out: Path, console: Console) -
     def keep(folder: Path) -> None:
         console.print(f"kept: {copy_round(folder, f'{runs}/{folder.name}')}")
 
-    # A pod is ended by SIGTERM: the same as Ctrl-C, and as resumable.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     platform = ClusterPlatform(cluster, owners=_owners())
     return play(config, out, cluster.store, platform, console, keep)
 

@@ -3,7 +3,6 @@
 A verdict that says nothing of the program (INFRA_ERROR, CANCELLED) never leaves here.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 
 from roundsmith.clients import Services
@@ -14,7 +13,6 @@ from roundsmith.verdicts import Verdict
 MAX_ATTEMPTS = 10
 """How often a cell is run before an unresolved verdict is an error: of cells that fail one time in
 five, one in ten million is left."""
-FIRST_WAIT_S, MAX_WAIT_S = 0.02, 5.0
 
 Cell = tuple[str, str]
 """Program and test, by their ids."""
@@ -53,7 +51,7 @@ async def run_until_resolved(
                 for test in task.tests
                 if (name, test.test_id) in found
             )
-        await asyncio.sleep(min(FIRST_WAIT_S * 2**attempt, MAX_WAIT_S))
+        await services.pause(attempt)
     raise SandboxError(
         f"task {task.task_id}: expected resolved verdicts after {MAX_ATTEMPTS} attempts, saw "
         f"{len({name for name, _ in missing})} programs without: look at the executor's log, then "

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from roundsmith.errors import ConfigError, StoreError
+from roundsmith.errors import ConfigError, Corrupt, StoreError
 from roundsmith.hashing import file_sha256
 from roundsmith.storage import (
     CHUNK_BYTES,
@@ -207,11 +207,11 @@ class Root:
         if seen != sha256:
             raise self._broken(name, sha256, f"saw {seen}")
 
-    def _broken(self, name: str, sha256: str, seen: str) -> StoreError:
-        return StoreError(
-            f"{self.url(name)}: expected bytes with sha256 {sha256}, {seen}: remove the manifest "
-            "that names it "
-            "and run again, the shard is made anew"
+    def _broken(self, name: str, sha256: str, seen: str) -> Corrupt:
+        return Corrupt(
+            f"{self.url(name)}: expected bytes with sha256 {sha256}, {seen}: run again, what names "
+            "them is made anew",
+            sha256,
         )
 
     def _sweep(self) -> None:

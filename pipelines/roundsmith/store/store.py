@@ -71,6 +71,22 @@ class Store(Folders):
         """Take a commit back, so that its work is done again; its objects stay."""
         self._root.remove(_manifest_name(manifest.step, manifest.key))
 
+    def forget(self, sha256: str) -> list[Manifest]:
+        """Take back every commit that names an object, or a model folder with it, and remove the
+        object, so that the work is done again; the manifests that were taken back.
+        """
+        named = [m for m in self.every_manifest() if self._names(m, sha256)]
+        for manifest in named:
+            self.discard(manifest)
+        self._root.remove(f"objects/{sha256}")
+        return named
+
+    def _names(self, manifest: Manifest, sha256: str) -> bool:
+        if any(ref.hash == sha256 for ref in manifest.objects):
+            return True
+        folders = [ref for ref in manifest.of_kind("folder") if self.has(ref)]
+        return any(file.hash == sha256 for ref in folders for _, file in self.files(ref))
+
     def manifests(self, step: str) -> Iterator[Manifest]:
         """All finished work of a step, by key."""
         for name in self._root.names(f"manifests/{step}"):

@@ -52,6 +52,7 @@ _OPTIONS = [
     ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})),
 ]
 
+_FIRST_PAUSE_S, _MAX_PAUSE_S = 0.02, 5.0
 _UNARY_ATTEMPTS, _UNARY_WAIT_S = 4, 0.2
 """What a server that ends in the middle of a call is given; every such call may be repeated."""
 
@@ -225,6 +226,12 @@ class Services:
     def retries(self) -> int:
         """Items that were sent more than once, over all streams."""
         return sum(stream.retries for stream in self._streams())
+
+    async def pause(self, attempt: int) -> None:
+        """The wait before what failed is asked for once more: twice as long for each attempt, from
+        0, up to five seconds.
+        """
+        await asyncio.sleep(min(_FIRST_PAUSE_S * 2**attempt, _MAX_PAUSE_S))
 
     def _streams(self) -> list[ItemStream[Any, Any]]:
         clients = (self.generator, self.executor, self.scorer, self.pair_builder)

@@ -55,9 +55,19 @@ class Executor:
         return found
 
 
+@dataclass
+class Parts:
+    """Services of which only the executor is asked."""
+
+    executor: Executor
+
+    async def pause(self, attempt: int) -> None:
+        assert attempt >= 0
+
+
 def outcomes(truth: Truth, broken: Callable[[], bool], every_test: bool) -> tuple[Outcome, ...]:
     names = list(dict.fromkeys(code for code, _ in truth))
-    services: Any = type("Parts", (), {"executor": Executor(truth, broken)})()
+    services: Any = Parts(Executor(truth, broken))
     programs = [Program(name, "def f(x): ...") for name in names]
     return asyncio.run(
         run_until_resolved(cast(Services, services), "item", programs, TASK, Limits(), every_test)
@@ -104,7 +114,7 @@ def test_only_what_failed_is_run_again() -> None:
     truth = {("code", test.test_id): Verdict.PASS for test in TESTS}
     faults = iter([False, True, False])
     executor = Executor(truth, lambda: next(faults, False))
-    services: Any = type("Parts", (), {"executor": executor})()
+    services: Any = Parts(executor)
     asyncio.run(run_until_resolved(services, "i", [Program("code", "")], TASK, Limits()))
     assert [item.cells for item in executor.asked] == [(), (("code", "second"),)]
 

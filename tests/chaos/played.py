@@ -1,0 +1,44 @@
+"""Small lab rounds played in this process, with something put in the place of a part of them."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from roundsmith.clients import Services, connect
+from roundsmith.commands.run import play
+from roundsmith.platform.local import LocalPlatform
+from roundsmith.presets import run_config
+from roundsmith.steps.config import RunConfig
+
+SETTINGS = ("iterations=2", "training.epochs=1")
+
+
+def small_config(folder: Path) -> RunConfig:
+    """The settings of `lab_round`, in small shards."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "chaos.toml").write_text("shard_tasks = 2\n")
+    options = {"recipe": "gift", "seed": 3, "limit": 8, "eval_limit": 6}
+    return run_config("lab", folder / "chaos.toml", options, SETTINGS)
+
+
+class OtherExecutor(LocalPlatform):
+    """One machine, with an executor that somebody else has started."""
+
+    def __init__(self, config: RunConfig, work: Path, executor: str) -> None:
+        super().__init__(config, work)
+        self._executor = executor
+        self._others: Services | None = None
+
+    async def services(self, uri: str) -> Services:
+        """The services of this machine, but for the executor."""
+        await super().services(uri)
+        if self._others is None:
+            assert self.endpoints is not None
+            where = self.endpoints.model_copy(update={"executor": self._executor})
+            self._others = await self._stack.enter_async_context(connect(where))
+        return self._others
+
+
+def play_with(config: RunConfig, out: Path, platform: LocalPlatform, store: str = "") -> None:
+    """Plays all rounds to their end; nothing is printed."""
+    play(config, out, store or str(out / "store"), platform, Console(quiet=True))
