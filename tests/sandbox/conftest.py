@@ -137,13 +137,13 @@ def _has_thread(pid: str, marker: str) -> bool:
 @pytest.fixture(scope="session", params=["T2", "T1", "pod"])
 def box(request: pytest.FixtureRequest) -> Iterator[Box]:
     """The local pool at each tier, and a sandbox pod, where programs have the supervisor's user; a
-    tier that this kernel does not hold is skipped.
+    tier that this kernel does not hold is skipped. Nothing is kept, so that every run is one.
     """
     with ExitStack() as stack:
         if request.param == "pod":
-            settings = stack.enter_context(sandbox_pod()).settings()
+            settings = stack.enter_context(sandbox_pod()).settings(cache_bytes=0)
         else:
-            settings = ExecutorSettings(slots=2, highest=request.param)
+            settings = ExecutorSettings(slots=2, highest=request.param, cache_bytes=0)
         loop = stack.enter_context(_looping())
         pool = asyncio.run_coroutine_threadsafe(Pool.start(settings), loop).result(60)
         try:

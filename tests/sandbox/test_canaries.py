@@ -29,7 +29,9 @@ tier, source, count, slots = sys.argv[1:]
 programs = tuple(Program(f"c{at}", source, "import socket") for at in range(int(count)))
 item = ExecuteItem("many", programs, (CallTest("t", "f", (), ""),))
 async def main():
-    settings = ExecutorSettings(slots=int(slots), highest=tier, canary_runs=7, canary_s=9)
+    settings = ExecutorSettings(
+        slots=int(slots), highest=tier, canary_runs=7, canary_s=9, cache_bytes=0
+    )
     async with Pool(settings) as pool:
         found = [outcome async for outcome in pool.execute(item)]
         held = pool.capabilities().tier
@@ -114,7 +116,7 @@ from roundsmith.types import CallTest, ExecuteItem, Program
 mark = pathlib.Path(sys.argv[1])
 item = ExecuteItem("i", (Program("c", "def f(): return 1"),), (CallTest("t", "f", (), 1),))
 async def main():
-    async with Pool(ExecutorSettings(slots=1, highest="T1")) as pool:
+    async with Pool(ExecutorSettings(slots=1, highest="T1", cache_bytes=0)) as pool:
         said = []
         for broken in (False, True, False):
             mark.touch() if broken else mark.unlink(missing_ok=True)

@@ -1,5 +1,6 @@
 """Programs that try to pass without solving the task (cases 63 to 75)."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -233,6 +234,22 @@ def test_case_74_failing_by_state_of_an_earlier_test_is_flaky(box: "Box") -> Non
         o.test_id: o.verdict for o in box.matrix(ExecuteItem("i", (Program("c", source),), tests))
     }
     assert outcomes == {"first": Verdict.PASS, "second": Verdict.FLAKY}
+
+
+def test_case_74_passing_by_state_of_an_earlier_test_is_flaky_where_it_is_run_again(
+    box: "Box",
+) -> None:
+    source = (
+        "seen = []\ndef f(x):\n    seen.append(x)\n    return 1 if x == 0 or 0 in seen else 2\n"
+    )
+    tests = tuple(CallTest(f"t{at}", "f", (at,), 1) for at in range(40))
+    item = ExecuteItem("i", (Program("c", source),), tests)
+    for share in (1.0, 0.1):  # one that is picked is enough to have all of them run again
+        outcomes = box.matrix(replace(item, rerun_share=share))
+        verdicts = {o.test_id: o.verdict for o in outcomes}
+        assert verdicts.pop("t0") is Verdict.PASS
+        assert set(verdicts.values()) == {Verdict.FLAKY}
+    assert {o.verdict for o in box.matrix(replace(item, rerun_share=0.0))} == {Verdict.PASS}
 
 
 def test_case_75_a_solver_can_not_reach_its_tester(box: "Box") -> None:

@@ -91,6 +91,7 @@ async def _verdicts(executor: ExecutorClient, name: str, judged: Judged) -> dict
             (program,),
             tuple(test for test in judged.task.tests if test.test_id in missing),
             limits=judged.limits,
+            no_cache=True,
         )
         outcomes = await executor.execute(item, fresh=attempt > 0)
         found |= {o.test_id: o.verdict for o in outcomes if o.verdict.resolved}

@@ -162,7 +162,9 @@ class ExecutorClient:
         ] = ItemStream(self._stub.ExecuteStream, lambda r: r.item.item_id, settings)
 
     async def execute(self, item: ExecuteItem, fresh: bool = False) -> list[Outcome]:
-        """The outcomes of a matrix, in no order; `fresh` runs what was run before once more."""
+        """The outcomes of a matrix, in no order. `fresh` asks anew for an item that was answered
+        before: what came to nothing is run again, and with the item's `no_cache` all of it.
+        """
         attempt = f"/{next(self._attempts)}" if fresh else ""
         request = executor_pb2.ExecuteStreamRequest(
             request_id=self._request_id + attempt, item=to_message(item)

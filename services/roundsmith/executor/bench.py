@@ -49,7 +49,7 @@ def bench(slice_s: float = 1.0) -> list[BenchResult]:
 
 
 async def _bench(slice_s: float) -> list[BenchResult]:
-    settings = ExecutorSettings(slots=1)
+    settings = ExecutorSettings(slots=1, cache_bytes=0)
     with tempfile.TemporaryDirectory(prefix="roundsmith-bench-") as scratch:
         async with Pool(settings) as pool:
             tier = pool.capabilities().tier

@@ -26,3 +26,4 @@ class Capabilities:
     max_value_depth: int
     max_cells: int
     image: str
+    rerun_share: float

@@ -1,109 +1,89 @@
-"""One item as it runs: the jobs that are left, and the outcomes as canaries confirm them."""
+"""One item as it runs: the jobs that are left, what is known already, and the outcomes as canaries
+confirm them.
+"""
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from roundsmith.errors import SandboxError
-from roundsmith.executor.matrix import PlannedRow, infra_error
-from roundsmith.executor.questions import Question
-from roundsmith.executor.rows import Result
+from roundsmith.executor.alone import Result
+from roundsmith.executor.endings import Ending
+from roundsmith.executor.kept import Claim, Known, Memory
+from roundsmith.executor.matrix import Column, Plan, PlannedRow
+from roundsmith.executor.rows import Stopping
 from roundsmith.executor.slots import Place
 from roundsmith.types import Outcome
+from roundsmith.verdicts import Verdict
 
 _WAITING_OUTCOMES = 1024
 _DETAIL_CHARACTERS = 2000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Job:
-    """Questions of one row, by test_id, that are to be run, for the how manieth time."""
+    """Cells of one row that are to be run, for the how manieth time. `num_timeouts` of the row came
+    before; `claim` is held where what is the same is run once.
+    """
 
     row: PlannedRow
-    questions: dict[str, Question]
+    columns: list[Column]
+    num_timeouts: int = 0
     attempt: int = 1
+    claim: Claim | None = None
 
 
 class Execution:
     """What is left of an item. Every cell is handed out once, whatever has to be run again; one
     that no sandbox could run in `attempts` jobs is INFRA_ERROR, as if it had been at `nowhere`.
+    Without a memory every cell is run.
     """
 
-    def __init__(self, rows: Sequence[PlannedRow], attempts: int, nowhere: Place) -> None:
-        self._todo = deque(Job(row, {q.test.test_id: q for q in row.questions}) for row in rows)
-        self._attempts, self._nowhere = attempts, nowhere
-        # Jobs that are not done, and findings that no canary has confirmed.
-        self._num_open = len(rows)
-        self._ready: deque[Outcome] = deque()
+    def __init__(self, plan: Plan, attempts: int, nowhere: Place, memory: Memory | None) -> None:
+        self.rules = plan.rules
+        self._rows: Iterator[PlannedRow] | None = plan.rows
+        self._attempts, self._nowhere, self._memory = attempts, nowhere, memory
+        self._todo: deque[Job] = deque()
+        # Jobs that are not done, findings that no canary has confirmed, cells that others run.
+        self._num_open = 0
+        self._claims: set[Claim] = set()
+        self._ready: deque[list[Outcome]] = deque()
+        self._num_ready = 0
         self._failure: BaseException | None = None
         self._waiting: set[asyncio.Future[None]] = set()
 
-    async def outcomes(self) -> AsyncGenerator[Outcome, None]:
-        """Each outcome as it is confirmed. Raises what `fail` was told."""
+    async def outcomes(self) -> AsyncGenerator[list[Outcome], None]:
+        """Outcomes as they are confirmed. Raises what `fail` was told."""
         while True:
             while self._ready:
-                yield self._ready.popleft()
+                batch = self._ready.popleft()
+                self._num_ready -= len(batch)
                 self._wake()
+                yield batch
             if self._failure is not None:
                 raise self._failure
-            if not self._num_open:
+            if self.over:
                 return
-            await self._change()
+            await self.change()
 
-    async def next(self) -> Job | None:
-        """The next job; None when every cell is confirmed, for until then any may come again."""
-        while self._num_open and not self._todo:
-            await self._change()
-        return self._todo.popleft() if self._todo else None
+    @property
+    def over(self) -> bool:
+        """Whether every cell is confirmed; until then any may come again."""
+        return self._rows is None and not self._num_open
 
     @property
     def full(self) -> bool:
         """Whether the client has much to read before more is run for it."""
-        return len(self._ready) > _WAITING_OUTCOMES
+        return self._num_ready > _WAITING_OUTCOMES
 
     async def room(self) -> None:
         """Waits until it has read."""
         while self.full:
-            await self._change()
+            await self.change()
 
-    def found(self, job: Job, result: Result, place: Place) -> "Found":
-        """A result that waits for a canary; its question is no longer the job's."""
-        self._num_open += 1
-        question = job.questions.pop(result.question.test.test_id)
-        return Found(self, job, question, result, place)
-
-    def done(self, job: Job) -> None:
-        """The job has found all that it will find."""
-        self._num_open -= 1
-        self._wake()
-
-    def again(self, job: Job, questions: dict[str, Question], error: SandboxError) -> None:
-        """Questions of a job or a finding that was open have to be run again."""
-        last = self._todo[-1] if self._todo else job
-        if job.attempt >= self._attempts:
-            failed = [infra_error(question, str(error)) for question in questions.values()]
-            self._ready += [_outcome(job.row, result, self._nowhere) for result in failed]
-            self._num_open -= 1
-        elif last.row is job.row and last.attempt == job.attempt + 1:
-            last.questions.update(questions)
-            self._num_open -= 1
-        else:
-            self._todo.append(Job(job.row, questions, job.attempt + 1))
-        self._wake()
-
-    def give(self, outcome: Outcome) -> None:
-        """An outcome is confirmed."""
-        self._num_open -= 1
-        self._ready.append(outcome)
-        self._wake()
-
-    def fail(self, error: BaseException) -> None:
-        """The item can not go on."""
-        self._failure = error
-        self._wake()
-
-    async def _change(self) -> None:
+    async def change(self) -> None:
+        """Waits until there is a job, or an outcome, or until it is over."""
         waiting = asyncio.get_running_loop().create_future()
         self._waiting.add(waiting)
         try:
@@ -111,39 +91,158 @@ class Execution:
         finally:
             self._waiting.discard(waiting)
 
+    def next(self) -> Job | None:
+        """The next job, None when there is none now, or the client has much to read first."""
+        while not self.full and (job := self._waiting_job()) is not None:
+            if self._memory is None or (job := self._claimed(job, self._memory)):
+                return job
+        return None
+
+    def _waiting_job(self) -> Job | None:
+        if self._todo:
+            return self._todo.popleft()
+        row = None if self._rows is None else next(self._rows, None)
+        if row is None:
+            self._rows = None
+            self._wake()
+            return None
+        self._num_open += 1
+        return Job(row, list(row.columns))
+
+    def _claimed(self, job: Job, memory: Memory) -> Job | None:
+        """What of a job has to be run; what is known is handed out, and what runs for another is
+        looked at again when that one is done.
+        """
+        claim = memory.claim(job.row, job.columns)
+        stopping = Stopping(self.rules, job.num_timeouts)
+        if claim.found:
+            results = [result for _, (result, _) in claim.found]
+            cut = stopping.cut(results, len(job.columns) - len(results))
+            found = zip(cut, claim.found, strict=False)
+            self._deliver(job.row, [(c, (result, place)) for result, (c, (_, place)) in found])
+        later = Job(job.row, claim.theirs, stopping.num_timeouts, job.attempt)
+        if claim.theirs_claim is not None and not stopping.stopped:
+            self._num_open += 1
+            claim.theirs_claim.when_settled.append(lambda: self._put(later))
+        if claim.mine and not stopping.stopped:
+            self._claims.add(claim)
+            claim.when_settled.append(lambda: self._claims.discard(claim))
+            return replace(job, columns=claim.mine, claim=claim, num_timeouts=stopping.num_timeouts)
+        memory.settle(claim, claim.mine, ())
+        self._close()
+        return None
+
+    def found(self, job: Job, columns: list[Column]) -> "Found":
+        """What is found of these cells of a job, which count as the finding's from now on."""
+        self._num_open += 1
+        return Found(self, job, columns)
+
+    def done(self, job: Job) -> None:
+        """The job has found all that it will find."""
+        self._close()
+
+    def again(self, job: Job, columns: list[Column], error: SandboxError) -> None:
+        """Cells of a job or a finding that was open have to be run again."""
+        self._settle(job, columns, ())
+        last = self._todo[-1] if self._todo else job
+        if job.attempt >= self._attempts:
+            failed = [(c, (_infra_error(c, str(error)), self._nowhere)) for c in columns]
+            self._deliver(job.row, failed)
+            self._close()
+        elif last.row is job.row and last.attempt == job.attempt + 1 and not self.rules.stop:
+            last.columns += columns
+            self._close()
+        else:
+            self._put(Job(job.row, columns, job.num_timeouts, job.attempt + 1))
+
+    def give(self, found: "Found") -> None:
+        """What was found is confirmed."""
+        self._settle(found.job, found.columns, found.known)
+        self._deliver(found.job.row, found.known)
+        self._close()
+
+    def fail(self, error: BaseException) -> None:
+        """The item can not go on."""
+        self._failure = error
+        self._wake()
+
+    def abandon(self) -> None:
+        """Nobody wants the outcomes any more; who waits for cells of this item runs them."""
+        for claim in tuple(self._claims):
+            if self._memory is not None:
+                self._memory.settle(claim, claim.mine, ())
+
+    def _settle(self, job: Job, columns: Sequence[Column], known: Sequence[Known]) -> None:
+        if self._memory is not None and job.claim is not None:
+            self._memory.settle(job.claim, columns, known)
+
+    def _put(self, job: Job) -> None:
+        self._todo.append(job)
+        self._wake()
+
+    def _close(self) -> None:
+        self._num_open -= 1
+        self._wake()
+
+    def _deliver(self, row: PlannedRow, known: Sequence[Known]) -> None:
+        for code_id in row.code_ids:
+            batch = [
+                _outcome(code_id, test_id, result, place)
+                for column, (result, place) in known
+                for test_id in column.test_ids
+            ]
+            self._num_ready += len(batch)
+            self._ready.append(batch)
+
     def _wake(self) -> None:
         for waiting in self._waiting:
             if not waiting.done():
                 waiting.set_result(None)
 
 
-@dataclass(frozen=True, slots=True)
 class Found:
-    """One result of a job, until it is known whether its sandbox kept its promises."""
+    """Results of a job, until it is known of every sandbox that they came from whether it kept its
+    promises; `columns` are what has to be run again if one did not.
+    """
 
-    execution: Execution = field(repr=False)
-    job: Job
-    question: Question
-    """As it was asked first."""
-    result: Result
-    place: Place
+    def __init__(self, execution: Execution, job: Job, columns: list[Column]) -> None:
+        self._execution, self.job, self.columns = execution, job, columns
+        self.known: list[Known] = []
+        self._error: SandboxError | None = None
+        self._num_open = 1
+
+    def wait(self) -> None:
+        """One more `give` or `again` will come."""
+        self._num_open += 1
 
     def give(self) -> None:
-        """Hands the outcome out."""
-        self.execution.give(_outcome(self.job.row, self.result, self.place))
+        """A canary was good, or all is known."""
+        self._num_open -= 1
+        if self._num_open:
+            return
+        if self._error is None:
+            self._execution.give(self)
+        else:
+            self._execution.again(self.job, self.columns, self._error)
 
     def again(self, error: SandboxError) -> None:
-        """Has the question run again."""
-        self.execution.again(self.job, {self.question.test.test_id: self.question}, error)
+        """A canary was not, or the sandbox failed."""
+        self._error = error
+        self.give()
 
 
-def _outcome(row: PlannedRow, result: Result, place: Place) -> Outcome:
+def _infra_error(column: Column, why: str) -> Result:
+    end = Ending(Verdict.INFRA_ERROR, why, 0.0, 0.0)
+    return Result(end, column.question.judged_at, near_limit=False)
+
+
+def _outcome(code_id: str, test_id: str, result: Result, place: Place) -> Outcome:
     end = result.ending
     return Outcome(
-        code_id=row.program.code_id,
-        test_id=result.question.test.test_id,
+        code_id=code_id,
+        test_id=test_id,
         verdict=end.verdict,
-        judge=result.question.judged_at,
+        judge=result.judged_at,
         tier=place.tier,
         image=place.image,
         near_limit=result.near_limit,
@@ -152,4 +251,5 @@ def _outcome(row: PlannedRow, result: Result, place: Place) -> Outcome:
         cpu_s=end.cpu_s,
         wall_s=end.wall_s,
         phase=end.phase,
+        left_out=result.left_out,
     )

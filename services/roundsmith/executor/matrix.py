@@ -1,49 +1,132 @@
-"""From an item to the rows that are run: what is refused, and which questions each program gets."""
+"""From an item to the rows that are run: what is refused, which questions each program gets, and
+what is the same and so run once.
+"""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from roundsmith.errors import ConfigError, UnknownName
-from roundsmith.executor.endings import Ending
+from roundsmith.executor.content import digest_of_program, digest_of_test
 from roundsmith.executor.questions import Question, question
-from roundsmith.executor.rows import Result
 from roundsmith.executor.settings import ExecutorSettings
-from roundsmith.types import ExecuteItem, Limits, Program
-from roundsmith.verdicts import Verdict
+from roundsmith.types import ExecuteItem, Limits, Program, Test
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What a program is asked, and the ids of the tests that ask it."""
+
+    question: Question
+    digest: bytes
+    test_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedRow:
-    """A program and the questions that it gets, in the order of the item's tests; scripts are rows
-    of their own.
-    """
+    """A program, the ids that it has, and what it is asked, in the order of the item's tests."""
 
     program: Program
-    questions: tuple[Question, ...]
+    digest: bytes
+    code_ids: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+    @property
+    def num_cells(self) -> int:
+        return len(self.code_ids) * sum(len(column.test_ids) for column in self.columns)
 
 
-def plan(item: ExecuteItem, settings: ExecutorSettings) -> Sequence[PlannedRow]:
-    """The rows of an item. Raises ConfigError, or UnknownName, for an item that can not be run."""
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How the cells of an item are run."""
+
+    limits: Limits
+    rerun_share: float
+    stop_on_failure: bool = False
+    stop_after_timeouts: int = 0
+
+    @property
+    def stop(self) -> bool:
+        """Whether a row may stop early."""
+        return self.stop_on_failure or self.stop_after_timeouts > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an item comes to. `once` says whether cells that are the same are run once."""
+
+    num_cells: int
+    rules: Rules
+    once: bool
+    rows: Iterator[PlannedRow]
+
+
+def plan(item: ExecuteItem, settings: ExecutorSettings) -> Plan:
+    """The rows of an item, made as they are asked for. Raises ConfigError, or UnknownName, for an
+    item that can not be run.
+    """
     _check(item, settings)
-    questions = [question(test) for test in item.tests]
-    wanted = set(item.cells)
-    rows = []
+    share = settings.rerun_share if item.rerun_share is None else item.rerun_share
+    rules = Rules(item.limits, share, item.stop_row_on_failure, item.stop_row_after_timeouts)
+    once = settings.cache_bytes > 0 and not item.no_cache
+    columns = _columns(item, once and not rules.stop)
+    num_cells = len(set(item.cells)) or len(item.programs) * len(item.tests)
+    rows = _sparse_rows(item, columns) if item.cells else _rows(item, columns, once)
+    return Plan(num_cells, rules, once, rows)
+
+
+def _columns(item: ExecuteItem, once: bool) -> list[Column]:
+    """The item's tests in order, those that are the same together where they are run `once`."""
+    digests = [digest_of_test(test) for test in item.tests]
+    if not once or len(set(digests)) == len(digests):
+        asked = zip(item.tests, digests, strict=True)
+        return [Column(question(test), digest, (test.test_id,)) for test, digest in asked]
+    first, ids = dict[bytes, Test](), dict[bytes, list[str]]()
+    for test, digest in zip(item.tests, digests, strict=True):
+        first.setdefault(digest, test)
+        ids.setdefault(digest, []).append(test.test_id)
+    return [Column(question(test), key, tuple(ids[key])) for key, test in first.items()]
+
+
+def _rows(item: ExecuteItem, columns: list[Column], once: bool) -> Iterator[PlannedRow]:
+    everything = tuple(columns)
+    for digest, programs in _alike(item.programs, once):
+        ids = tuple(program.code_id for program in programs)
+        yield PlannedRow(programs[0], digest, ids, everything)
+
+
+def _sparse_rows(item: ExecuteItem, columns: list[Column]) -> Iterator[PlannedRow]:
+    place_by_test = {test_id: at for at, c in enumerate(columns) for test_id in c.test_ids}
+    cells_by_code: dict[str, dict[int, list[str]]] = {}
+    for code_id, test_id in dict.fromkeys(item.cells):
+        places = cells_by_code.setdefault(code_id, {})
+        places.setdefault(place_by_test[test_id], []).append(test_id)
     for program in item.programs:
-        cells = [q for q in questions if not wanted or (program.code_id, q.test.test_id) in wanted]
-        if cells:
-            rows.append(PlannedRow(program, tuple(cells)))
-    return rows
+        if places := cells_by_code.pop(program.code_id, {}):
+            asked = (
+                Column(columns[at].question, columns[at].digest, tuple(places[at]))
+                for at in sorted(places)
+            )
+            yield PlannedRow(program, digest_of_program(program), (program.code_id,), tuple(asked))
+
+
+def _alike(
+    programs: tuple[Program, ...], once: bool
+) -> Iterator[tuple[bytes, tuple[Program, ...]]]:
+    """The programs in order, with their digest; those that are the same together where they are
+    run `once`.
+    """
+    if not once or len({(p.setup, p.source) for p in programs}) == len(programs):
+        yield from ((digest_of_program(program), (program,)) for program in programs)
+        return
+    alike: dict[bytes, list[Program]] = {}
+    for program in programs:
+        alike.setdefault(digest_of_program(program), []).append(program)
+    yield from ((digest, tuple(same)) for digest, same in alike.items())
 
 
 def _check(item: ExecuteItem, settings: ExecutorSettings) -> None:
-    codes = [program.code_id for program in item.programs]
-    tests = [test.test_id for test in item.tests]
-    for name, ids in (("code_id", codes), ("test_id", tests)):
-        if len(set(ids)) != len(ids):
-            repeated = next(i for i in ids if ids.count(i) > 1)
-            raise ConfigError(
-                f"item {item.item_id}: {name} {repeated!r} twice, expected it once: rename one"
-            )
+    codes = _unique(item, "code_id", [program.code_id for program in item.programs])
+    tests = _unique(item, "test_id", [test.test_id for test in item.tests])
     if item.profile not in settings.profiles:
         raise UnknownName(f"profile {item.profile!r}, expected one of {list(settings.profiles)}")
     count = len(item.cells) or len(codes) * len(tests)
@@ -51,11 +134,13 @@ def _check(item: ExecuteItem, settings: ExecutorSettings) -> None:
         raise ConfigError(
             f"item {item.item_id}: {count} cells, expected at most {settings.max_cells}: split it"
         )
-    unknown = [cell for cell in item.cells if cell[0] not in codes or cell[1] not in tests]
+    unknown = next((cell for cell in item.cells if cell[0] not in codes or cell[1] not in tests), 0)
     if unknown:
         raise ConfigError(
-            f"item {item.item_id}: cell {unknown[0]} names no program or test of the item"
+            f"item {item.item_id}: cell {unknown} names no program or test of the item"
         )
+    if item.rerun_share is not None and not 0 <= item.rerun_share <= 1:
+        raise ConfigError(f"rerun_share {item.rerun_share}: expected a share from 0 to 1")
     _check_limits(item.limits)
     for program in item.programs:
         size = len(program.source) + len(program.setup)
@@ -66,13 +151,19 @@ def _check(item: ExecuteItem, settings: ExecutorSettings) -> None:
             )
 
 
+def _unique(item: ExecuteItem, name: str, ids: list[str]) -> set[str]:
+    seen: set[str] = set()
+    for one in ids:
+        if one in seen:
+            raise ConfigError(
+                f"item {item.item_id}: {name} {one!r} twice, expected it once: rename one"
+            )
+        seen.add(one)
+    return seen
+
+
 def _check_limits(limits: Limits) -> None:
     if not (0 < limits.cpu_s <= 3600 and limits.wall_factor >= 1):
         raise ConfigError(f"limits {limits}: expected 0 < cpu_s <= 3600 and wall_factor >= 1")
     if min(limits.memory_bytes, limits.output_bytes, limits.file_bytes) < 0 or limits.processes < 1:
         raise ConfigError(f"limits {limits}: expected sizes of at least 0 and at least one process")
-
-
-def infra_error(asked: Question, why: str) -> Result:
-    """What a cell gets when the sandbox failed every time."""
-    return Result(asked, Ending(Verdict.INFRA_ERROR, why, 0.0, 0.0), False)

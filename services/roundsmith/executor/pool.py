@@ -3,10 +3,9 @@ row.
 """
 
 import asyncio
-import functools
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from types import TracebackType
 from typing import Self
 
@@ -14,16 +13,17 @@ from roundsmith.errors import SandboxError
 from roundsmith.executor import matrix, probe
 from roundsmith.executor.admission import Admission
 from roundsmith.executor.capabilities import Capabilities
-from roundsmith.executor.execution import Execution, Job
+from roundsmith.executor.execution import Execution
+from roundsmith.executor.kept import KeptCells, Memory
 from roundsmith.executor.local_supervisors import ProcessSupervisors
 from roundsmith.executor.pod_scaling import PodScaling
 from roundsmith.executor.pod_supervisors import PodSupervisors
-from roundsmith.executor.rows import Row
+from roundsmith.executor.running import run_all
 from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.executor.slots import Place, SlotState
 from roundsmith.executor.supervisor import Slot, Supervisor, Supervisors
+from roundsmith.executor.turns import Turns
 from roundsmith.sandbox.codec import MAX_BYTES, MAX_DEPTH
-from roundsmith.sandbox.runs import Event, Run
 from roundsmith.types import ExecuteItem, Outcome
 
 
@@ -44,9 +44,9 @@ class Pool:
         self.settings = settings
         self._supervisors = _supervisors(settings)
         self._admission = Admission(settings.least)
-        self._idle: asyncio.Queue[SlotState] = asyncio.Queue()
+        self._turns = Turns()
+        self._kept = KeptCells(settings.cache_bytes, settings.cache_s)
         self._slots: list[SlotState] = []
-        self._num_waiting = 0
         self._scaling: asyncio.Task[None] | None = None
         self.quarantined: Counter[str] = Counter()
         """Supervisors that were ended because of a canary, by the promise that they broke."""
@@ -93,7 +93,7 @@ class Pool:
         for state in self._slots:
             await state.supervisor()
             places.append(state.place)
-            self._idle.put_nowait(state)
+        self._turns.add(self._slots)
         checks = self._admission.weakest
         self._capabilities = Capabilities(
             tier=probe.tier(checks),
@@ -104,6 +104,7 @@ class Pool:
             max_value_depth=MAX_DEPTH,
             max_cells=self.settings.max_cells,
             image=", ".join(sorted({place.image for place in places})),
+            rerun_share=self.settings.rerun_share,
         )
 
         if settings.deployment:
@@ -113,7 +114,7 @@ class Pool:
 
     def demand(self) -> int:
         """How many rows run and wait for a slot."""
-        return len(self._slots) - self._idle.qsize() + self._num_waiting
+        return len(self._slots) - self._turns.num_idle + self._turns.num_waiting
 
     def _slot_of(self, number: int, isolate: bool) -> Slot:
         settings = self.settings
@@ -149,82 +150,22 @@ class Pool:
         running = [state.running for state in self._slots if state.running is not None]
         return [supervisor.started.pid for supervisor in running]
 
-    async def execute(self, item: ExecuteItem) -> AsyncGenerator[Outcome, None]:
+    async def execute(self, item: ExecuteItem, caller: str = "") -> AsyncGenerator[Outcome, None]:
         """The outcome of every cell, once, as a canary confirms it, in any order.
 
-        Raises ConfigError for an item that can not be run. Leaving the iteration early (aclose)
-        cancels what runs and frees the slots.
+        Slots are shared between callers. Raises ConfigError for an item that can not be run.
+        Leaving the iteration early (aclose) cancels what runs and frees the slots.
         """
+        plan = matrix.plan(item, self.settings)
         nowhere = Place(self._capabilities.tier, self._capabilities.image)
-        rows = matrix.plan(item, self.settings)
-        execution = Execution(rows, self.settings.attempts, nowhere)
-        workers = [
-            asyncio.create_task(self._work(execution, item)) for _ in range(self.settings.slots)
-        ]
-        try:
-            async with aclosing(execution.outcomes()) as outcomes:
-                async for outcome in outcomes:
+        memory = None
+        if plan.once:
+            places = {state.place for state in self._slots if state.running is not None}
+            memory = Memory(self._kept, caller, item.profile, plan.rules, places)
+        execution = Execution(plan, self.settings.attempts, nowhere, memory)
+        rows_at_once = min(self.settings.slots, len(item.programs))
+        batches = run_all(execution, self._turns, caller, rows_at_once)
+        async with aclosing(batches):
+            async for batch in batches:
+                for outcome in batch:
                     yield outcome
-        finally:
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
-
-    async def _work(self, execution: Execution, item: ExecuteItem) -> None:
-        try:
-            while (job := await execution.next()) is not None:
-                await execution.room()
-                await self._run_job(job, execution, item)
-        except BaseException as error:
-            execution.fail(error)
-            raise
-
-    async def _run_job(self, job: Job, execution: Execution, item: ExecuteItem) -> None:
-        """Finds what the job asks for. A sandbox that fails is replaced and the undecided cells are
-        run again.
-        """
-        try:
-            async with self._slot() as state:
-                start = functools.partial(_start, state, execution)
-                row = Row(job.row.program, item.limits, item.stop_row_on_failure, start)
-                async with aclosing(row.results([*job.questions.values()])) as results:
-                    async for result in results:
-                        state.hold(execution.found(job, result, state.place))
-        except SandboxError as error:
-            execution.again(job, job.questions, error)
-        else:
-            execution.done(job)
-
-    @asynccontextmanager
-    async def _slot(self) -> "AsyncIterator[SlotState]":
-        self._num_waiting += 1
-        try:
-            state = await self._idle.get()
-        finally:
-            self._num_waiting -= 1
-        try:
-            yield state
-        finally:
-            try:
-                await state.settle(contended=self._num_waiting > 0)
-            finally:
-                self._give_back(state)
-
-    def _give_back(self, state: SlotState) -> None:
-        """One whose supervisors do not start is left alone for a while: others may."""
-        if pause_s := state.pause_s:
-            asyncio.get_running_loop().call_later(pause_s, self._idle.put_nowait, state)
-        else:
-            self._idle.put_nowait(state)
-
-
-async def _start(state: SlotState, execution: Execution, run: Run) -> AsyncGenerator[Event, None]:
-    """A run in the slot. One whose client has much to read waits, and what others found there not
-    with it.
-    """
-    if execution.full:
-        await state.settle(contended=False)
-        await execution.room()
-    async with aclosing(state.run(run)) as events:
-        async for event in events:
-            yield event

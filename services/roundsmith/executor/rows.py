@@ -1,257 +1,159 @@
-"""One row of a matrix: a program and its questions, run optimistically in one child, doubtful cells
-again alone.
+"""One row of a matrix: a program and its tests, run optimistically in one child, what is in doubt
+again alone, each in a fresh child, in an order drawn by the program.
 
-What passed in the shared child stands. What did not is run again in a fresh child, and that run
-decides: another verdict than before is FLAKY, unless the first one was a matter of resources, which
-earlier cells may have used up. A question that met a fresh child had twice the CPU limit already,
-so its CPU_TIMEOUT stands.
-
-Wall time depends on who else uses the machine, so it decides nothing alone: what the wall limit
-ended is run again, what it ended twice is marked `near_limit`, and no other outcome depends on it.
+In doubt is what did not pass, and of what passed beside others the share that chance picks. A cell
+whose two runs contradict each other shows that state crossed from cell to cell, or that the program
+is not the same twice; a forged answer shows an enemy. The child where that was seen is not trusted:
+everything that passed in it is run again alone.
 """
 
-import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
-from roundsmith.executor.endings import RESOURCES, TIMEOUTS, Ending, Unsupported, ending
-from roundsmith.executor.questions import SCRIPT, Question, beside, inside
-from roundsmith.sandbox.runs import LOADING, Event, Run
-from roundsmith.types import Limits, Program
+from roundsmith.executor.alone import Alone, Result, Start, near, read, run_of
+from roundsmith.executor.content import selected, shuffled
+from roundsmith.executor.endings import TIMEOUTS, Ending, Unsupported, ending
+from roundsmith.executor.matrix import Column, PlannedRow, Rules
+from roundsmith.executor.questions import SCRIPT
+from roundsmith.sandbox.runs import LOADING
 from roundsmith.verdicts import Verdict
 
 _CELLS_A_RUN = 256
-# Comparing more than this many bytes is done beside the event loop.
-_LARGE_ANSWER = 2**15
-
-Start = Callable[[Run], AsyncGenerator[Event, None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """One cell: its question, how it ended, and whether that was near a limit."""
+class Stopping:
+    """Which cells of a row are left out, because the item asks to stop the row early; so many time-
+    outs came before.
+    """
 
-    question: Question
-    ending: Ending
-    near_limit: bool
+    def __init__(self, rules: Rules, num_timeouts: int = 0) -> None:
+        self._rules, self.num_timeouts = rules, num_timeouts
+        self.stopped = False
 
-    @property
-    def passed(self) -> bool:
-        return self.ending.verdict is Verdict.PASS
+    def cut(self, results: list[Result], num_later: int) -> list[Result]:
+        """The results, in order, up to the one after which the row stops; that one says how many
+        cells are left out, the `num_later` that have no result yet among them.
+        """
+        if not self._rules.stop:
+            return results
+        for at, result in enumerate(results):
+            if self._ends(result.verdict):
+                self.stopped = True
+                left_out = len(results) - at - 1 + num_later
+                return [*results[:at], replace(result, left_out=left_out)]
+        return results
+
+    def _ends(self, verdict: Verdict) -> bool:
+        self.num_timeouts += verdict in TIMEOUTS
+        failed = self._rules.stop_on_failure and verdict is not Verdict.PASS
+        return failed or 0 < self._rules.stop_after_timeouts <= self.num_timeouts
 
 
 @dataclass(slots=True)
 class _Shared:
-    """What a shared run came to: how many cells it reached, which of them are in doubt, how loading
-    failed.
+    """What a shared child came to: how many cells it reached, which passed, which are in doubt
+    (how they ended, and whether no other came before), how loading failed.
     """
 
     reached: int = 0
-    doubtful: list[tuple[Question, Ending | Unsupported, bool]] = field(default_factory=list)
+    passed: dict[int, Result] = field(default_factory=dict)
+    doubtful: dict[int, tuple[Ending | Unsupported, bool]] = field(default_factory=dict)
     unloadable: Ending | None = None
     slow_load: bool = False
+
+    @property
+    def forged(self) -> bool:
+        """Whether an answer was forged, repeated or distorted."""
+        ends = [end for end, _ in self.doubtful.values() if isinstance(end, Ending)]
+        return any(end.verdict is Verdict.TAMPERED for end in ends)
 
 
 class Row:
     """The execution of one row. `start` starts a run in the slot that the row holds."""
 
-    def __init__(
-        self, program: Program, limits: Limits, stop_on_failure: bool, start: Start
-    ) -> None:
-        self._program, self._limits, self._stop, self._start = (
-            program,
-            limits,
-            stop_on_failure,
-            start,
+    def __init__(self, row: PlannedRow, rules: Rules, start: Start, stopping: Stopping) -> None:
+        self._row, self._rules, self._start, self.stopping = row, rules, start, stopping
+        self._alone = Alone(row.program, rules.limits, start)
+
+    async def results(self, columns: Sequence[Column]) -> AsyncGenerator[list[Result], None]:
+        """The result of each cell in the order of the columns, those of one child at once; nothing
+        after the cell at which the row stops.
+
+        Raises SandboxError when the sandbox fails; cells that were not yielded are then undecided,
+        and when they are asked for again begin in a fresh child as they did before.
+        """
+        left = list(columns)
+        while left and not self.stopping.stopped:
+            decided = await self._decide(left)
+            left = left[len(decided) :]
+            yield self.stopping.cut(decided, len(left))
+
+    async def _decide(self, columns: list[Column]) -> list[Result]:
+        """The results of those first columns that one child comes to."""
+        kinds = [column.question.kind for column in columns[:_CELLS_A_RUN]]
+        scripts = [at for at, kind in enumerate(kinds) if kind == SCRIPT]
+        count = max(scripts[0], 1) if scripts else len(kinds)
+        shared = await self._run_shared(columns[:count])
+        if shared.unloadable:
+            questions = [column.question for column in columns]
+            return await self._alone.unloadable(questions, shared.unloadable)
+        digest, share = self._row.digest, self._rules.rerun_share
+        picked = [at for at in shared.passed if at and selected(digest, columns[at].digest, share)]
+        results = await self._run_again([*shared.doubtful, *picked], columns, shared)
+        contradicted = any(
+            r.verdict is Verdict.FLAKY and not r.near_limit for r in results.values()
         )
+        if contradicted or shared.forged:
+            rest = [at for at in shared.passed if at and at not in results]
+            results |= await self._run_again(rest, columns, shared)
+            results = {at: replace(r, trusted=False) for at, r in (shared.passed | results).items()}
+        results = shared.passed | results
+        return [results[at] for at in range(shared.reached)]
 
-    async def results(self, questions: Sequence[Question]) -> AsyncGenerator[Result, None]:
-        """Every cell once; where the row stops on failure, nothing after the first cell that is not
-        PASS.
+    async def _run_again(
+        self, places: list[int], columns: list[Column], shared: _Shared
+    ) -> dict[int, Result]:
+        """The results of these cells by place, each alone in a fresh child."""
+        results = {}
+        for at in shuffled(places, self._row.digest):
+            slow = shared.slow_load
+            if at in shared.doubtful:
+                first, fresh = shared.doubtful[at]
+            else:
+                first, fresh = shared.passed[at].ending, False
+                slow = shared.passed[at].near_limit
+            result = await self._alone.decide(columns[at].question, first, fresh)
+            results[at] = replace(result, near_limit=True) if slow else result
+        return results
 
-        Raises SandboxError when the sandbox fails; cells that were not yielded are then undecided.
+    async def _run_shared(self, columns: list[Column]) -> _Shared:
+        """Runs the cells in one child. A second answer to a question shows at the next one, so that
+        one puts the one before in doubt.
         """
-        pending = list(questions)
-        while pending:
-            shared = _Shared()
-            async with aclosing(self._run_shared(pending[:_CELLS_A_RUN], shared)) as passed:
-                async for result in passed:
-                    yield result
-            if shared.unloadable:
-                async with aclosing(self._unloadable(pending, shared.unloadable)) as decided:
-                    async for result in decided:
-                        yield result
-                        if self._stop and not result.passed:
-                            return
-                return
-            for question, first, fresh in shared.doubtful:
-                result = await self._decide(question, first, fresh)
-                yield replace(result, near_limit=result.near_limit or shared.slow_load)
-                if self._stop and not result.passed:
-                    return
-            pending = pending[shared.reached :]
-
-    async def _run_shared(
-        self, questions: list[Question], shared: _Shared
-    ) -> AsyncGenerator[Result, None]:
-        """Yields what passes, one late, because a second answer to a question shows at the next
-        one.
-        """
-        scripts = [at for at, question in enumerate(questions) if question.kind == SCRIPT]
-        questions = questions[: max(scripts[0], 1)] if scripts else questions
-        held: Result | None = None
-        async with aclosing(
-            self._start(self._request(questions, self._limits.cpu_s / 2))
-        ) as events:
-            async for event in events:
-                if event[0] == LOADING:
-                    shared.slow_load = self._near(event[4])
-                    if event[1] != "answer":
-                        shared.unloadable = ending(questions[0], event)
-                        return
-                    continue
-                shared.reached = event[0] + 1
-                question = questions[event[0]]
-                end = await _read(question, event)
-                if held and isinstance(end, Ending) and end.verdict is Verdict.TAMPERED:
-                    shared.doubtful.append((held.question, held.ending, False))
-                elif held:
-                    yield held
-                held = None
-                if isinstance(end, Ending) and end.verdict is Verdict.PASS:
-                    held = Result(question, end, shared.slow_load or self._near(end.cpu_s))
-                    continue
-                shared.doubtful.append((question, end, event[0] == 0))
-                if self._stop:
-                    break
-        if held:
-            yield held
-
-    async def _unloadable(
-        self, questions: list[Question], first: Ending
-    ) -> AsyncGenerator[Result, None]:
-        """A program that does not load fails every cell alike; loading is tried twice unless it ran
-        out of CPU time. One that only ran out of wall time and loads then is asked cell by cell.
-        """
-        end = first
-        if first.verdict is not Verdict.CPU_TIMEOUT:
-            end, _ = await self._alone(questions[0], loading_only=True)
-            if first.verdict is Verdict.WALL_TIMEOUT and end.verdict is Verdict.PASS:
-                for question in questions:
-                    yield await self._decide_again(question, first)
-                return
-            end = _loaded_twice(first, end)
-        for question in questions:
-            yield Result(question, end, self._near_end(end))
-
-    async def _decide(self, question: Question, first: Ending | Unsupported, fresh: bool) -> Result:
-        if isinstance(first, Unsupported):
-            return await self._decide_anew(
-                inside(question.test) if first.inside else beside(question.test)
-            )
-        if fresh and first.verdict is Verdict.CPU_TIMEOUT:
-            return Result(question, first, False)
-        return await self._decide_again(question, first)
-
-    async def _decide_anew(self, question: Question) -> Result:
-        """For a question that was put in another way before: alone, twice when it does not pass."""
-        try:
-            first, near = await self._alone(question)
-        except Unsupported:
-            return await self._decide_anew(inside(question.test))
-        if first.verdict in (Verdict.PASS, Verdict.CPU_TIMEOUT):
-            return Result(question, first, near)
-        return await self._decide_again(question, first)
-
-    async def _decide_again(self, question: Question, first: Ending) -> Result:
-        try:
-            end, near = await self._alone(question)
-            if end.verdict is Verdict.WALL_TIMEOUT and first.verdict is not end.verdict:
-                end, near = await self._alone(question)
-        except Unsupported as error:
-            return await self._decide(question, error, True)
-        hurried = first.verdict is Verdict.CPU_TIMEOUT and end.verdict not in TIMEOUTS
-        return Result(question, _compared(first, end), near or hurried)
-
-    async def _alone(self, question: Question, loading_only: bool = False) -> tuple[Ending, bool]:
-        """One question in a fresh child with twice the limit; whether it ended near the limit.
-        Raises Unsupported.
-        """
-        slow = False
-        request = self._request([] if loading_only and question.kind != SCRIPT else [question], 0.0)
+        shared, limits = _Shared(), self._rules.limits
+        questions = [column.question for column in columns]
+        request = run_of(self._row.program, limits, questions, limits.cpu_s / 2)
         async with aclosing(self._start(request)) as events:
             async for event in events:
-                if event[0] == LOADING:
-                    slow = self._near(event[4])
-                    if event[1] == "answer" and not loading_only:
-                        continue
-                end = await _read(question, event)
-                if isinstance(end, Unsupported):
-                    raise end
-                return end, slow or self._near_end(end)
-        raise AssertionError("a run ended without an event")
-
-    def _request(self, questions: list[Question], later_cpu_s: float) -> Run:
-        limits = self._limits
-        script = bool(questions) and questions[0].kind == SCRIPT
-        return Run(
-            name="__main__" if script else "solution",
-            setup=self._program.setup,
-            source=self._program.source,
-            stdin=questions[0].stdin if script else b"",
-            cells=tuple((question.kind, question.body) for question in questions),
-            fresh_cpu_s=2 * limits.cpu_s,
-            later_cpu_s=later_cpu_s,
-            wall_factor=limits.wall_factor,
-            memory_bytes=limits.memory_bytes,
-            output_bytes=limits.output_bytes,
-            file_bytes=limits.file_bytes,
-            processes=limits.processes,
-        )
-
-    def _near_end(self, end: Ending) -> bool:
-        if end.verdict in TIMEOUTS:
-            return end.verdict is Verdict.WALL_TIMEOUT
-        return self._near(end.cpu_s)
-
-    def _near(self, cpu_s: float) -> bool:
-        return cpu_s > self._limits.cpu_s / 2
-
-
-async def _read(question: Question, event: Event) -> Ending | Unsupported:
-    try:
-        if len(event[3]) > _LARGE_ANSWER:
-            return await asyncio.to_thread(ending, question, event)
-        return ending(question, event)
-    except Unsupported as error:
-        return error
-
-
-def _compared(first: Ending, again: Ending) -> Ending:
-    """The verdict of two runs of one cell: the second one's, FLAKY where they contradict each
-    other.
-    """
-    if (
-        first.verdict is again.verdict
-        or first.verdict in RESOURCES
-        or first.verdict is Verdict.TAMPERED
-    ):
-        return again
-    if again.verdict is Verdict.TAMPERED:
-        return again
-    return _flaky(first, again)
-
-
-def _loaded_twice(first: Ending, again: Ending) -> Ending:
-    """The verdict of a program whose first loading failed. No cell has run, so it is never PASS."""
-    if again.verdict is not Verdict.PASS:
-        return _compared(first, again)
-    if first.verdict is Verdict.TAMPERED:
-        return first
-    return _flaky(first, replace(again, detail="it loaded"))
-
-
-def _flaky(first: Ending, again: Ending) -> Ending:
-    detail = f"first {first.verdict} ({first.detail}), then {again.verdict} ({again.detail})"
-    return replace(again, verdict=Verdict.FLAKY, detail=detail)
+                at = event[0]
+                if at == LOADING:
+                    shared.slow_load = near(event[4], limits)
+                    if event[1] != "answer":
+                        shared.unloadable = ending(questions[0], event)
+                        break
+                    continue
+                shared.reached = at + 1
+                question = questions[at]
+                end = await read(question, event)
+                if isinstance(end, Ending) and end.verdict is Verdict.PASS:
+                    slow = shared.slow_load or near(end.cpu_s, limits)
+                    shared.passed[at] = Result(end, question.judged_at, slow, alone=at == 0)
+                    continue
+                shared.doubtful[at] = end, at == 0
+                tampered = isinstance(end, Ending) and end.verdict is Verdict.TAMPERED
+                if tampered and (before := shared.passed.pop(at - 1, None)):
+                    shared.doubtful[at - 1] = before.ending, False
+                if self._rules.stop_on_failure:
+                    break
+        return shared

@@ -18,7 +18,7 @@ Request = pb2.ExecuteRequest | pb2.ExecuteStreamRequest
 class ExecutorEngine(Protocol):
     """What runs matrices: outcomes as each is known, every cell once."""
 
-    def execute(self, item: ExecuteItem) -> AsyncIterator[Outcome]: ...
+    def execute(self, item: ExecuteItem, caller: str) -> AsyncIterator[Outcome]: ...
 
     def capabilities(self) -> Capabilities: ...
 
@@ -54,10 +54,11 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
             max_value_depth=held.max_value_depth,
             max_cells=held.max_cells,
             image=held.image,
+            rerun_share=held.rerun_share,
         )
 
-    async def _execute(self, request: Request) -> AsyncIterator[pb2.Outcome]:
-        async for outcome in self._engine.execute(_item(request.item)):
+    async def _execute(self, request: Request, caller: str) -> AsyncIterator[pb2.Outcome]:
+        async for outcome in self._engine.execute(_item(request.item), caller):
             yield to_message(outcome)
 
 

@@ -38,6 +38,16 @@ class ExecutorSettings(Settings):
     profiles: tuple[Literal["base"], ...] = ("base",)
     max_cells: int = Field(default=1_000_000, ge=1)
     max_program_bytes: int = Field(default=2**20, ge=1)
+    rerun_share: float = Field(default=0.01, ge=0, le=1)
+    """Of the cells which passed beside others, the share that is run again alone, to see whether
+    they pass by themselves; an item may say otherwise.
+    """
+    cache_bytes: int = Field(default=64 * 2**20, ge=0)
+    """What is kept of cells that were run, so that none is run twice for one caller; 0 runs every
+    cell, also those that are in one item twice.
+    """
+    cache_s: float = Field(default=600.0, gt=0)
+    """How long that is kept."""
     uid_base: int = Field(default=1_879_048_192, ge=1)
     """First of the user numbers for slots, two each, where supervisors run as root."""
     attempts: int = Field(default=3, ge=1)

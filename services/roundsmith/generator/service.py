@@ -74,7 +74,7 @@ class GeneratorServicer(generator_pb2_grpc.GeneratorServiceServicer):
         return pb2.GetModelResponse(**described)
 
     async def _complete(
-        self, request: Request
+        self, request: Request, caller: str
     ) -> AsyncIterator[pb2.Completion | pb2.CompletionDelta]:
         item, expected = from_message(GenerateItem, request.item), request.expected_weights_sha256
         if not item.adapter:

@@ -38,7 +38,7 @@ class PairBuilderServicer(pair_builder_pb2_grpc.PairBuilderServiceServicer):
     ) -> pb2.ListRecipesResponse:
         return pb2.ListRecipesResponse(recipes=sorted(self._rules))
 
-    async def _build(self, request: Request) -> AsyncIterator[pb2.RowList]:
+    async def _build(self, request: Request, caller: str) -> AsyncIterator[pb2.RowList]:
         yield await asyncio.to_thread(_rows, self._rules, request)
 
 

@@ -38,7 +38,7 @@ class ScorerServicer(scorer_pb2_grpc.ScorerServiceServicer):
     ) -> AsyncIterator[pb2.ScoreStreamResponse]:
         return self._items.answer_stream(requests, context)
 
-    async def _score(self, request: Request) -> AsyncIterator[pb2.Score]:
+    async def _score(self, request: Request, caller: str) -> AsyncIterator[pb2.Score]:
         expected = request.expected_weights_sha256
         refuse_other_weights(expected, self._engine.describe().weights_sha256)
         score = await self._engine.score(from_message(ScoreItem, request.item))

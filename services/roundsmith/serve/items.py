@@ -25,15 +25,15 @@ Part = TypeVar("Part", bound=Message)
 class ItemCalls(Generic[Part, Response]):
     """The calls of one service that carry items, alone or in a stream.
 
-    `work` turns a request into the messages that answer it, and `response` is the stream's
-    response, which carries one of them in the field that `names` has for its type, or in the one
-    that it is. Messages of the types `partial` are never an item's last. An item that the same
-    caller sends again is answered from what was done before.
+    `work` turns a request and its caller into the messages that answer it, and `response` is the
+    stream's response, which carries one of them in the field that `names` has for its type, or in
+    the one that it is. Messages of the types `partial` are never an item's last. An item that the
+    same caller sends again is answered from what was done before.
     """
 
     def __init__(
         self,
-        work: Callable[[Any], AsyncIterator[Part]],
+        work: Callable[[Any, str], AsyncIterator[Part]],
         response: Callable[..., Response],
         names: str | Mapping[type[Message], str],
         settings: ServeSettings,
@@ -65,7 +65,7 @@ class ItemCalls(Generic[Part, Response]):
 
     def _follow(self, request: Any, caller: str) -> AsyncIterator[Part]:
         key = item_key(caller, request.request_id, item_id_of(request), request)
-        return self._results.follow(key, lambda: self._work(request))
+        return self._results.follow(key, lambda: self._work(request, caller))
 
     def _respond(self, item_id: str, result: Part | status_pb2.Status, last: bool) -> Response:
         if isinstance(result, status_pb2.Status):

@@ -40,7 +40,15 @@ class ExecuteItem:
     limits: Limits = Limits()
     profile: str = "base"
     stop_row_on_failure: bool = False
-    """Skip the rest of a program's tests after its first failure; skipped cells have no outcome."""
+    """Leave out the rest of a program's tests after its first failure."""
+    rerun_share: float | None = None
+    """The share of the cells which passed beside others that is run again alone; None means the
+    server's.
+    """
+    stop_row_after_timeouts: int = 0
+    """Leave out the rest of a program's tests after so many that ran out of time; 0 means never."""
+    no_cache: bool = False
+    """Run every cell, also those that were run for the same caller before."""
 
 
 class JudgedAt(StrEnum):
@@ -81,6 +89,8 @@ class Outcome:
     cpu_s: float = 0.0
     wall_s: float = 0.0
     phase: Phase = Phase.RUN
+    left_out: int = 0
+    """How many cells of the row are left out after this one; they have no outcome."""
 
     @property
     def label(self) -> Label:

@@ -146,7 +146,9 @@ def test_supervisors_killed_in_the_middle_lose_and_double_no_cell() -> None:
         )
         for at in range(30)
     )
-    item = ExecuteItem("i", slow, tuple(CallTest(f"t{at}", "f", (at,), at + 1) for at in range(4)))
+    tests = tuple(CallTest(f"t{at}", "f", (at,), at + 1) for at in range(4))
+    # Without a cache, so that programs that are the same are all run.
+    item = ExecuteItem("i", slow, tests, no_cache=True)
 
     async def disturbed(pool: Pool) -> Cells:
         task = asyncio.create_task(outcomes(pool, item))

@@ -60,6 +60,7 @@ SLOW = ExecuteItem(
         for at in range(30)
     ),
     tuple(CallTest(f"t{at}", "f", (at,), at + 1) for at in range(4)),
+    no_cache=True,  # so that programs that are the same are all run
 )
 SLEEPING = ExecuteItem(
     "sleeping",

@@ -1,0 +1,165 @@
+"""Whose turn it is: a slot goes to the caller that has held slots least, and there to the item that
+has.
+
+What is counted is the time that a slot was held. It bounds the CPU time from above, and a program
+that sleeps keeps a slot from others as one that computes.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from heapq import heappop, heappush
+from itertools import count
+from typing import Generic, TypeVar
+
+from roundsmith.executor.slots import SlotState
+
+_arrivals = count()
+
+
+class _Share:
+    """How long a caller or an item has held slots, and whether something of it waits in a line."""
+
+    def __init__(self) -> None:
+        self.held_s, self.queued = 0.0, False
+
+
+S = TypeVar("S", bound=_Share)
+
+
+class _Line(Generic[S]):
+    """Shares of which something waits, the one that has held least first; of equals the one that
+    waits longest.
+
+    One that comes anew is put level with the one that had the last turn: what it did not use while
+    it wanted nothing is not saved up.
+    """
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, S]] = []
+        self._level_s = 0.0
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def add(self, share: S) -> None:
+        if not share.queued:
+            share.queued = True
+            self.level(share)
+            heappush(self._heap, (share.held_s, next(_arrivals), share))
+
+    def take(self) -> S:
+        """The next one, which leaves the line."""
+        while True:
+            held_s, _, share = heappop(self._heap)
+            if held_s == share.held_s:
+                share.queued = False
+                self._level_s = max(self._level_s, held_s)
+                return share
+            # It gave back a slot while it waited for another one.
+            heappush(self._heap, (share.held_s, next(_arrivals), share))
+
+    def level(self, share: S) -> None:
+        """Puts a share that has a turn without waiting, or begins to wait, level with the last."""
+        share.held_s = self._level_s = max(share.held_s, self._level_s)
+
+
+class Caller(_Share):
+    """One caller: its items, and those of them that wait."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name, self.num_items = name, 0
+        self.line: _Line[Item] = _Line()
+
+
+class Item(_Share):
+    """One item, and what waits for a slot for it."""
+
+    def __init__(self, caller: Caller) -> None:
+        super().__init__()
+        self.caller = caller
+        self.waiting: deque[asyncio.Future[SlotState]] = deque()
+
+
+class Turns:
+    """The slots of a pool, and who waits for one."""
+
+    def __init__(self) -> None:
+        self._idle: deque[SlotState] = deque()
+        self._callers: dict[str, Caller] = {}
+        self._line: _Line[Caller] = _Line()
+        self.num_waiting = 0
+        """What waits for a slot."""
+
+    @property
+    def num_idle(self) -> int:
+        """Slots that nobody holds."""
+        return len(self._idle)
+
+    @property
+    def anyone_waits(self) -> bool:
+        """Whether anything waits for a slot."""
+        return len(self._line) > 0
+
+    def others_wait(self, item: Item) -> bool:
+        """Whether something of another caller waits for a slot."""
+        return len(self._line) > item.caller.queued
+
+    def add(self, slots: Iterable[SlotState]) -> None:
+        """Slots to be given away."""
+        self._idle.extend(slots)
+        self._give()
+
+    def begin(self, name: str) -> Item:
+        """An item, of the caller of that name, that will ask for turns."""
+        caller = self._callers.setdefault(name, Caller(name))
+        caller.num_items += 1
+        return Item(caller)
+
+    def end(self, item: Item) -> None:
+        """It holds no slot and will ask for no more."""
+        item.caller.num_items -= 1
+        if not item.caller.num_items:
+            del self._callers[item.caller.name]
+
+    async def take(self, item: Item) -> SlotState:
+        """A slot, when it is this item's turn."""
+        if self._idle and not self._line:
+            self._line.level(item.caller)
+            item.caller.line.level(item)
+            return self._idle.popleft()
+        granted: asyncio.Future[SlotState] = asyncio.get_running_loop().create_future()
+        item.waiting.append(granted)
+        item.caller.line.add(item)
+        self._line.add(item.caller)
+        self.num_waiting += 1
+        try:
+            return await granted
+        except asyncio.CancelledError:
+            if granted.done() and not granted.cancelled():
+                self.add([granted.result()])
+            raise
+        finally:
+            self.num_waiting -= 1
+
+    def give_back(self, slot: SlotState, item: Item, held_s: float) -> None:
+        """The slot is free for whoever is next; the item and its caller have held it so long."""
+        item.held_s += held_s
+        item.caller.held_s += held_s
+        if pause_s := slot.pause_s:  # its supervisors do not start, others may
+            asyncio.get_running_loop().call_later(pause_s, self.add, [slot])
+        else:
+            self.add([slot])
+
+    def _give(self) -> None:
+        while self._idle and self._line:
+            caller = self._line.take()
+            item = caller.line.take()
+            granted = item.waiting.popleft()
+            if item.waiting:
+                caller.line.add(item)
+            if caller.line:
+                self._line.add(caller)
+            if not granted.done():  # else who waited has given up
+                granted.set_result(self._idle.popleft())
