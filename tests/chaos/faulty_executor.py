@@ -27,9 +27,9 @@ class FaultyPool:
         self._pool, self._share, self._random = pool, share, Random(seed)
         self._counts, self._cells, self._faults = counts, 0, 0
 
-    async def execute(self, item: ExecuteItem) -> AsyncIterator[Outcome]:
+    async def execute(self, item: ExecuteItem, caller: str) -> AsyncIterator[Outcome]:
         """The outcomes of a matrix, some of them lost."""
-        async for outcome in self._pool.execute(item):
+        async for outcome in self._pool.execute(item, caller):
             self._cells += 1
             if self._random.random() < self._share:
                 self._faults += 1
