@@ -39,20 +39,33 @@ class RoundRefs(Generic[Ref]):
 
 
 def play_round(
-    do: Do[Ref], *, first: Ref, model: Ref, tasks: Ref, last: bool, control: bool
+    do: Do[Ref],
+    *,
+    first: Ref,
+    model: Ref,
+    tasks: Ref,
+    last: bool,
+    control: bool,
+    own_writer: bool = False,
 ) -> RoundRefs[Ref]:
     """One round: sample, score, select, train, evaluate, decide, report.
 
     `first` is the model that the run began with and `model` the one that this round begins with.
     The split `final` is looked at in the last round only, for the first model, the checkpoint and,
     with `control`, the first model trained on the gold rows alone, for as many optimizer steps as
-    lie between the first model and the checkpoint.
+    lie between the first model and the checkpoint. With `own_writer` a model that was trained for
+    it samples and scores, and the checkpoint is trained from the first model.
     """
     gate_before = do("evaluate", Split.GATE, "before", tasks=tasks, model=model)
-    groups = do("sample", tasks=tasks, model=model)
-    scored = do("score", groups=groups, model=model)
-    rows = do("select", groups=scored, model=model)
-    checkpoint = do("train", rows=rows, model=model)
+    extra: dict[str, Ref] = {}
+    writer, start = model, model
+    if own_writer:
+        writer, start = do("writer", tasks=tasks, model=model, first=first), first
+        extra["writer"] = writer
+    groups = do("sample", tasks=tasks, model=writer)
+    scored = do("score", groups=groups, model=writer)
+    rows = do("select", groups=scored, model=writer, tasks=tasks)
+    checkpoint = do("train", rows=rows, model=start)
     gate_after = do("evaluate", Split.GATE, "after", tasks=tasks, model=checkpoint)
     decision = do("decide", before=gate_before, after=gate_after, rows=rows, tasks=tasks)
     made = {
@@ -66,18 +79,17 @@ def play_round(
         "gate_after": gate_after,
         "decision": decision,
     }
-    final: dict[str, Ref] = {}
     if last:
-        final["final_before"] = do("evaluate", Split.FINAL, "before", tasks=tasks, model=first)
-        final["final_after"] = do("evaluate", Split.FINAL, "after", tasks=tasks, model=checkpoint)
+        extra["final_before"] = do("evaluate", Split.FINAL, "before", tasks=tasks, model=first)
+        extra["final_after"] = do("evaluate", Split.FINAL, "after", tasks=tasks, model=checkpoint)
         if control:
             gold = do("select_gold", rows=rows)
             trained = do("train", "", "control", rows=gold, model=first, like=checkpoint)
-            final["final_control"] = do(
+            extra["final_control"] = do(
                 "evaluate", Split.FINAL, "control", tasks=tasks, model=trained
             )
-            final["control"] = trained
-    return RoundRefs(**made, report=do("report", **made, **final))
+            extra["control"] = trained
+    return RoundRefs(**made, report=do("report", **made, **extra))
 
 
 def play_rounds(
@@ -86,6 +98,7 @@ def play_rounds(
     rounds: Sequence[int],
     begin: Callable[[int], None],
     control: bool,
+    own_writer: bool = False,
 ) -> Iterator[RoundRefs[str]]:
     """All rounds of a run, each from the promoted checkpoint, or from the same model where none
     was; each is given as soon as it is over.
@@ -95,7 +108,13 @@ def play_rounds(
     for number in rounds:
         begin(number)
         refs = play_round(
-            do, first=first, model=model, tasks=tasks, last=number == rounds[-1], control=control
+            do,
+            first=first,
+            model=model,
+            tasks=tasks,
+            last=number == rounds[-1],
+            control=control,
+            own_writer=own_writer,
         )
         yield refs
         model = refs.checkpoint if promoted(refs.decision) else model

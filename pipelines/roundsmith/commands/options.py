@@ -14,7 +14,9 @@ _INPUTS = "Inputs"
 
 Recipe = Annotated[
     str | None,
-    typer.Option(help="gift (the default), rft, ssd, dstc, or one of your own (--recipes)."),
+    typer.Option(
+        help="gift (the default), rft, ssd, dstc, inverse_instruct, or one of your own (--recipes)."
+    ),
 ]
 Model = Annotated[
     str | None,
@@ -24,6 +26,14 @@ Tasks = Annotated[
     str | None,
     typer.Option(
         help="`lab`, a JSONL or Parquet file, or a file of MBPP or HumanEval (docs/tasks.md).",
+        rich_help_panel=_INPUTS,
+    ),
+]
+Corpus = Annotated[
+    str | None,
+    typer.Option(
+        help="Instructions with answers to train on, in the place of the training tasks, for "
+        "inverse_instruct (docs/recipes.md).",
         rich_help_panel=_INPUTS,
     ),
 ]
@@ -88,6 +98,7 @@ class Choice:
     recipe: Recipe = None
     model: Model = None
     tasks: Tasks = None
+    corpus: Corpus = None
     limit: Limit = None
     eval_limit: EvalLimit = None
     config: ConfigFile = None

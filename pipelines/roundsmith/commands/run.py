@@ -88,9 +88,10 @@ def play(
             return bool(context.manifest(decision).stats["promoted"])
 
         numbers = range(1, config.rounds + 1)
+        own_writer = context.recipe.own_writer
 
         def rounds() -> Iterator[Summary]:
-            for refs in play_rounds(do, promoted, numbers, begin, config.control):
+            for refs in play_rounds(do, promoted, numbers, begin, config.control, own_writer):
                 folder = out / f"round-{context.round}"
                 yield export(context, refs, folder)
                 keep(folder)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from roundsmith.errors import ConfigError
+from roundsmith.pair_builder.rules import find_rule, load_rules
 from roundsmith.platform.tasks import Component, components
 from roundsmith.round import play_round
 from roundsmith.steps.config import RunConfig
@@ -24,6 +25,7 @@ TITLES = {
     "load_tasks": "Load the tasks",
     "load_model": "Load the model",
     "evaluate": "Evaluate on {split}",
+    "writer": "Train the writer",
     "sample": "Sample and verify",
     "score": "Score",
     "select": "Select rows",
@@ -58,6 +60,8 @@ def round_pipeline(config: RunConfig, number: int, image: str) -> Callable[..., 
 
     by_step = components(image)
     resolved = config.model_dump_json()
+    recipe = find_rule(load_rules(config.recipes), config.recipe)
+    own_writer = bool(getattr(recipe, "own_writer", False))
 
     @dsl.pipeline(  # type: ignore[untyped-decorator]  # ships no types
         name=f"roundsmith-{config.recipe.replace('_', '-')}",
@@ -104,6 +108,7 @@ def round_pipeline(config: RunConfig, number: int, image: str) -> Callable[..., 
             tasks=tasks,
             last=number == config.rounds,
             control=config.control,
+            own_writer=own_writer,
         )
 
     return pipeline  # type: ignore[no-any-return]  # kfp's decorator

@@ -43,12 +43,14 @@ def _step() -> Callable[..., str]:
         before: str = "",
         after: str = "",
         like: str = "",
+        first: str = "",
     ) -> str:
         """Runs one step of a round and returns the reference of what it made."""
         from roundsmith.platform.component import run_component
 
         references = {"tasks": tasks, "model": model, "groups": groups, "rows": rows}
         references |= {"before": before, "after": after, "like": like}
+        references |= {"first": first}
         return run_component(
             step,
             split,
@@ -97,6 +99,7 @@ def _report() -> Callable[..., str]:
         final_after: str = "",
         final_control: str = "",
         control: str = "",
+        writer: str = "",
     ) -> str:
         """The round's summary as metrics and its report as a page; returns their reference."""
         from roundsmith.platform.component import run_component, write_report
@@ -105,7 +108,7 @@ def _report() -> Callable[..., str]:
         references |= {"rows": rows, "checkpoint": checkpoint, "decision": decision}
         references |= {"gate_before": gate_before, "gate_after": gate_after}
         references |= {"final_before": final_before, "final_after": final_after}
-        references |= {"final_control": final_control, "control": control}
+        references |= {"final_control": final_control, "control": control, "writer": writer}
         reference = run_component(
             "report",
             "",

@@ -48,6 +48,14 @@ class Recipe:
     name: ClassVar[str]
     gold: ClassVar[bool] = True
     """Whether its rows may imitate references: without, there is nothing to train a control on."""
+    own_writer: ClassVar[bool] = False
+    """Whether the run's model is first trained on the gold rows to write, by `writer_stages`, and
+    the checkpoint then comes from the run's model again.
+    """
+    runs_tests: ClassVar[bool] = True
+    """Whether its training tasks must have tests and a code head."""
+    decontaminates: ClassVar[bool] = False
+    """Whether rows that hold the text of a held-out task are dropped before training."""
     scoring: ClassVar[frozenset[str]] = frozenset()
     """Settings that `sample` does not read: with another value the same samples are scored."""
     selecting: ClassVar[frozenset[str]] = frozenset()
@@ -107,6 +115,10 @@ class Recipe:
         """
         return {}
 
+    def writer_stages(self) -> Sequence[Stage]:
+        """How the writer is trained, where the recipe has its own."""
+        return ()
+
     def stages(self) -> Sequence[Stage]:
         """How to train on the rows, in order."""
         return (Stage.of(self.config.training),)
@@ -145,6 +157,11 @@ def sample_example(prompt: Prompt, sample: Sample, group: Group) -> Example:
     drew it.
     """
     return _example(prompt, whole_answer(sample), _origin(group, sample))
+
+
+def made_example(prompt: Prompt, completion: str, group: Group, sample: Sample) -> Example:
+    """The row of a completion that a sample, such as its description, was made for."""
+    return _example(prompt, completion, _origin(group, sample))
 
 
 def made_pair(group: Group, chosen: Sequence[Sample], rejected: Sequence[Sample]) -> Pair:

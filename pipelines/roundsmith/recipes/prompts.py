@@ -21,6 +21,8 @@ TEST_HEADER = HEADER + "Test"
 TEST_STOPS = ("\n",)
 JUDGE_HEADER = HEADER + "Is the code correct?"
 
+SYSTEM = "You are a programmer who answers each request with code that is correct and complete."
+
 FENCE = "\n```"
 """What closes the code in a chat model's answer."""
 CHAT_CODE_STOPS = (*CODE_STOPS, FENCE)
@@ -95,8 +97,31 @@ def chat_test_prompt(task: Task, description: str) -> Prompt:
     return as_chat(request, f"```python\n{assertion(task)}")
 
 
+def instruction_prompt(request: str) -> str:
+    """A request in the frame of Magicoder and InverseCoder, for a model without a chat template."""
+    return f"{SYSTEM}\n\n@@ Instruction\n{request}\n\n@@ Response\n"
+
+
+def problem_request(block: str) -> str:
+    """Code to instruction: asks which problem a fenced snippet answers."""
+    return (
+        "This code is the answer to a programming problem:\n\n"
+        f"{block}\n\nWrite the description of that problem."
+    )
+
+
+def verdict_request(instruction: str, block: str) -> str:
+    """(instruction, code) to Yes or No."""
+    return (
+        f"This is a programming problem:\n{instruction}\n\nThis is code that is meant to answer "
+        f"it:\n{block}\n\nIs the answer correct? Begin with Yes or No."
+    )
+
+
 def as_chat(request: str, prefix: str) -> Prompt:
-    """One user turn, with the assistant's turn begun by `prefix`."""
+    """One user turn, with the assistant's turn begun by `prefix`, if it is not empty."""
+    if not prefix:
+        return (ChatMessage("user", request),)
     return (ChatMessage("user", request), ChatMessage("assistant", prefix))
 
 

@@ -145,6 +145,27 @@ class Session:
             return None
         return found[0]
 
+    async def write_problem(
+        self, task: Task, block: str, opener: str, sampling: Sampling, *, step: int
+    ) -> Sample | None:
+        """One instruction that a fenced snippet answers, `opener` being its beginning; None when
+        the snippet is too long.
+        """
+        prompt = self.style.problem(task, block, opener, lambda: self.demonstration(task, step))
+        try:
+            found = await self.write(
+                task,
+                Kind.DESCRIPTION,
+                prompt,
+                sampling,
+                step=step,
+                n=1,
+                meaning=lambda text: f"{opener}{text}".strip(),
+            )
+        except TooLong:
+            return None
+        return found[0]
+
     async def write_tests(
         self, task: Task, sampling: Sampling, *, step: int, n: int
     ) -> tuple[Sample, ...]:

@@ -1,11 +1,13 @@
 """The two styles of prompt: what a base model continues, and what a chat model is asked."""
 
 import ast
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from roundsmith.errors import ConfigError
 from roundsmith.recipes import prompts
+from roundsmith.recipes.snippets import code_of
 from roundsmith.types import ChatMessage, Group, Kind, Prompt, Sample, Task
 
 
@@ -46,6 +48,17 @@ class Style(Protocol):
     def test(self, task: Task, description: str) -> Prompt:
         """Description to test; the completion is what follows `assert entry_point(`."""
 
+    def problem_stops(self, task: Task) -> tuple[str, ...]:
+        """What ends the completion of `problem`."""
+
+    def problem(
+        self, task: Task, block: str, opener: str, demonstration: Callable[[], Demonstration]
+    ) -> Prompt:
+        """A fenced snippet to the instruction that it answers, begun by an opener."""
+
+    def judge(self, task: Task, instruction: str, answer: str) -> Prompt:
+        """(instruction, answer) to Yes or No, the first token after it."""
+
 
 class CompletionStyle:
     """The code head and its docstring, which the model continues (GiFT's own prompts)."""
@@ -56,9 +69,13 @@ class CompletionStyle:
     test_stops: ClassVar[tuple[str, ...]] = prompts.TEST_STOPS
 
     def code(self, task: Task, description: str) -> Prompt:
+        if not task.head:
+            return prompts.instruction_prompt(description)
         return prompts.code_prompt(task, description)
 
     def program(self, task: Task, description: str, completion: str) -> str:
+        if not task.head:
+            return completion
         return prompts.code_prompt(task, description) + completion
 
     def gold(self, task: Task) -> str:
@@ -73,6 +90,22 @@ class CompletionStyle:
     def test(self, task: Task, description: str) -> Prompt:
         return prompts.test_prompt(task, description)
 
+    def problem_stops(self, task: Task) -> tuple[str, ...]:
+        return prompts.DESCRIPTION_STOPS if task.head else (prompts.FENCE.strip(),)
+
+    def problem(
+        self, task: Task, block: str, opener: str, demonstration: Callable[[], Demonstration]
+    ) -> Prompt:
+        if not task.head:
+            return prompts.instruction_prompt(prompts.problem_request(block)) + opener
+        demo, code = demonstration(), without_docstrings(code_of(block))
+        return prompts.description_prompt(code, demo.code, demo.description) + opener
+
+    def judge(self, task: Task, instruction: str, answer: str) -> Prompt:
+        if not task.head:
+            return prompts.instruction_prompt(prompts.verdict_request(instruction, answer))
+        return prompts.judge_prompt(prompts.code_prompt(task, instruction) + answer)
+
 
 class ChatStyle:
     """One request, with the answer begun up to the signature; the completion starts with a
@@ -85,12 +118,16 @@ class ChatStyle:
     test_stops: ClassVar[tuple[str, ...]] = prompts.TEST_STOPS
 
     def code(self, task: Task, description: str) -> Prompt:
+        if not task.head:
+            return prompts.as_chat(description, "")
         return prompts.chat_code_prompt(task, description)
 
     def program(self, task: Task, description: str, completion: str) -> str:
-        return f"{task.head}{completion}"
+        return f"{task.head}{completion}" if task.head else completion
 
     def gold(self, task: Task) -> str:
+        if not task.head:
+            return reference_body(task)
         return self.close(f"\n{reference_body(task)}")
 
     def close(self, completion: str) -> str:
@@ -101,6 +138,18 @@ class ChatStyle:
 
     def test(self, task: Task, description: str) -> Prompt:
         return prompts.chat_test_prompt(task, description)
+
+    def problem_stops(self, task: Task) -> tuple[str, ...]:
+        return (prompts.FENCE.strip(),)
+
+    def problem(
+        self, task: Task, block: str, opener: str, demonstration: Callable[[], Demonstration]
+    ) -> Prompt:
+        return prompts.as_chat(prompts.problem_request(block), opener)
+
+    def judge(self, task: Task, instruction: str, answer: str) -> Prompt:
+        block = answer if not task.head else f"```python\n{task.head}{answer}"
+        return prompts.as_chat(prompts.verdict_request(instruction, block), "")
 
 
 def style_of(name: str, has_chat_template: bool) -> Style:

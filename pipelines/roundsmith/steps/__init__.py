@@ -8,6 +8,7 @@ NAMES = (
     "load_tasks",
     "load_model",
     "evaluate",
+    "writer",
     "sample",
     "score",
     "select",

@@ -71,6 +71,10 @@ class RunConfig(Settings):
     trust_remote_code: bool = False
     tasks: str = "lab"
     """`lab`, or a file of tasks."""
+    corpus: str | None = None
+    """A file of instructions with answers, whose rows are the training tasks in the place of those
+    of `tasks`; for recipes that run no tests.
+    """
     skip_bad_rows: bool = False
     limit: int | None = Field(None, gt=0)
     """Training tasks at most; none is all."""

@@ -6,9 +6,12 @@ import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from roundsmith.benchmarks.corpus import load_corpus
+from roundsmith.benchmarks.load import LoadedTasks
 from roundsmith.benchmarks.load import load_tasks as read_tasks
 from roundsmith.errors import ConfigError
-from roundsmith.hashing import derive_seed
+from roundsmith.hashing import content_hash, derive_seed
+from roundsmith.recipes.contract import Recipe
 from roundsmith.statistics import fewest_tasks, least_p_value
 from roundsmith.steps.config import RunConfig
 from roundsmith.steps.contamination import HeldOut, gives_away
@@ -29,6 +32,8 @@ async def load_tasks(ctx: Context, split: str = "") -> str:
     """
     config = ctx.config
     loaded = await asyncio.to_thread(read_tasks, config.tasks, skip_bad_rows=config.skip_bad_rows)
+    if config.corpus is not None and not split:
+        loaded = await asyncio.to_thread(_with_corpus, loaded, config, ctx.recipe)
     for problem in loaded.problems:
         log.warning("left out: %s", problem)
     told, kept = _disjoint(loaded.of(Split.TRAIN), loaded.of(Split.GATE) + loaded.of(Split.FINAL))
@@ -62,6 +67,22 @@ async def load_tasks(ctx: Context, split: str = "") -> str:
         return Made(objects, stats | left_out)
 
     return reference(await ctx.once("tasks", 2, settings, (), make))
+
+
+def _with_corpus(loaded: LoadedTasks, config: RunConfig, recipe: Recipe) -> LoadedTasks:
+    """The held-out tasks as they are, and the rows of the corpus as the training tasks."""
+    assert config.corpus is not None
+    if recipe.runs_tests:
+        raise ConfigError(
+            f"--corpus {config.corpus}: expected a recipe that runs no tests, because its rows have "
+            f"none, saw {recipe.name}: use inverse_instruct, or give --tasks"
+        )
+    corpus = load_corpus(config.corpus, skip_bad_rows=config.skip_bad_rows)
+    return LoadedTasks(
+        (*corpus.tasks, *loaded.of(Split.GATE), *loaded.of(Split.FINAL)),
+        (*corpus.problems, *loaded.problems),
+        content_hash("corpus", corpus.source_hash, loaded.source_hash),
+    )
 
 
 async def load_model(ctx: Context) -> str:

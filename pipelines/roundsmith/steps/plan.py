@@ -124,7 +124,8 @@ class Plan:
 
 def _committed_as(step: str) -> str:
     """The name that a step's manifests have."""
-    return {"load_tasks": "tasks", "load_model": "model", "select_gold": "gold"}.get(step, step)
+    names = {"load_tasks": "tasks", "load_model": "model", "select_gold": "gold", "writer": "train"}
+    return names.get(step, step)
 
 
 def remaining(steps: Sequence[PlannedStep], number: int) -> Spent | None:

@@ -91,7 +91,7 @@ def report_inputs(ctx: Context, made: Mapping[str, Manifest], summary: Summary) 
     for group in ctx.store.read_all(GROUPS, made["scored"]):
         for sample in group.samples:
             score = group.scores.get(sample.sample_id)
-            if score is not None:
+            if score is not None and score.p_yes is None:
                 everything.append(score.perplexity)
                 if sample.sample_id in chosen:
                     selected.append(score.perplexity)
@@ -159,7 +159,7 @@ def _row(group: Group, sample: Sample, selected: bool) -> SampleRow:
         description=group.task.description,
         code=sample.text,
         verdict=str(worst.verdict) if worst else "not run",
-        perplexity=score.perplexity if score else None,
+        perplexity=score.perplexity if score and score.p_yes is None else None,
         selected=selected,
     )
 

@@ -3,14 +3,18 @@
 import asyncio
 from collections.abc import Iterator
 
+from roundsmith.steps.banned import Banned
 from roundsmith.steps.context import Context, Made, reference
-from roundsmith.store import EXAMPLES, GROUPS, PAIRS
-from roundsmith.types import Example, Group, Pair, Row
+from roundsmith.steps.inputs import tasks_of
+from roundsmith.store import EXAMPLES, GROUPS, PAIRS, Manifest
+from roundsmith.types import Example, Group, Pair, Row, Split, Task
 
 
-async def select(ctx: Context, groups: str, model: str) -> str:
-    """The training rows: an object of examples and one of pairs, in the order of the tasks."""
-    scored = ctx.manifest(groups)
+async def select(ctx: Context, groups: str, model: str, tasks: str) -> str:
+    """The training rows: an object of examples and one of pairs, in the order of the tasks; without
+    those that hold the text of a held-out task, where the recipe says so.
+    """
+    scored, task_set = ctx.manifest(groups), ctx.manifest(tasks)
     name = ctx.recipe.name
     config = ctx.choices
     settings = {**ctx.recipe_key(), "seed": ctx.config.seed}
@@ -30,21 +34,31 @@ async def select(ctx: Context, groups: str, model: str) -> str:
             return list(rows)
 
         built = await asyncio.gather(*(build(group) for group in items))
-        rows = [row for part in built for row in part]
+        banned = Banned.of(_held_out(ctx, task_set)) if ctx.recipe.decontaminates else Banned()
+        kept = [[row for row in part if not banned.holds(row)] for part in built]
+        dropped = sum(map(len, built)) - sum(map(len, kept))
+        rows = [row for part in kept for row in part]
         examples = [row for row in rows if isinstance(row, Example)]
         pairs = [row for row in rows if isinstance(row, Pair)]
         objects = [ctx.store.write_rows(EXAMPLES, examples), ctx.store.write_rows(PAIRS, pairs)]
         gold = sum(not row.provenance.parents for row in rows)
-        measured = ctx.recipe.measure(zip(items, built, strict=True), ctx.config.seed)
+        measured = dict(ctx.recipe.measure(zip(items, kept, strict=True), ctx.config.seed))
+        if ctx.recipe.decontaminates:
+            measured["rows dropped for held-out text"] = float(dropped)
         stats = {
             "rows": len(rows),
             "gold": gold,
             "selected": len(rows) - gold,
-            "measured": dict(measured),
+            "measured": measured,
         }
         return Made(objects, stats)
 
-    return reference(await ctx.once("select", 2, settings, (scored,), make))
+    parents = (scored, task_set) if ctx.recipe.decontaminates else (scored,)
+    return reference(await ctx.once("select", 2, settings, parents, make))
+
+
+def _held_out(ctx: Context, tasks: Manifest) -> list[Task]:
+    return [task for split in (Split.GATE, Split.FINAL) for task in tasks_of(ctx, tasks, split)]
 
 
 async def select_gold(ctx: Context, rows: str) -> str:

@@ -1,11 +1,17 @@
 """Training: the rows become a checkpoint, stage by stage, in processes of its own."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from roundsmith.hashing import content_hash
+from roundsmith.recipes.contract import gold_example
 from roundsmith.recipes.stage import PREFERENCES, Stage
 from roundsmith.steps.context import Context, Made, reference
+from roundsmith.steps.inputs import tasks_of
 from roundsmith.store import EXAMPLES, PAIRS, Manifest
 from roundsmith.training.progress import Progress
 from roundsmith.training.request import StoredTraining
+from roundsmith.types import Split
 
 
 async def train(ctx: Context, rows: str, model: str, like: str = "") -> str:
@@ -23,6 +29,36 @@ async def train(ctx: Context, rows: str, model: str, like: str = "") -> str:
     return reference(manifest)
 
 
+async def writer(ctx: Context, tasks: str, model: str, first: str) -> str:
+    """The model that writes, for a recipe with its own: the run's first model trained on the gold
+    rows of the training tasks; in a later round the model that was promoted, as it is.
+    """
+    task_set, manifest = ctx.manifest(tasks), ctx.manifest(model)
+    if manifest.hash != ctx.manifest(first).hash:
+        return model
+    rows = await _gold(ctx, task_set, manifest)
+    for number, stage in enumerate(ctx.recipe.writer_stages()):
+        manifest = await _train(ctx, rows, manifest, stage, number, 0)
+    return reference(manifest)
+
+
+async def _gold(ctx: Context, tasks: Manifest, model: Manifest) -> Manifest:
+    settings = {"recipe": ctx.recipe.name, "style": ctx.recipe.config.style}
+
+    async def make() -> Made:
+        services = await ctx.services(model)
+        session = await ctx.session(services, model, ctx.recipe.name, ctx.round)
+        style, name = session.style, session.recipe
+        rows = [
+            gold_example(task, style.code(task, task.description), style.gold(task), name)
+            for task in tasks_of(ctx, tasks, Split.TRAIN)
+            if task.reference is not None
+        ]
+        return Made([ctx.store.write_rows(EXAMPLES, rows)], {"rows": len(rows)})
+
+    return await ctx.once("corpus", 1, settings, (tasks, model), make)
+
+
 async def _train(
     ctx: Context, rows: Manifest, base: Manifest, stage: Stage, number: int, steps: int
 ) -> Manifest:
@@ -35,27 +71,36 @@ async def _train(
     }
     name = content_hash("training", settings, [rows.hash, base.hash])
 
+    before = base.stats if number and base.step == "train" else {}
+
     async def make() -> Made:
-        return await _made(ctx, training_request(ctx, name, rows, base, stage, steps), base)
+        request = training_request(ctx, name, rows, base, stage, steps)
+        return await _made(ctx, request, base, before)
 
     return await ctx.once("train", 3, settings, (rows, base), make)
 
 
-async def _made(ctx: Context, request: StoredTraining, base: Manifest) -> Made:
+async def _made(
+    ctx: Context, request: StoredTraining, base: Manifest, before: Mapping[str, Any]
+) -> Made:
+    """The checkpoint; rows, tokens and loss are those of all stages, `before` of the earlier ones."""
+
     def tell(progress: Progress) -> None:
         note = f"loss {progress.loss:.3f}, {progress.tokens_per_s:.0f} tokens/s"
         ctx.progress("train", progress.step, progress.of, note)
 
     done = await ctx.platform.train(request, tell)
     result = done.result
+    loss = list(before.get("loss", ()))
+    offset = loss[-1][0] if loss else 0
     stats = {
         "weights_sha256": done.folder.weights_sha256,
         "steps": result.steps,
         "total_steps": base.stats.get("total_steps", 0) + result.steps,
-        "rows": result.num_rows,
-        "dropped_rows": result.num_dropped_rows,
-        "trained_tokens": result.tokens,
-        "loss": [list(point) for point in done.loss],
+        "rows": before.get("rows", 0) + result.num_rows,
+        "dropped_rows": before.get("dropped_rows", 0) + result.num_dropped_rows,
+        "trained_tokens": before.get("trained_tokens", 0) + result.tokens,
+        "loss": [*loss, *([offset + step, value] for step, value in done.loss)],
     }
     return Made([done.folder.object], stats, {"bytes": ctx.store.folder_bytes(done.folder)})
 

@@ -2,13 +2,14 @@
 they come from.
 """
 
+import json
 from pathlib import Path
 
 import pytest
 
 from roundsmith.hashing import weights_sha256
 from roundsmith.recipes.matrix import matrix_of
-from roundsmith.store import GROUPS, PAIRS, Store
+from roundsmith.store import EXAMPLES, GROUPS, PAIRS, Store
 from roundsmith.types import Kind
 from tests.pipelines.round.lab_round import play_recipe, summary
 
@@ -55,3 +56,59 @@ def test_a_pair_walks_back_to_its_samples_their_prompt_and_the_weights(tmp_path:
         }
         assert passed[chosen.sample_id, held.sample_id]
         assert not passed[rejected.sample_id, failed.sample_id]
+
+
+def test_inverse_instruct_writes_with_a_tuned_model_and_trains_the_first_one(
+    tmp_path: Path,
+) -> None:
+    play_recipe(tmp_path, "inverse_instruct", "--no-control")
+    store, result = Store(str(tmp_path / "store")), summary(tmp_path)["result"]
+    trained = sorted(store.manifests("train"), key=lambda m: m.stats["total_steps"])
+    writer = next(
+        m for m in trained if m.config["stage"]["part"] == "gold" and not m.config["number"]
+    )
+    first, second = (
+        next(m for m in trained if m.config["stage"]["part"] == part and m is not writer)
+        for part in ("selected", "gold")
+    )
+    (model,) = store.manifests("model")
+    assert writer.parents[1] == first.parents[1] == model.hash
+    assert second.parents[1] == first.hash
+    assert result["checkpoint_sha256"] == second.stats["weights_sha256"]
+    groups = [g for m in store.manifests("score") for g in store.read_all(GROUPS, m)]
+    assert {s.provenance.weights_sha256 for g in groups for s in g.samples} == {
+        writer.stats["weights_sha256"]
+    }
+    for group in groups:
+        assert len(group.samples) == len(group.scores) == 10
+        best = max(score.p_yes or 0 for score in group.scores.values())
+        rows = [r for m in store.manifests("select") for r in store.read_all(EXAMPLES, m)]
+        kept = [
+            parent
+            for row in rows
+            if row.provenance.task_id == group.task.task_id
+            for parent in row.provenance.parents
+        ]
+        assert [group.scores[parent].p_yes for parent in kept] == [best]
+    assert result["funnel"]["rows trained"] == 16
+
+
+def test_inverse_instruct_learns_from_a_corpus_of_instructions(tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus.jsonl"
+    rows = [
+        {
+            "instruction": f"Write f{i}.",
+            "response": f"So:\n```python\ndef f{i}(x):\n    return {i}\n```",
+        }
+        for i in range(6)
+    ]
+    rows.append({"instruction": "Why?", "response": "Because of that."})
+    corpus.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    out = tmp_path / "run"
+    play_recipe(
+        out, "inverse_instruct", "--corpus", str(corpus), "--no-control", "--set", "candidates=2"
+    )
+    result = summary(out)["result"]
+    assert result["selection"]["answers with code"] == 6
+    assert result["funnel"]["selected rows"] == 6
+    assert result["funnel"]["training rows with gold"] == 13
