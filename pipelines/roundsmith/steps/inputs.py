@@ -74,8 +74,8 @@ def _with_corpus(loaded: LoadedTasks, config: RunConfig, recipe: Recipe) -> Load
     assert config.corpus is not None
     if recipe.runs_tests:
         raise ConfigError(
-            f"--corpus {config.corpus}: expected a recipe that runs no tests, because its rows have "
-            f"none, saw {recipe.name}: use inverse_instruct, or give --tasks"
+            f"--corpus {config.corpus}: expected a recipe that runs no tests, because its rows "
+            f"have none, saw {recipe.name}: use inverse_instruct, or give --tasks"
         )
     corpus = load_corpus(config.corpus, skip_bad_rows=config.skip_bad_rows)
     return LoadedTasks(

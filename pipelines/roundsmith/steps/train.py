@@ -83,7 +83,7 @@ async def _train(
 async def _made(
     ctx: Context, request: StoredTraining, base: Manifest, before: Mapping[str, Any]
 ) -> Made:
-    """The checkpoint; rows, tokens and loss are those of all stages, `before` of the earlier ones."""
+    """The checkpoint; rows, tokens and loss are of all stages, `before` of the earlier ones."""
 
     def tell(progress: Progress) -> None:
         note = f"loss {progress.loss:.3f}, {progress.tokens_per_s:.0f} tokens/s"

@@ -128,9 +128,7 @@ def test_the_openers_begin_the_answer_in_either_style() -> None:
     chat = ChatStyle().problem(CORPUS, BLOCK, "Write a python", lambda: DEMO)
     assert isinstance(chat[-1], ChatMessage)
     assert chat[-1] == ChatMessage("assistant", "Write a python")
-    lab = CompletionStyle().problem(
-        TASK, "```python\ndef solve(x):\n    return x\n```", "", lambda: DEMO
-    )
+    lab = CompletionStyle().problem(TASK, BLOCK, "", lambda: DEMO)
     assert str(lab).endswith("### Description of the given code\n")
     assert "return one" in str(lab)
 

@@ -64,9 +64,8 @@ def test_inverse_instruct_writes_with_a_tuned_model_and_trains_the_first_one(
     play_recipe(tmp_path, "inverse_instruct", "--no-control")
     store, result = Store(str(tmp_path / "store")), summary(tmp_path)["result"]
     trained = sorted(store.manifests("train"), key=lambda m: m.stats["total_steps"])
-    writer = next(
-        m for m in trained if m.config["stage"]["part"] == "gold" and not m.config["number"]
-    )
+    of_part = [(m.config["stage"]["part"], m.config["number"]) for m in trained]
+    writer = trained[of_part.index(("gold", 0))]
     first, second = (
         next(m for m in trained if m.config["stage"]["part"] == part and m is not writer)
         for part in ("selected", "gold")
@@ -95,19 +94,13 @@ def test_inverse_instruct_writes_with_a_tuned_model_and_trains_the_first_one(
 
 def test_inverse_instruct_learns_from_a_corpus_of_instructions(tmp_path: Path) -> None:
     corpus = tmp_path / "corpus.jsonl"
-    rows = [
-        {
-            "instruction": f"Write f{i}.",
-            "response": f"So:\n```python\ndef f{i}(x):\n    return {i}\n```",
-        }
-        for i in range(6)
-    ]
+    answer = "So:\n```python\ndef f(x): return {i}\n```"
+    rows = [{"instruction": f"Write f{i}.", "response": answer.format(i=i)} for i in range(6)]
     rows.append({"instruction": "Why?", "response": "Because of that."})
     corpus.write_text("".join(json.dumps(row) + "\n" for row in rows))
     out = tmp_path / "run"
-    play_recipe(
-        out, "inverse_instruct", "--corpus", str(corpus), "--no-control", "--set", "candidates=2"
-    )
+    few = ("--no-control", "--set", "candidates=2")
+    play_recipe(out, "inverse_instruct", "--corpus", str(corpus), *few)
     result = summary(out)["result"]
     assert result["selection"]["answers with code"] == 6
     assert result["funnel"]["selected rows"] == 6
