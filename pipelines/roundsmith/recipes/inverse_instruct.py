@@ -51,6 +51,7 @@ class InverseInstructConfig(RecipeConfig):
     openers: tuple[str, ...] = Field(OPENERS, min_length=1)
     """One is drawn uniformly for each candidate; an empty one leaves the beginning to the model."""
     temperature: float = Field(0.8, ge=0)
+    repetition_penalty: float = Field(1.1, gt=0)
     max_tokens: int = Field(2048, gt=0)
     p_yes_top_k: int = Field(5, ge=0)
     """The most likely tokens among which Yes and No are looked for; 0 is the exact ratio."""
@@ -73,7 +74,6 @@ class InverseInstruct(Recipe):
     - the tasks of the run are the corpus: their description is the instruction, their reference the
       answer; one with a code head is asked for and judged by the head's own prompts, whose
       description is shown by a demonstration, and trained on its body, not on a fenced block;
-    - no repetition penalty, where the release has 1.1;
     - the words of the requests and the system sentence are ours;
     - decontamination looks for the descriptions and references of the run's own held-out tasks
       where the paper's looks for those of six benchmarks;
@@ -112,6 +112,7 @@ class InverseInstruct(Recipe):
         sampling = Sampling(
             cfg.max_tokens,
             cfg.temperature,
+            repetition_penalty=cfg.repetition_penalty,
             stop=session.style.problem_stops(task),
         )
         said = [
