@@ -46,6 +46,11 @@ class TransformersScorer:
         return self._worker.metrics
 
     @property
+    def shares_prompts(self) -> bool:
+        """Whether a prompt is computed once for all its completions."""
+        return self._worker.shares_prompts
+
+    @property
     def waiting(self) -> int:
         """Items that wait for a forward pass."""
         return self._worker.waiting

@@ -29,6 +29,11 @@ class Worker(ModelThread[Waiting]):
         """Items without an answer that are not in the running pass."""
         return len(self._queue) + len(self._packing)
 
+    @property
+    def shares_prompts(self) -> bool:
+        """Whether the model takes several texts at once."""
+        return self._forward.packs
+
     def _made(self, loaded: LoadedModel) -> tuple[Forward, Packing | OneByOne]:
         device, settings = loaded.device.type, self._settings
         tokens, block = settings.tokens(device), settings.block(device)
