@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 SANDBOX = ROOT / "sandbox-image"
 
 LAYERS = (
-    {"v1", "types", "errors", "verdicts", "hashing", "wrong_settings"},
+    {"v1", "types", "errors", "verdicts", "hashing", "tracing", "wrong_settings"},
     {"wire", "clients", "config", "storage", "bench"},
     {"generator", "executor", "scorer", "pair_builder", "serve", "models"},
     {

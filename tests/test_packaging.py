@@ -224,4 +224,4 @@ def test_the_extras_are_named_by_role(wheel: Path) -> None:
     archive = zipfile.ZipFile(wheel)
     metadata = next(name for name in archive.namelist() if name.endswith("METADATA"))
     message = message_from_string(archive.read(metadata).decode())
-    assert message.get_all("Provides-Extra") == ["cluster", "dev", "local", "vllm"]
+    assert message.get_all("Provides-Extra") == ["cluster", "dev", "local", "otel", "vllm"]

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -36,6 +37,10 @@ class ServeSettings(Settings):
     """How long calls in flight may go on after SIGTERM."""
     reflection: bool = True
     max_message_bytes: int = Field(64 * 2**20, gt=0)
+    log_format: Literal["text", "json"] = "text"
+    """`json` is one object a line, with the ids of the request, the item and the trace."""
+    otlp_endpoint: str | None = None
+    """Where traces are sent, `http://HOST:4317` (`https://` is encrypted); none means nowhere."""
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     tls_client_ca: Path | None = None

@@ -37,6 +37,15 @@ class Listen:
             show_default="256 MiB",
         ),
     ] = None
+    log_format: Annotated[
+        str, typer.Option(help="`text`, or `json`: one object a line, with request and item ids.")
+    ] = "text"
+    otlp_endpoint: Annotated[
+        str | None,
+        typer.Option(
+            help="Where traces are sent by OTLP, http://HOST:4317; needs roundsmith[otel]."
+        ),
+    ] = None
     tls_certificate: Annotated[
         Path | None,
         typer.Option(

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import grpc
 
+from roundsmith import tracing
 from roundsmith.clients.patience import PATIENT, StreamSettings
 from roundsmith.clients.stream import ItemStream, call_error
 from roundsmith.clients.tls import ClientTls
@@ -95,7 +96,7 @@ class GeneratorClient:
             item=to_message(item),
             expected_weights_sha256=weights_sha256,
         )
-        answers = await self.stream.call(request)
+        answers = await _asked(self.stream, request)
         found = [from_message(Completion, answer.completion) for answer in answers]
         return sorted(found, key=lambda completion: completion.index)
 
@@ -140,7 +141,7 @@ class ScorerClient:
             item=to_message(item),
             expected_weights_sha256=weights_sha256,
         )
-        return from_message(Score, (await self.stream.call(request))[0].score)
+        return from_message(Score, (await _asked(self.stream, request))[0].score)
 
     async def reload(self, uri: str, sha256: str, timeout_s: float = 600.0) -> str:
         """Scores with the weights of a folder under the storage root from now on."""
@@ -169,7 +170,7 @@ class ExecutorClient:
         request = executor_pb2.ExecuteStreamRequest(
             request_id=self._request_id + attempt, item=to_message(item)
         )
-        return [from_message(Outcome, a.outcome) for a in await self.stream.call(request)]
+        return [from_message(Outcome, a.outcome) for a in await _asked(self.stream, request)]
 
     async def capabilities(self, timeout_s: float = 10.0) -> executor_pb2.GetCapabilitiesResponse:
         """Which isolation really holds there."""
@@ -206,7 +207,7 @@ class PairBuilderClient:
             selection=selection,
             group=to_message(group),
         )
-        answers = await self.stream.call(request)
+        answers = await _asked(self.stream, request)
         return [row_from_message(row) for row in answers[0].rows.rows]
 
     async def recipes(self, timeout_s: float = 10.0) -> list[str]:
@@ -282,10 +283,20 @@ def open_channel(target: str, tls: ClientTls | None = None) -> grpc.aio.Channel:
     return grpc.aio.secure_channel(target, tls.credentials(), options=options)
 
 
+async def _asked(stream: ItemStream[Any, Any], request: Any) -> list[Any]:
+    """All answers to an item, in a span of their own that the server's follows."""
+    name = type(request).__name__.removesuffix("StreamRequest")
+    with tracing.span(f"roundsmith.{name}", "client") as here:
+        request.traceparent = here
+        return await stream.call(request)
+
+
 async def _unary(method: Any, request: Any, timeout_s: float) -> Any:
+    here = tracing.traceparent()
+    metadata = ((tracing.TRACEPARENT, here),) if here else ()
     for attempt in range(_UNARY_ATTEMPTS):
         try:
-            return await method(request, timeout=timeout_s, wait_for_ready=True)
+            return await method(request, timeout=timeout_s, wait_for_ready=True, metadata=metadata)
         except grpc.aio.AioRpcError as failure:
             broke = failure.code() is grpc.StatusCode.UNAVAILABLE
             if not broke or attempt == _UNARY_ATTEMPTS - 1:

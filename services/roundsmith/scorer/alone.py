@@ -26,7 +26,7 @@ class OneByOne:
         while self._works:
             work = self._works.popleft()
             if not work.waiting.answer.cancelled():
-                work.begun = now
+                work.waiting.begun = now
                 length = len(work.chain.ids)
                 run = Run(work.chain, 0, length, 0)
                 return Pass(length, (run,), ((work, run),), (work,))

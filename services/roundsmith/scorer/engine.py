@@ -1,10 +1,12 @@
 """The scorer, as asyncio sees it."""
 
 import asyncio
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from roundsmith import tracing
 from roundsmith.scorer.settings import ScorerSettings
 from roundsmith.types import Score, ScoreItem
 
@@ -66,7 +68,12 @@ class TransformersScorer:
 
         waiting = Waiting(item)
         self._worker.submit(waiting)
-        return await asyncio.wrap_future(waiting.answer)
+        score = await asyncio.wrap_future(waiting.answer)
+        ended = time.monotonic()
+        tracing.told("scorer.queue", waiting.since, waiting.begun)
+        tokens = {"roundsmith.scored_tokens": score.token_count}
+        tracing.told("scorer.forward", waiting.begun, ended, tokens)
+        return score
 
     async def reload(self, folder: Path, sha256: str) -> None:
         """Score with the weights of `folder`, whose weight version must be `sha256`; idempotent.

@@ -22,6 +22,8 @@ class Waiting:
     item: ScoreItem
     answer: "Future[Score]" = field(default_factory=Future)
     since: float = field(default_factory=time.monotonic)
+    begun: float = 0.0
+    """When it was first a part of a pass."""
 
 
 @dataclass(eq=False, slots=True)
@@ -32,7 +34,6 @@ class Work:
     row: Row
     chain: Chain
     first: int = 0
-    begun: float | None = None
     found: list[float] = field(default_factory=list)
     """Log-probabilities of the targets so far, or the one P(yes)."""
 
@@ -184,7 +185,7 @@ class _Plan:
         self.room -= num
         self._runs.append(run)
         if work is not None:
-            work.begun = work.begun or self._now
+            work.waiting.begun = work.waiting.begun or self._now
             self._reads.append((work, run))
             if not chain.left:
                 self._finished.append(work)

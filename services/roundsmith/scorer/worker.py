@@ -70,8 +70,7 @@ class Worker(ModelThread[Waiting]):
 
     def _finish(self, work: Work) -> None:
         self._answered += 1
-        assert work.begun is not None, "what is finished was in a pass"
-        self.metrics.waited(work.begun - work.waiting.since)
+        self.metrics.waited(work.waiting.begun - work.waiting.since)
         if work.waiting.answer.set_running_or_notify_cancel():
             work.waiting.answer.set_result(_score(work, self.loaded.weights_sha256))
 

@@ -6,6 +6,7 @@ from typing import Any
 import grpc
 
 from roundsmith.errors import NotAllowed
+from roundsmith.tracing import TRACEPARENT
 
 CLIENT_KEY = "x-roundsmith-client"
 
@@ -16,8 +17,17 @@ def caller_of(context: grpc.aio.ServicerContext[Any, Any]) -> str:
     if identities:
         return b",".join(identities).decode("utf-8", "replace")
     address = context.peer().rsplit(":", 1)[0]
-    named = dict(context.invocation_metadata() or ()).get(CLIENT_KEY, "")
-    return f"{address}/{named if isinstance(named, str) else named.decode('utf-8', 'replace')}"
+    return f"{address}/{_told(context, CLIENT_KEY)}"
+
+
+def traceparent_of(context: grpc.aio.ServicerContext[Any, Any]) -> str:
+    """The trace that a call says it belongs to; empty where it says none."""
+    return _told(context, TRACEPARENT)
+
+
+def _told(context: grpc.aio.ServicerContext[Any, Any], key: str) -> str:
+    value = dict(context.invocation_metadata() or ()).get(key, "")
+    return value if isinstance(value, str) else value.decode("utf-8", "replace")
 
 
 def refuse_others(context: grpc.aio.ServicerContext[Any, Any], owners: Collection[str]) -> None:

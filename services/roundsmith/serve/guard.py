@@ -3,6 +3,8 @@ statuses, and draining lets calls end.
 """
 
 import asyncio
+import logging
+import time
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from typing import Any
@@ -10,11 +12,13 @@ from typing import Any
 import grpc
 
 from roundsmith.errors import DeadlineMissing, Unavailable
-from roundsmith.serve.callers import refuse_others
+from roundsmith.serve.callers import caller_of, refuse_others
 from roundsmith.serve.failures import abort
 from roundsmith.serve.items import item_id_of
 from roundsmith.serve.metrics import CallMeter, Meter
 from roundsmith.wire.status import OPENED
+
+log = logging.getLogger(__name__)
 
 _OPEN = ("/grpc.health.v1.Health/", "/grpc.reflection.v1alpha.ServerReflection/")
 
@@ -78,6 +82,7 @@ class Guard(grpc.aio.ServerInterceptor):
                 with self._admit(path, context), self._meter.call(path) as call:
                     call.begin("")
                     response = await method(request, context)
+                    call.answer("")
                     call.end("")
                     return response
             except Exception as error:
@@ -89,7 +94,12 @@ class Guard(grpc.aio.ServerInterceptor):
         async def guarded(requests: Any, context: Any) -> None:
             draining = asyncio.ensure_future(self._draining.wait())
             try:
-                with self._admit(path, context), self._meter.call(path) as call:
+                with (
+                    self._admit(path, context),
+                    _logged(path, caller_of(context)) as ended,
+                    self._meter.call(path) as call,
+                ):
+                    ended.append(call)
                     await context.send_initial_metadata((OPENED,))
                     plain = path.split("/")[1] in self._plain
                     if plain:
@@ -98,7 +108,10 @@ class Guard(grpc.aio.ServerInterceptor):
                     async with aclosing(method(taken, context)) as responses:
                         async for response in responses:
                             await context.write(response)
-                            if not plain and response.last:
+                            if plain:
+                                continue
+                            call.answer(response.item_id)
+                            if response.last:
                                 call.end(response.item_id, response.error.code)
                     if plain:
                         call.end("")
@@ -133,6 +146,25 @@ class Guard(grpc.aio.ServerInterceptor):
             self._calls -= 1
             if not self._calls:
                 self._idle.set()
+
+
+@contextmanager
+def _logged(path: str, caller: str) -> Iterator[list[CallMeter]]:
+    """Logs what was in a stream when it has ended, however that was."""
+    ended: list[CallMeter] = []
+    begun = time.monotonic()
+    try:
+        yield ended
+    finally:
+        for call in ended:
+            log.info(
+                "%s of %s ended after %.1f s: %d items, %d of them failed",
+                path.strip("/"),
+                caller,
+                time.monotonic() - begun,
+                call.num_items,
+                call.num_failed,
+            )
 
 
 async def _until(

@@ -3,18 +3,23 @@ its id.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from typing import Any, Generic, TypeVar
 
 from google.protobuf.message import Message
 from google.rpc import status_pb2
 
+from roundsmith import tracing
 from roundsmith.config import ServeSettings
 from roundsmith.errors import Cancelled, RoundsmithError
-from roundsmith.serve.callers import caller_of
+from roundsmith.serve.callers import caller_of, traceparent_of
 from roundsmith.serve.failures import as_failure
+from roundsmith.serve.logs import about
 from roundsmith.serve.results import ItemResults, item_key
 from roundsmith.wire.status import to_status
+
+log = logging.getLogger(__name__)
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -48,24 +53,39 @@ class ItemCalls(Generic[Part, Response]):
 
     async def answer(self, request: Any, context: Any) -> list[Part]:
         """All messages that answer the one item of a call."""
-        return [part async for part in self._follow(request, caller_of(context))]
+        caller, parent = caller_of(context), traceparent_of(context)
+        return [part async for part in self._follow(request, caller, parent)]
 
     def answer_stream(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Response]:
         """The responses to a stream of items, as each is known."""
-        caller = caller_of(context)
+        caller, parent = caller_of(context), traceparent_of(context)
         return answer_items(
             requests,
             item_id_of,
             lambda request: str(request.cancel_item_id),
-            lambda request: self._follow(request, caller),
+            lambda request: self._follow(request, caller, parent),
             self._respond,
             self._max_in_flight,
             lambda result: isinstance(result, self._partial),
         )
 
-    def _follow(self, request: Any, caller: str) -> AsyncIterator[Part]:
-        key = item_key(caller, request.request_id, item_id_of(request), request)
-        return self._results.follow(key, lambda: self._work(request, caller))
+    async def _follow(self, request: Any, caller: str, parent: str) -> AsyncIterator[Part]:
+        parent = _taken_from(request) or parent
+        item_id = item_id_of(request)
+        ids = {"request_id": str(request.request_id), "item_id": item_id}
+        key = item_key(caller, request.request_id, item_id, request)
+        name = type(request).__name__.removesuffix("Request").removesuffix("Stream")
+        with (
+            tracing.span(f"roundsmith.{name}", "server", ids, parent) as here,
+            about(**ids, trace_id=tracing.trace_id(here)),
+        ):
+            try:
+                follow = self._results.follow(key, lambda: self._work(request, caller))
+                async for part in follow:
+                    yield part
+            except RoundsmithError as error:
+                log.info("%s of %s failed: %s: %s", name, caller, type(error).__name__, error)
+                raise
 
     def _respond(self, item_id: str, result: Part | status_pb2.Status, last: bool) -> Response:
         if isinstance(result, status_pb2.Status):
@@ -78,6 +98,15 @@ class ItemCalls(Generic[Part, Response]):
 def item_id_of(request: Any) -> str:
     """The id of a request's item: the request carries it itself, or in its item."""
     return str(request.item_id if hasattr(request, "item_id") else request.item.item_id)
+
+
+def _taken_from(request: Any) -> str:
+    """The trace that an item of a stream says it belongs to. It is no part of what is asked for,
+    so that an item sent again by another trace is the same item.
+    """
+    if parent := str(getattr(request, "traceparent", "")):
+        request.ClearField("traceparent")
+    return parent
 
 
 async def answer_items(

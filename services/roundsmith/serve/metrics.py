@@ -50,6 +50,15 @@ class Meter:
             registry=self.registry,
         )
 
+        self.first_seconds = Histogram(
+            "roundsmith_item_first_answer_seconds",
+            "From an item's arrival to its first answer: of a generator that streams tokens, the "
+            "time to the first token.",
+            _LABELS,
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+
     @contextmanager
     def call(self, path: str) -> Iterator["CallMeter"]:
         """Watches one call of `/service/method`; what it leaves unanswered has failed."""
@@ -77,21 +86,34 @@ class CallMeter:
         self._failed, self._labels = meter.failed, labels
         self._in_flight = meter.in_flight.labels(*labels)
         self._seconds = meter.seconds.labels(*labels)
+        self._first_seconds = meter.first_seconds.labels(*labels)
         self._begun: dict[str, float] = {}
+        self._unanswered: set[str] = set()
+        self.num_items = self.num_failed = 0
 
     def begin(self, item_id: str) -> None:
         """An item has arrived."""
         if item_id not in self._begun:
             self._begun[item_id] = time.monotonic()
+            self._unanswered.add(item_id)
+            self.num_items += 1
             self._started.inc()
             self._in_flight.inc()
+
+    def answer(self, item_id: str) -> None:
+        """An item has an answer, not necessarily its last."""
+        if item_id in self._unanswered:
+            self._unanswered.remove(item_id)
+            self._first_seconds.observe(time.monotonic() - self._begun[item_id])
 
     def end(self, item_id: str, code: int = 0) -> None:
         """An item has been answered, by a status of this code unless it is 0, OK."""
         if (begun := self._begun.pop(item_id, None)) is not None:
             self._in_flight.dec()
             self._seconds.observe(time.monotonic() - begun)
+            self._unanswered.discard(item_id)
             if code:
+                self.num_failed += 1
                 self._failed.labels(*self._labels, code_name(code)).inc()
             else:
                 self._finished.inc()

@@ -16,8 +16,10 @@ from grpc_health.v1 import health_pb2
 from grpc_health.v1.health import aio as health_aio
 from prometheus_client.registry import Collector
 
+from roundsmith import tracing
 from roundsmith.config import ServeSettings, parent_pid
 from roundsmith.errors import PlatformError, RoundsmithError
+from roundsmith.serve import logs
 from roundsmith.serve.guard import Guard
 from roundsmith.serve.http import metrics_page
 from roundsmith.serve.metrics import Meter
@@ -52,8 +54,10 @@ async def run(
     or a certificate can not be read, before the engine is loaded, and the service's own error when
     it fails for good: health says NOT_SERVING then, and whoever watches the process starts another.
     """
+    logs.use(settings.log_format)
     refuse_taken(settings)
     server_credentials(settings)
+    tracing.refuse_missing(settings.otlp_endpoint)
     if ready_file is not None:
         ready_file.unlink(missing_ok=True)
     stopping = asyncio.Event()
@@ -65,6 +69,7 @@ async def run(
         if service is None:
             return
         stack.push_async_callback(service.close)
+        stack.enter_context(tracing.exported(settings.otlp_endpoint, service.bindings[0].name))
         page = listening(service.bindings, settings, service.collectors)
         addresses = await stack.enter_async_context(page)
         if ready_file is not None:

@@ -1,0 +1,119 @@
+"""Traces by OpenTelemetry, where it is installed (`roundsmith[otel]`); nothing where it is not.
+
+A context crosses a process as W3C's `traceparent`, in the metadata of a call or in an item of a
+stream. Who calls needs no setting: spans go to the provider that the program has.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any
+
+from roundsmith.errors import ConfigError
+
+TRACEPARENT = "traceparent"
+Attributes = Mapping[str, str | int | float]
+
+
+def traceparent() -> str:
+    """The present span as W3C writes it; empty where there is none."""
+    if (trace := _api()) is None:
+        return ""
+    context = trace.get_current_span().get_span_context()
+    if not context.is_valid:
+        return ""
+    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{int(context.trace_flags):02x}"
+
+
+def trace_id(parent: str) -> str:
+    """The 32 hex digits of a trace in its `traceparent`; empty where there are none."""
+    parts = parent.split("-")
+    return parts[1] if len(parts) == 4 and len(parts[1]) == 32 else ""
+
+
+@contextmanager
+def span(
+    name: str, kind: str, attributes: Attributes | None = None, parent: str = ""
+) -> Iterator[str]:
+    """A span around the block, `kind` client, server or internal; yields its `traceparent`.
+
+    It follows `parent` where that is one, else the present span. What the block raises is recorded.
+    """
+    if (trace := _api()) is None:
+        yield parent
+        return
+    with trace.get_tracer("roundsmith").start_as_current_span(
+        name, _context(parent), trace.SpanKind[kind.upper()], dict(attributes or {})
+    ):
+        yield traceparent()
+
+
+def told(name: str, begun: float, ended: float, attributes: Attributes | None = None) -> None:
+    """A span below the present one that has ended already, in monotonic seconds; what another
+    thread did.
+    """
+    if (trace := _api()) is None or not trace.get_current_span().is_recording():
+        return
+    since = time.time_ns() - time.monotonic_ns()
+    made = trace.get_tracer("roundsmith").start_span(
+        name, attributes=dict(attributes or {}), start_time=since + int(begun * 1e9)
+    )
+    made.end(since + int(ended * 1e9))
+
+
+def refuse_missing(endpoint: str | None) -> None:
+    """Raises ConfigError where spans can not be sent to an endpoint."""
+    wanted = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.grpc.trace_exporter")
+    try:
+        missing = [name for name in wanted if endpoint and find_spec(name) is None]
+    except ModuleNotFoundError as error:
+        missing = [str(error.name)]
+    if missing:
+        raise ConfigError(
+            f"--otlp-endpoint {endpoint}: expected OpenTelemetry, saw no {', '.join(missing)}: "
+            "install roundsmith[otel], or leave the option out"
+        )
+
+
+@contextmanager
+def exported(endpoint: str | None, service: str) -> Iterator[None]:
+    """Sends this process's spans to a collector's gRPC port by OTLP until the block ends; without
+    an endpoint they go nowhere. `http://` means plain text.
+    """
+    if endpoint is None:
+        yield
+        return
+    from opentelemetry import trace
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    provider = TracerProvider(resource=Resource.create({"service.name": service}))
+    exporter = OTLPSpanExporter(endpoint=endpoint, insecure=not endpoint.startswith("https://"))
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+    try:
+        yield
+    finally:
+        provider.shutdown()
+
+
+@cache
+def _api() -> ModuleType | None:
+    try:
+        from opentelemetry import trace
+    except ImportError:
+        return None
+    return trace
+
+
+def _context(parent: str) -> Any:
+    if not parent:
+        return None
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+    return TraceContextTextMapPropagator().extract({TRACEPARENT: parent})

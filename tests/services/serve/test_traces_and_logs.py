@@ -1,0 +1,195 @@
+"""A trace that goes from a caller through client, server and engine, and logs that name the item:
+real processes, and a collector on loopback.
+"""
+
+import json
+import logging
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent import futures
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as collector_pb2
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as collector_grpc
+from pydantic import ValidationError
+
+from roundsmith.config import ServeSettings
+from roundsmith.serve import logs
+
+CALLER = """
+import asyncio, sys
+from roundsmith import tracing
+from roundsmith.clients import ScorerClient
+from roundsmith.clients.services import open_channel
+from roundsmith.errors import ConfigError
+from roundsmith.types import ScoreItem
+
+async def ask():
+    async with open_channel(sys.argv[1]) as channel:
+        client = ScorerClient(channel)
+        with tracing.span("the caller", "internal"):
+            await client.score(ScoreItem("good", "def add(a, b):", " return a + b"))
+            try:
+                await client.score(ScoreItem("bad", "def add(a, b):", "", end=False))
+            except ConfigError:
+                print("refused")
+        await client.score(ScoreItem("untraced", "def add(a, b):", "x"))
+        await client.stream.close()
+
+with tracing.exported(sys.argv[2], "caller"):
+    asyncio.run(ask())
+"""
+
+
+class Collector(collector_grpc.TraceServiceServicer):
+    """Keeps the spans that it is sent, with the name of the service each is of."""
+
+    def __init__(self) -> None:
+        self.spans: list[tuple[str, Any]] = []
+
+    def Export(self, request: Any, context: Any) -> Any:
+        for resource in request.resource_spans:
+            names = {a.key: a.value.string_value for a in resource.resource.attributes}
+            for scope in resource.scope_spans:
+                self.spans += [(names["service.name"], span) for span in scope.spans]
+        return collector_pb2.ExportTraceServiceResponse()
+
+    def find(self, service: str, name: str, item_id: str = "") -> Any:
+        """The one span of a service with this name, and of this item where one is given."""
+        (span,) = (
+            span
+            for of, span in self.spans
+            if (of, span.name) == (service, name)
+            and (not item_id or item_id in str(span.attributes))
+        )
+        return span
+
+
+@contextmanager
+def collecting() -> Iterator[tuple[Collector, str]]:
+    """A collector, and its endpoint."""
+    collector = Collector()
+    server = grpc.server(futures.ThreadPoolExecutor(2))
+    collector_grpc.add_TraceServiceServicer_to_server(collector, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield collector, f"http://127.0.0.1:{port}"
+    finally:
+        server.stop(0)
+
+
+@contextmanager
+def scorer(folder: Path, model: Path, *options: str) -> Iterator[tuple[dict[str, str], Any]]:
+    """`roundsmith serve scorer` as a process of its own: its addresses, and the process."""
+    ready = folder / "ready.json"
+    serve = ["serve", "scorer", "--model", str(model), "--ready-file", str(ready), *options]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "roundsmith.cli", *serve], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        for _ in range(1200):
+            if ready.exists() or process.poll() is not None:
+                break
+            time.sleep(0.1)
+        assert ready.exists(), process.communicate()
+        yield json.loads(ready.read_text()), process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_trace_goes_from_the_caller_through_client_and_server_to_the_engine(
+    tmp_path: Path, tiny: Path
+) -> None:
+    with collecting() as (collector, endpoint):
+        with scorer(tmp_path, tiny, "--otlp-endpoint", endpoint, "--log-format", "json") as (
+            addresses,
+            process,
+        ):
+            asked = [sys.executable, "-c", CALLER, addresses["address"], endpoint]
+            ran = subprocess.run(asked, capture_output=True, text=True, check=True)
+            assert ran.stdout == "refused\n"
+            process.terminate()
+            _, log = process.communicate(timeout=60)
+        served = "roundsmith.v1.ScorerService"
+        root = collector.find("caller", "the caller")
+        asked_for = [
+            s for of, s in collector.spans if (of, s.parent_span_id) == ("caller", root.span_id)
+        ]
+        assert [span.name for span in asked_for] == ["roundsmith.Score"] * 2
+        good = collector.find(served, "roundsmith.Score", "good")
+        bad = collector.find(served, "roundsmith.Score", "bad")
+        assert {good.parent_span_id, bad.parent_span_id} == {span.span_id for span in asked_for}
+        (begun, done) = (
+            next(
+                span
+                for _, span in collector.spans
+                if span.name == name and span.parent_span_id == good.span_id
+            )
+            for name in ("scorer.queue", "scorer.forward")
+        )
+        for span in (*asked_for, good, bad, begun, done):
+            assert span.trace_id == root.trace_id
+        assert good.start_time_unix_nano <= begun.start_time_unix_nano
+        assert abs(begun.end_time_unix_nano - done.start_time_unix_nano) < 5_000_000
+        assert done.end_time_unix_nano <= good.end_time_unix_nano + 5_000_000
+        assert "ConfigError" in str(bad.events)
+        untraced = collector.find(served, "roundsmith.Score", "untraced")
+        assert untraced.trace_id != root.trace_id
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    (refused,) = (line for line in lines if line.get("item_id") == "bad")
+    assert refused["trace_id"] == root.trace_id.hex()
+    assert refused["request_id"]
+    assert "empty completion" in refused["message"]
+    assert any("3 items, 1 of them failed" in line["message"] for line in lines)
+
+
+def test_an_item_sent_again_by_another_trace_is_the_same_item() -> None:
+    from roundsmith.serve.items import _taken_from
+    from roundsmith.serve.results import item_key
+    from roundsmith.v1 import scorer_pb2
+
+    keys = set()
+    for parent in ("", "00-" + "1" * 32 + "-" + "2" * 16 + "-01"):
+        request = scorer_pb2.ScoreStreamRequest(request_id="r", traceparent=parent)
+        assert _taken_from(request) == parent
+        keys.add(item_key("caller", "r", "i", request))
+    assert len(keys) == 1
+
+
+def test_logs_carry_the_ids_of_their_item_as_text_and_as_json() -> None:
+    record = logging.LogRecord("there", logging.INFO, "f", 1, "seen %d", (3,), None)
+    with logs.about(request_id="r", item_id="i", trace_id=""):
+        text = logs.TextFormatter("%(message)s").format(record)
+        line = json.loads(logs.JsonFormatter().format(record))
+    assert text == "seen 3 [request_id=r item_id=i]"
+    assert {k: line[k] for k in line if k != "time"} == {
+        "level": "INFO",
+        "logger": "there",
+        "message": "seen 3",
+        "request_id": "r",
+        "item_id": "i",
+    }
+    assert logs.TextFormatter("%(message)s").format(record) == "seen 3"
+
+
+def test_an_endpoint_without_opentelemetry_is_refused_before_the_engine_is_loaded() -> None:
+    script = (
+        "import sys; sys.modules['opentelemetry.sdk'] = None\n"
+        "from roundsmith import tracing\n"
+        "tracing.refuse_missing(None)\n"
+        "tracing.refuse_missing('http://127.0.0.1:4317')\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert "install roundsmith[otel], or leave the option out" in ran.stderr
+    with pytest.raises(ValidationError):
+        ServeSettings.model_validate({"log_format": "xml"})
