@@ -11,9 +11,9 @@ from uuid import uuid4
 
 import grpc
 
-from roundsmith import tracing
+from roundsmith.clients.calls import ask, call_once
 from roundsmith.clients.patience import PATIENT, StreamSettings
-from roundsmith.clients.stream import ItemStream, call_error
+from roundsmith.clients.stream import ItemStream
 from roundsmith.clients.tls import ClientTls
 from roundsmith.config import Settings
 from roundsmith.types import (
@@ -54,7 +54,6 @@ _OPTIONS = [
 ]
 
 _FIRST_PAUSE_S, _MAX_PAUSE_S = 0.02, 5.0
-_UNARY_ATTEMPTS, _UNARY_WAIT_S = 4, 0.2
 """What a server that ends in the middle of a call is given; every such call may be repeated."""
 
 
@@ -96,14 +95,14 @@ class GeneratorClient:
             item=to_message(item),
             expected_weights_sha256=weights_sha256,
         )
-        answers = await _asked(self.stream, request)
+        answers = await ask(self.stream, request)
         found = [from_message(Completion, answer.completion) for answer in answers]
         return sorted(found, key=lambda completion: completion.index)
 
     async def model(self, timeout_s: float = 10.0) -> generator_pb2.GetModelResponse:
         """What is served."""
         request = generator_pb2.GetModelRequest()
-        answer: generator_pb2.GetModelResponse = await _unary(
+        answer: generator_pb2.GetModelResponse = await call_once(
             self._stub.GetModel, request, timeout_s
         )
         return answer
@@ -114,7 +113,7 @@ class GeneratorClient:
         """
         request = generator_admin_pb2.ReloadWeightsRequest(uri=uri, sha256=sha256)
         self._request_id = uuid4().hex  # what was answered by other weights is not asked for again
-        answer = await _unary(self._admin.ReloadWeights, request, timeout_s)
+        answer = await call_once(self._admin.ReloadWeights, request, timeout_s)
         return str(answer.weights_sha256)
 
 
@@ -141,13 +140,13 @@ class ScorerClient:
             item=to_message(item),
             expected_weights_sha256=weights_sha256,
         )
-        return from_message(Score, (await _asked(self.stream, request))[0].score)
+        return from_message(Score, (await ask(self.stream, request))[0].score)
 
     async def reload(self, uri: str, sha256: str, timeout_s: float = 600.0) -> str:
         """Scores with the weights of a folder under the storage root from now on."""
         request = scorer_admin_pb2.ReloadScorerWeightsRequest(uri=uri, sha256=sha256)
         self._request_id = uuid4().hex  # what was answered by other weights is not asked for again
-        answer = await _unary(self._admin.ReloadScorerWeights, request, timeout_s)
+        answer = await call_once(self._admin.ReloadScorerWeights, request, timeout_s)
         return str(answer.weights_sha256)
 
 
@@ -170,12 +169,12 @@ class ExecutorClient:
         request = executor_pb2.ExecuteStreamRequest(
             request_id=self._request_id + attempt, item=to_message(item)
         )
-        return [from_message(Outcome, a.outcome) for a in await _asked(self.stream, request)]
+        return [from_message(Outcome, a.outcome) for a in await ask(self.stream, request)]
 
     async def capabilities(self, timeout_s: float = 10.0) -> executor_pb2.GetCapabilitiesResponse:
         """Which isolation really holds there."""
         request = executor_pb2.GetCapabilitiesRequest()
-        answer: executor_pb2.GetCapabilitiesResponse = await _unary(
+        answer: executor_pb2.GetCapabilitiesResponse = await call_once(
             self._stub.GetCapabilities, request, timeout_s
         )
         return answer
@@ -207,13 +206,13 @@ class PairBuilderClient:
             selection=selection,
             group=to_message(group),
         )
-        answers = await _asked(self.stream, request)
+        answers = await ask(self.stream, request)
         return [row_from_message(row) for row in answers[0].rows.rows]
 
     async def recipes(self, timeout_s: float = 10.0) -> list[str]:
         """The names that the server knows."""
         request = pair_builder_pb2.ListRecipesRequest()
-        return list((await _unary(self._stub.ListRecipes, request, timeout_s)).recipes)
+        return list((await call_once(self._stub.ListRecipes, request, timeout_s)).recipes)
 
 
 @dataclass(frozen=True)
@@ -281,25 +280,3 @@ def open_channel(target: str, tls: ClientTls | None = None) -> grpc.aio.Channel:
     if tls.server_name is not None:
         options.append(("grpc.ssl_target_name_override", tls.server_name))
     return grpc.aio.secure_channel(target, tls.credentials(), options=options)
-
-
-async def _asked(stream: ItemStream[Any, Any], request: Any) -> list[Any]:
-    """All answers to an item, in a span of their own that the server's follows."""
-    name = type(request).__name__.removesuffix("StreamRequest")
-    with tracing.span(f"roundsmith.{name}", "client") as here:
-        request.traceparent = here
-        return await stream.call(request)
-
-
-async def _unary(method: Any, request: Any, timeout_s: float) -> Any:
-    here = tracing.traceparent()
-    metadata = ((tracing.TRACEPARENT, here),) if here else ()
-    for attempt in range(_UNARY_ATTEMPTS):
-        try:
-            return await method(request, timeout=timeout_s, wait_for_ready=True, metadata=metadata)
-        except grpc.aio.AioRpcError as failure:
-            broke = failure.code() is grpc.StatusCode.UNAVAILABLE
-            if not broke or attempt == _UNARY_ATTEMPTS - 1:
-                raise call_error(failure) from failure
-            await asyncio.sleep(_UNARY_WAIT_S * 2**attempt)
-    raise AssertionError("the last attempt returns or raises")
