@@ -9,6 +9,7 @@ from roundsmith import tracing
 from roundsmith.clients.stream import ItemStream, call_error
 
 _ATTEMPTS, _WAIT_S = 4, 0.2
+"""What a server that ends in the middle of a call is given; every such call may be repeated."""
 
 
 async def ask(stream: ItemStream[Any, Any], request: Any) -> list[Any]:

@@ -54,7 +54,6 @@ _OPTIONS = [
 ]
 
 _FIRST_PAUSE_S, _MAX_PAUSE_S = 0.02, 5.0
-"""What a server that ends in the middle of a call is given; every such call may be repeated."""
 
 
 class Endpoints(Settings):
