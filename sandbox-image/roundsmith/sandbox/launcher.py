@@ -80,14 +80,19 @@ class Launcher:
             else:
                 raw.arguments[at] = argument
 
+    def place(self, descriptors: Sequence[int]) -> tuple[int, int]:
+        """Puts the descriptors of the next fork into its steps; address and number of the steps."""
+        for arguments, at, place in self._places:
+            arguments[at] = descriptors[place]
+        return self._arguments[:2]
+
     def fork(self, descriptors: Sequence[int]) -> int:
         """Forks. In the parent the child's process number; 0 in the child, when all steps are done.
 
         Raises OSError in the parent when there is no process to be had, and StepRefused in the
         child.
         """
-        for arguments, at, place in self._places:
-            arguments[at] = descriptors[place]
+        self.place(descriptors)
         if self._library is None:
             pid = os.fork()
             if not pid:

@@ -56,8 +56,8 @@ def main(server: int, scratch: str) -> None:
 def _start_zygote(
     server: int, isolate: bool, uid_base: int, profile: str, compiled: bool, scratch: str
 ) -> socket.socket:
-    _prepare_interpreter(profile)
-    box = _make_box(isolate, uid_base, profiles.readable_paths(profile), scratch)
+    prepare_interpreter(profile)
+    box = make_box(isolate, uid_base, profiles.readable_paths(profile), scratch)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     if os.fork():
         theirs.close()
@@ -74,7 +74,10 @@ def _start_zygote(
         os._exit(0)
 
 
-def _make_box(isolate: bool, uid_base: int, readable: tuple[str, ...], scratch: str) -> Box:
+def make_box(isolate: bool, uid_base: int, readable: tuple[str, ...], scratch: str) -> Box:
+    """Enters the namespaces of T2 where `isolate` says so, and gives what children are confined to.
+    Raises OSError where the kernel refuses.
+    """
     address_space = address_space_bytes()
     privileged = os.geteuid() == 0
     if isolate:
@@ -91,7 +94,7 @@ def _make_box(isolate: bool, uid_base: int, readable: tuple[str, ...], scratch: 
     return Box(False, child_uid, scratch, readable, address_space)
 
 
-def _prepare_interpreter(profile: str) -> None:
+def prepare_interpreter(profile: str) -> None:
     """What every child inherits: the profile's modules, those of canaries, a script's arguments."""
     for name in (*profiles.PRELOADED[profile], *_CANARIES):
         importlib.import_module(name)

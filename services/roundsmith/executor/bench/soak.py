@@ -1,0 +1,157 @@
+"""Very many runs, one in ten of them hostile: what service and sandbox hold must not grow."""
+
+import asyncio
+import os
+import time
+from collections import Counter
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+from roundsmith.bench import BenchResult
+from roundsmith.errors import SandboxError
+from roundsmith.executor.pool import Pool
+from roundsmith.executor.settings import ExecutorSettings
+from roundsmith.types import CallTest, ExecuteItem, Limits, Program
+from roundsmith.verdicts import Verdict
+
+LIMITS = Limits(cpu_s=0.05, memory_bytes=64 * 2**20, file_bytes=2**20)
+_PROGRAMS = 50
+_TEST = CallTest("t", "f", (1,), 2)
+_HOSTILE = (
+    "while True: pass",
+    "bytearray(2 ** 40)",
+    "os._exit(0)",
+    "os.kill(os.getppid(), 9)",
+    "[os.pipe() for _ in range(10 ** 4)]",
+    "open('x' * 200, 'wb').write(bytes(2 ** 19)); os.mkdir('d'); os._exit(1)",
+    "os.fork()",
+    "os.write(3, b'forged' * 99)",
+    "os.write(1, bytes(2 ** 18))",
+    "os.abort()",
+)
+_GROWTH_BYTES = 16 * 2**20
+_WARM_UP = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What this process, its supervisors and their zygotes hold."""
+
+    service_bytes: int
+    sandbox_bytes: int
+    descriptors: int
+    mounts: int
+    processes: int
+    zombies: int
+    files: int
+    """Entries of the folder of temporary files that are ours."""
+
+
+def soak(num_runs: int, slots: int = 2) -> list[BenchResult]:
+    """Runs that many programs. Raises SandboxError when something grew, or a verdict is wrong."""
+    return asyncio.run(_soak(num_runs, slots))
+
+
+async def _soak(num_runs: int, slots: int) -> list[BenchResult]:
+    async with Pool(ExecutorSettings(slots=slots, cache_bytes=0)) as pool:
+        place = pool.capabilities().tier
+        await _run(pool, min(_WARM_UP, num_runs // 2))
+        pids = pool.supervisor_pids()
+        before, start = _held(pids), time.monotonic()
+        await _run(pool, num_runs)
+        rate = num_runs / (time.monotonic() - start)
+        await asyncio.sleep(0.1)
+        after = _held(pids)
+        if pool.supervisor_pids() != pids:
+            raise SandboxError(f"supervisors {pids} became {pool.supervisor_pids()}")
+    grown = _grown(before, after)
+    if grown:
+        raise SandboxError(f"after {num_runs} runs: {grown}")
+    case = f"{num_runs} runs, a tenth hostile, {place}"
+    names = [field for field in Held.__slots__ if field != "files"]
+    rows = zip(("files", *names), _row(after), _row(before), strict=True)
+    held = [_same(case, name, now, was) for name, now, was in rows]
+    return [BenchResult(case, rate, "runs/s", "1 run/s", 1.0, rate), *held]
+
+
+def _row(held: Held) -> tuple[int, ...]:
+    *others, files = astuple(held)
+    return (files, *others)
+
+
+def _same(case: str, name: str, now: int, was: int) -> BenchResult:
+    unit = "bytes" if name.endswith("bytes") else name
+    return BenchResult(f"{case}: {name}", now, unit, "before", was, was / now if now else 1.0)
+
+
+async def _run(pool: Pool, num_runs: int) -> None:
+    """Two items at a time, so that no slot waits for a judge."""
+    serials = iter(range(-(-num_runs // _PROGRAMS)))
+
+    async def work() -> None:
+        for serial in serials:
+            await _item(pool, serial)
+
+    await asyncio.gather(work(), work())
+
+
+async def _item(pool: Pool, serial: int) -> None:
+    programs = [
+        Program(f"good-{at}", f"def f(x): return x + 1  # {serial}.{at}\n") for at in range(45)
+    ]
+    for at in range(_PROGRAMS - len(programs)):
+        body = _HOSTILE[(serial * 5 + at) % len(_HOSTILE)]
+        programs.append(Program(f"bad-{at}", f"import os\ndef f(x):\n    {body}\n# {serial}\n"))
+    item = ExecuteItem(f"soak-{serial}", tuple(programs), (_TEST,), limits=LIMITS)
+    verdicts: Counter[tuple[str, Verdict]] = Counter()
+    async for outcome in pool.execute(item):
+        verdicts[outcome.code_id.partition("-")[0], outcome.verdict] += 1
+    good = verdicts.pop(("good", Verdict.PASS), 0)
+    if good != 45 or ("bad", Verdict.PASS) in verdicts or sum(verdicts.values()) != 5:
+        raise SandboxError(f"item {serial}: expected 45 honest to pass alone, saw {verdicts}")
+
+
+def _grown(before: Held, after: Held) -> str:
+    """What grew, in words; memory may by a few MiB, which the allocators keep."""
+    pairs = zip(Held.__slots__, astuple(before), astuple(after), strict=True)
+    return ", ".join(
+        f"{name} {was} became {now}"
+        for name, was, now in pairs
+        if now > was + (_GROWTH_BYTES if name.endswith("bytes") else 0)
+    )
+
+
+def _held(supervisors: list[int]) -> Held:
+    family = [pid for supervisor in supervisors for pid in (str(supervisor), *_below(supervisor))]
+    own = str(os.getpid())
+    mounts = sum(len(_read(pid, "mounts").splitlines()) for pid in map(str, supervisors))
+    return Held(
+        service_bytes=_resident(own),
+        sandbox_bytes=sum(map(_resident, family)),
+        descriptors=sum(map(_descriptors, [own, *family])),
+        mounts=mounts,
+        processes=len(family),
+        zombies=sum(") Z " in _read(pid, "stat") for pid in [*family, *map(str, _below(int(own)))]),
+        files=sum(1 for _ in Path("/tmp").glob("roundsmith-box-*/*")),
+    )
+
+
+def _below(pid: int) -> list[str]:
+    children = _read(str(pid), f"task/{pid}/children").split()
+    return [found for child in children for found in (child, *_below(int(child)))]
+
+
+def _resident(pid: str) -> int:
+    return int(_read(pid, "statm").split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+def _descriptors(pid: str) -> int:
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd"))
+    except PermissionError:
+        # Only root may look into a process that is not dumpable.
+        return 0
+
+
+def _read(pid: str, name: str) -> str:
+    return Path(f"/proc/{pid}/{name}").read_text()
