@@ -18,10 +18,11 @@ from roundsmith.sandbox.syscalls import number
 from roundsmith.types import AssertTest, CallTest, ExecuteItem, Limits, Outcome, Program, StdioTest
 from roundsmith.types import Test as AnyTest
 from roundsmith.verdicts import Verdict
+from tests.services.executor.containers import container_pod
 from tests.services.executor.sandbox_pod import sandbox_pod
 
 LIMITS = Limits(cpu_s=0.5, memory_bytes=128 * 2**20, file_bytes=2**20, wall_factor=4.0)
-Place = Literal["T2", "T1", "pod"]
+Place = Literal["T2", "T1", "pod", "T3"]
 _SYSTEM_CALLS = """
 import ctypes
 def f(numbers):
@@ -47,7 +48,11 @@ class Box:
 
     @property
     def supervisor_pids(self) -> list[int]:
-        """As numbered on this machine: the pod of the tests shares its process namespace."""
+        """As numbered on this machine: the pod of the tests shares its process namespace. Skips in
+        gVisor, whose processes the machine does not have.
+        """
+        if self.place == "T3":
+            pytest.skip("this looks at processes from outside, and gVisor's are not to be seen")
         return self._pool.supervisor_pids()
 
     @property
@@ -134,21 +139,25 @@ def _has_thread(pid: str, marker: str) -> bool:
     return False
 
 
-@pytest.fixture(scope="session", params=["T2", "T1", "pod"])
+@pytest.fixture(scope="session", params=["T2", "T1", "pod", "T3"])
 def box(request: pytest.FixtureRequest) -> Iterator[Box]:
-    """The local pool at each tier, and a sandbox pod, where programs have the supervisor's user; a
-    tier that this kernel does not hold is skipped. Nothing is kept, so that every run is one.
+    """The local pool at T2 and T1; a sandbox pod, where programs have the supervisor's user; the
+    same pod in gVisor. A tier that this machine does not hold is skipped. Nothing is kept, so that
+    every run is one.
     """
     with ExitStack() as stack:
         if request.param == "pod":
             settings = stack.enter_context(sandbox_pod()).settings(cache_bytes=0)
+        elif request.param == "T3":
+            settings = stack.enter_context(container_pod("runsc")).settings(slots=1, cache_bytes=0)
         else:
             settings = ExecutorSettings(slots=2, highest=request.param, cache_bytes=0)
         loop = stack.enter_context(_looping())
         pool = asyncio.run_coroutine_threadsafe(Pool.start(settings), loop).result(60)
         try:
-            if pool.capabilities().tier != settings.highest:
-                pytest.skip(f"{settings.highest} does not hold here")
+            expected = "T3" if request.param == "T3" else settings.highest
+            if pool.capabilities().tier != expected:
+                pytest.skip(f"{expected} does not hold here")
             yield Box(pool, loop, request.param)
         finally:
             asyncio.run_coroutine_threadsafe(pool.close(), loop).result(60)

@@ -14,7 +14,7 @@ import pytest
 from tests.sandbox.planted import Fault, plant
 
 FORK = "        start = self._hardening.launcher(limits)\n"
-LANDLOCK = '            Step("landlock_restrict_self", (self._ruleset, 0)),\n'
+LANDLOCK = "            *self._landlock,\n"
 SECCOMP = """\
             Step("prctl", (syscalls.PR_SET_SECCOMP, _SECCOMP_FILTER, chosen.address, 0, 0)),
 """
@@ -89,7 +89,7 @@ def test_without_the_fault_the_same_programs_cost_no_supervisor(tmp_path: Path) 
     assert quarantined == {}
 
 
-EMPTY = "                empty(self._box.scratch)\n"
+EMPTY = "                clean(self._box)\n"
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,8 @@ LEAVES = {
     "processes run",
     "T2": "as T1, in namespaces of its own: no network, no files and no processes of the host. Not "
     "stopped: flaws of the kernel behind the calls that stay open, side channels",
-    "T3": "a kernel of its own (gVisor or Kata) around what holds of T1. Not stopped: flaws of "
-    "that kernel, side channels",
+    "T3": "a kernel of its own (gVisor) around T1 without Landlock. Not stopped: flaws of that "
+    "kernel, side channels, reading the container's own files",
 }
 """What each tier does, and what it does not stop."""
 FLOOR = "T2"

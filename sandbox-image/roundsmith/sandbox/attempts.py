@@ -99,6 +99,19 @@ def read_any(paths: list[str]) -> str:
     return _first_done([_attempt(functools.partial(work, path)) for path in paths])
 
 
+def read_memory(pid: int) -> str:
+    """Reads memory of a process whose addresses are its own: what a fork has where it was."""
+
+    def work() -> bytes:
+        fd = os.open(f"/proc/{pid}/mem", os.O_RDONLY)
+        try:
+            return os.pread(fd, 16, id(None))
+        finally:
+            os.close(fd)
+
+    return _attempt(work)
+
+
 def write_any(directories: list[str]) -> str:
     """Makes a file in any of the directories."""
 

@@ -13,7 +13,7 @@ from roundsmith.sandbox.launcher import Descriptor, Launcher, Step, StorePid
 from roundsmith.sandbox.syscalls import call
 
 CONTROL_FD = 3
-_EVERY_DESCRIPTOR = 2**32 - 1
+_EVERY_DESCRIPTOR = 2**31 - 1
 _SECCOMP_FILTER = 2
 # Kinds of limits at once in a slot; beyond that they are made again.
 _LAUNCHERS = 16
@@ -58,6 +58,10 @@ class Box(NamedTuple):
     readable: tuple[str, ...]
     address_space: int
     """Bytes that the interpreter maps already; a program's memory limit is on top of them."""
+    also_written: tuple[str, ...] = ()
+    """Directories that programs can write too, in gVisor, which has no Landlock: emptied after each
+    run, so there is one supervisor to a sandbox.
+    """
 
 
 class Hardening:
@@ -69,7 +73,9 @@ class Hardening:
         self._box, self._library = box, library
         # A mount over a directory hides the directory's own rule, not its parent's.
         writable = os.path.dirname(box.scratch) if box.isolated else box.scratch
-        self._ruleset = landlock.build(box.readable, writable)
+        ruleset = None if box.also_written else landlock.build(box.readable, writable)
+        confine = "landlock_restrict_self"
+        self._landlock = () if ruleset is None else (Step(confine, (ruleset, 0)),)
         pid = 1 if box.isolated else _OWN_PID
         self._filters = {
             threads: seccomp.Filter(seccomp.child_filter(threads, pid)) for threads in (False, True)
@@ -85,7 +91,9 @@ class Hardening:
         filter.
         """
         call("prctl", syscalls.PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        call("prctl", syscalls.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        if not self._box.also_written:
+            # In gVisor only process 1 can be one; a program has one process there.
+            call("prctl", syscalls.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         call("prctl", syscalls.PR_SET_DUMPABLE, 0, 0, 0, 0)
         call("prctl", syscalls.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         seccomp.Filter(seccomp.zygote_filter()).install()
@@ -108,7 +116,7 @@ class Hardening:
             Step("chdir", (self._box.scratch.encode(),)),
             Step("prctl", (syscalls.PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)),
             Step("prctl", (syscalls.PR_SET_DUMPABLE, 0, 0, 0, 0)),
-            Step("landlock_restrict_self", (self._ruleset, 0)),
+            *self._landlock,
             Step("close_range", (CONTROL_FD + 1, _EVERY_DESCRIPTOR, 0)),
             *(() if self._box.isolated else map(StorePid, chosen.places(_OWN_PID))),
             Step("prctl", (syscalls.PR_SET_SECCOMP, _SECCOMP_FILTER, chosen.address, 0, 0)),
@@ -130,8 +138,10 @@ class Hardening:
             resource.RLIMIT_CORE: 0,
             resource.RLIMIT_STACK: 64 * 2**20,
             resource.RLIMIT_MEMLOCK: 0,
-            resource.RLIMIT_MSGQUEUE: 0,
         }
+        if not self._box.also_written:
+            # gVisor does not let it be set, and has no message queues of a user's own.
+            values[resource.RLIMIT_MSGQUEUE] = 0
         if self._counts_processes:
             trusted = 0 if self._box.child_uid is not None else _TRUSTED_PROCESSES
             values[resource.RLIMIT_NPROC] = limits.processes + trusted

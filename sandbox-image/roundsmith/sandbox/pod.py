@@ -31,7 +31,7 @@ import time
 from dataclasses import dataclass
 from types import FrameType
 
-from roundsmith.sandbox import boot, syscalls
+from roundsmith.sandbox import boot, kernels, landlock, syscalls
 from roundsmith.sandbox.codec import encode
 from roundsmith.sandbox.frames import write_frame
 from roundsmith.sandbox.reaping import sweep
@@ -64,6 +64,8 @@ class Init:
         self._control, self._scratch_root, self._child_ended = control, scratch_root, child_ended
         self._sandbox_id = secrets.token_hex(8)
         self._memory_bytes = _memory_limit()
+        # Without Landlock, in gVisor, two supervisors' programs could reach each other's files.
+        self._alone = bool(kernels.gvisor()) and not landlock.abi()
         self._supervisors: dict[int, _Supervisor] = {}  # by the lifeline's descriptor
         self._poll = select.poll()
         self._poll.register(control, select.POLLIN)
@@ -89,7 +91,11 @@ class Init:
         """Whether the worker is still there."""
         message, fds, _, _ = socket.recv_fds(self._control, 16, 1)
         if message == START and fds:
-            self._start(socket.socket(fileno=fds[0]))
+            theirs = socket.socket(fileno=fds[0])
+            if self._alone and self._supervisors:
+                theirs.close()
+            else:
+                self._start(theirs)
         return bool(message)
 
     def _start(self, theirs: socket.socket) -> None:

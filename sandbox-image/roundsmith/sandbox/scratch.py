@@ -1,17 +1,20 @@
 """Empties a directory that an enemy wrote, without following a link and without recursing."""
 
 import os
+from collections.abc import Collection
 
 
-def empty(directory: str) -> None:
-    """Removes everything in a directory. Deep trees are pulled up level by level, so depth costs no
-    stack. The directory itself, whose name only its owner can change, is made accessible first.
+def empty(directory: str, keep: Collection[str] = ()) -> None:
+    """Removes everything in a directory but the names to `keep`. Deep trees are pulled up level by
+    level, so depth costs no stack. The directory itself, whose name only its owner can change, is
+    made accessible first, where something of it is not kept by others.
     """
-    os.chmod(directory, 0o700)
+    if not keep:
+        os.chmod(directory, 0o700)
     top = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         serial = 0
-        while names := os.listdir(top):
+        while names := [name for name in os.listdir(top) if name not in keep]:
             for name in names:
                 serial = _remove(top, name, serial)
     finally:

@@ -14,7 +14,7 @@ import socket
 import sys
 import time
 
-from roundsmith.sandbox import namespaces, profiles, solver, syscalls
+from roundsmith.sandbox import kernels, landlock, namespaces, profiles, solver, syscalls
 from roundsmith.sandbox.children import Cancelled, Children, ZygoteGone
 from roundsmith.sandbox.codec import decode, encode
 from roundsmith.sandbox.frames import read_frame, write_frame
@@ -35,10 +35,11 @@ def main(server: int, scratch: str) -> None:
     directory that programs may write where they have no mount namespace.
     """
     isolate, uid_base, profile, compiled = decode(read_frame(server))
+    kernel = kernels.gvisor()
     try:
         zygote = _start_zygote(server, isolate, uid_base, profile, compiled, scratch)
     except OSError as error:
-        write_frame(server, encode((False, str(error), [])))
+        write_frame(server, encode((False, str(error), [], kernel)))
         return
     # What a child writes wakes this process, which then waits for its turn: it reads all at once.
     with contextlib.suppress(OSError):
@@ -46,7 +47,7 @@ def main(server: int, scratch: str) -> None:
     # Another process of the same user must not read or trace this one.
     call("prctl", syscalls.PR_SET_DUMPABLE, 0, 0, 0, 0)
     interfaces = namespaces.interfaces() if isolate else []
-    write_frame(server, encode((True, "", interfaces)))
+    write_frame(server, encode((True, "", interfaces, kernel)))
     try:
         serve(server, Children(zygote, server))
     except (EOFError, ZygoteGone, BrokenPipeError, ConnectionResetError):
@@ -91,7 +92,14 @@ def make_box(isolate: bool, uid_base: int, readable: tuple[str, ...], scratch: s
         os.setgroups([])
     if child_uid is not None:
         os.chown(scratch, child_uid, child_uid)
-    return Box(False, child_uid, scratch, readable, address_space)
+    also_written = _written(scratch) if kernels.gvisor() and not landlock.abi() else ()
+    return Box(False, child_uid, scratch, readable, address_space, also_written)
+
+
+def _written(scratch: str) -> tuple[str, ...]:
+    """What an ordinary user may write of a root that is read-only but for this."""
+    directories = (os.path.dirname(scratch), "/dev/shm")
+    return tuple(path for path in directories if os.access(path, os.W_OK))
 
 
 def prepare_interpreter(profile: str) -> None:

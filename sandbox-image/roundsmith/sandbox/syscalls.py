@@ -22,7 +22,9 @@ def call(function: str, *arguments: object) -> int:
     """Calls a libc function; raises OSError with the function's name when it answers less than
     zero.
     """
-    result = int(getattr(LIBC, function)(*arguments))
+    # A variadic function such as prctl reads whole words.
+    wide = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
+    result = int(getattr(LIBC, function)(*wide))
     if result < 0:
         error = ctypes.get_errno()
         raise OSError(error, f"{function}: {os.strerror(error)}")

@@ -16,6 +16,7 @@ import struct
 from typing import NoReturn
 
 from roundsmith.sandbox import launcher, solver, syscalls
+from roundsmith.sandbox.exits import Exits
 from roundsmith.sandbox.frames import write_frame
 from roundsmith.sandbox.hardening import CONTROL_FD, Box, Hardening, RunLimits
 from roundsmith.sandbox.reaping import sweep
@@ -37,11 +38,12 @@ class Zygote:
         self._control, self._box = control, box
         _occupy_low_descriptors()
         self._hardening = Hardening(box, launcher.compiled() if compiled else None)
-        self._children: dict[int, tuple[int, int]] = {}  # id: (pid, pidfd)
-        self._id_by_pidfd: dict[int, int] = {}
+        self._pid_by_id: dict[int, int] = {}
+        self._id_by_pid: dict[int, int] = {}
         self._poll = select.poll()
         self._poll.register(control, select.POLLIN)
-        self._self_pidfd = os.pidfd_open(os.getpid())
+        self._exits = Exits(self._poll)
+        self._self_pidfd = os.pidfd_open(os.getpid()) if box.isolated else -1
         self._hardening.protect_zygote()
         solver.rehearse()
         gc.collect()
@@ -52,10 +54,12 @@ class Zygote:
         control = self._control.fileno()
         while True:
             for fd, _ in self._poll.poll():
-                if fd in self._id_by_pidfd:
-                    self._reap(self._id_by_pidfd[fd])
-                elif fd == control and not self._obey():
-                    return
+                if fd == control:
+                    if not self._obey():
+                        return
+                    continue
+                for pid in self._exits.ended(fd):
+                    self._reap(self._id_by_pid[pid])
 
     def _obey(self) -> bool:
         """Obeys one message; whether there was one."""
@@ -84,30 +88,35 @@ class Zygote:
         except launcher.StepRefused as error:
             _end_child(error)
         if not pid:
+            self._exits.forget()
             _become_child()
-        pidfd = os.pidfd_open(pid)
-        self._children[child_id] = pid, pidfd
-        self._id_by_pidfd[pidfd] = child_id
-        self._poll.register(pidfd, select.POLLIN)
+        self._exits.watch(pid)
+        self._pid_by_id[child_id], self._id_by_pid[pid] = pid, child_id
 
     def _kill(self, child_id: int) -> None:
-        if child_id in self._children:
+        if child_id in self._pid_by_id:
             # No other process can have its number before it is reaped, which happens here alone.
-            os.kill(self._children[child_id][0], signal.SIGKILL)
+            os.kill(self._pid_by_id[child_id], signal.SIGKILL)
             self._reap(child_id)
 
     def _reap(self, child_id: int) -> None:
-        pid, pidfd = self._children.pop(child_id)
+        pid = self._pid_by_id.pop(child_id)
         _, status, usage = os.wait4(pid, 0)
-        del self._id_by_pidfd[pidfd]
-        self._poll.unregister(pidfd)
-        os.close(pidfd)
+        del self._id_by_pid[pid]
+        self._exits.reaped(pid)
         if not self._box.isolated:
-            sweep({known for known, _ in self._children.values()})
-            if not self._children:
-                empty(self._box.scratch)
+            sweep(self._id_by_pid)
+            if not self._id_by_pid:
+                clean(self._box)
         cpu_us = int((usage.ru_utime + usage.ru_stime) * 1e6)
         self._control.send(EXITED + EXITED_BODY.pack(child_id, status, cpu_us))
+
+
+def clean(box: Box) -> None:
+    """Leaves nothing in a run's directory, nor where a program could write besides."""
+    empty(box.scratch)
+    for directory in box.also_written:
+        empty(directory, keep=(os.path.basename(box.scratch),))
 
 
 def _occupy_low_descriptors() -> None:

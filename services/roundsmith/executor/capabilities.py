@@ -12,6 +12,8 @@ class IsolationCheck:
     """The lowest tier that promises it."""
     holds: bool
     detail: str
+    by_landlock: bool = False
+    """Only Landlock keeps it, which a kernel of the sandbox's own may do without."""
 
 
 @dataclass(frozen=True, slots=True)

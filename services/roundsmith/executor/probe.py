@@ -9,7 +9,7 @@ from typing import Any
 
 from roundsmith.errors import IsolationFloor, SandboxError
 from roundsmith.executor.capabilities import IsolationCheck
-from roundsmith.executor.promises import promises
+from roundsmith.executor.promises import Promise, promises
 from roundsmith.executor.supervisor import Supervisor
 from roundsmith.sandbox import attempts
 from roundsmith.sandbox.codec import CodecError, decode, encode
@@ -41,14 +41,12 @@ async def probe(supervisor: Supervisor, count_threads: bool) -> Seen:
     named = [(promise.attempt, promise.arguments) for promise in tried]
     calls: list[_Call] = [("try_all", (named,)), ("surroundings", ()), ("leave_traces", ())]
     said, surroundings, _ = await _answers(supervisor, calls, 1)
-    checks = [
-        _check(promise.name, promise.tier, promise.needs, answer)
-        for promise, answer in zip(tried, said, strict=True)
-    ]
+    checks = [_check(promise, answer) for promise, answer in zip(tried, said, strict=True)]
     if count_threads:
         (count,) = await _answers(supervisor, [("count_threads", ())], _PROCESSES)
         surroundings["threads"] = str(count)
-    return Seen((*checks, _network_check(supervisor.interfaces)), surroundings)
+    checks += [_network_check(supervisor.interfaces), _kernel_check(supervisor.kernel)]
+    return Seen(tuple(checks), surroundings)
 
 
 async def _answers(supervisor: Supervisor, calls: Sequence[_Call], processes: int) -> list[Any]:
@@ -89,11 +87,11 @@ def _run(calls: Sequence[_Call], processes: int) -> Run:
     )
 
 
-def _check(name: str, tier: str, needs: str, answer: str) -> IsolationCheck:
+def _check(promise: Promise, answer: str) -> IsolationCheck:
     """An attempt answers `refused: ...` when it failed, as promised, else `done: ...`."""
     holds = answer.startswith("refused: ")
-    detail = answer if holds else f"{answer}; this kernel or runtime lacks {needs}"
-    return IsolationCheck(name, tier, holds, detail)
+    detail = answer if holds else f"{answer}; this kernel or runtime lacks {promise.needs}"
+    return IsolationCheck(promise.name, promise.tier, holds, detail, promise.by_landlock)
 
 
 def _network_check(interfaces: Sequence[str]) -> IsolationCheck:
@@ -103,16 +101,22 @@ def _network_check(interfaces: Sequence[str]) -> IsolationCheck:
     )
 
 
+def _kernel_check(kernel: str) -> IsolationCheck:
+    return IsolationCheck("own_kernel", "T3", bool(kernel), kernel or "the machine's kernel")
+
+
 def tier(checks: Sequence[IsolationCheck]) -> str:
-    """The strongest tier whose promises, and those of the tiers below it, all hold; T0 when T1's do
-    not.
+    """The strongest tier that holds; T0 when T1 does not.
+
+    T2 is all its promises and those of T1. T3 is a kernel of the sandbox's own around T1, but for
+    what Landlock alone keeps, because gVisor has none.
     """
-    held = "T0"
-    for candidate in TIERS[1:3]:
-        if not all(check.holds for check in checks if check.tier == candidate):
-            break
-        held = candidate
-    return held
+    if not all(check.holds for check in checks if check.tier == "T1" and not check.by_landlock):
+        return "T0"
+    if any(check.holds for check in checks if check.tier == "T3"):
+        return "T3"
+    lost = {check.tier for check in checks if not check.holds}
+    return "T0" if "T1" in lost else "T1" if "T2" in lost else "T2"
 
 
 def require(floor: str, checks: Sequence[IsolationCheck], where: str) -> None:
@@ -123,6 +127,6 @@ def require(floor: str, checks: Sequence[IsolationCheck], where: str) -> None:
     missing = [f"{c.name} ({c.detail})" for c in checks if not c.holds and c.tier in wanted]
     raise IsolationFloor(
         f"isolation {tier(checks)} holds on {where}, expected at least {floor}. Not held there: "
-        f"{'; '.join(missing) or 'T3 is not something this process can see'}. "
+        f"{'; '.join(missing)}. "
         "Allow what is named, or lower --floor (of a run: executor_floor of its [services])"
     )

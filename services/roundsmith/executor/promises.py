@@ -8,6 +8,7 @@ from roundsmith.types import Limits
 
 _SECCOMP = "seccomp filters (CONFIG_SECCOMP_FILTER)"
 _LANDLOCK = "Landlock ABI 6 or later (CONFIG_SECURITY_LANDLOCK, lsm=landlock)"
+_UNDUMPABLE = "memory of other processes that is closed (PR_SET_DUMPABLE)"
 _NAMESPACES = (
     "user namespaces (user.max_user_namespaces above 0, and unshare allowed by the container "
     "runtime's seccomp profile)"
@@ -32,6 +33,11 @@ class Promise:
     arguments: tuple[object, ...]
     needs: str
 
+    @property
+    def by_landlock(self) -> bool:
+        """Whether nothing but Landlock keeps it."""
+        return self.needs == _LANDLOCK
+
 
 def promises(supervisor_pid: int) -> tuple[Promise, ...]:
     """Every promise. `supervisor_pid` is the trusted process next to the child."""
@@ -51,11 +57,12 @@ def _no_kernel_surface() -> Iterator[Promise]:
 def _no_neighbours(supervisor_pid: int) -> Iterator[Promise]:
     secrets = ["/etc/shadow", "/etc/hostname", "/root", "/run", "/var/run/secrets"]
     outside = ["/tmp", "/", "/dev/shm", "/var/tmp"]
-    memory = [f"/proc/{supervisor_pid}/{name}" for name in ("environ", "mem", "maps")]
+    processes = [f"/proc/{supervisor_pid}/{name}" for name in ("environ", "maps")]
     yield Promise("no_signal_out", "T1", "signal_process", (supervisor_pid,), _LANDLOCK)
     yield Promise("no_signal_to_parent", "T1", "signal_parent", (), _LANDLOCK)
     yield Promise("no_secret_files", "T1", "read_any", (secrets,), _LANDLOCK)
-    yield Promise("no_supervisor_memory", "T1", "read_any", (memory,), _LANDLOCK)
+    yield Promise("no_supervisor_memory", "T1", "read_memory", (supervisor_pid,), _UNDUMPABLE)
+    yield Promise("no_process_files", "T1", "read_any", (processes,), _LANDLOCK)
     yield Promise("no_write_outside", "T1", "write_any", (outside,), _LANDLOCK)
     yield Promise("no_privilege", "T1", "be_root", (), "a user or capabilities to give up")
     yield Promise("no_environment", "T1", "read_environment", (), "a clean environment")

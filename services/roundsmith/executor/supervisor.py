@@ -88,11 +88,14 @@ class Supervisors(Protocol):
 
 
 class Supervisor:
-    """A started supervisor. `interfaces` are those of its network namespace, empty without one."""
+    """A started supervisor. `interfaces` are those of its network namespace, empty without one;
+    `kernel` says what shows that it has a kernel of its own, empty where nothing does.
+    """
 
     def __init__(self, link: Link) -> None:
         self._link = link
         self.interfaces: list[str] = []
+        self.kernel = ""
         self.idle = True
 
     @property
@@ -128,7 +131,8 @@ class Supervisor:
     async def _set_up(self, slot: Slot) -> None:
         uid = slot.uid_base + 2 * slot.number
         await self._send(encode((slot.isolate, uid, slot.profile, slot.compiled)))
-        ready, why, self.interfaces = decode(await self._receive(_MOST_FRAME, _START_S))
+        answer = decode(await self._receive(_MOST_FRAME, _START_S))
+        ready, why, self.interfaces, self.kernel = answer
         if not ready:
             raise SandboxError(why)
 

@@ -20,7 +20,10 @@ from tests.services.executor.sandbox_pod import ROOT, SANDBOX_USER, SandboxPod, 
 Runtime = Literal["runc", "runsc"]
 PROFILE = ROOT / "sandbox-image" / "seccomp.json"
 _LEFT_OUT = ("test", "tests", "idlelib", "ensurepip", "site-packages", "dist-packages", "*.a")
-_FLAGS = {"runc": (), "runsc": ("--platform=ptrace", "--network=none", "--fsgofer-host-uds")}
+_FLAGS = {
+    "runc": (),
+    "runsc": ("--platform=ptrace", "--network=none", "--fsgofer-host-uds", "--ignore-cgroups"),
+}
 _NAMESPACES = ("pid", "network", "ipc", "uts", "mount")
 
 
@@ -122,7 +125,9 @@ class ContainerPod(SandboxPod):
         command += ["--socket", f"/run/sandbox/{self.socket.name}"]
         found = config(self.folder / "root", command, self.socket, self._profile)
         (self.folder / "config.json").write_text(json.dumps(found))
-        self.init = subprocess.Popen([*self._command, "run", "-b", str(self.folder), self._name])
+        self.init = subprocess.Popen(
+            [*self._command, "run", "--bundle", str(self.folder), self._name]
+        )
 
     @property
     def _command(self) -> list[str]:

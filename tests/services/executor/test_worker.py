@@ -97,7 +97,7 @@ def test_the_first_response_says_what_was_started(pod: SandboxPod) -> None:
         assert os.stat(f"/proc/{started.pid}").st_uid in (started.uid, 0)
         assert str(started.pid) in pod.processes()
         await send(call, encode((False, 1, "base", True)))
-        assert decode(await frame(call)) == (True, "", [])
+        assert decode(await frame(call)) == (True, "", [], "")
 
     with_stream(pod, look)
 
