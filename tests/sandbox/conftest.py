@@ -104,6 +104,11 @@ class Box:
         outcome = self.run(_SYSTEM_CALLS, CallTest("t", "f", (numbers,), [(-1, 1)] * len(numbers)))
         assert outcome.verdict is Verdict.PASS, outcome.detail
 
+    def needs_landlock(self) -> None:
+        """Skips where only Landlock keeps what is tried, and there is none."""
+        if self.place == "T3":
+            pytest.skip("only Landlock keeps this; gVisor has none, and docs/executor.md says so")
+
     def if_it_may_fork(self, verdict: Verdict) -> Verdict:
         """The verdict where a run may have several processes. It may not where its user is not the
         slot's own, because the kernel counts processes by user.

@@ -32,6 +32,8 @@ OUT_OF_REACH = (Verdict.DENIED, Verdict.ERROR)
     ],
 )
 def test_case_30_secrets_are_out_of_reach(box: "Box", path: str) -> None:
+    if path in ("/etc/passwd", "/proc/1/environ", "/tmp"):
+        box.needs_landlock()
     source = (
         f"import os\ndef f():\n"
         f"    return os.listdir({path!r}) if os.path.isdir({path!r}) else open({path!r}).read()\n"
@@ -40,6 +42,7 @@ def test_case_30_secrets_are_out_of_reach(box: "Box", path: str) -> None:
 
 
 def test_case_30_other_runs_directories_are_out_of_reach(box: "Box") -> None:
+    box.needs_landlock()
     source = "import os\ndef f():\n    return os.listdir('..')\n"
     wanted = Verdict.PASS if box.place == "T2" else Verdict.DENIED
     assert box.call(source, ["run"]).verdict is wanted
@@ -47,6 +50,8 @@ def test_case_30_other_runs_directories_are_out_of_reach(box: "Box") -> None:
 
 @pytest.mark.parametrize("path", ["/tmp/x", "/x", "../x", "/dev/shm/x", "/var/tmp/x", "../../x"])
 def test_case_31_nothing_outside_the_box_can_be_written(box: "Box", path: str) -> None:
+    if path in ("/tmp/x", "../x"):
+        box.needs_landlock()
     assert box.call(f"def f():\n    open({path!r}, 'w')\n").verdict in OUT_OF_REACH
     if path.startswith("/"):
         assert not Path(path).exists()
@@ -63,6 +68,7 @@ def test_case_31_the_box_itself_can_be_written(box: "Box") -> None:
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "..", "y"])
 def test_case_32_symbolic_links_can_not_be_planted(box: "Box", target: str) -> None:
+    box.needs_landlock()
     source = f"import os\ndef f():\n    os.symlink({target!r}, 'x')\n"
     assert box.call(source).verdict is Verdict.DENIED
 
@@ -151,6 +157,8 @@ def test_case_38_what_one_run_left_is_gone_in_the_next(box: "Box") -> None:
         assert box.call(source, []).verdict is Verdict.PASS
     box.refuses("shmget semget msgget mq_open")
     for path in ("/dev/shm/left", "/dev/mqueue/left", f"{tempfile.gettempdir()}/left"):
+        if path.startswith("/tmp"):
+            box.needs_landlock()
         assert box.call(f"def f():\n    open({path!r}, 'w')\n").verdict in OUT_OF_REACH
 
 

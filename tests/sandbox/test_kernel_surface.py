@@ -28,9 +28,10 @@ def f():
 
 def test_every_promise_of_the_tier_was_tried_and_held(box: "Box") -> None:
     held = box.capabilities
-    order = ("T1", "T2")[: 1 + (held.tier == "T2")]
+    order = {"T1": ("T1",), "T2": ("T1", "T2"), "T3": ("T1", "T3")}[held.tier]
     assert len(held.checks) > 30
-    assert [check.name for check in held.checks if not check.holds and check.tier in order] == []
+    lost = [check for check in held.checks if not check.holds and check.tier in order]
+    assert [check.name for check in lost if not (check.by_landlock and held.tier == "T3")] == []
 
 
 def test_case_46_other_processes_can_not_be_traced_or_copied(box: "Box") -> None:
@@ -104,7 +105,12 @@ def test_case_52_calls_of_another_architecture_kill(box: "Box") -> None:
     assert box.call(x32).verdict is Verdict.DENIED
     # mov eax, 20 (getpid of i386); int 0x80; ret. A kernel without i386 calls sends SIGSEGV.
     i386 = MACHINE.format(code=b"\xb8\x14\0\0\0\xcd\x80\xc3")
-    assert box.call(i386).verdict in (Verdict.DENIED, Verdict.SIGNALED)
+    if box.place != "T3":
+        assert box.call(i386).verdict in (Verdict.DENIED, Verdict.SIGNALED)
+        return
+    # gVisor takes it for the call of this architecture with that number, and filters it as such.
+    filtered = MACHINE.format(code=b"\xb8\x29\0\0\0\xcd\x80\xc3")
+    assert [box.call(i386, -9).verdict, box.call(filtered, -1).verdict] == [Verdict.PASS] * 2
 
 
 def test_machine_code_of_this_architecture_runs_so_the_case_before_can_fail(box: "Box") -> None:
