@@ -116,7 +116,7 @@ class Box:
         own_user = self.place == "T2" or (
             self.place == "T1"
             and os.geteuid() == 0
-            and profiles.open_to_all(profiles.readable_paths("base"))
+            and profiles.open_to_all(profiles.readable_paths())
         )
         return verdict if own_user else Verdict.PROCESS_LIMIT
 

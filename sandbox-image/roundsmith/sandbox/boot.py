@@ -8,13 +8,14 @@ import sys
 from pathlib import Path
 
 import roundsmith.sandbox
+from roundsmith.sandbox import packages
 
 SANDBOX_VERSION = "1"
 _BOOT = """import sys
 sys.path.append(sys.argv[3])
 from roundsmith.sandbox.supervisor import main
 sys.path.remove(sys.argv[3])
-main(int(sys.argv[1]), sys.argv[2])
+main(int(sys.argv[1]), sys.argv[2], sys.argv[4:])
 """
 # All that a program finds in its environment.
 ENVIRONMENT = {
@@ -38,7 +39,8 @@ def spawn(theirs: socket.socket, scratch: str) -> subprocess.Popen[bytes]:
     """
     root = str(Path(next(iter(roundsmith.sandbox.__path__))).parents[1])
     interpreter = os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
-    arguments = (str(theirs.fileno()), scratch, root)
+    places = [text for place in packages.find().items() for text in place]
+    arguments = (str(theirs.fileno()), scratch, root, *places)
     return subprocess.Popen(
         [interpreter, "-B", "-s", "-S", "-P", "-c", _BOOT, *arguments],
         env=ENVIRONMENT,

@@ -97,6 +97,8 @@ def crosses(value: Any, lowered: bool = False) -> bool:
 def _plain(node: Node, lowered: bool) -> bool:
     if node.tag == "L":
         return lowered and _plain(node.content[1], False)
+    if node.tag == "P":
+        return _plain(node.content[1], False)
     if node.tag == "m":
         return all(_plain(part, False) for pair in node.content for part in pair)
     if node.tag in "ltSZ":

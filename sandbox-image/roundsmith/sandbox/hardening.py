@@ -178,7 +178,12 @@ def _hard_limit(kind: int) -> int:
     return 2**62 if hard == resource.RLIM_INFINITY else hard
 
 
-def address_space_bytes() -> int:
-    """What the interpreter maps already: a program's memory limit is on top of it. Needs /proc."""
-    with open("/proc/self/statm", encoding="ascii") as stream:
-        return int(stream.read().split()[0]) * resource.getpagesize()
+def address_space_bytes(proc: int | None = None) -> int:
+    """What the interpreter maps already: a program's memory limit is on top of it. `proc` is a
+    descriptor of `/proc` where that is out of sight.
+    """
+    statm = os.open("/proc/self/statm" if proc is None else "self/statm", os.O_RDONLY, dir_fd=proc)
+    try:
+        return int(os.read(statm, 256).split()[0]) * resource.getpagesize()
+    finally:
+        os.close(statm)

@@ -1,34 +1,84 @@
-"""Import profiles: the modules that a zygote has loaded before it forks, and what its children may
-read.
-"""
+"""Profiles: what a zygote has loaded before it forks, and what its children may read."""
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
-PRELOADED = {
-    "base": (
-        "bisect",
-        "cmath",
-        "collections",
-        "copy",
-        "datetime",
-        "functools",
-        "heapq",
-        "itertools",
-        "math",
-        "operator",
-        "random",
-        "re",
-        "string",
-        "typing",
-    ),
-}
+from roundsmith.sandbox import packages
+
+BASE, SCIENTIFIC = "base", "scientific"
+MODULES = (
+    "bisect",
+    "cmath",
+    "collections",
+    "copy",
+    "datetime",
+    "functools",
+    "heapq",
+    "itertools",
+    "math",
+    "operator",
+    "random",
+    "re",
+    "string",
+    "typing",
+)
+# What the packages load at first use, and so each child anew.
+_SCIENTIFIC_MODULES = (
+    "unittest",
+    "numpy.fft",
+    "numpy.linalg",
+    "numpy.polynomial",
+    "numpy.random",
+    "numpy.testing",
+    "pandas.testing",
+)
 
 
-def readable_paths(profile: str) -> tuple[str, ...]:
+class Profile(NamedTuple):
+    """One profile as it is here."""
+
+    modules: tuple[str, ...]
+    """What its zygote loads besides `MODULES`."""
+    packages: Mapping[str, str]
+    """Where the packages are that its modules need besides the standard library."""
+    readable: tuple[str, ...]
+
+
+class Profiles(NamedTuple):
+    """Those that are here by name, and why the others are not."""
+
+    here: dict[str, Profile]
+    missing: dict[str, str]
+
+    @property
+    def readable(self) -> tuple[str, ...]:
+        """What any of them reads."""
+        return tuple(dict.fromkeys(p for profile in self.here.values() for p in profile.readable))
+
+
+def find(places: Mapping[str, str], isolate: bool) -> Profiles:
+    """The profiles for packages at these places. Without namespaces a child has the rights of any
+    user, who must be able to enter the folders above the packages.
+    """
+    base = readable_paths()
+    here, missing = {BASE: Profile((), {}, base)}, {}
+    beside = packages.readable_paths(places)
+    lacking = [name for name in packages.NEEDED if name not in places]
+    closed = not isolate and os.geteuid() == 0 and open_to_all(base) and not open_to_all(beside)
+    if lacking:
+        missing[SCIENTIFIC] = f"not installed beside the sandbox: {', '.join(lacking)}"
+    elif closed:
+        missing[SCIENTIFIC] = "its packages are below a folder that other users can not enter"
+    else:
+        here[SCIENTIFIC] = Profile(_SCIENTIFIC_MODULES, places, (*base, *beside))
+    return Profiles(here, missing)
+
+
+def readable_paths() -> tuple[str, ...]:
     """The runtime tree: the standard library, shared libraries, time zones. Nothing else exists for
-    a child.
+    a child of `base`.
     """
     paths = (
         os.path.dirname(os.__file__),

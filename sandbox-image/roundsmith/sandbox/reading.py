@@ -93,10 +93,13 @@ def _read_text(tag: str) -> Reader:
     return read
 
 
-def _read_lowered(content: bytes, at: int, depth: int, make: Make) -> tuple[Any, int]:
-    name, at = _text_at(content, at)
-    inner, at = _read(content, at, depth - 1, make)
-    return make("L", (name, inner)), at
+def _read_named(tag: str) -> Reader:
+    def read(content: bytes, at: int, depth: int, make: Make) -> tuple[Any, int]:
+        name, at = _text_at(content, at)
+        inner, at = _read(content, at, depth - 1, make)
+        return make(tag, (name, inner)), at
+
+    return read
 
 
 def _members(count: int, content: bytes, at: int, depth: int, make: Make) -> tuple[list[Any], int]:
@@ -134,7 +137,8 @@ _READERS: dict[bytes, Reader] = {
     b"s": _read_text("s"),
     b"b": _read_bytes,
     b"m": _read_dict,
-    b"L": _read_lowered,
+    b"L": _read_named("L"),
+    b"P": _read_named("P"),
     b"O": _read_text("O"),
     **{tag.encode(): _read_sequence(tag) for tag in "ltSZ"},
 }

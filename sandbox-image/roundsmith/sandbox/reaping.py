@@ -21,7 +21,8 @@ def sweep(keep: Collection[int]) -> None:
 
 def _children() -> list[int]:
     try:
-        with open("/proc/thread-self/children", encoding="ascii") as stream:
+        # As bytes: no child may see that its zygote has loaded a text codec meanwhile.
+        with open("/proc/thread-self/children", "rb") as stream:
             return [int(pid) for pid in stream.read().split()]
     except FileNotFoundError:
         # gVisor lists no children.

@@ -41,6 +41,7 @@ class Run(NamedTuple):
     output_bytes: int
     file_bytes: int
     processes: int
+    profile: str = "base"
 
     def pack(self) -> bytes:
         """For the socket between server and supervisor, which trust each other."""

@@ -1,5 +1,5 @@
-"""The supervisor: takes runs from the server, one at a time, and drives children that its zygote
-forks.
+"""The supervisor: takes runs from the server, one at a time, and drives children that its zygotes
+fork.
 
 Started by exec with a socket to the server. First frame in: the settings; first frame out: what was
 set up, or why not. Then one R frame a `Run` in; out, frames of events, the last one marked. A C
@@ -10,18 +10,19 @@ it.
 import contextlib
 import importlib
 import os
-import socket
 import sys
 import time
+from collections.abc import Sequence
 
 from roundsmith.sandbox import kernels, landlock, namespaces, profiles, solver, syscalls
-from roundsmith.sandbox.children import Cancelled, Children, ZygoteGone
+from roundsmith.sandbox.children import Cancelled, ZygoteGone
 from roundsmith.sandbox.codec import decode, encode
 from roundsmith.sandbox.frames import read_frame, write_frame
 from roundsmith.sandbox.hardening import Box, address_space_bytes
-from roundsmith.sandbox.runs import Event, Run, Runner
+from roundsmith.sandbox.profiles import Profiles
+from roundsmith.sandbox.runs import LOADING, Event, Run, Runner
 from roundsmith.sandbox.syscalls import call
-from roundsmith.sandbox.zygote import Zygote
+from roundsmith.sandbox.zygotes import ProfileBroken, Zygotes
 
 RUN, CANCEL = b"R", b"C"
 CHILD_UID_INSIDE = 1
@@ -30,16 +31,18 @@ _FLUSH_S = 0.02
 _FLUSH_BYTES = 4 * 2**20
 
 
-def main(server: int, scratch: str) -> None:
+def main(server: int, scratch: str, places: Sequence[str]) -> None:
     """Sets up, says what holds, serves. `server` is the descriptor of the socket, `scratch` the
-    directory that programs may write where they have no mount namespace.
+    directory that programs may write where they have no mount namespace, `places` name after path
+    of the packages that a profile may have.
     """
-    isolate, uid_base, profile, compiled = decode(read_frame(server))
+    isolate, uid_base, compiled = decode(read_frame(server))
     kernel = kernels.gvisor()
+    found = profiles.find(dict(zip(places[::2], places[1::2], strict=True)), isolate)
     try:
-        zygote = _start_zygote(server, isolate, uid_base, profile, compiled, scratch)
-    except OSError as error:
-        write_frame(server, encode((False, str(error), [], kernel)))
+        zygotes = _zygotes(server, found, isolate, uid_base, compiled, scratch)
+    except (OSError, ProfileBroken) as error:
+        write_frame(server, encode((False, str(error), [], kernel, [], {})))
         return
     # What a child writes wakes this process, which then waits for its turn: it reads all at once.
     with contextlib.suppress(OSError):
@@ -47,32 +50,24 @@ def main(server: int, scratch: str) -> None:
     # Another process of the same user must not read or trace this one.
     call("prctl", syscalls.PR_SET_DUMPABLE, 0, 0, 0, 0)
     interfaces = namespaces.interfaces() if isolate else []
-    write_frame(server, encode((True, "", interfaces, kernel)))
+    write_frame(server, encode((True, "", interfaces, kernel, list(found.here), found.missing)))
     try:
-        serve(server, Children(zygote, server))
+        serve(server, zygotes)
     except (EOFError, ZygoteGone, BrokenPipeError, ConnectionResetError):
         return
 
 
-def _start_zygote(
-    server: int, isolate: bool, uid_base: int, profile: str, compiled: bool, scratch: str
-) -> socket.socket:
-    prepare_interpreter(profile)
-    box = make_box(isolate, uid_base, profiles.readable_paths(profile), scratch)
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    if os.fork():
-        theirs.close()
-        return ours
-    try:
-        ours.close()
-        os.close(server)
-        Zygote(theirs, box, compiled).serve()
-    except BaseException:
-        # The supervisor sees the socket close; the reason goes to the operator.
-        sys.excepthook(*sys.exc_info())
-        raise
-    finally:
-        os._exit(0)
+def _zygotes(
+    server: int, found: Profiles, isolate: bool, uid_base: int, compiled: bool, scratch: str
+) -> Zygotes:
+    """The zygotes, that of `base` started."""
+    prepare_interpreter()
+    proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    readable = found.readable if isolate else found.here[profiles.BASE].readable
+    box = make_box(isolate, uid_base, readable, scratch)
+    zygotes = Zygotes(server, found, box, compiled, proc)
+    zygotes.children(profiles.BASE)
+    return zygotes
 
 
 def make_box(isolate: bool, uid_base: int, readable: tuple[str, ...], scratch: str) -> Box:
@@ -102,15 +97,17 @@ def _written(scratch: str) -> tuple[str, ...]:
     return tuple(path for path in directories if os.access(path, os.W_OK))
 
 
-def prepare_interpreter(profile: str) -> None:
-    """What every child inherits: the profile's modules, those of canaries, a script's arguments."""
-    for name in (*profiles.PRELOADED[profile], *_CANARIES):
+def prepare_interpreter() -> None:
+    """What every child inherits, of any profile: modules, those of canaries too, and a script's
+    arguments.
+    """
+    for name in (*profiles.MODULES, *_CANARIES):
         importlib.import_module(name)
     solver.add_interactive_builtins()
     sys.argv = ["solution.py"]
 
 
-def serve(server: int, children: Children) -> None:
+def serve(server: int, zygotes: Zygotes) -> None:
     """Runs until the server closes the socket."""
     while True:
         frame = read_frame(server)
@@ -118,11 +115,14 @@ def serve(server: int, children: Children) -> None:
             # It came as its run had just ended.
             continue
         events = _Events(server)
+        run = Run.unpack(frame[1:])
         try:
-            Runner(children, Run.unpack(frame[1:]), events.add).execute()
+            Runner(zygotes.children(run.profile), run, events.add).execute()
         except Cancelled:
             read_frame(server)
-        children.settle()
+        except ProfileBroken as error:
+            events.add((LOADING, "setup", str(error), b"", 0.0, 0.0))
+        zygotes.settle()
         events.flush(last=True)
 
 

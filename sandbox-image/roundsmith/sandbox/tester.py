@@ -15,7 +15,17 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from roundsmith.sandbox import classes
-from roundsmith.sandbox.codec import CONTAINERS, Lowered, Opaque, decode, encode, mapped
+from roundsmith.sandbox.codec import (
+    CONTAINERS,
+    Lowered,
+    Opaque,
+    decode,
+    encode,
+    mapped,
+    parted,
+    take_over,
+)
+from roundsmith.sandbox.exposure import crosses
 from roundsmith.sandbox.failures import SolverFailure, classify
 from roundsmith.sandbox.frames import read_frame, write_frame
 
@@ -161,6 +171,8 @@ def _crossing(value: Any) -> Any:
     """The value as the solver gets it; raises SolverFailure for what only lives here."""
     if isinstance(value, Remote):
         return value.__dict__["_reference"]
+    if parted(value) and crosses(value):
+        return value
     if type(value) not in (*_PLAIN, *CONTAINERS):
         raise SolverFailure(UNSUPPORTED, f"{type(value).__name__} arguments do not cross")
     return mapped(value, _crossing)
@@ -168,13 +180,25 @@ def _crossing(value: Any) -> Any:
 
 def _take_over(given: Any, changed: Any) -> None:
     """What a call did to a mutable argument, done to the tester's own object."""
-    if type(given) is not type(changed) or given == changed:
+    if type(given) is not type(changed):
         return
-    if isinstance(given, list):
+    if parted(given):
+        take_over(given, changed)
+    elif _same(given, changed):
+        return
+    elif isinstance(given, list):
         given[:] = changed
     elif isinstance(given, dict | set):
         given.clear()
         given.update(changed)
+
+
+def _same(given: Any, changed: Any) -> bool:
+    try:
+        return bool(given == changed)
+    except ValueError:
+        # Arrays inside, which are compared member by member.
+        return False
 
 
 def _exception(kind: str, detail: str) -> BaseException:

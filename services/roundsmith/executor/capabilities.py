@@ -23,6 +23,8 @@ class Capabilities:
     tier: str
     checks: tuple[IsolationCheck, ...]
     profiles: tuple[str, ...]
+    missing_profiles: dict[str, str]
+    """Those that are not here, and why."""
     slots: int
     max_value_bytes: int
     max_value_depth: int

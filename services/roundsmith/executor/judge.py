@@ -12,6 +12,7 @@ from enum import Enum
 from fractions import Fraction
 from typing import Any
 
+from roundsmith.executor.numbers import scalar
 from roundsmith.executor.outputs import within
 from roundsmith.sandbox.codec import Node
 
@@ -68,7 +69,9 @@ def _ordered(keys: Any) -> list[Key]:
 
 
 def _scalar(node: Node, rule: Rule) -> Key:
-    if node.tag == "O":
+    if node.tag == "P" and rule is Rule.PYTHON and (number := scalar(node)) is not None:
+        return _scalar(number, rule)
+    if node.tag in "OP":
         # Equal to nothing, not even to itself.
         return ("O", object())
     if node.tag == "c" and rule is Rule.STRICT:
@@ -135,7 +138,7 @@ def truth(node: Node) -> bool | None:
     """What `bool` says of a plain value, None for one that does not cross."""
     if node.tag == "L":
         return truth(node.content[1])
-    return None if node.tag == "O" else bool(node.content)
+    return None if node.tag in "OP" else bool(node.content)
 
 
 def text(node: Node, limit: int = 80) -> str:
@@ -148,6 +151,9 @@ def _text(node: Node, limit: int) -> str:
         return _container_text(node, limit)
     if node.tag == "L":
         return f"{node.content[0]}({_text(node.content[1], limit)})"
+    if node.tag == "P":
+        number = scalar(node)
+        return f"<{node.content[0]}>" if number is None else f"numpy's {_text(number, limit)}"
     if node.tag == "O":
         return f"<{node.content[:limit]}>"
     if node.tag == "i" and abs(node.content) >= 10**100:

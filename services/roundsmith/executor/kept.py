@@ -167,7 +167,7 @@ class Memory:
 
     def claim(self, row: PlannedRow, columns: Sequence[Column]) -> Claim:
         """What is known of these cells, and which of the others nobody runs."""
-        key = (self._caller, self._profile, self._rules.limits, row.digest)
+        key = (self._caller, self._profile, row.limits, row.digest)
         return self._kept.claim(key, columns, self._rules, self._places)
 
     def settle(self, claim: Claim, columns: Sequence[Column], known: Sequence[Known]) -> None:

@@ -5,8 +5,9 @@ what is the same and so run once.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from roundsmith.errors import ConfigError, UnknownName
+from roundsmith.errors import ConfigError
 from roundsmith.executor.content import digest_of_program, digest_of_test
+from roundsmith.executor.own_limits import by_limits, check_limits
 from roundsmith.executor.questions import Question, question
 from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.types import ExecuteItem, Limits, Program, Test
@@ -29,6 +30,7 @@ class PlannedRow:
     digest: bytes
     code_ids: tuple[str, ...]
     columns: tuple[Column, ...]
+    limits: Limits
 
     @property
     def num_cells(self) -> int:
@@ -39,10 +41,10 @@ class PlannedRow:
 class Rules:
     """How the cells of an item are run."""
 
-    limits: Limits
     rerun_share: float
     stop_on_failure: bool = False
     stop_after_timeouts: int = 0
+    profile: str = "base"
 
     @property
     def stop(self) -> bool:
@@ -66,12 +68,12 @@ def plan(item: ExecuteItem, settings: ExecutorSettings) -> Plan:
     """
     _check(item, settings)
     share = settings.rerun_share if item.rerun_share is None else item.rerun_share
-    rules = Rules(item.limits, share, item.stop_row_on_failure, item.stop_row_after_timeouts)
+    rules = Rules(share, item.stop_row_on_failure, item.stop_row_after_timeouts, item.profile)
     once = settings.cache_bytes > 0 and not item.no_cache
     columns = _columns(item, once and not rules.stop)
     num_cells = len(set(item.cells)) or len(item.programs) * len(item.tests)
     rows = _sparse_rows(item, columns) if item.cells else _rows(item, columns, once)
-    return Plan(num_cells, rules, once, rows)
+    return Plan(num_cells, rules, once, by_limits(rows, item.limits))
 
 
 def _columns(item: ExecuteItem, once: bool) -> list[Column]:
@@ -91,7 +93,7 @@ def _rows(item: ExecuteItem, columns: list[Column], once: bool) -> Iterator[Plan
     everything = tuple(columns)
     for digest, programs in _alike(item.programs, once):
         ids = tuple(program.code_id for program in programs)
-        yield PlannedRow(programs[0], digest, ids, everything)
+        yield PlannedRow(programs[0], digest, ids, everything, item.limits)
 
 
 def _sparse_rows(item: ExecuteItem, columns: list[Column]) -> Iterator[PlannedRow]:
@@ -106,7 +108,8 @@ def _sparse_rows(item: ExecuteItem, columns: list[Column]) -> Iterator[PlannedRo
                 Column(columns[at].question, columns[at].digest, tuple(places[at]))
                 for at in sorted(places)
             )
-            yield PlannedRow(program, digest_of_program(program), (program.code_id,), tuple(asked))
+            digest = digest_of_program(program)
+            yield PlannedRow(program, digest, (program.code_id,), tuple(asked), item.limits)
 
 
 def _alike(
@@ -127,8 +130,6 @@ def _alike(
 def _check(item: ExecuteItem, settings: ExecutorSettings) -> None:
     codes = _unique(item, "code_id", [program.code_id for program in item.programs])
     tests = _unique(item, "test_id", [test.test_id for test in item.tests])
-    if item.profile not in settings.profiles:
-        raise UnknownName(f"profile {item.profile!r}, expected one of {list(settings.profiles)}")
     count = len(item.cells) or len(codes) * len(tests)
     if count > settings.max_cells:
         raise ConfigError(
@@ -141,7 +142,7 @@ def _check(item: ExecuteItem, settings: ExecutorSettings) -> None:
         )
     if item.rerun_share is not None and not 0 <= item.rerun_share <= 1:
         raise ConfigError(f"rerun_share {item.rerun_share}: expected a share from 0 to 1")
-    _check_limits(item.limits)
+    check_limits(item)
     for program in item.programs:
         size = len(program.source) + len(program.setup)
         if size > settings.max_program_bytes:
@@ -160,10 +161,3 @@ def _unique(item: ExecuteItem, name: str, ids: list[str]) -> set[str]:
             )
         seen.add(one)
     return seen
-
-
-def _check_limits(limits: Limits) -> None:
-    if not (0 < limits.cpu_s <= 3600 and limits.wall_factor >= 1):
-        raise ConfigError(f"limits {limits}: expected 0 < cpu_s <= 3600 and wall_factor >= 1")
-    if min(limits.memory_bytes, limits.output_bytes, limits.file_bytes) < 0 or limits.processes < 1:
-        raise ConfigError(f"limits {limits}: expected sizes of at least 0 and at least one process")

@@ -16,6 +16,7 @@ from roundsmith.executor.capabilities import Capabilities
 from roundsmith.executor.execution import Execution
 from roundsmith.executor.kept import KeptCells, Memory
 from roundsmith.executor.local_supervisors import ProcessSupervisors
+from roundsmith.executor.offered import check_profile, offered
 from roundsmith.executor.pod_scaling import PodScaling
 from roundsmith.executor.pod_supervisors import PodSupervisors
 from roundsmith.executor.running import run_all
@@ -89,16 +90,18 @@ class Pool:
                 self.quarantined,
             )
             self._slots.append(state)
-        places = []
+        places, supervisors = [], []
         for state in self._slots:
-            await state.supervisor()
+            supervisors.append(await state.supervisor())
             places.append(state.place)
+        profiles, missing = offered(settings.profiles, supervisors)
         self._turns.add(self._slots)
         checks = self._admission.weakest
         self._capabilities = Capabilities(
             tier=probe.tier(checks),
             checks=checks,
-            profiles=self.settings.profiles,
+            profiles=profiles,
+            missing_profiles=missing,
             slots=self.settings.slots,
             max_value_bytes=MAX_BYTES,
             max_value_depth=MAX_DEPTH,
@@ -119,7 +122,7 @@ class Pool:
     def _slot_of(self, number: int, isolate: bool) -> Slot:
         settings = self.settings
         compiled = settings.launcher == "c"
-        return Slot(number, settings.profiles[0], isolate, settings.uid_base, compiled)
+        return Slot(number, isolate, settings.uid_base, compiled)
 
     async def _namespaces_allowed(self) -> bool:
         """Whether a supervisor can enter its namespaces; the probe then tells what is missing."""
@@ -156,6 +159,7 @@ class Pool:
         Slots are shared between callers. Raises ConfigError for an item that can not be run.
         Leaving the iteration early (aclose) cancels what runs and frees the slots.
         """
+        check_profile(item.profile, self._capabilities)
         plan = matrix.plan(item, self.settings)
         nowhere = Place(self._capabilities.tier, self._capabilities.image)
         memory = None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from roundsmith.errors import ConfigError
 from roundsmith.executor.asserts import SplitAssert, needs_one_process, split
 from roundsmith.executor.judge import Rule, Tolerance, equal, text, truth
+from roundsmith.executor.numbers import holds_parts
 from roundsmith.executor.outputs import difference
 from roundsmith.sandbox.codec import CodecError, decode, encode, nodes
 from roundsmith.sandbox.tester import ASSERT, UNITTEST
@@ -145,6 +146,8 @@ def _compare_assert(answer: bytes, expected: bytes, parts: SplitAssert) -> Judge
     if parts.truth is None and len(answer) > _READ_ANYWAY + _LONGEST_RATIO * len(expected):
         return Verdict.FAIL, _too_long(answer, expected)
     seen, wanted = nodes(answer), nodes(expected)
+    if holds_parts(seen):
+        raise NotSplittable
     if parts.truth is None:
         if equal(seen, wanted, Rule.PYTHON):
             return Verdict.PASS, ""

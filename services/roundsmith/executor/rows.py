@@ -74,7 +74,7 @@ class Row:
 
     def __init__(self, row: PlannedRow, rules: Rules, start: Start, stopping: Stopping) -> None:
         self._row, self._rules, self._start, self.stopping = row, rules, start, stopping
-        self._alone = Alone(row.program, rules.limits, start)
+        self._alone = Alone(row.program, row.limits, start)
 
     async def results(self, columns: Sequence[Column]) -> AsyncGenerator[list[Result], None]:
         """The result of each cell in the order of the columns, those of one child at once; nothing
@@ -131,7 +131,7 @@ class Row:
         """Runs the cells in one child. A second answer to a question shows at the next one, so that
         one puts the one before in doubt.
         """
-        shared, limits = _Shared(), self._rules.limits
+        shared, limits = _Shared(), self._row.limits
         questions = [column.question for column in columns]
         request = run_of(self._row.program, limits, questions, limits.cpu_s / 2)
         async with aclosing(self._start(request)) as events:

@@ -105,6 +105,7 @@ class _Worker:
         if self._execution.full:
             await self._turn.end()
             await self._execution.room()
+        run = run._replace(profile=self._execution.rules.profile)
         async with aclosing(self._turn.run(run)) as events:
             async for event in events:
                 yield event

@@ -49,6 +49,7 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
             tier=held.tier,
             checks=checks,
             profiles=held.profiles,
+            missing_profiles=held.missing_profiles,
             slots=held.slots,
             max_value_bytes=held.max_value_bytes,
             max_value_depth=held.max_value_depth,

@@ -35,7 +35,8 @@ class ExecutorSettings(Settings):
     """What starts programs: `c` is faster, where it was compiled at install; `python` does the same
     steps and is what `c` falls back to.
     """
-    profiles: tuple[Literal["base"], ...] = ("base",)
+    profiles: tuple[str, ...] = ()
+    """Offer only these; none means all that every sandbox has."""
     max_cells: int = Field(default=1_000_000, ge=1)
     max_program_bytes: int = Field(default=2**20, ge=1)
     rerun_share: float = Field(default=0.01, ge=0, le=1)

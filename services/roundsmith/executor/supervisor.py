@@ -24,12 +24,9 @@ class SupervisorLost(SandboxError):
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """What one supervisor is for: its number, its import profile, whether it enters namespaces, its
-    users.
-    """
+    """What one supervisor is for: its number, whether it enters namespaces, its users."""
 
     number: int
-    profile: str
     isolate: bool
     uid_base: int
     compiled: bool = True
@@ -96,6 +93,9 @@ class Supervisor:
         self._link = link
         self.interfaces: list[str] = []
         self.kernel = ""
+        self.profiles: list[str] = []
+        self.missing_profiles: dict[str, str] = {}
+        """Those that it has not, and why."""
         self.idle = True
 
     @property
@@ -130,9 +130,9 @@ class Supervisor:
 
     async def _set_up(self, slot: Slot) -> None:
         uid = slot.uid_base + 2 * slot.number
-        await self._send(encode((slot.isolate, uid, slot.profile, slot.compiled)))
-        answer = decode(await self._receive(_MOST_FRAME, _START_S))
-        ready, why, self.interfaces, self.kernel = answer
+        await self._send(encode((slot.isolate, uid, slot.compiled)))
+        said = decode(await self._receive(_MOST_FRAME, _START_S))
+        ready, why, self.interfaces, self.kernel, self.profiles, self.missing_profiles = said
         if not ready:
             raise SandboxError(why)
 

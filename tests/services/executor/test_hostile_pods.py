@@ -17,7 +17,7 @@ from roundsmith.v1 import sandbox_pb2 as pb2
 from roundsmith.v1 import sandbox_pb2_grpc
 
 STARTED = pb2.StartedSupervisor(image="i", sandbox_id="s", pid=7, max_content_bytes=2**20)
-READY = encode((True, "", [], ""))
+READY = encode((True, "", [], "", ["base"], {}))
 LOADED = (-1, "answer", "", encode(None), 0.0, 0.0)
 PASSED = (0, "answer", "", encode(1), 0.0, 0.0)
 RUN = Run(
@@ -54,7 +54,7 @@ def against(pod: Pod, work: Callable[[Supervisor], Awaitable[None]]) -> None:
         settings = ExecutorSettings(pool="pods", sandboxes=f"127.0.0.1:{port}", attach_s=0.5)
         supervisors = PodSupervisors(settings)
         try:
-            slot = Slot(0, "base", False, 1)
+            slot = Slot(0, False, 1)
             await work(await Supervisor.on(await supervisors.open(slot), slot))
         finally:
             await supervisors.close()
@@ -108,7 +108,7 @@ def test_events_in_any_cut_are_read() -> None:
     [
         (Pod(b"", pb2.StartedSupervisor()), "did not say what it started"),
         (Pod(framed(b"junk")), "did not start"),
-        (Pod(framed(encode((False, "no Landlock", [], "")))), "no Landlock"),
+        (Pod(framed(encode((False, "no Landlock", [], "", [], {})))), "no Landlock"),
         (Pod(HEADER.pack(2**31)), "announced"),
     ],
     ids=["unsaid", "junk", "refused", "flood"],

@@ -17,7 +17,7 @@ from roundsmith.types import CallTest, Limits, Program
 from roundsmith.verdicts import Label, Verdict
 
 LIMITS = Limits(cpu_s=1.0, wall_factor=4.0)
-NONE_PICKED = Rules(LIMITS, rerun_share=0.0)
+NONE_PICKED = Rules(rerun_share=0.0)
 LOADED: Event = (LOADING, "answer", "", b"", 0.01, 0.01)
 
 
@@ -58,7 +58,7 @@ def results(
         asked = [CallTest(f"t{at}", "f", (at,), at) for at in range(tests)]
         columns = [Column(question(test), digest_of_test(test), (test.test_id,)) for test in asked]
         row = Row(
-            PlannedRow(Program("c", ""), b"c" * 32, ("c",), tuple(columns)),
+            PlannedRow(Program("c", ""), b"c" * 32, ("c",), tuple(columns), LIMITS),
             rules,
             start,
             Stopping(rules),
@@ -139,9 +139,9 @@ def test_a_pass_that_chance_picks_and_that_does_not_hold_alone_is_flaky() -> Non
         alone = len(run.cells) == 1 and asked(run) != [0]
         return [LOADED, *(answer(at, -1 if alone else t) for at, t in enumerate(asked(run)))]
 
-    found = results(passes_by_order, 4, Rules(LIMITS, 1.0))
+    found = results(passes_by_order, 4, Rules(1.0))
     assert [r.verdict for r in found] == [Verdict.PASS, *[Verdict.FLAKY] * 3]
-    unseen = results(passes_by_order, 4, Rules(LIMITS, 0.0))
+    unseen = results(passes_by_order, 4, Rules(0.0))
     assert {r.verdict for r in unseen} == {Verdict.PASS}
 
 
@@ -197,7 +197,7 @@ def test_what_is_run_again_comes_in_an_order_drawn_by_the_program() -> None:
             runs.extend(asked(run) if len(run.cells) == 1 else [])
             return honest(run)
 
-        results(report, 30, Rules(LIMITS, 1.0))
+        results(report, 30, Rules(1.0))
         return runs
 
     assert sorted(order()) == list(range(1, 30))
@@ -214,7 +214,7 @@ def test_a_row_stops_after_so_many_timeouts_and_says_what_it_leaves_out() -> Non
                 break
         return events
 
-    found = results(report, 10, Rules(LIMITS, 0.0, stop_after_timeouts=2))
+    found = results(report, 10, Rules(0.0, stop_after_timeouts=2))
     seen = [r.verdict.value for r in found]
     assert seen == ["CPU_TIMEOUT", "PASS", "PASS", "CPU_TIMEOUT"]
     assert [r.left_out for r in found] == [0, 0, 0, 6]
@@ -229,5 +229,5 @@ def test_a_row_that_stops_on_failure_stops_at_the_first_in_the_order_of_tests() 
             return [LOADED, answer(0, -1 if asked(run)[0] in (1, 4) else asked(run)[0])]
         return [LOADED, *(answer(at, at if at != 4 else -1) for at in range(8))]
 
-    found = results(report, 8, Rules(LIMITS, 1.0, stop_on_failure=True))
+    found = results(report, 8, Rules(1.0, stop_on_failure=True))
     assert [(r.verdict.value, r.left_out) for r in found] == [("PASS", 0), ("FLAKY", 6)]

@@ -96,8 +96,9 @@ def test_the_first_response_says_what_was_started(pod: SandboxPod) -> None:
         assert (started.max_supervisors, started.max_content_bytes) == (MOST, 2**20)
         assert os.stat(f"/proc/{started.pid}").st_uid in (started.uid, 0)
         assert str(started.pid) in pod.processes()
-        await send(call, encode((False, 1, "base", True)))
-        assert decode(await frame(call)) == (True, "", [], "")
+        await send(call, encode((False, 1, True)))
+        ready = decode(await frame(call))
+        assert (ready[:4], ready[4][0]) == ((True, "", [], ""), "base")
 
     with_stream(pod, look)
 
@@ -168,7 +169,7 @@ def test_the_end_of_the_supervisor_ends_the_stream(pod: SandboxPod) -> None:
 
 def test_a_supervisor_that_reads_nothing_more_is_killed_with_its_stream(pod: SandboxPod) -> None:
     async def stop(call: Call, started: pb2.StartedSupervisor) -> None:
-        await send(call, encode((False, 1, "base", True)))
+        await send(call, encode((False, 1, True)))
         await frame(call)
         assert len(pod.processes()) == 2, "expected the supervisor and its zygote"
         os.kill(started.pid, signal.SIGSTOP)
@@ -286,7 +287,7 @@ def test_a_process_of_the_sandbox_user_outside_of_every_box_can_not_pose_as_a_su
     script.write_text(ESCAPED)
 
     async def escape(call: Call, started: pb2.StartedSupervisor) -> None:
-        await send(call, encode((False, 1, "base", True)))
+        await send(call, encode((False, 1, True)))
         await frame(call)
         pids = [str(pod.init.pid), str(pod.worker.pid), *pod.processes()]
         command = [sandbox_interpreter(), str(script), str(pod.socket), *pids]

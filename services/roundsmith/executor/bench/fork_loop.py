@@ -31,10 +31,10 @@ def main(asked: dict[str, Any]) -> None:
 
     library = ctypes.PyDLL(asked["library"])
     library.roundsmith_fork_loop.restype = ctypes.c_long
-    prepare_interpreter("base")
+    prepare_interpreter()
     isolate, steps = asked["tier"] == "T2", (0, 0)
     if asked["tier"]:
-        readable = profiles.readable_paths("base")
+        readable = profiles.readable_paths()
         box = make_box(isolate, asked["uid"], readable, asked["scratch"])
         if isolate and os.fork():
             # Only the first child is in the process namespace.

@@ -1,0 +1,84 @@
+"""The zygotes of a supervisor, one a profile: that of `base` from the start, another when it is
+first asked for. So a slot changes its profile at no cost, and holds no memory for one never used.
+"""
+
+import os
+import socket
+import sys
+
+from roundsmith.sandbox import packages
+from roundsmith.sandbox.children import Children
+from roundsmith.sandbox.hardening import Box, address_space_bytes
+from roundsmith.sandbox.profiles import Profile, Profiles
+from roundsmith.sandbox.zygote import Zygote
+
+_READY = b"R"
+_WHY_BYTES = 2000
+
+
+class ProfileBroken(Exception):
+    """A zygote of the profile could not be made; the others serve on."""
+
+
+class Zygotes:
+    """Makes zygotes below the calling process, which has one thread. `proc` is a descriptor of
+    `/proc`, which is out of sight by then.
+    """
+
+    def __init__(self, server: int, found: Profiles, box: Box, compiled: bool, proc: int) -> None:
+        self._server, self._found, self._box = server, found, box
+        self._compiled, self._proc = compiled, proc
+        self._children: dict[str, Children] = {}
+        self._broken: dict[str, str] = {}
+
+    def children(self, profile: str) -> Children:
+        """What starts children of a profile. Raises ProfileBroken with why there is none."""
+        if profile in self._broken:
+            raise ProfileBroken(self._broken[profile])
+        if profile not in self._children:
+            try:
+                self._children[profile] = Children(self._start(profile), self._server)
+            except ProfileBroken as error:
+                self._broken[profile] = str(error)
+                raise
+        return self._children[profile]
+
+    def settle(self) -> None:
+        """Waits until every child that was ended is reaped."""
+        for children in self._children.values():
+            children.settle()
+
+    def _start(self, name: str) -> socket.socket:
+        profile = self._found.here.get(name)
+        if profile is None:
+            raise ProfileBroken(self._found.missing.get(name, f"there is no profile {name!r}"))
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        if not os.fork():
+            self._become(profile, theirs)
+        theirs.close()
+        said = ours.recv(_WHY_BYTES)
+        if said != _READY:
+            ours.close()
+            raise ProfileBroken(f"profile {name}: {said.decode(errors='replace') or 'it ended'}")
+        return ours
+
+    def _become(self, profile: Profile, control: socket.socket) -> None:
+        """The zygote; never returns."""
+        try:
+            low, high = sorted((control.fileno(), self._proc))
+            for first, last in ((3, low), (low + 1, high), (high + 1, 1 << 16)):
+                os.closerange(first, last)
+            if profile.packages:
+                packages.load(profile.packages, profile.modules)
+            size = address_space_bytes(self._proc)
+            os.close(self._proc)
+            box = self._box._replace(readable=profile.readable, address_space=size)
+            zygote = Zygote(control, box, self._compiled)
+            control.send(_READY)
+            zygote.serve()
+        except BaseException as error:
+            # The reason goes to the operator, and to the server if it still waits for this zygote.
+            sys.excepthook(type(error), error, error.__traceback__)
+            control.send(repr(error).encode(errors="replace")[:_WHY_BYTES])
+        finally:
+            os._exit(0)

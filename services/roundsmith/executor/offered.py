@@ -1,0 +1,42 @@
+"""Which profiles the executor offers, and what a caller is told who asks for another."""
+
+from collections.abc import Collection
+
+from roundsmith.errors import ConfigError, UnknownName
+from roundsmith.executor.capabilities import Capabilities
+from roundsmith.executor.supervisor import Supervisor
+
+_NOT_OFFERED = "not among the profiles that this executor was told to offer"
+
+
+def offered(
+    wanted: Collection[str], supervisors: Collection[Supervisor]
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The profiles that every supervisor has, of those that are `wanted` (none means all), and why
+    the others are not offered. Raises ConfigError for a wanted one that is not everywhere.
+    """
+    missing: dict[str, str] = {}
+    for supervisor in supervisors:
+        missing |= supervisor.missing_profiles
+    known = dict.fromkeys(name for one in supervisors for name in one.profiles)
+    here = [name for name in known if name not in missing]
+    lacking = [name for name in wanted if name not in here]
+    if lacking:
+        raise ConfigError(
+            f"profile {lacking[0]!r}: {missing.get(lacking[0], 'it is none')}; expected some of "
+            f"{here}"
+        )
+    held_back = [name for name in here if wanted and name not in wanted]
+    missing |= dict.fromkeys(held_back, _NOT_OFFERED)
+    return tuple(name for name in here if name not in held_back), missing
+
+
+def check_profile(name: str, capabilities: Capabilities) -> None:
+    """Raises UnknownName, with what there is, for a profile that is not offered."""
+    if name in capabilities.profiles:
+        return
+    why = capabilities.missing_profiles.get(name)
+    raise UnknownName(
+        f"profile {name!r}{f' ({why})' if why else ''}, expected one of "
+        f"{list(capabilities.profiles)}"
+    )

@@ -1,0 +1,66 @@
+"""The limits of one cell: the item's, replaced by what its program and its test say themselves."""
+
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
+
+from roundsmith.errors import ConfigError
+from roundsmith.types import ExecuteItem, Limits, OwnLimits, Program, Test
+
+if TYPE_CHECKING:
+    from roundsmith.executor.matrix import Column, PlannedRow
+
+
+def resolved(limits: Limits, program: Program, test: Test) -> Limits:
+    """The item's limits with those of the program and the test in their place; where both say one,
+    the smaller.
+    """
+    said = [own for own in (program.limits, test.limits) if own is not None]
+    if not said:
+        return limits
+    changed: dict[str, Any] = {}
+    for field in fields(OwnLimits):
+        values = [v for own in said if (v := getattr(own, field.name)) is not None]
+        if values:
+            changed[field.name] = min(values)
+    return replace(limits, **changed)
+
+
+def by_limits(rows: Iterator["PlannedRow"], limits: Limits) -> Iterator["PlannedRow"]:
+    """The rows with cells of one limit each: a program whose tests have limits of their own has a
+    row for each, and each is run, and stops early, for itself.
+    """
+    for row in rows:
+        columns: dict[Limits, list[Column]] = {}
+        for column in row.columns:
+            own = resolved(limits, row.program, column.question.test)
+            columns.setdefault(own, []).append(column)
+        for own, alike in columns.items():
+            yield replace(row, columns=tuple(alike), limits=own)
+
+
+def check_limits(item: ExecuteItem) -> None:
+    """Raises ConfigError for limits that nothing can run in."""
+    _check(item.limits, f"item {item.item_id}")
+    for program in item.programs:
+        if program.limits is not None:
+            _check_own(program.limits, f"program {program.code_id}")
+    for test in item.tests:
+        if test.limits is not None:
+            _check_own(test.limits, f"test {test.test_id}")
+
+
+def _check_own(own: OwnLimits, whose: str) -> None:
+    said = {f.name: v for f in fields(own) if (v := getattr(own, f.name)) is not None}
+    _check(replace(Limits(), **said), whose)
+
+
+def _check(limits: Limits, whose: str) -> None:
+    if not (0 < limits.cpu_s <= 3600 and limits.wall_factor >= 1):
+        raise ConfigError(
+            f"{whose}: limits {limits}: expected 0 < cpu_s <= 3600 and wall_factor >= 1"
+        )
+    if min(limits.memory_bytes, limits.output_bytes, limits.file_bytes) < 0 or limits.processes < 1:
+        raise ConfigError(
+            f"{whose}: limits {limits}: expected sizes of at least 0 and at least one process"
+        )
