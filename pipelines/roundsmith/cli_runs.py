@@ -2,10 +2,13 @@
 
 import typer
 
-from roundsmith.commands import trace, verify
+from roundsmith.commands import rollback, trace, verify
+from roundsmith.commands.store import store_app
 
 
 def add_commands(app: typer.Typer) -> None:
     """Adds them to the command line."""
     app.command("trace", epilog=trace.EPILOG)(trace.trace)
     app.command("verify", epilog=verify.EPILOG)(verify.verify)
+    app.command("rollback", epilog=rollback.EPILOG)(rollback.rollback)
+    app.add_typer(store_app, name="store")

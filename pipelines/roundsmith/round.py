@@ -44,14 +44,15 @@ def play_round(
     first: Ref,
     model: Ref,
     tasks: Ref,
-    last: bool,
+    last: Callable[[Ref, Ref], bool],
     control: bool,
     own_writer: bool = False,
 ) -> RoundRefs[Ref]:
     """One round: sample, score, select, train, evaluate, decide, report.
 
     `first` is the model that the run began with and `model` the one that this round begins with.
-    The split `final` is looked at in the last round only, for the first model, the checkpoint and,
+    The split `final` is looked at in the last round only (`last` says by decision and rows whether
+    this is the last), for the first model, the checkpoint and,
     with `control`, the first model trained on the gold rows alone, for as many optimizer steps as
     lie between the first model and the checkpoint. With `own_writer` a model that was trained for
     it samples and scores, and the checkpoint is trained from the first model.
@@ -67,7 +68,15 @@ def play_round(
     rows = do("select", groups=scored, model=writer, tasks=tasks)
     checkpoint = do("train", rows=rows, model=start)
     gate_after = do("evaluate", Split.GATE, "after", tasks=tasks, model=checkpoint)
-    decision = do("decide", before=gate_before, after=gate_after, rows=rows, tasks=tasks)
+    decision = do(
+        "decide",
+        before=gate_before,
+        after=gate_after,
+        rows=rows,
+        tasks=tasks,
+        model=model,
+        checkpoint=checkpoint,
+    )
     made = {
         "tasks": tasks,
         "model": model,
@@ -79,7 +88,7 @@ def play_round(
         "gate_after": gate_after,
         "decision": decision,
     }
-    if last:
+    if last(decision, rows):
         extra["final_before"] = do("evaluate", Split.FINAL, "before", tasks=tasks, model=first)
         extra["final_after"] = do("evaluate", Split.FINAL, "after", tasks=tasks, model=checkpoint)
         if control:
@@ -99,22 +108,33 @@ def play_rounds(
     begin: Callable[[int], None],
     control: bool,
     own_writer: bool = False,
+    stops: Callable[[str, str], bool] = lambda decision, rows: False,
 ) -> Iterator[RoundRefs[str]]:
     """All rounds of a run, each from the promoted checkpoint, or from the same model where none
-    was; each is given as soon as it is over.
+    was; each is given as soon as it is over. `stops` says by decision and rows that a round is the
+    last, whatever was planned.
     """
     tasks, first = do("load_tasks"), do("load_model")
     model = first
     for number in rounds:
         begin(number)
+        ended = False
+
+        def last(decision: str, rows: str, number: int = number) -> bool:
+            nonlocal ended
+            ended = number == rounds[-1] or stops(decision, rows)
+            return ended
+
         refs = play_round(
             do,
             first=first,
             model=model,
             tasks=tasks,
-            last=number == rounds[-1],
+            last=last,
             control=control,
             own_writer=own_writer,
         )
         yield refs
+        if ended:
+            return
         model = refs.checkpoint if promoted(refs.decision) else model

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from roundsmith.commands.planned import planned
 from roundsmith.commands.progress import ProgressView
+from roundsmith.commands.promotions import is_promoted, rolled_back
 from roundsmith.commands.show import show
 from roundsmith.errors import ConfigError, Corrupt
 from roundsmith.pair_builder.rules import configure, find_rule, load_rules
@@ -25,7 +26,9 @@ from roundsmith.steps import run_step
 from roundsmith.steps.config import RunConfig
 from roundsmith.steps.context import Context, Platform
 from roundsmith.steps.plan import remaining
-from roundsmith.steps.spent import Spent
+from roundsmith.steps.rules import RoundSeen, why_stop
+from roundsmith.steps.seen import round_seen
+from roundsmith.steps.spent import Spent, spent_on
 from roundsmith.storage import make_output_folder, read_file
 from roundsmith.store import Store
 from roundsmith.store.overlay import existing
@@ -73,6 +76,9 @@ def play(
         (out / "run.json").write_text(config.model_dump_json(indent=2) + "\n")
         expected = expectations(config, store, platform)
         context = Context(Store(store), config, 1, platform, view)
+        taken_back = rolled_back(out)
+        rounds_seen: list[RoundSeen] = []
+        spent: dict[str, Spent] = {}
 
         def begin(number: int) -> None:
             nonlocal context
@@ -82,16 +88,28 @@ def play(
 
         def do(step: str, split: str = "", of: str = "", /, **refs: str) -> str:
             told = replace(context, progress=view.of(of))
-            return runner.run(platform.watched(run_step(told, step, split=split, **refs)))
+            ref = runner.run(platform.watched(run_step(told, step, split=split, **refs)))
+            spent[ref] = spent_on(context.manifest(ref))
+            return ref
 
         def promoted(decision: str) -> bool:
-            return bool(context.manifest(decision).stats["promoted"])
+            return is_promoted(context.manifest(decision), taken_back)
+
+        def stops(decision: str, rows: str) -> bool:
+            seen = context.manifest(decision), context.manifest(rows)
+            rounds_seen.append(round_seen(context, *seen, promoted(decision), spent))
+            why = why_stop(rounds_seen, config.stop, config.budget, config.price)
+            if why is not None:
+                console.print(f"round {context.round} is the last: {why}")
+            return why is not None
 
         numbers = range(1, config.rounds + 1)
         own_writer = context.recipe.own_writer
 
         def rounds() -> Iterator[Summary]:
-            for refs in play_rounds(do, promoted, numbers, begin, config.control, own_writer):
+            rounds_seen.clear()
+            played = play_rounds(do, promoted, numbers, begin, config.control, own_writer, stops)
+            for refs in played:
                 folder = out / f"round-{context.round}"
                 yield export(context, refs, folder)
                 keep(folder)
@@ -131,7 +149,11 @@ def expectations(config: RunConfig, store: str, platform: Platform) -> dict[int,
     """
     if existing(store) is None:
         return {}
-    steps = planned(config, store, platform)
+    try:
+        steps = planned(config, store, platform)
+    except Corrupt as damage:  # the run itself mends it
+        log.warning("nothing is expected of this run: %s", damage)
+        return {}
     found = {number: remaining(steps, number) for number in range(1, config.rounds + 1)}
     return {number: spent for number, spent in found.items() if spent is not None}
 

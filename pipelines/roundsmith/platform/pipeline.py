@@ -106,7 +106,7 @@ def round_pipeline(config: RunConfig, number: int, image: str) -> Callable[..., 
             first=first,
             model=model,
             tasks=tasks,
-            last=number == config.rounds,
+            last=lambda *_: number == config.rounds,
             control=config.control,
             own_writer=own_writer,
         )

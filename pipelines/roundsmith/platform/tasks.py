@@ -44,6 +44,7 @@ def _step() -> Callable[..., str]:
         after: str = "",
         like: str = "",
         first: str = "",
+        checkpoint: str = "",
     ) -> str:
         """Runs one step of a round and returns the reference of what it made."""
         from roundsmith.platform.component import run_component
@@ -51,6 +52,7 @@ def _step() -> Callable[..., str]:
         references = {"tasks": tasks, "model": model, "groups": groups, "rows": rows}
         references |= {"before": before, "after": after, "like": like}
         references |= {"first": first}
+        references |= {"checkpoint": checkpoint}
         return run_component(
             step,
             split,

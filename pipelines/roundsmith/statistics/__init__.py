@@ -3,7 +3,7 @@
 from roundsmith.statistics.auc import auc
 from roundsmith.statistics.bootstrap import Interval, mean_interval
 from roundsmith.statistics.evaluation import Evaluation, TaskCount
-from roundsmith.statistics.gate import GateDecision, decide
+from roundsmith.statistics.gate import GateDecision, Kept, decide
 from roundsmith.statistics.paired import PairedDifference, p_equals, p_words, paired_difference
 from roundsmith.statistics.pass_at_k import pass_at_k
 from roundsmith.statistics.power import (
@@ -17,6 +17,7 @@ __all__ = [
     "Evaluation",
     "GateDecision",
     "Interval",
+    "Kept",
     "PairedDifference",
     "TaskCount",
     "auc",

@@ -1,12 +1,23 @@
 """The gate: a checkpoint is promoted on evidence only."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from roundsmith.errors import ConfigError
 from roundsmith.statistics.bootstrap import Interval
 from roundsmith.statistics.evaluation import Evaluation, refuse_incomplete
 from roundsmith.statistics.paired import p_equals, paired_difference
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A measurement that must not get worse by more than `margin`, a share; `name` says which."""
+
+    name: str
+    before: Evaluation
+    after: Evaluation
+    k: int
+    margin: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +43,17 @@ def decide(
     seed: int,
     k: int = 1,
     contaminated: Sequence[str] = (),
+    kept: Sequence[Kept] = (),
+    over_budget: str | None = None,
 ) -> GateDecision:
     """Compare two evaluations of the gate's tasks and decide.
 
     Promoted when pass@k rose, the two-sided paired p-value is at most alpha / planned_rounds (one
     alpha over all rounds, Bonferroni) and no training row repeats a benchmark task: `contaminated`
-    names, for each that does, the task it was made from. Raises IncompleteEvaluation when a task or
-    a sample is missing on either side.
+    names, for each that does, the task it was made from. Nor may anything `kept` be worse by its
+    margin: the lower end of the 95 % interval decides, so that too few tasks to tell do not pass.
+    `over_budget` says in words what was spent too much of. Raises IncompleteEvaluation when a task
+    or a sample is missing on either side.
     """
     if not 0 < alpha < 1 or planned_rounds < 1:
         raise ConfigError(
@@ -47,7 +62,11 @@ def decide(
     refuse_incomplete([before, after])
     found = paired_difference(before.pass_at_k(k), after.pass_at_k(k), seed=seed)
     threshold = alpha / planned_rounds
-    failures = _failures(found.difference, found.p_value, threshold, contaminated)
+    failures = (
+        *_failures(found.difference, found.p_value, threshold, contaminated),
+        *_worse(kept, seed),
+        *([over_budget] if over_budget else []),
+    )
     promoted = not failures
     success = (
         f"pass@{k} rose by {100 * found.difference:.1f} points on {found.num_tasks} tasks, "
@@ -84,3 +103,18 @@ def _failures(
             f"were made from, {', '.join(names[:5])}{more}"
         )
     return tuple(failures)
+
+
+def _worse(kept: Sequence[Kept], seed: int) -> Iterator[str]:
+    """Non-inferiority: one sentence for each measurement that can not be shown to have held."""
+    for one in kept:
+        refuse_incomplete([one.before, one.after])
+        found = paired_difference(
+            one.before.pass_at_k(one.k), one.after.pass_at_k(one.k), seed=seed
+        )
+        if found.ci95.low < -one.margin:
+            yield (
+                f"{one.name} pass@{one.k} may be worse by more than {100 * one.margin:g} points: "
+                f"the difference is {100 * found.difference:+.1f}, its interval begins at "
+                f"{100 * found.ci95.low:+.1f} ({found.num_tasks} tasks)"
+            )

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from roundsmith.config import Settings
+from roundsmith.steps.rules import BudgetConfig, KeepConfig, StopConfig
 from roundsmith.steps.spent import PriceConfig
 
 RECIPES = "roundsmith.recipes"
@@ -84,6 +85,10 @@ class RunConfig(Settings):
     rounds: int = Field(1, gt=0)
     alpha: float = Field(0.05, gt=0, lt=1)
     """The gate's error rate over all planned rounds."""
+    keep: tuple[KeepConfig, ...] = ()
+    """What a promoted checkpoint must not be worse in."""
+    budget: BudgetConfig = BudgetConfig()
+    stop: StopConfig = StopConfig()
     control: bool = True
     """Also train on the gold rows alone for as many steps, and judge that on `final`."""
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -94,3 +99,12 @@ class RunConfig(Settings):
     """Tasks that are committed together; a kill loses at most what is under way."""
     tasks_in_flight: int = Field(64, gt=0)
     """Tasks that are sampled at once."""
+
+    @model_validator(mode="after")
+    def _kept_is_measured(self) -> "RunConfig":
+        unknown = [kept.k for kept in self.keep if kept.k not in self.evaluation.ks]
+        if unknown:
+            raise ValueError(f"keep: expected k among evaluation.ks, saw {unknown}: add it there")
+        if self.budget.price is not None and not self.price.known:
+            raise ValueError("budget.price: expected a table price to reckon by, saw none")
+        return self

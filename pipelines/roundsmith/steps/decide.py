@@ -1,43 +1,121 @@
-"""The gate: is the checkpoint really better on tasks that it was not trained on?"""
+"""The gate: is the checkpoint better on tasks that it was not trained on, and nowhere worse?"""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import asdict
 
+from roundsmith.benchmarks.load import load_tasks as read_tasks
+from roundsmith.statistics import Kept
 from roundsmith.statistics import decide as gate
 from roundsmith.steps.contamination import HeldOut, repeated
 from roundsmith.steps.context import Context, Made, reference
-from roundsmith.steps.evaluate import evaluation_of
+from roundsmith.steps.evaluate import evaluate, evaluation_of
 from roundsmith.steps.inputs import tasks_of
-from roundsmith.store import EXAMPLES, PAIRS, Manifest
-from roundsmith.types import Split
+from roundsmith.steps.rules import KeepConfig, over_budget
+from roundsmith.steps.spent import spent_on, total
+from roundsmith.store import EXAMPLES, PAIRS, TASKS, Manifest
+from roundsmith.types import Split, Task
 
 
-async def decide(ctx: Context, before: str, after: str, rows: str, tasks: str) -> str:
-    """The decision as stats: promoted, reasons, difference, interval, p-value and threshold."""
+async def decide(
+    ctx: Context, before: str, after: str, rows: str, tasks: str, model: str, checkpoint: str
+) -> str:
+    """The decision as stats: promoted, reasons, difference, interval, p-value and threshold.
+
+    What must not get worse on tasks of its own is evaluated here, before and after.
+    """
     old, new, chosen, task_set = (ctx.manifest(ref) for ref in (before, after, rows, tasks))
-    settings = {"alpha": ctx.config.alpha, "rounds": ctx.config.rounds, "seed": ctx.config.seed}
+    own = [await _evaluated(ctx, kept, model, checkpoint) for kept in ctx.config.keep if kept.tasks]
+    config = ctx.config
+    settings = {
+        "alpha": config.alpha,
+        "rounds": config.rounds,
+        "seed": config.seed,
+        "keep": [kept.model_dump(mode="json") for kept in config.keep],
+        "budget": config.budget.model_dump(mode="json", include={"tokens", "executions"}),
+    }
+    parents = (old, new, chosen, task_set, *(m for three in own for m in three))
 
     async def make() -> Made:
+        held = [
+            *(t for split in (Split.GATE, Split.FINAL) for t in tasks_of(ctx, task_set, split)),
+            *(t for kept_tasks, _, _ in own for t in tasks_of(ctx, kept_tasks, Split.GATE)),
+        ]
         decision = await asyncio.to_thread(
             gate,
             evaluation_of(ctx, old),
             evaluation_of(ctx, new),
-            alpha=ctx.config.alpha,
-            planned_rounds=ctx.config.rounds,
-            seed=ctx.config.seed,
-            contaminated=await asyncio.to_thread(_repeated, ctx, chosen, task_set),
+            alpha=config.alpha,
+            planned_rounds=config.rounds,
+            seed=config.seed,
+            contaminated=await asyncio.to_thread(_repeated, ctx, chosen, task_set, held),
+            kept=_kept(ctx, old, new, own),
+            over_budget=_too_much(ctx, old, new, chosen, ctx.manifest(checkpoint)),
         )
         stats = asdict(decision)
         return Made((), stats | {"reasons": list(decision.reasons)})
 
-    return reference(await ctx.once("decide", 2, settings, (old, new, chosen, task_set), make))
+    return reference(await ctx.once("decide", 3, settings, parents, make))
 
 
-def _repeated(ctx: Context, rows: Manifest, tasks: Manifest) -> tuple[str, ...]:
-    """The tasks of training rows that give a task of the gate or of `final` away."""
-    held_out = HeldOut.of(
-        [task for split in (Split.GATE, Split.FINAL) for task in tasks_of(ctx, tasks, split)]
-    )
+KeptTasks = tuple[Manifest, Manifest, Manifest]
+"""Tasks that are kept apart for one promise, and their evaluations before and after."""
+
+
+async def _evaluated(ctx: Context, kept: KeepConfig, model: str, checkpoint: str) -> KeptTasks:
+    tasks = await _load_kept(ctx, kept.tasks)
+    before = await evaluate(ctx, tasks=tasks, model=model, split=Split.GATE)
+    after = await evaluate(ctx, tasks=tasks, model=checkpoint, split=Split.GATE)
+    return ctx.manifest(tasks), ctx.manifest(before), ctx.manifest(after)
+
+
+async def _load_kept(ctx: Context, source: str) -> str:
+    """All tasks of a file, in the place of the split `gate`."""
+    loaded = await asyncio.to_thread(read_tasks, source, skip_bad_rows=ctx.config.skip_bad_rows)
+
+    async def make() -> Made:
+        parts: dict[Split, Sequence[Task]] = dict.fromkeys(Split, ())
+        parts[Split.GATE] = loaded.tasks
+        objects = [ctx.store.write_rows(TASKS, part) for part in parts.values()]
+        return Made(objects, {str(split): len(part) for split, part in parts.items()})
+
+    return reference(await ctx.once("kept", 1, {"source": loaded.source_hash}, (), make))
+
+
+def _kept(ctx: Context, old: Manifest, new: Manifest, own: Sequence[KeptTasks]) -> list[Kept]:
+    found, rest = [], list(own)
+    for kept in ctx.config.keep:
+        before, after = rest.pop(0)[1:] if kept.tasks else (old, new)
+        name = kept.tasks or str(Split.GATE)
+        evaluations = evaluation_of(ctx, before), evaluation_of(ctx, after)
+        found.append(Kept(name, *evaluations, kept.k, kept.margin))
+    return found
+
+
+def _too_much(
+    ctx: Context, old: Manifest, new: Manifest, rows: Manifest, checkpoint: Manifest
+) -> str | None:
+    """What this round took more of than its share of the run's budget; tokens and executions alone,
+    so that the decision is the same for the same settings.
+    """
+    scored = _parent(ctx, rows, "score")
+    sampled = scored and _parent(ctx, scored, "sample")
+    parts = [m for m in (sampled, scored, checkpoint, old, new) if m is not None]
+    spent, share = total(map(spent_on, parts)), ctx.config.rounds
+    budget = ctx.config.budget.model_copy(update={"hours": None, "price": None})
+    return over_budget(spent.times(share), budget, ctx.config.price)
+
+
+def _parent(ctx: Context, manifest: Manifest, step: str) -> Manifest | None:
+    wanted = set(manifest.parents)
+    return next((m for m in ctx.store.manifests(step) if m.hash in wanted), None)
+
+
+def _repeated(
+    ctx: Context, rows: Manifest, tasks: Manifest, held: Sequence[Task]
+) -> tuple[str, ...]:
+    """The tasks of training rows that give a held-out task away."""
+    held_out = HeldOut.of(held)
     trained = {task.task_id: task for task in tasks_of(ctx, tasks, Split.TRAIN)}
     examples, pairs = ctx.store.read_all(EXAMPLES, rows), ctx.store.read_all(PAIRS, rows)
     return repeated(examples, trained, held_out) + repeated(pairs, trained, held_out)

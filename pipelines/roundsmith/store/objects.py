@@ -97,6 +97,14 @@ class Objects:
         """Whether an object is there with its size; `check` looks at its bytes."""
         return self._root.size(object_name(ref)) == ref.bytes
 
+    def objects(self) -> Iterator[tuple[str, int, float]]:
+        """Name, bytes and age in seconds of every object, whether any manifest names it or not."""
+        yield from self._root.files("objects")
+
+    def remove_object(self, sha256: str) -> None:
+        """Remove an object, if it is there; whoever needs it can not be read any more."""
+        self._root.remove(f"objects/{sha256}")
+
     def check(self, ref: ObjectRef) -> None:
         """Raises StoreError unless an object has the bytes that it is named by."""
         with self._root.verified(object_name(ref), ref.hash):

@@ -16,7 +16,9 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from roundsmith.errors import ConfigError, Corrupt, StoreError
 from roundsmith.hashing import file_sha256
@@ -76,6 +78,18 @@ class Root:
             except FileNotFoundError:
                 return []
         return sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in paths)
+
+    def files(self, folder: str) -> Iterator[tuple[str, int, float]]:
+        """Name, bytes and age in seconds of the files in a folder; none when there is no folder."""
+        with storage_errors(self.url(folder)):
+            try:
+                found = self._fs.ls(self._path(folder), detail=True)
+            except FileNotFoundError:
+                return
+        for entry in found:
+            if entry["type"] == "file":
+                name = str(entry["name"]).rsplit("/", 1)[-1]
+                yield name, int(entry["size"]), time.time() - _modified(entry)
 
     def publish(self, partial: Path, name: str) -> None:
         """Make a complete local file of `scratch` appear under `name`, replacing what is there."""
@@ -222,6 +236,19 @@ class Root:
                     leftover.unlink()
             except FileNotFoundError:
                 continue
+
+
+def _modified(entry: dict[str, Any]) -> float:
+    """When a file was written, as seconds since 1970, in the words of each file system; one that
+    does not say counts as written now.
+    """
+    for key in ("mtime", "LastModified", "created", "updated"):
+        match entry.get(key):
+            case int() | float() as seconds:
+                return float(seconds)
+            case datetime() as moment:
+                return moment.timestamp()
+    return time.time()
 
 
 def copy_whole(source: Path, target: Path) -> None:

@@ -75,17 +75,19 @@ class Store(Folders):
         """Take back every commit that names an object, or a model folder with it, and remove the
         object, so that the work is done again; the manifests that were taken back.
         """
-        named = [m for m in self.every_manifest() if self._names(m, sha256)]
+        named = [m for m in self.every_manifest() if sha256 in self.object_names(m)]
         for manifest in named:
             self.discard(manifest)
-        self._root.remove(f"objects/{sha256}")
+        self.remove_object(sha256)
         return named
 
-    def _names(self, manifest: Manifest, sha256: str) -> bool:
-        if any(ref.hash == sha256 for ref in manifest.objects):
-            return True
+    def object_names(self, manifest: Manifest) -> set[str]:
+        """The hashes of all objects that finished work needs: its own, and the files of its model
+        folders.
+        """
         folders = [ref for ref in manifest.of_kind("folder") if self.has(ref)]
-        return any(file.hash == sha256 for ref in folders for _, file in self.files(ref))
+        files = {file.hash for ref in folders for _, file in self.files(ref)}
+        return files | {ref.hash for ref in manifest.objects}
 
     def manifests(self, step: str) -> Iterator[Manifest]:
         """All finished work of a step, by key."""

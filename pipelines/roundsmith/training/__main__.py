@@ -13,7 +13,7 @@ from pathlib import Path
 
 from roundsmith.config import child_environment, let_threads_sleep
 from roundsmith.errors import RoundsmithError
-from roundsmith.training.full_disk import full_disk_told
+from roundsmith.training.full_disk import EXIT_CODE, NoSpace, full_disk_told
 from roundsmith.training.job import TrainingJob
 
 
@@ -49,7 +49,7 @@ def main() -> int:
     except RoundsmithError as error:
         with suppress(OSError):  # the log may be on a full disk too
             print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return error.exit_code
+        return EXIT_CODE if isinstance(error, NoSpace) else error.exit_code
     return 0
 
 

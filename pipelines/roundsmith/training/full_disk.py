@@ -19,8 +19,6 @@ _PROBE_BYTES = 2**20
 class NoSpace(StoreError):
     """The disk of a training is full."""
 
-    exit_code = EXIT_CODE
-
     def __init__(self, folder: Path) -> None:
         super().__init__(
             f"no space left at {folder}: free space and run again, finished work is kept"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from roundsmith.config import child_environment
 from roundsmith.errors import ConfigError, EngineError, PlatformError
-from roundsmith.training.full_disk import NoSpace, full_disk_told
+from roundsmith.training.full_disk import EXIT_CODE, NoSpace, full_disk_told
 from roundsmith.training.job import TrainingJob
 from roundsmith.training.progress import PROGRESS_FILE, Progress, ProgressTail, read_progress
 from roundsmith.training.result import TrainingResult, read_result
@@ -49,7 +49,7 @@ async def launch(
     finally:
         await _end(process)
     if process.returncode:
-        if process.returncode == NoSpace.exit_code:
+        if process.returncode == EXIT_CODE:
             raise NoSpace(job.out)
         _fail(process.returncode, job.out / LOG_FILE, start)
     return read_result(job.out)

@@ -67,3 +67,21 @@ def test_without_control_nothing_is_trained_beside_the_rounds() -> None:
     assert len(journal.of("train")) == 2
     assert len(journal.of("evaluate", "final")) == 2
     assert journal.of("select_gold") == []
+
+
+def test_a_rule_that_ends_a_run_makes_that_round_the_last() -> None:
+    begun: list[int] = []
+    looked: list[str] = []
+
+    def do(step: str, split: str = "", of: str = "", /, **inputs: str) -> str:
+        looked.append(f"{begun[-1:]} {step} {split}")
+        return f"{step}/{len(looked)}"
+
+    def stops(decision: str, rows: str) -> bool:
+        assert (decision.partition("/")[0], rows.partition("/")[0]) == ("decide", "select")
+        return begun[-1] == 2
+
+    played = play_rounds(do, lambda _: True, range(1, 6), begun.append, False, stops=stops)
+    assert len(list(played)) == 2
+    assert begun == [1, 2]
+    assert [line for line in looked if "final" in line] == ["[2] evaluate final"] * 2

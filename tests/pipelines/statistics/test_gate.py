@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roundsmith.errors import ConfigError, IncompleteEvaluation
-from roundsmith.statistics import Evaluation, GateDecision, TaskCount, decide
+from roundsmith.statistics import Evaluation, GateDecision, Kept, TaskCount, decide
 
 EIGHT = st.integers(0, 8)
 
@@ -100,3 +100,36 @@ def test_the_order_of_the_tasks_does_not_matter(pairs: list[tuple[int, int]], se
     decision = decide(before, after, alpha=0.05, planned_rounds=1, seed=seed)
     assert decision == decide(before, shuffled, alpha=0.05, planned_rounds=1, seed=seed)
     assert not decision.promoted or decision.difference > 0
+
+
+def decided(before: list[int], after: list[int], **rest: object) -> GateDecision:
+    found = evaluation(before), evaluation(after)
+    return decide(*found, alpha=0.05, planned_rounds=1, seed=0, **rest)  # type: ignore[arg-type]  # by name
+
+
+def kept(before: list[int], after: list[int], margin: float) -> Kept:
+    return Kept("humaneval", evaluation(before), evaluation(after), 1, margin)
+
+
+def test_what_must_not_get_worse_is_asked_by_the_low_end_of_the_interval() -> None:
+    better = ([0] * 60, [1] * 40 + [0] * 20)
+    held = kept([1] * 100 + [0] * 100, [1] * 100 + [0] * 100, 0.02)
+    assert decided(*better, kept=[held]).promoted
+    lost = kept([1] * 100 + [0] * 100, [1] * 90 + [0] * 110, 0.02)
+    refused = decided(*better, kept=[lost])
+    assert not refused.promoted
+    (reason,) = refused.reasons
+    assert reason.startswith("humaneval pass@1 may be worse by more than 2 points: the differ")
+    assert "-5.0" in reason
+    assert decided(*better, kept=[replace(lost, margin=0.2)]).promoted
+
+
+def test_too_few_tasks_do_not_show_that_nothing_got_worse() -> None:
+    few = kept([1, 1, 0, 0], [1, 1, 0, 0], 0.02)
+    assert not decided([0] * 60, [1] * 40 + [0] * 20, kept=[few]).promoted
+
+
+def test_a_round_over_its_budget_is_not_promoted() -> None:
+    refused = decided([0] * 60, [1] * 40 + [0] * 20, over_budget="the budget is spent")
+    assert refused.reasons == ("the budget is spent",)
+    assert not refused.promoted

@@ -1,0 +1,73 @@
+"""What a store holds that nothing needs, and its removal.
+
+Kept is whatever a root needs, and all that this rests on: the manifests that a root names, their
+ancestors, and every object and model file of these. An object without a manifest may be of work
+that is under way, so that only those older than `grace_s` are taken.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from roundsmith.store.manifest import Manifest
+from roundsmith.store.store import Store
+
+GRACE_S = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Garbage:
+    """What can go: finished work by its manifests, objects by their hashes, and how many bytes."""
+
+    manifests: tuple[Manifest, ...]
+    objects: tuple[str, ...]
+    bytes: int
+
+
+def needed(every: Iterable[Manifest], roots: Iterable[Manifest]) -> dict[str, Manifest]:
+    """The roots and all that they rest on, by hash; what a root was made from and is not in the
+    store is not there to be kept.
+    """
+    by_hash = {manifest.hash: manifest for manifest in every}
+    kept: dict[str, Manifest] = {}
+    waiting = list(roots)
+    while waiting:
+        manifest = waiting.pop()
+        if manifest.hash not in kept:
+            kept[manifest.hash] = manifest
+            waiting += [by_hash[name] for name in manifest.parents if name in by_hash]
+    return kept
+
+
+def garbage(
+    store: Store, is_root: Callable[[Manifest], bool] | None = None, grace_s: float = GRACE_S
+) -> Garbage:
+    """What can go when only the manifests that `is_root` says yes to, and what they rest on, are
+    kept; without it all finished work is kept, and only objects that no manifest names go.
+
+    Raises StoreError for a manifest that can not be read: what it needs is not known.
+    """
+    every = list(store.every_manifest())
+    roots = every if is_root is None else [manifest for manifest in every if is_root(manifest)]
+    kept = needed(every, roots)
+    wanted = {name for manifest in kept.values() for name in store.object_names(manifest)}
+    # Objects of work that is forgotten are as old as it is; they need no grace.
+    gone = tuple(manifest for manifest in every if manifest.hash not in kept)
+    theirs = {name for manifest in gone for name in store.object_names(manifest)}
+    objects = [
+        (name, size)
+        for name, size, age_s in store.objects()
+        if name not in wanted and (name in theirs or age_s > grace_s)
+    ]
+    return Garbage(gone, tuple(name for name, _ in objects), sum(size for _, size in objects))
+
+
+def collect(store: Store, found: Garbage) -> None:
+    """Removes it: commits first, so that what is cut short leaves no commit without its objects.
+
+    Nothing may be writing to the store meanwhile: a writer that finds an object there does not
+    write it again.
+    """
+    for manifest in found.manifests:
+        store.discard(manifest)
+    for name in found.objects:
+        store.remove_object(name)

@@ -1,0 +1,110 @@
+"""Garbage collection: nothing that is needed goes, and what nothing needs does."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from roundsmith.cli import app
+from roundsmith.commands.promotions import keeps
+from roundsmith.errors import StoreError
+from roundsmith.lineage.history import History
+from roundsmith.lineage.integrity import Findings, check_hashes, check_rows
+from roundsmith.store import Manifest, ObjectRef, Store, step_key
+from roundsmith.store.gc import collect, garbage
+from tests.pipelines.lineage.made import made_run, next_round
+
+
+def made(store: Store, random: Random, number: int) -> list[Manifest]:
+    """Finished work at random: each made from some that was there, some sharing objects."""
+    found: list[Manifest] = []
+    for index in range(number):
+        refs = [store.put_blob(str(random.randrange(2 * number)).encode()) for _ in range(2)]
+        parents = tuple(m.hash for m in random.sample(found, min(len(found), random.randrange(3))))
+        key = step_key("step", 1, {"index": index}, parents)
+        found.append(store.commit(Manifest("step", key, tuple(refs), parents)))
+    return found
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 2**32), st.integers(1, 12))
+def test_all_that_a_root_rests_on_stays_and_the_rest_goes(seed: int, number: int) -> None:
+    random = Random(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(folder)
+        every = made(store, random, number)
+        stray = store.put_blob(b"stray")
+        roots = {m.hash for m in random.sample(every, random.randrange(len(every) + 1))}
+        by_hash, kept = {m.hash: m for m in every}, set(roots)
+        for manifest in reversed(every):
+            if manifest.hash in kept:
+                kept |= set(manifest.parents)
+        collect(store, garbage(store, lambda m: m.hash in roots, grace_s=-1.0))
+        assert {m.hash for m in store.every_manifest()} == kept
+        wanted = {ref for name in kept for ref in by_hash[name].objects}
+        assert {name for name, _, _ in store.objects()} == {ref.hash for ref in wanted}
+        for ref in wanted:
+            store.check(ref)
+        assert not store.has(stray)
+
+
+def old(folder: Path, ref: ObjectRef) -> None:
+    os.utime(folder / "objects" / ref.hash, (0, 0))
+
+
+def test_an_object_of_work_under_way_stays_until_its_grace_is_over(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    young, left = store.put_blob(b"young"), store.put_blob(b"left")
+    old(tmp_path, left)
+    found = garbage(store)
+    assert found.objects == (left.hash,)
+    assert store.has(left), "nothing goes before it is asked for"
+    collect(store, found)
+    assert store.has(young)
+    assert not store.has(left)
+
+
+def test_a_store_with_a_manifest_that_can_not_be_read_is_left_alone(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    made(store, Random(1), 3)
+    path = next((tmp_path / "manifests/step").iterdir())
+    fields = json.loads(path.read_text())
+    path.write_text(json.dumps(fields | {"schema_version": 99}))
+    with pytest.raises(StoreError, match="use the release of Roundsmith that wrote it"):
+        garbage(store, lambda m: False)
+
+
+@pytest.mark.parametrize("promoted", [(True, True, False), (True, False, False), (False,) * 3])
+def test_every_promoted_checkpoint_is_whole_after_everything_else_went(
+    tmp_path: Path, promoted: tuple[bool, bool, bool]
+) -> None:
+    runs = [made_run(tmp_path, promoted[0])]
+    for word in promoted[1:]:
+        runs.append(next_round(runs[-1], tmp_path, word))
+    store = runs[0].context.store
+    orphan = store.put_blob(b"left by a kill")
+    old(Path(store.url), orphan)
+    done = CliRunner().invoke(app, ["store", "gc", str(tmp_path), "--only-promoted"])
+    assert done.exit_code == 0, done.output
+    assert done.output.startswith("would remove (--yes removes it): ")
+    assert store.has(orphan)
+    done = CliRunner().invoke(app, ["store", "gc", str(tmp_path), "--only-promoted", "--yes"])
+    assert done.exit_code == 0, done.output
+    assert not store.has(orphan)
+    for run, word in zip(runs, promoted, strict=True):
+        if word:
+            folder = store.folder(run.checkpoint.objects[0])
+            target = store.fetch_folder(folder, tmp_path / f"copy-{run.context.round}")
+            assert (target / "model.safetensors").exists()
+            assert store.find(run.rows.step, run.rows.key) is not None
+    findings = Findings()
+    check_hashes(store, findings)
+    check_rows(History(store), findings)
+    assert findings.problems == []
+    assert garbage(store, keeps(History(store))).objects == ()
