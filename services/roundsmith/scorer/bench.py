@@ -25,7 +25,7 @@ LINES = (
     "        result.append((name, count))\n",
     "    return result\n",
 )
-_SMALL, _LARGE = 256, 40
+_SMALL, _LARGE = 128, 24
 """Completions of a case, of a small model and of one that takes a second for a pass."""
 
 
