@@ -1,6 +1,9 @@
 """Programs that reach for the kernel or the processes around them (cases 46 to 56)."""
 
+import contextlib
 import os
+import re
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 MANY = Limits(cpu_s=1.0, processes=8)
 OUT_OF_REACH = (Verdict.DENIED, Verdict.ERROR)
 # Machine code, called as a function.
+SMALL = Limits(file_bytes=2**20)
 MACHINE = """
 import ctypes, mmap
 def f():
@@ -178,6 +182,76 @@ def f():
 """
     outcome = box.call(source, [])
     assert outcome.verdict is Verdict.PASS, outcome.detail
+
+
+def test_case_85_every_limit_of_the_kernel_is_set_and_hard(box: "Box") -> None:
+    names = ("FSIZE", "NOFILE", "CORE", "STACK", "MEMLOCK")
+    wanted = {"FSIZE": SMALL.file_bytes, "NOFILE": 64, "CORE": 0, "STACK": 64 * 2**20, "MEMLOCK": 0}
+    source = f"""
+import resource
+def f():
+    return {{name: resource.getrlimit(getattr(resource, 'RLIMIT_' + name)) for name in {names}}}
+"""
+    found = box.call(source, {name: (size, size) for name, size in wanted.items()}, limits=SMALL)
+    assert found.verdict is Verdict.PASS, found.detail
+    source = """
+import resource
+def f():
+    kinds = (resource.RLIMIT_AS, resource.RLIMIT_DATA, resource.RLIMIT_CPU)
+    return [0 < resource.getrlimit(kind)[1] < 2 ** 40 for kind in kinds]
+"""
+    assert box.call(source, [True] * 3).verdict is Verdict.PASS
+    queues = "import resource\ndef f():\n    return resource.getrlimit(12)\n"
+    if box.place != "T3":
+        assert box.call(queues, (0, 0)).verdict is Verdict.PASS
+
+
+def test_case_47_a_program_is_closed_to_others_of_its_user(box: "Box") -> None:
+    source = "import ctypes\ndef f():\n    return ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)\n"
+    assert box.call(source, 0).verdict is Verdict.PASS  # PR_GET_DUMPABLE
+
+
+def test_case_97_at_t2_a_run_shares_no_namespace_with_the_machine_nor_its_files_with_another(
+    box: "Box",
+) -> None:
+    if box.place != "T2" or os.geteuid() != 0:
+        pytest.skip("namespaces are T2's, and only root can look at another's")
+    above = box.supervisor_pids[0]
+    machine, supervisor = _namespaces("self"), _namespaces(str(above))
+    shared = [kind for kind, own in supervisor.items() if own == machine[kind]]
+    assert shared == ["pid"], "the supervisor is in the machine's pid namespace, its zygote is not"
+    marker = f"case97-{time.monotonic_ns() % 10**8}"
+    source = (
+        f"import ctypes, time\nctypes.CDLL(None).prctl(15, {marker!r}.encode(), 0, 0, 0)\n"
+        "def f():\n    time.sleep(3)\n    return 1\n"
+    )
+    running = threading.Thread(target=lambda: box.call(source, 1))
+    running.start()
+    try:
+        pid = _named(marker)
+        parent = re.search(r"^PPid:\t(\d+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+        assert parent is not None
+        run, zygote = _namespaces(pid), _namespaces(parent[1])
+    finally:
+        running.join()
+    own = {kind for kind, link in run.items() if link != zygote[kind]}
+    assert own == {"pid", "mnt", "ipc"}
+
+
+def _namespaces(pid: str) -> dict[str, str]:
+    kinds = ("user", "net", "mnt", "ipc", "uts", "pid")
+    return {kind: os.readlink(f"/proc/{pid}/ns/{kind}") for kind in kinds}
+
+
+def _named(marker: str) -> str:
+    """The process of that name, as soon as there is one."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/comm", encoding="utf-8") as file:
+                if file.read().strip() == marker:
+                    return pid
+    raise AssertionError(f"no process {marker}")
 
 
 def test_case_86_clock_name_swap_and_accounts_of_the_machine_can_not_be_changed(box: "Box") -> None:

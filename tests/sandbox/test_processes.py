@@ -128,6 +128,11 @@ def test_case_28_no_other_program_can_be_started(box: "Box") -> None:
     assert box.call(source, limits=MANY).verdict is box.if_it_may_fork(Verdict.DENIED)
 
 
+def test_case_28_nothing_that_is_started_could_gain_a_privilege(box: "Box") -> None:
+    source = "import ctypes\ndef f():\n    return ctypes.CDLL(None).prctl(39, 0, 0, 0, 0)\n"
+    assert box.call(source, 1).verdict is Verdict.PASS  # PR_GET_NO_NEW_PRIVS
+
+
 def test_case_29_the_processes_of_every_run_are_counted_by_themselves(box: "Box") -> None:
     source = """
 import os, time

@@ -57,7 +57,11 @@ def holds(box: "Box", pairs: int) -> None:
 
 
 def test_case_76_a_zygote_killed_in_the_middle_loses_and_doubles_no_cell(box: "Box") -> None:
-    slow = "import time\ndef f():\n    time.sleep(0.05)\n    return 1\n"
+    marker = f"case76-{time.monotonic_ns() % 10**8}"
+    slow = (
+        f"import ctypes, time\nctypes.CDLL(None).prctl(15, {marker!r}.encode(), 0, 0, 0)\n"
+        "def f():\n    time.sleep(0.05)\n    return 1\n"
+    )
     programs = tuple(Program(f"c{at}", slow) for at in range(60))
     found = []
     running = threading.Thread(
@@ -71,6 +75,7 @@ def test_case_76_a_zygote_killed_in_the_middle_loses_and_doubles_no_cell(box: "B
     assert {o.verdict for o in found} == {Verdict.PASS}
     assert sorted(o.code_id for o in found) == sorted(p.code_id for p in programs)
     assert pids[0] not in box.supervisor_pids
+    assert not living(marker), "a program outlived its zygote"
 
 
 def test_case_78_giving_up_frees_the_slot_and_ends_the_program(box: "Box") -> None:

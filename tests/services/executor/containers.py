@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import pytest
 
-from tests.services.executor.sandbox_pod import ROOT, SANDBOX_USER, SandboxPod, sandbox_pod
+from tests.services.executor.sandbox_pod import ROOT, SANDBOX, SANDBOX_USER, SandboxPod, sandbox_pod
 
 Runtime = Literal["runc", "runsc"]
 PROFILE = ROOT / "sandbox-image" / "seccomp.json"
@@ -45,8 +45,7 @@ def make_root(root: Path) -> str:
     for binary in (interpreter, *(library / "lib-dynload").glob("*.so")):
         for shared in _shared_libraries(binary):
             _copy(shared, root)
-    package = root / "opt/roundsmith-sandbox/roundsmith"
-    shutil.copytree(ROOT / "sandbox-image/roundsmith", package)
+    shutil.copytree(SANDBOX, root / "opt/roundsmith-sandbox/roundsmith/sandbox")
     for name in ("dev", "etc", "proc", "run/sandbox", "sys", "tmp"):
         (root / name).mkdir(parents=True, exist_ok=True)
     (root / "etc/passwd").write_text(f"sandbox:x:{SANDBOX_USER}:{SANDBOX_USER}::/:\n")

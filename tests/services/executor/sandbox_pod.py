@@ -16,10 +16,12 @@ from pathlib import Path
 
 import pytest
 
+import roundsmith.sandbox
 from roundsmith.executor.settings import ExecutorSettings
 
 ROOT = Path(__file__).parents[3]
 SANDBOX_USER = 65532
+SANDBOX = Path(roundsmith.sandbox.__file__).parent
 _START_S = 60
 # By exec of another interpreter: gRPC's threads do not survive the plain fork of `user=`.
 _BECOME = (
@@ -137,8 +139,8 @@ def sandbox_pod(
         pod.scratch.mkdir(mode=0o700)
         if pod.other_user:
             os.chown(pod.scratch, SANDBOX_USER, SANDBOX_USER)
-        package = ROOT / "sandbox-image" / "roundsmith"
-        shutil.copytree(package, folder / "roundsmith", ignore=shutil.ignore_patterns("*.pyc"))
+        target = folder / "roundsmith" / "sandbox"
+        shutil.copytree(SANDBOX, target, ignore=shutil.ignore_patterns("*.pyc"))
         pod.start_init()
         pod.begin_worker(supervisors)
         try:
