@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from roundsmith.clients import ExecutorClient
-from roundsmith.clients.services import open_channel
+from roundsmith.clients.channels import open_channel
 from roundsmith.types import CallTest, ExecuteItem, Outcome, Program
 from roundsmith.verdicts import Verdict
 from tests.cluster.conftest import Installed

@@ -86,7 +86,7 @@ def _run_again(history: "History", number: int, seed: int, findings: "Findings")
     from random import Random
 
     from roundsmith.clients import ExecutorClient
-    from roundsmith.clients.services import open_channel
+    from roundsmith.clients.channels import open_channel
     from roundsmith.lineage.again import draw, run_again
     from roundsmith.platform.processes import ServiceProcesses
 

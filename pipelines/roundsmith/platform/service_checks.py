@@ -8,7 +8,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from roundsmith.clients import ClientTls, Endpoints, Services, StreamSettings, connect
-from roundsmith.clients.services import open_channel
+from roundsmith.clients.channels import open_channel
 from roundsmith.clients.stream import call_error
 from roundsmith.errors import EngineError, RoundsmithError, Unavailable
 from roundsmith.platform.checks import Check

@@ -1,10 +1,11 @@
 """Clients of the services: typed, asynchronous, patient, and never answered twice."""
 
+from roundsmith.clients.generator import GeneratorClient
 from roundsmith.clients.patience import StreamSettings
+from roundsmith.clients.replicas import Replicas
 from roundsmith.clients.services import (
     Endpoints,
     ExecutorClient,
-    GeneratorClient,
     PairBuilderClient,
     ScorerClient,
     Services,
@@ -18,6 +19,7 @@ __all__ = [
     "ExecutorClient",
     "GeneratorClient",
     "PairBuilderClient",
+    "Replicas",
     "ScorerClient",
     "Services",
     "StreamSettings",

@@ -1,15 +1,13 @@
 """One item, or one call, with the trace that it belongs to."""
 
-import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 import grpc
 
 from roundsmith import tracing
 from roundsmith.clients.stream import ItemStream, call_error
-
-_ATTEMPTS, _WAIT_S = 4, 0.2
-"""What a server that ends in the middle of a call is given; every such call may be repeated."""
 
 
 async def ask(stream: ItemStream[Any, Any], request: Any) -> list[Any]:
@@ -20,16 +18,23 @@ async def ask(stream: ItemStream[Any, Any], request: Any) -> list[Any]:
         return await stream.call(request)
 
 
-async def call_once(method: Any, request: Any, timeout_s: float) -> Any:
-    """The answer of a method that may be called again; raises the error that the server gave."""
+async def follow(stream: ItemStream[Any, Any], request: Any) -> AsyncGenerator[Any]:
+    """The same, each answer as it comes."""
+    name = type(request).__name__.removesuffix("StreamRequest")
+    with tracing.span(f"roundsmith.{name}", "client") as here:
+        request.traceparent = here
+        async with aclosing(stream.follow(request)) as answers:
+            async for answer in answers:
+                yield answer
+
+
+async def call_once(method: Any, request: Any, timeout_s: float, *, wait: bool = True) -> Any:
+    """The answer of a method; raises the error that the server gave. With `wait` a server that is
+    not there yet is waited for. A call that breaks is repeated as the channel's config says.
+    """
     here = tracing.traceparent()
     metadata = ((tracing.TRACEPARENT, here),) if here else ()
-    for attempt in range(_ATTEMPTS):
-        try:
-            return await method(request, timeout=timeout_s, wait_for_ready=True, metadata=metadata)
-        except grpc.aio.AioRpcError as failure:
-            broke = failure.code() is grpc.StatusCode.UNAVAILABLE
-            if not broke or attempt == _ATTEMPTS - 1:
-                raise call_error(failure) from failure
-            await asyncio.sleep(_WAIT_S * 2**attempt)
-    raise AssertionError("the last attempt returns or raises")
+    try:
+        return await method(request, timeout=timeout_s, wait_for_ready=wait, metadata=metadata)
+    except grpc.aio.AioRpcError as failure:
+        raise call_error(failure) from failure

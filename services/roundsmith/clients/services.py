@@ -12,14 +12,15 @@ from uuid import uuid4
 import grpc
 
 from roundsmith.clients.calls import ask, call_once
+from roundsmith.clients.channels import open_channel
+from roundsmith.clients.generator import GeneratorClient
 from roundsmith.clients.patience import PATIENT, StreamSettings
+from roundsmith.clients.replicas import Replicas, everywhere
 from roundsmith.clients.stream import ItemStream
 from roundsmith.clients.tls import ClientTls
 from roundsmith.config import Settings
 from roundsmith.types import (
-    Completion,
     ExecuteItem,
-    GenerateItem,
     Group,
     Outcome,
     Row,
@@ -29,10 +30,6 @@ from roundsmith.types import (
 from roundsmith.v1 import (
     executor_pb2,
     executor_pb2_grpc,
-    generator_admin_pb2,
-    generator_admin_pb2_grpc,
-    generator_pb2,
-    generator_pb2_grpc,
     pair_builder_pb2,
     pair_builder_pb2_grpc,
     scorer_admin_pb2,
@@ -42,23 +39,14 @@ from roundsmith.v1 import (
 )
 from roundsmith.wire import from_message, row_from_message, to_message
 
-_OPTIONS = [
-    ("grpc.max_receive_message_length", 64 * 2**20),
-    ("grpc.max_send_message_length", 64 * 2**20),
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 20_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 2_000),
-    ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})),
-]
+_WITH_WEIGHTS = ("generator", "scorer")
 
 _FIRST_PAUSE_S, _MAX_PAUSE_S = 0.02, 5.0
 
 
 class Endpoints(Settings):
     """Where the services listen: any gRPC target, such as `127.0.0.1:5000` or
-    `dns:///generator:8033`.
+    `dns:///generator:8033`, the name of a headless Service whose replicas take turns.
     """
 
     generator: str
@@ -71,62 +59,17 @@ class Endpoints(Settings):
     """None means plain text."""
 
 
-class GeneratorClient:
-    """GeneratorService and its admin: `generate` may be called as often at once as you like."""
-
-    def __init__(
-        self,
-        channel: grpc.aio.Channel,
-        admin: grpc.aio.Channel | None = None,
-        settings: StreamSettings = PATIENT,
-    ) -> None:
-        self._stub: Any = generator_pb2_grpc.GeneratorServiceStub(channel)
-        self._admin: Any = generator_admin_pb2_grpc.GeneratorAdminServiceStub(admin or channel)
-        self._request_id = uuid4().hex
-        self.stream: ItemStream[
-            generator_pb2.GenerateStreamRequest, generator_pb2.GenerateStreamResponse
-        ] = ItemStream(self._stub.GenerateStream, lambda r: r.item.item_id, settings)
-
-    async def generate(self, item: GenerateItem, weights_sha256: str = "") -> list[Completion]:
-        """The item's completions by index; raises WeightsMismatch when other weights are served."""
-        request = generator_pb2.GenerateStreamRequest(
-            request_id=self._request_id,
-            item=to_message(item),
-            expected_weights_sha256=weights_sha256,
-        )
-        answers = await ask(self.stream, request)
-        found = [from_message(Completion, answer.completion) for answer in answers]
-        return sorted(found, key=lambda completion: completion.index)
-
-    async def model(self, timeout_s: float = 10.0) -> generator_pb2.GetModelResponse:
-        """What is served."""
-        request = generator_pb2.GetModelRequest()
-        answer: generator_pb2.GetModelResponse = await call_once(
-            self._stub.GetModel, request, timeout_s
-        )
-        return answer
-
-    async def reload(self, uri: str, sha256: str, timeout_s: float = 600.0) -> str:
-        """Serves the weights of a folder under the storage root from now on; returns their
-        version.
-        """
-        request = generator_admin_pb2.ReloadWeightsRequest(uri=uri, sha256=sha256)
-        self._request_id = uuid4().hex  # what was answered by other weights is not asked for again
-        answer = await call_once(self._admin.ReloadWeights, request, timeout_s)
-        return str(answer.weights_sha256)
-
-
 class ScorerClient:
     """ScorerService and its admin."""
 
     def __init__(
         self,
         channel: grpc.aio.Channel,
-        admin: grpc.aio.Channel | None = None,
+        admin: grpc.aio.Channel | Replicas | None = None,
         settings: StreamSettings = PATIENT,
     ) -> None:
         stub: Any = scorer_pb2_grpc.ScorerServiceStub(channel)
-        self._admin: Any = scorer_admin_pb2_grpc.ScorerAdminServiceStub(admin or channel)
+        self._admin = admin or channel
         self._request_id = uuid4().hex
         self.stream: ItemStream[scorer_pb2.ScoreStreamRequest, scorer_pb2.ScoreStreamResponse] = (
             ItemStream(stub.ScoreStream, lambda r: r.item.item_id, settings)
@@ -142,11 +85,19 @@ class ScorerClient:
         return from_message(Score, (await ask(self.stream, request))[0].score)
 
     async def reload(self, uri: str, sha256: str, timeout_s: float = 600.0) -> str:
-        """Scores with the weights of a folder under the storage root from now on."""
+        """Scores with the weights of a folder under the storage root from now on, on every replica;
+        returns their version when all of them report it.
+        """
         request = scorer_admin_pb2.ReloadScorerWeightsRequest(uri=uri, sha256=sha256)
         self._request_id = uuid4().hex  # what was answered by other weights is not asked for again
-        answer = await call_once(self._admin.ReloadScorerWeights, request, timeout_s)
-        return str(answer.weights_sha256)
+        make = scorer_admin_pb2_grpc.ScorerAdminServiceStub
+        await everywhere(
+            self._admin,
+            lambda channel: make(channel).ReloadScorerWeights,
+            request,
+            timeout_s,
+        )
+        return sha256
 
 
 class ExecutorClient:
@@ -252,11 +203,12 @@ class connect:
     async def __aenter__(self) -> Services:
         tls = self._endpoints.tls
         targets = self._endpoints.model_dump(exclude={"tls"})
+        admins = {name: Replicas(targets.pop(f"{name}_admin"), tls) for name in _WITH_WEIGHTS}
         c = self._channels = {name: open_channel(target, tls) for name, target in targets.items()}
         self._services = Services(
-            GeneratorClient(c["generator"], c["generator_admin"], self._settings),
+            GeneratorClient(c["generator"], admins["generator"], self._settings),
             ExecutorClient(c["executor"], self._settings),
-            ScorerClient(c["scorer"], c["scorer_admin"], self._settings),
+            ScorerClient(c["scorer"], admins["scorer"], self._settings),
             PairBuilderClient(c["pair_builder"], self._settings),
         )
         return self._services
@@ -269,13 +221,3 @@ class connect:
     ) -> None:
         await self._services.close()
         await asyncio.gather(*(channel.close() for channel in self._channels.values()))
-
-
-def open_channel(target: str, tls: ClientTls | None = None) -> grpc.aio.Channel:
-    """A channel to one target, encrypted by `tls` where it is given."""
-    if tls is None:
-        return grpc.aio.insecure_channel(target, options=_OPTIONS)
-    options = list(_OPTIONS)
-    if tls.server_name is not None:
-        options.append(("grpc.ssl_target_name_override", tls.server_name))
-    return grpc.aio.secure_channel(target, tls.credentials(), options=options)

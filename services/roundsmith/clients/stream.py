@@ -7,7 +7,7 @@ import contextlib
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar, cast
 
@@ -55,6 +55,8 @@ _RETRIED = {
 class _Pending(Generic[Request, Response]):
     request: Request
     done: asyncio.Future[list[Response]]
+    told: Callable[[Response], None] | None = None
+    """Is told each answer as it comes, and those of an attempt that is repeated once more."""
     answers: list[Response] = field(default_factory=list)
     sends: int = 0
     connected: bool = False
@@ -80,7 +82,23 @@ class ItemStream(Generic[Request, Response]):
         self.retries = 0
         """Items sent again, for the cost ledger."""
 
-    async def call(self, request: Request) -> list[Response]:
+    async def follow(self, request: Request) -> AsyncGenerator[Response]:
+        """The answers to one item as they come, and after a broken connection those from the first
+        on once more; raises what `call` raises.
+        """
+        answers: asyncio.Queue[Response | None] = asyncio.Queue()
+        work = asyncio.ensure_future(self.call(request, answers.put_nowait))
+        work.add_done_callback(lambda _: answers.put_nowait(None))
+        try:
+            while (answer := await answers.get()) is not None:
+                yield answer
+            work.result()
+        finally:
+            work.cancel()
+
+    async def call(
+        self, request: Request, told: Callable[[Response], None] | None = None
+    ) -> list[Response]:
         """All answers to one item; raises the error that the server gave for it.
 
         An overloaded server is asked again after the time that it names. Raises Unavailable when it
@@ -94,7 +112,7 @@ class ItemStream(Generic[Request, Response]):
             )
         while True:
             try:
-                return await self._once(request)
+                return await self._once(request, told)
             except Overloaded as error:
                 self.retries += 1
                 await asyncio.sleep(error.retry_after_s * random.uniform(1.0, 1.25))
@@ -107,14 +125,16 @@ class ItemStream(Generic[Request, Response]):
             self._ending.add(self._pump)
         await asyncio.gather(*self._ending, return_exceptions=True)
 
-    async def _once(self, request: Request) -> list[Response]:
+    async def _once(
+        self, request: Request, told: Callable[[Response], None] | None
+    ) -> list[Response]:
         name = self._item_id(request)
         if self._closed:
             raise Unavailable("the client is closed: open another by connect()")
         if name in self._pending:
             raise ConfigError(f"item {name!r}: expected an id of its own, saw one under way")
         future: asyncio.Future[list[Response]] = asyncio.get_running_loop().create_future()
-        pending = self._pending[name] = _Pending(request, future)
+        pending = self._pending[name] = _Pending(request, future, told)
         self._outbox.put_nowait(pending)
         if self._pump is None or self._pump.done():
             self._pump = asyncio.create_task(self._run())
@@ -223,6 +243,8 @@ class ItemStream(Generic[Request, Response]):
             pending.done.set_exception(from_status(response.error))
             return
         pending.answers.append(response)
+        if pending.told is not None:
+            pending.told(response)
         if response.last:
             pending.done.set_result(pending.answers)
 

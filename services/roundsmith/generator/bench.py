@@ -1,14 +1,18 @@
-"""Tokens a second of the engine, against plain `generate` with static batches."""
+"""The generator's bench: the `transformers` engine here, the rest in the files beside."""
 
 import asyncio
 import random
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 
 from roundsmith.bench import BenchResult
+from roundsmith.generator.bench_replay import bench_replay
+from roundsmith.generator.bench_swap import bench_swap
 from roundsmith.generator.engine import TransformersEngine
-from roundsmith.generator.settings import GeneratorSettings
+from roundsmith.generator.settings import GeneratorSettings, VllmSettings
+from roundsmith.generator.start import start_engine
 from roundsmith.models.loading import LoadedModel, load, use_threads
 from roundsmith.types import GenerateItem, Sampling
 
@@ -22,30 +26,51 @@ MAX_TOKENS = (8, 128)
 """Fewest and most tokens of a completion, log-uniform between: many short, a few long."""
 
 
-def bench(
-    model: str, requests: int = 96, pairs: int = 3, settings: GeneratorSettings | None = None
-) -> list[BenchResult]:
+def bench(model: str, requests: int = 96, pairs: int = 3) -> list[BenchResult]:
+    """Each engine against plain ways to do the same, the servicer alone, and a swap of weights.
+
+    `model` is a folder or hub id. What needs vLLM is measured where it is installed.
+    """
+    settings = GeneratorSettings(model=model)
+    results = [bench_transformers(settings, requests, pairs), *asyncio.run(bench_replay())]
+    results.append(asyncio.run(_swap(settings)))
+    if find_spec("vllm") is not None:
+        from roundsmith.generator.bench_vllm import bench_vllm
+
+        results += asyncio.run(bench_vllm(VllmSettings(model=model)))
+        results.append(asyncio.run(_swap(VllmSettings(model=model))))
+    return results
+
+
+async def _swap(settings: GeneratorSettings | VllmSettings) -> BenchResult:
+    engine = await start_engine(settings)
+    try:
+        return await bench_swap(engine, settings.model)
+    finally:
+        await engine.close()
+
+
+def bench_transformers(settings: GeneratorSettings, requests: int, pairs: int) -> BenchResult:
     """Both sides draw the same greedy completions, in interleaved pairs; the median pair is told.
 
-    `model` is a folder or hub id. `generate` runs batches as large as the engine's slots, each
-    until its longest completion has ended; only tokens that were asked for count.
+    `generate` runs batches as large as the engine's slots, each until its longest completion has
+    ended; only tokens that were asked for count.
     """
-    chosen = settings or GeneratorSettings(model=model)
     items = _items(requests)
-    loaded = load(chosen)
-    engine = TransformersEngine(chosen)
+    loaded = load(settings)
+    engine = TransformersEngine(settings)
     ours: list[float] = []
     theirs: list[float] = []
     try:
         for _ in range(pairs):
             ours.append(_rate(lambda: asyncio.run(_by_engine(engine, items))))
-            theirs.append(_rate(lambda: _by_generate(loaded, chosen, items)))
+            theirs.append(_rate(lambda: _by_generate(loaded, settings, items)))
     finally:
         asyncio.run(engine.close())
     value, against = statistics.median(ours), statistics.median(theirs)
     ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
-    case = f"mixed lengths, {requests} requests, {chosen.slots} slots"
-    return [BenchResult(case, value, "tokens/s", "generate", against, ratio)]
+    case = f"transformers: mixed lengths, {requests} requests, {settings.slots} slots"
+    return BenchResult(case, value, "tokens/s", "generate", against, ratio)
 
 
 def _items(requests: int) -> list[GenerateItem]:

@@ -10,6 +10,7 @@ from roundsmith.config import ServeSettings
 from roundsmith.errors import RoundsmithError
 from roundsmith.generator.adapter_loads import AdapterLoads
 from roundsmith.generator.model_info import ModelInfo
+from roundsmith.generator.pacing import paced
 from roundsmith.serve import Binding, ItemCalls
 from roundsmith.serve.weights import Reloads, ServesWeights, refuse_other_weights
 from roundsmith.types import Completion, CompletionDelta, GenerateItem
@@ -79,7 +80,7 @@ class GeneratorServicer(generator_pb2_grpc.GeneratorServiceServicer):
         item, expected = from_message(GenerateItem, request.item), request.expected_weights_sha256
         if not item.adapter:
             refuse_other_weights(expected, self._engine.describe().weights_sha256)
-        async with aclosing(self._engine.generate(item)) as found:
+        async with aclosing(paced(self._engine.generate(item))) as found:
             async for one in found:
                 if isinstance(one, Completion):
                     refuse_other_weights(expected, one.weights_sha256)

@@ -159,6 +159,22 @@ async def draw(
                 yield _drawn(one, params.logprobs)
 
 
+def plainly(
+    llm: Any, name: str, prompt: Sequence[int], most: int, *, deltas: bool
+) -> AsyncGenerator[Any]:
+    """AsyncLLM as its own users drive it: text, token ids and log-probabilities of a greedy
+    completion.
+    """
+    from vllm import SamplingParams
+    from vllm.inputs import tokens_input
+    from vllm.sampling_params import RequestOutputKind
+
+    kind = RequestOutputKind.DELTA if deltas else RequestOutputKind.FINAL_ONLY
+    params = SamplingParams(temperature=0.0, max_tokens=most, logprobs=0, output_kind=kind)
+    outputs: AsyncGenerator[Any] = llm.generate(tokens_input(list(prompt)), params, name)
+    return outputs
+
+
 def _drawn(output: Any, num_tops: int) -> Drawn:
     flat = output.logprobs
     starts = flat.start_indices if flat is not None else ()

@@ -135,6 +135,17 @@ class VllmEngine:
             f"vLLM ended a completion with {drawn.ended!r}: send the item again"
         )
 
+    @property
+    def vocabulary(self) -> int:
+        """Token ids run below it."""
+        return self._text.vocabulary
+
+    def directly(
+        self, name: str, prompt: Sequence[int], most: int, *, deltas: bool
+    ) -> AsyncGenerator[Any]:
+        """vLLM's own outputs of a greedy completion, past the service, for the bench."""
+        return vllm_adapter.plainly(self._llm, name, prompt, most, deltas=deltas)
+
     async def reload(self, folder: Path, sha256: str) -> None:
         """Serve the weights of `folder`, whose weight version must be `sha256`; idempotent.
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from roundsmith.clients import ClientTls
-from roundsmith.clients.services import ScorerClient, open_channel
+from roundsmith.clients.channels import open_channel
+from roundsmith.clients.services import ScorerClient
 from roundsmith.errors import ConfigError, NotAllowed
 from roundsmith.types import ScoreItem
 from tests.services.serve.authority import Authority

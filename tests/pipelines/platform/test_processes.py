@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from roundsmith.clients import PairBuilderClient
-from roundsmith.clients.services import open_channel
+from roundsmith.clients.channels import open_channel
 from roundsmith.errors import ConfigError, PlatformError
 from roundsmith.lab import MODEL
 from roundsmith.platform.processes import RESTARTS, ServiceProcesses

@@ -1,17 +1,58 @@
 """The bench compares equal work."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
-from roundsmith.generator.bench import bench
-from roundsmith.generator.settings import GeneratorSettings
+from roundsmith.generator.bench import bench_transformers
+from roundsmith.generator.bench_replay import RATE, bench_replay
+from roundsmith.generator.bench_swap import bench_swap
+from roundsmith.generator.settings import GeneratorSettings, VllmSettings
+from roundsmith.generator.start import start_engine
+from tests.services.generator.driven import need
 
 
 @pytest.mark.slow
 def test_the_bench_tells_one_ratio_against_generate(tiny: Path) -> None:
     settings = GeneratorSettings(model=str(tiny), slots=8)
-    (result,) = bench(str(tiny), requests=12, pairs=1, settings=settings)
+    result = bench_transformers(settings, requests=12, pairs=1)
     assert (result.unit, result.against) == ("tokens/s", "generate")
     assert result.ratio == pytest.approx(result.value / result.against_value)
     assert result.value > 0
+
+
+@pytest.mark.slow
+def test_the_replay_tells_how_much_of_its_rate_arrives() -> None:
+    whole, deltas = asyncio.run(bench_replay(requests=32, tokens=20))
+    assert "whole" in whole.case
+    assert "deltas" in deltas.case
+    for result in (whole, deltas):
+        assert 0 < result.ratio <= 1.01
+        assert result.value == pytest.approx(result.ratio * RATE)
+
+
+def test_a_swap_is_measured_to_the_first_token_of_the_new_weights(tiny: Path) -> None:
+    async def swap() -> float:
+        engine = await start_engine(GeneratorSettings(model=str(tiny), slots=2))
+        before = engine.describe().weights_sha256
+        result = await bench_swap(engine, str(tiny))
+        assert engine.describe().weights_sha256 == before
+        await engine.close()
+        return result.value
+
+    assert 0 < asyncio.run(swap()) < 30
+
+
+@pytest.mark.slow
+@pytest.mark.vllm
+def test_the_service_on_vllm_is_compared_with_async_llm_on_the_same_prompts(tiny: Path) -> None:
+    need("vllm")
+    from roundsmith.generator.bench_vllm import bench_vllm
+
+    settings = VllmSettings(model=str(tiny), slots=8, kv_cache_gib=0.1)
+    whole, deltas, first = asyncio.run(bench_vllm(settings, concurrency=(8,), pairs=3))
+    assert (whole.against, deltas.against) == ("AsyncLLM", "AsyncLLM, deltas")
+    assert "3 pairs, ratios" in whole.case
+    assert min(whole.value, whole.against_value, deltas.value, deltas.against_value) > 0
+    assert first.unit == "ms"

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from roundsmith.clients.services import GeneratorClient, ScorerClient, open_channel
+from roundsmith.clients.channels import open_channel
+from roundsmith.clients.generator import GeneratorClient
+from roundsmith.clients.services import ScorerClient
 from roundsmith.config import ServeSettings, WeightsSettings
 from roundsmith.errors import ConfigError, WeightsMismatch
 from roundsmith.generator.settings import GeneratorSettings

@@ -122,7 +122,7 @@ def names_of(folder: Path, settings: ServeSettings, clients: list[Any]) -> list[
 
 
 def test_a_caller_is_its_subject_else_its_address_and_the_name_it_gives(tmp_path: Path) -> None:
-    from roundsmith.clients.services import open_channel
+    from roundsmith.clients.channels import open_channel
 
     ours = Authority(tmp_path, "ours")
     tls = ClientTls.model_validate(

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from roundsmith.clients import ClientTls, PairBuilderClient, StreamSettings
-from roundsmith.clients.services import open_channel
+from roundsmith.clients.channels import open_channel
 from roundsmith.config import ServeSettings
 from roundsmith.pair_builder import service as pair_builder
 from roundsmith.pair_builder.rules import load_rules

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from roundsmith.bench import BenchResult
 from roundsmith.clients import PairBuilderClient
-from roundsmith.clients.services import open_channel
+from roundsmith.clients.channels import open_channel
 from roundsmith.commands.bench import choices
 from roundsmith.commands.bench.made import groups
 from roundsmith.commands.bench.turns import in_turns
