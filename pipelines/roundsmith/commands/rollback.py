@@ -57,7 +57,7 @@ def rollback(
 
 async def _serve(admin: str, uri: str, sha256: str) -> None:
     from roundsmith.clients import GeneratorClient
-    from roundsmith.clients.services import open_channel
+    from roundsmith.clients.channels import open_channel
 
     async with open_channel(admin) as channel:
         client = GeneratorClient(channel, channel)

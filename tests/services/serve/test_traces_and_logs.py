@@ -26,7 +26,7 @@ CALLER = """
 import asyncio, sys
 from roundsmith import tracing
 from roundsmith.clients import ScorerClient
-from roundsmith.clients.services import open_channel
+from roundsmith.clients.channels import open_channel
 from roundsmith.errors import ConfigError
 from roundsmith.types import ScoreItem
 
