@@ -13,12 +13,18 @@ def lab_train(
     out: Annotated[Path, typer.Option(help="Folder of the model.")] = Path("runs/lab-base"),
     seed: int = 0,
     steps: Annotated[int | None, typer.Option(help="Fewer make a weaker model.")] = None,
+    atoms_only: Annotated[
+        bool,
+        typer.Option(
+            "--atoms-only", help="The base of recipe atomic: it sees no chain of functions."
+        ),
+    ] = False,
 ) -> None:
     """Train a base model of the lab from a seed: minutes on two cores."""
     from roundsmith.commands.lab import train
     from roundsmith.commands.progress import error_console
 
-    train(out, seed, steps, error_console())
+    train(out, seed, steps, error_console(), atoms_only)
 
 
 @lab_app.command("card")

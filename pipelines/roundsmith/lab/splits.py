@@ -147,7 +147,7 @@ def _pick(placed: Iterator[Placed], counts: dict[Split, int]) -> dict[Split, lis
         if split is None or candidate.behaviour in seen or len(picked[split]) == counts[split]:
             continue
         seen.add(candidate.behaviour)
-        picked[split].append(_task(candidate.composition, split))
+        picked[split].append(task_of(candidate.composition, split))
         missing -= 1
     return picked
 
@@ -157,7 +157,8 @@ def _alternate(twos: list[Task], threes: list[Task]) -> Iterator[Task]:
         yield from (task for task in pair if task)
 
 
-def _task(composition: Composition, split: Split) -> Task:
+def task_of(composition: Composition, split: Split) -> Task:
+    """The task that asks for a composition, with tests whose outputs are its own."""
     rng = Random(derive_seed(_SEED, "task", composition.name))
     return Task(
         task_id=f"lab/{composition.name}",

@@ -98,8 +98,13 @@ class BaseTraining:
     num_compositions: int
 
 
-def train_base(out: Path, seed: int = 0, settings: BaseSettings | None = None) -> BaseTraining:
-    """Train the base model and write it, its tokenizer and its manifest to `out`.
+def train_base(
+    out: Path,
+    seed: int = 0,
+    settings: BaseSettings | None = None,
+    corpus: type[Corpus] = Corpus,
+) -> BaseTraining:
+    """Train a base model on a corpus and write it, its tokenizer and its manifest to `out`.
 
     The same seed, settings, machine and library versions give the same weights; the number of
     threads is set for the whole process. The manifest's first line is the settings, each further
@@ -113,11 +118,11 @@ def train_base(out: Path, seed: int = 0, settings: BaseSettings | None = None) -
     started = time.monotonic()
     shown: set[str] = set()
     mixed = replace(chosen.mixture, first_rows=0)
-    texts = _watched(Corpus(derive_seed(seed, "tokenizer"), mixed).rows(), shown)
+    texts = _watched(corpus(derive_seed(seed, "tokenizer"), mixed).rows(), shown)
     tokenizer = train_tokenizer(row.text for row in islice(texts, _TOKENIZER_ROWS))
     model = build_model(chosen, tokenizer)
-    tokens, losses = _fit(model, _stream(tokenizer, seed, "", chosen, shown), chosen)
-    late_tokens, late_losses = finish_base(model, tokenizer, seed, chosen, shown)
+    tokens, losses = _fit(model, _stream(tokenizer, seed, "", chosen, shown, corpus), chosen)
+    late_tokens, late_losses = finish_base(model, tokenizer, seed, chosen, shown, corpus)
     model.bfloat16().save_pretrained(out)
     tokenizer.save_pretrained(out)
     _write_manifest(out / MANIFEST, seed, chosen, shown)
@@ -138,21 +143,27 @@ def finish_base(
     seed: int,
     settings: BaseSettings,
     shown: set[str],
+    corpus: type[Corpus] = Corpus,
 ) -> tuple[int, tuple[float, ...]]:
     """The second part of a training, from weights rounded to bfloat16 as a folder holds them."""
     last = settings.finishing()
     for parameter in model.parameters():
         parameter.data = parameter.data.bfloat16().float()
-    return _fit(model, _stream(tok, seed, "finish ", last, shown), last)
+    return _fit(model, _stream(tok, seed, "finish ", last, shown, corpus), last)
 
 
 def _stream(
-    tok: "PreTrainedTokenizerFast", seed: int, part: str, settings: BaseSettings, shown: set[str]
+    tok: "PreTrainedTokenizerFast",
+    seed: int,
+    part: str,
+    settings: BaseSettings,
+    shown: set[str],
+    corpus: type[Corpus],
 ) -> "Iterator[Batch]":
     """The batches of one part, for ever."""
     from roundsmith.lab.batches import batches
 
-    rows = _watched(Corpus(derive_seed(seed, f"{part}rows"), settings.mixture).rows(), shown)
+    rows = _watched(corpus(derive_seed(seed, f"{part}rows"), settings.mixture).rows(), shown)
     rng = Random(derive_seed(seed, f"{part}batches"))
     return batches(rows, tok, settings.tokens_per_batch, rng)
 
