@@ -66,7 +66,7 @@ def play_round(
     groups = do("sample", tasks=tasks, model=writer)
     scored = do("score", groups=groups, model=writer)
     rows = do("select", groups=scored, model=writer, tasks=tasks)
-    checkpoint = do("train", rows=rows, model=start)
+    checkpoint = do("train", rows=rows, model=start, tasks=tasks)
     gate_after = do("evaluate", Split.GATE, "after", tasks=tasks, model=checkpoint)
     decision = do(
         "decide",
@@ -93,7 +93,8 @@ def play_round(
         extra["final_after"] = do("evaluate", Split.FINAL, "after", tasks=tasks, model=checkpoint)
         if control:
             gold = do("select_gold", rows=rows)
-            trained = do("train", "", "control", rows=gold, model=first, like=checkpoint)
+            given = {"rows": gold, "model": first, "tasks": tasks, "like": checkpoint}
+            trained = do("train", "", "control", **given)
             extra["final_control"] = do(
                 "evaluate", Split.FINAL, "control", tasks=tasks, model=trained
             )

@@ -17,7 +17,7 @@ from roundsmith.errors import ConfigError
 from roundsmith.hashing import content_hash, file_sha256
 from roundsmith.types import Split, Task
 
-LAB = "lab"
+LAB, ATOMIC = "lab", "atomic"
 FORMATS: tuple[tuple[Callable[[Fields], bool], Callable[[Fields], Task]], ...] = (
     (is_evalplus, evalplus_task),
     (is_bigcodebench, bigcodebench_task),
@@ -43,13 +43,14 @@ class LoadedTasks:
 
 
 def load_tasks(source: str, *, skip_bad_rows: bool = False) -> LoadedTasks:
-    """The tasks of a file (our schema, MBPP or HumanEval, told apart by content) or of `lab`.
+    """The tasks of a file (our schema or a published one, told apart by content), or of the words
+    `lab` and `atomic`.
 
     Raises ConfigError that lists the first problems when a row is bad; with `skip_bad_rows` such
     rows are left out and listed in the result. A file without one good row is refused either way.
     """
-    if source == LAB:
-        return _lab()
+    if source in (LAB, ATOMIC):
+        return _built_in(source)
     path = Path(source)
     tasks, problems = _checked(path.name, read_rows(path))
     if problems and (not skip_bad_rows or not tasks):
@@ -59,10 +60,11 @@ def load_tasks(source: str, *, skip_bad_rows: bool = False) -> LoadedTasks:
     return LoadedTasks(tuple(tasks), tuple(problems), file_sha256(path))
 
 
-def _lab() -> LoadedTasks:
-    from roundsmith.lab.splits import tasks as lab_tasks
+def _built_in(source: str) -> LoadedTasks:
+    from roundsmith.lab import atomic, splits
 
-    tasks = tuple(task for split in Split for task in lab_tasks(split))
+    of = splits.tasks if source == LAB else atomic.tasks
+    tasks = tuple(task for split in Split for task in of(split))
     return LoadedTasks(tasks, (), tasks_hash(tasks))
 
 

@@ -15,7 +15,8 @@ _INPUTS = "Inputs"
 Recipe = Annotated[
     str | None,
     typer.Option(
-        help="gift (the default), rft, ssd, dstc, inverse_instruct, or one of your own (--recipes)."
+        help="gift (the default), rft, ssd, dstc, inverse_instruct, atomic, or one of your own "
+        "(--recipes)."
     ),
 ]
 Model = Annotated[
@@ -68,7 +69,7 @@ Setting = Annotated[
 Objective = Annotated[
     str | None,
     typer.Option(
-        help="dpo or kto of a recipe that can train by either; the same as "
+        help="dpo or kto of dstc; sft, grpo or sft+grpo of atomic; the same as "
         "`--set training.objective=...`."
     ),
 ]

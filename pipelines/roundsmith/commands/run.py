@@ -177,10 +177,10 @@ def check(config: RunConfig) -> Recipe:
     rules = load_rules(config.recipes)
     recipe = configure(find_rule(rules, config.recipe), config.recipe, config.recipe_config)
     assert isinstance(recipe, Recipe)
-    if config.control and not recipe.gold:
+    if config.control and not recipe.has_control:
         raise ConfigError(
-            f"--control: expected a recipe with gold rows to train the control on, saw "
-            f"{config.recipe}, which has none: leave --control out"
+            f"--control: expected a recipe that trains on gold rows and others, saw "
+            f"{config.recipe}, which does not: leave --control out"
         )
     return recipe
 

@@ -108,4 +108,3 @@ def _by_head() -> dict[tuple[str, str], tuple[Atom, ...]]:
     return {
         head: tuple(atom for atom in KEPT if (atom.source, atom.target) == head) for head in heads
     }
-

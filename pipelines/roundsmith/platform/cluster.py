@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from typing import TypeVar
 
 from roundsmith.clients import Services, connect
-from roundsmith.errors import PlatformError, StoreError
+from roundsmith.errors import ConfigError, PlatformError, StoreError
 from roundsmith.platform.cluster_config import ClusterConfig
 from roundsmith.platform.kubernetes_api import Json, KubernetesApi
 from roundsmith.platform.pytorchjob import job_name, manifest
@@ -31,6 +31,12 @@ def on_cluster(config: RunConfig, cluster: ClusterConfig, stages: Sequence[Stage
     """
     on = cluster.training
     for stage in stages:
+        if stage.objective == "grpo":
+            raise ConfigError(
+                "grpo: expected a run on one machine, whose services load the weights of a "
+                "training from its disk, saw a cluster: train by sft there, or run grpo on one "
+                "machine with a GPU"
+            )
         micro_batch(stage.batch_size, on.replicas * on.processes, stage.micro_batch_size)
     return config.model_copy(update={"services": cluster.services})
 

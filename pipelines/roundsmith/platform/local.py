@@ -13,6 +13,7 @@ from roundsmith.platform.cpu_time import tree_cpu_s
 from roundsmith.platform.processes import ServiceProcesses, endpoints
 from roundsmith.steps.config import SIZES, RunConfig
 from roundsmith.store import FolderRef, Store
+from roundsmith.training.job import Rollouts
 from roundsmith.training.launch import launch
 from roundsmith.training.progress import PROGRESS_FILE, Progress, read_progress
 from roundsmith.training.request import StoredResult, StoredTraining, TrainingArithmetic
@@ -115,12 +116,19 @@ class LocalPlatform:
         self, request: StoredTraining, on_progress: Callable[[Progress], None]
     ) -> StoredResult:
         """Trains in a child process. On a GPU the services end before, because their models and the
-        training's would share its memory; they start again when they are next asked for.
+        training's would share its memory; they start again when they are next asked for. For grpo
+        they run beside it: it samples and judges with them.
         """
-        if self._processes is not None and self._device == "cuda":
+        rolls_out = request.stage.objective == "grpo"
+        if self._processes is not None and self._device == "cuda" and not rolls_out:
             await self.close()
         out = self._work / "training" / request.name[:24]
         job = await asyncio.to_thread(request.fetch, self._checkpoint(request.model), out)
+        if rolls_out:
+            await self.services(str(job.model))
+            assert self.endpoints is not None
+            where = Rollouts(endpoints=self.endpoints, checkpoints=self._work / "checkpoints")
+            job = job.model_copy(update={"rollouts": where})
         result = await launch(job, on_progress=on_progress)
         folder = await asyncio.to_thread(Store(request.store).put_folder, out / "model")
         loss = tuple((line.step, line.loss) for line in read_progress(out / PROGRESS_FILE))

@@ -55,7 +55,7 @@ def run_config(
     merged["recipe_config"] = _merge(of_recipe, merged.get("recipe_config", {}))
     for setting in settings:
         merged["recipe_config"] = _merge(merged["recipe_config"], _setting(setting))
-    if not getattr(_rule(merged), "gold", True):
+    if not getattr(_rule(merged), "has_control", True):
         merged.setdefault("control", False)
     try:
         return RunConfig.model_validate({"preset": preset, **merged})

@@ -46,8 +46,8 @@ class Recipe:
 
     Config: ClassVar[type[RecipeConfig]] = RecipeConfig
     name: ClassVar[str]
-    gold: ClassVar[bool] = True
-    """Whether its rows may imitate references: without, there is nothing to train a control on."""
+    has_control: ClassVar[bool] = True
+    """Whether there are gold rows beside others, so that training on them alone tells something."""
     own_writer: ClassVar[bool] = False
     """Whether the run's model is first trained on the gold rows to write, by `writer_stages`, and
     the checkpoint then comes from the run's model again.

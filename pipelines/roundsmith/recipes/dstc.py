@@ -82,7 +82,7 @@ class Dstc(Recipe):
     Config = DstcConfig
     name = "dstc"
     config: DstcConfig
-    gold: ClassVar[bool] = False
+    has_control: ClassVar[bool] = False
     selecting: ClassVar[frozenset[str]] = frozenset({"rule", "join_tests", "min_passes", "ties"})
 
     @property

@@ -61,7 +61,26 @@ class PreferenceTuning(Tuning):
     """Of rejected rows in kto's loss."""
 
 
-Objective = Literal["sft", "dpo", "kto"]
+class GrpoTuning(Tuning):
+    """A training on rewards. `batch_size` counts completions; its defaults are ours."""
+
+    epochs: float = Field(1.0, gt=0)
+    """Of the prompts."""
+    learning_rate: float = Field(1e-6, gt=0)
+    warmup_steps: int = Field(0, ge=0)
+    weight_decay: float = Field(0.0, ge=0)
+    generations: int = Field(8, gt=1)
+    """Completions of a prompt, whose rewards are compared with each other."""
+    temperature: float = Field(1.0, gt=0)
+    max_tokens: int = Field(512, gt=0)
+    """Of a completion."""
+    beta: float = Field(0.0, ge=0)
+    """Weight of the KL term to the model that the stage starts from; 0 leaves it out."""
+    clip: float = Field(0.2, gt=0)
+    """How far the ratio to the sampling policy may count; on policy it is 1."""
+
+
+Objective = Literal["sft", "dpo", "kto", "grpo"]
 PREFERENCES = ("dpo", "kto")
 """The objectives that learn from pairs; the others learn from examples."""
 
@@ -72,12 +91,19 @@ class Stage(Tuning):
     objective: Objective = "sft"
     part: Literal["all", "selected", "gold"] = "all"
     """Which of the round's rows: `selected` are those that the model wrote, `gold` the others."""
-    beta: float = Field(0.1, gt=0)
-    """Of dpo and kto; see `PreferenceTuning`."""
+    beta: float = Field(0.1, ge=0)
+    """Of dpo, kto and grpo; see `PreferenceTuning` and `GrpoTuning`."""
     desirable_weight: float = Field(1.0, gt=0)
     undesirable_weight: float = Field(1.0, gt=0)
+    generations: int = Field(8, gt=1)
+    """Of grpo, as all below: see `GrpoTuning`."""
+    temperature: float = Field(1.0, gt=0)
+    max_tokens: int = Field(512, gt=0)
+    clip: float = Field(0.2, gt=0)
+    cpu_s: float = Field(5.0, gt=0)
+    """CPU seconds that a program may take for one test."""
 
     @classmethod
-    def of(cls, tuning: Tuning, **chosen: str) -> "Stage":
+    def of(cls, tuning: Tuning, **chosen: str | float) -> "Stage":
         """A stage with a person's settings and what the recipe itself fixes."""
         return cls.model_validate(tuning.model_dump() | chosen)

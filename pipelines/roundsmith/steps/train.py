@@ -8,24 +8,24 @@ from roundsmith.recipes.contract import gold_example
 from roundsmith.recipes.stage import PREFERENCES, Stage
 from roundsmith.steps.context import Context, Made, reference
 from roundsmith.steps.inputs import tasks_of
-from roundsmith.store import EXAMPLES, PAIRS, Manifest
+from roundsmith.store import EXAMPLES, PAIRS, TASKS, Manifest
 from roundsmith.training.progress import Progress
 from roundsmith.training.request import StoredTraining
 from roundsmith.types import Split
 
 
-async def train(ctx: Context, rows: str, model: str, like: str = "") -> str:
-    """The checkpoint after all stages of the recipe.
+async def train(ctx: Context, rows: str, model: str, tasks: str, like: str = "") -> str:
+    """The checkpoint after all stages of the recipe; `tasks` are asked by grpo alone.
 
     With `like`, another checkpoint, only the last stage is run, for as many optimizer steps as lie
     between the model that the run began with and that one, over all stages and promoted rounds: the
     control at an equal number of steps.
     """
-    chosen, manifest = ctx.manifest(rows), ctx.manifest(model)
+    chosen, manifest, task_set = (ctx.manifest(ref) for ref in (rows, model, tasks))
     steps = ctx.manifest(like).stats["total_steps"] if like else 0
     stages = list(enumerate(ctx.recipe.stages()))
     for number, stage in stages[-1:] if like else stages:
-        manifest = await _train(ctx, chosen, manifest, stage, number, steps)
+        manifest = await _train(ctx, chosen, manifest, task_set, stage, number, steps)
     return reference(manifest)
 
 
@@ -38,7 +38,7 @@ async def writer(ctx: Context, tasks: str, model: str, first: str) -> str:
         return model
     rows = await _gold(ctx, task_set, manifest)
     for number, stage in enumerate(ctx.recipe.writer_stages()):
-        manifest = await _train(ctx, rows, manifest, stage, number, 0)
+        manifest = await _train(ctx, rows, manifest, task_set, stage, number, 0)
     return reference(manifest)
 
 
@@ -60,7 +60,13 @@ async def _gold(ctx: Context, tasks: Manifest, model: Manifest) -> Manifest:
 
 
 async def _train(
-    ctx: Context, rows: Manifest, base: Manifest, stage: Stage, number: int, steps: int
+    ctx: Context,
+    rows: Manifest,
+    base: Manifest,
+    tasks: Manifest,
+    stage: Stage,
+    number: int,
+    steps: int,
 ) -> Manifest:
     settings = {
         "stage": stage.model_dump(mode="json"),
@@ -69,15 +75,16 @@ async def _train(
         "arithmetic": ctx.platform.training_arithmetic.model_dump(mode="json"),
         "steps": steps,
     }
-    name = content_hash("training", settings, [rows.hash, base.hash])
+    parents = (rows, base, tasks) if stage.objective == "grpo" else (rows, base)
+    name = content_hash("training", settings, [parent.hash for parent in parents])
 
     before = base.stats if number and base.step == "train" else {}
 
     async def make() -> Made:
-        request = training_request(ctx, name, rows, base, stage, steps)
+        request = training_request(ctx, name, rows, base, stage, steps, tasks)
         return await _made(ctx, request, base, before)
 
-    return await ctx.once("train", 3, settings, (rows, base), make)
+    return await ctx.once("train", 3, settings, parents, make)
 
 
 async def _made(
@@ -106,7 +113,13 @@ async def _made(
 
 
 def training_request(
-    ctx: Context, name: str, rows: Manifest, base: Manifest, stage: Stage, steps: int
+    ctx: Context,
+    name: str,
+    rows: Manifest,
+    base: Manifest,
+    stage: Stage,
+    steps: int,
+    tasks: Manifest | None = None,
 ) -> StoredTraining:
     """A stage as the training of a run: `steps` optimizer steps, or the stage's epochs where it
     is 0.
@@ -115,6 +128,7 @@ def training_request(
         name=name,
         store=ctx.store.url,
         rows=rows.of_kind((PAIRS if stage.objective in PREFERENCES else EXAMPLES).name),
+        tasks=tasks.of_kind(TASKS.name)[:1] if tasks and stage.objective == "grpo" else (),
         model=ctx.stored(base),
         stage=stage,
         steps=steps,

@@ -30,6 +30,8 @@ def main() -> int:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     # A training reads folders and asks no hub; TRL would report its use to one.
     os.environ |= {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    # grpo hands TRL a rollout function, which TRL calls experimental in a warning.
+    os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
     let_threads_sleep()
     try:
         if options.die_with_parent:

@@ -15,6 +15,8 @@ from roundsmith.hashing import WEIGHT_FILES, content_hash, file_sha256, weights_
 from roundsmith.training.job import TrainingJob
 
 _VERSION = 1
+PLACES = ("model", "rows", "tasks", "rollouts", "out")
+"""What of a job says where something is."""
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 
 
@@ -68,8 +70,8 @@ class JobFolder:
 
     def identity(self) -> str:
         """The hash of settings, rows and model, wherever these lie."""
-        settings = self.job.model_dump(mode="json", exclude={"model", "rows", "out"})
-        rows = [file_sha256(path) for path in self.job.rows]
+        settings = self.job.model_dump(mode="json", exclude=set(PLACES))
+        rows = [file_sha256(path) for path in (*self.job.rows, *self.job.tasks)]
         return content_hash("training", _VERSION, settings, rows, weights_sha256(self.job.model))
 
     def last_checkpoint(self) -> tuple[Path | None, int]:

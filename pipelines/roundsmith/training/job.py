@@ -5,8 +5,17 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
+from roundsmith.clients import Endpoints
+from roundsmith.config import Settings
 from roundsmith.errors import ConfigError
 from roundsmith.recipes.stage import Stage
+
+
+class Rollouts(Settings):
+    """Running services, and the folder that the generator loads weights from."""
+
+    endpoints: Endpoints
+    checkpoints: Path
 
 
 class TrainingJob(Stage):
@@ -16,6 +25,10 @@ class TrainingJob(Stage):
     """A Hugging Face folder with safetensors weights; it is not changed."""
     trust_remote_code: bool = False
     """Let Python code in the model's folder run here; it is copied to the trained model."""
+    tasks: tuple[Path, ...] = ()
+    """Parquet files of the tasks whose tests reward grpo's completions."""
+    rollouts: Rollouts | None = None
+    """The services that grpo samples and judges with."""
     rows: tuple[Path, ...] = Field(min_length=1)
     """Parquet files of what the objective reads, examples or pairs, read in this order."""
     out: Path

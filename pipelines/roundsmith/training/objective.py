@@ -21,14 +21,18 @@ class Objective:
 
     kind: RowKind[Any]
     """The rows that it reads."""
-    columns: Mapping[str, Literal["ids", "label"]]
-    """Of its token rows: lists of token ids, or a bool."""
+    columns: Mapping[str, Literal["ids", "label", "text"]]
+    """Of its token rows: lists of token ids, a bool, or text."""
     encode: "Callable[[Coder, Any], Iterator[TokenRow]]"
     """The token rows of one row; their longest sequence is what `max_length` bounds."""
     arguments: Callable[..., Any]
     """The job in TRL's words, from `settings.common` on; steps and batches come with the plan."""
     build: "Callable[..., Trainer]"
     """A trainer over the plan's rows, ready to run."""
+    prompts_alone: bool = False
+    """Whether a row is a prompt of which the trainer draws `generations` completions itself, so
+    that a step has so many times fewer rows.
+    """
     by_length: bool = True
     """Whether rows of like length may share a forward pass; it changes nothing but speed."""
 
@@ -38,6 +42,8 @@ def find_objective(name: str) -> Objective:
     match name:
         case "dpo":
             from roundsmith.training.dpo import OBJECTIVE
+        case "grpo":
+            from roundsmith.training.grpo import OBJECTIVE
         case "kto":
             from roundsmith.training.kto import OBJECTIVE
         case _:

@@ -42,7 +42,8 @@ def plan_training(
 
     Where the rows of a forward pass matter, `micro_batch_size` counts them over all processes.
     """
-    steps = num_steps(len(tokens.lengths), job.batch_size, job.epochs, job.max_steps)
+    rows = job.batch_size // (job.generations if objective.prompts_alone else 1)
+    steps = num_steps(len(tokens.lengths), rows, job.epochs, job.max_steps)
     largest = job.micro_batch_size
     if not objective.by_length:
         largest = max(1, largest // processes)
@@ -51,7 +52,7 @@ def plan_training(
         tokens=tokens,
         tokenizer=tokenizer,
         steps=steps,
-        order=row_order(tokens.lengths, job.batch_size, steps, job.seed, objective.by_length),
+        order=row_order(tokens.lengths, rows, steps, job.seed, objective.by_length),
         micro_batch_size=micro,
         accumulation=job.batch_size // processes // micro,
         processes=processes,

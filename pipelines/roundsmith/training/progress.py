@@ -21,6 +21,8 @@ class Progress:
     learning_rate: float
     tokens_per_s: float
     seconds_left: float
+    reward: float | None = None
+    """Of grpo: the mean over the step's completions that have one."""
 
 
 class ProgressLog:

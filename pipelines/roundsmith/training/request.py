@@ -38,6 +38,8 @@ class StoredTraining(Settings):
     store: str
     """The URL of the store."""
     rows: tuple[ObjectRef, ...] = Field(min_length=1)
+    tasks: tuple[ObjectRef, ...] = ()
+    """The tasks whose tests reward the completions of grpo."""
     model: FolderRef
     stage: Stage
     steps: int = Field(0, ge=0)
@@ -65,11 +67,13 @@ class StoredTraining(Settings):
         """
         store = Store(self.store)
         rows = [store.fetch(ref, out / f"rows-{i}.parquet") for i, ref in enumerate(self.rows)]
+        tasks = [store.fetch(ref, out / f"tasks-{i}.parquet") for i, ref in enumerate(self.tasks)]
         model.parent.mkdir(parents=True, exist_ok=True)
         return TrainingJob(
             model=store.fetch_folder(self.model, model),
             trust_remote_code=self.trust_remote_code,
             rows=tuple(rows),
+            tasks=tuple(tasks),
             out=out,
             max_steps=self.steps,
             seed=self.seed,

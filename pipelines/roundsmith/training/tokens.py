@@ -59,7 +59,7 @@ def write_tokens(coder: Coder, objective: Objective, job: TrainingJob, path: Pat
     """
     import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
 
-    types = {"ids": pa.list_(pa.int32()), "label": pa.bool_()}
+    types = {"ids": pa.list_(pa.int32()), "label": pa.bool_(), "text": pa.string()}
     schema = pa.schema({name: types[kind] for name, kind in objective.columns.items()})
     lengths: list[int] = []
     num_dropped = 0
@@ -106,5 +106,7 @@ def _sequences(row: TokenRow) -> list[int]:
     """
     if "input_ids" in row:
         return [len(row["input_ids"])]
+    if not row.keys() & {"chosen_ids", "completion_ids"}:
+        return [len(row["prompt_ids"])]
     ends = ("chosen_ids", "rejected_ids", "completion_ids")
     return [len(row["prompt_ids"]) + len(row[end]) for end in ends if end in row]

@@ -36,11 +36,15 @@ class ProgressWriter(TrainerCallback):
                 "warmup_steps"
             )
         if self._log is not None:
-            self._log.add(self._progress(step, loss, float(logs["learning_rate"])))
+            reward = float(logs["reward"]) if "reward" in logs else None
+            self._log.add(self._progress(step, loss, float(logs["learning_rate"]), reward))
 
-    def _progress(self, step: int, loss: float, learning_rate: float) -> Progress:
+    def _progress(
+        self, step: int, loss: float, learning_rate: float, reward: float | None
+    ) -> Progress:
         total, done = self._tokens_by_step[-1], self._tokens_by_step[step]
         elapsed_s = max(time.monotonic() - self._began_s, 1e-9)
         rate = (done - self._tokens_by_step[self._began_step]) / elapsed_s
         left_s = round((total - done) / rate, 1)
-        return Progress(step, self._plan.steps, loss, learning_rate, round(rate, 1), left_s)
+        of = self._plan.steps
+        return Progress(step, of, loss, learning_rate, round(rate, 1), left_s, reward)

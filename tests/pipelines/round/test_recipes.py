@@ -105,3 +105,20 @@ def test_inverse_instruct_learns_from_a_corpus_of_instructions(tmp_path: Path) -
     assert result["selection"]["answers with code"] == 6
     assert result["funnel"]["selected rows"] == 6
     assert result["funnel"]["training rows with gold"] == 13
+
+
+def test_atomic_imitates_and_then_learns_by_rewards_from_running_services(tmp_path: Path) -> None:
+    few = ("--set", "training.epochs=1", "--set", "training.grpo.batch_size=16")
+    more = ("--set", "training.grpo.generations=4", "--set", "training.grpo.epochs=1")
+    play_recipe(tmp_path, "atomic", "--tasks", "atomic", "--limit", "20", *few, *more)
+    store, result = Store(str(tmp_path / "store")), summary(tmp_path)["result"]
+    (sft,), (grpo,) = (
+        [m for m in store.manifests("train") if m.config["stage"]["objective"] == name]
+        for name in ("sft", "grpo")
+    )
+    assert grpo.parents[1] == sft.hash
+    assert result["checkpoint_sha256"] == grpo.stats["weights_sha256"]
+    assert grpo.stats["weights_sha256"] != sft.stats["weights_sha256"]
+    kept = {path.name for path in (tmp_path / "work/checkpoints").iterdir()}
+    known = {m.stats["weights_sha256"] for m in (sft, grpo)} | {result["weights_sha256"]}
+    assert len(kept - known) <= 1, "of the policies on the way only the last one served stays"

@@ -1,0 +1,145 @@
+"""The objective grpo: rewards from the task's tests. TRL's GRPOTrainer, over prompts that are
+tokenized already.
+
+Shao et al., 2024 (arXiv 2402.03300). For each prompt G completions are drawn from the policy; a
+completion's reward is 1 if it passes every test of the task, else 0, and its advantage
+
+    A_i = (r_i - mean(r)) / (std(r) + 1e-4)
+
+over the group. A completion that the sandbox failed on has no reward: it is in no mean, and its
+tokens are in no loss. Every step draws anew from the weights of that step, so that the ratio to the
+sampling policy is 1 and `clip` does nothing but bound rounding. One process trains.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from datasets import Dataset  # type: ignore[import-untyped]  # ships no types
+from transformers import TrainerCallback
+from trl.trainer.grpo_config import GRPOConfig
+from trl.trainer.grpo_trainer import GRPOTrainer
+
+from roundsmith.errors import ConfigError
+from roundsmith.store import EXAMPLES
+from roundsmith.training.folder import JobFolder
+from roundsmith.training.job import TrainingJob
+from roundsmith.training.keeping import Keeping
+from roundsmith.training.kept import Kept
+from roundsmith.training.objective import Objective, TokenRow
+from roundsmith.training.plan import Plan
+from roundsmith.training.rollouts import RolloutSource, Source
+from roundsmith.training.schedule import micro_batch
+from roundsmith.training.settings import common
+from roundsmith.training.tokens import Coder
+from roundsmith.types import Example
+
+
+def encode(coder: Coder, example: Example) -> Iterator[TokenRow]:
+    """The prompt, and the task that says what solves it; the row's own completion is not read."""
+    yield {"prompt_ids": coder.prompt(example.prompt), "task_id": example.provenance.task_id}
+
+
+def arguments(job: TrainingJob, folder: JobFolder, device: str, bfloat16: bool) -> GRPOConfig:
+    """The job in TRL's words; how many steps come with the plan. Raises ConfigError for what grpo
+    can not do.
+    """
+    if job.batch_size % job.generations:
+        raise ConfigError(
+            f"grpo: expected a batch_size that is a multiple of generations, saw {job.batch_size} "
+            f"and {job.generations}"
+        )
+    if job.lora_rank:
+        raise ConfigError(f"grpo: expected lora_rank 0, saw {job.lora_rank}: it trains all weights")
+    known = common(job, folder, device, bfloat16)
+    del known["max_length"], known["train_sampling_strategy"]
+    micro = micro_batch(job.batch_size, 1, job.micro_batch_size)
+    return GRPOConfig(
+        **known,
+        per_device_train_batch_size=micro,
+        gradient_accumulation_steps=job.batch_size // micro,
+        num_generations=job.generations,
+        max_completion_length=job.max_tokens,
+        temperature=job.temperature,
+        beta=job.beta,
+        epsilon=job.clip,
+        loss_type="grpo",
+        shuffle_dataset=False,
+    )
+
+
+class GrpoTrainer(Kept, GRPOTrainer):
+    """GRPOTrainer whose completions and rewards come from the services."""
+
+
+class Close(TrainerCallback):
+    """Ends the calls to the services when the training ends."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def on_train_end(self, *_: Any, **__: Any) -> None:
+        self._source.close()
+
+
+def rewards_of(prompts: Sequence[str], *, reward: Sequence[float | None], **_: Any) -> list[Any]:
+    """The rewards that came with the rollouts."""
+    return list(reward)
+
+
+def build(
+    job: TrainingJob,
+    keeping: Keeping,
+    plan: Plan,
+    config: GRPOConfig,
+    model: Any,
+    callbacks: list[TrainerCallback],
+    source: Source | None = None,
+) -> GrpoTrainer:
+    """A trainer over the plan's prompts, ready to run; `source` draws in the place of the job's
+    services. Raises ConfigError in several processes, and
+    without services.
+    """
+    if plan.processes > 1:
+        raise ConfigError(f"grpo: expected one process, saw {plan.processes}: it trains in one")
+    rows = Dataset.from_file(str(plan.tokens.path))
+    named = rows.select_columns(["task_id"]).rename_column("task_id", "prompt")
+    prompt_by_task = {row["task_id"]: tuple(row["prompt_ids"]) for row in rows}
+    drawing = source or RolloutSource(JobFolder(job))
+
+    def roll_out(prompts: list[str], trainer: GRPOTrainer) -> dict[str, Any]:
+        """`prompts` are task ids, each as often as it has completions."""
+        drawing.serve(trainer.accelerator.unwrap_model(trainer.model))
+        wanted = {name: prompt_by_task[name] for name in dict.fromkeys(prompts)}
+        drawn = drawing.draw(wanted, trainer.state.global_step)
+        taken = [drawn[name].pop(0) for name in prompts]
+        return {
+            "prompt_ids": [list(prompt_by_task[name]) for name in prompts],
+            "completion_ids": [list(one.completion.token_ids) for one in taken],
+            "logprobs": [list(one.completion.logprobs) for one in taken],
+            "reward": [one.reward for one in taken],
+            "env_mask": [
+                [int(one.reward is not None)] * len(one.completion.token_ids) for one in taken
+            ],
+        }
+
+    return GrpoTrainer(
+        job,
+        keeping,
+        plan,
+        model=model,
+        reward_funcs=rewards_of,
+        args=config,
+        train_dataset=named.select(plan.order),
+        callbacks=[*callbacks, Close(drawing)],
+        rollout_func=roll_out,
+    )
+
+
+OBJECTIVE = Objective(
+    EXAMPLES,
+    {"prompt_ids": "ids", "task_id": "text"},
+    encode,
+    arguments,
+    build,
+    prompts_alone=True,
+)

@@ -1,0 +1,173 @@
+"""grpo's rollouts: completions from the generator under the policy's weights, and their rewards
+from the executor. The trainer holds no second inference engine and runs no program.
+"""
+
+import asyncio
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from roundsmith.benchmarks.scripts import runnable
+from roundsmith.clients import Services, connect
+from roundsmith.errors import ConfigError
+from roundsmith.hashing import derive_seed
+from roundsmith.recipes.styles import style_of
+from roundsmith.store import TASKS, read_file
+from roundsmith.training.folder import JobFolder
+from roundsmith.types import (
+    Completion,
+    ExecuteItem,
+    GenerateItem,
+    Limits,
+    Outcome,
+    Program,
+    Sampling,
+    Task,
+)
+from roundsmith.verdicts import reward
+
+ATTEMPTS = 3
+"""How often what the sandbox failed on is run before it has no reward."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """One completion with its tokens, and its reward; None where the sandbox failed on it."""
+
+    completion: Completion
+    reward: float | None
+
+
+class Source(Protocol):
+    """What grpo draws from."""
+
+    def serve(self, model: Any) -> None:
+        """Draw with the weights of this model from now on."""
+
+    def draw(self, prompts: Mapping[str, tuple[int, ...]], step: int) -> dict[str, list[Rollout]]:
+        """The rollouts of each prompt, by its name."""
+
+    def close(self) -> None:
+        """Nothing more is drawn."""
+
+
+class RolloutSource:
+    """Draws and rewards completions of tasks, through running services."""
+
+    def __init__(self, folder: JobFolder) -> None:
+        job = folder.job
+        if job.rollouts is None or not job.tasks:
+            raise ConfigError(
+                "grpo: expected tasks and running services, saw none: train it by a run, or give "
+                "the job `tasks` and `rollouts`"
+            )
+        self._folder, self._where = folder, job.rollouts
+        self._tasks = {task.task_id: task for path in job.tasks for task in read_file(TASKS, path)}
+        self._runner = asyncio.Runner()
+        self._connection = connect(job.rollouts.endpoints)
+        self._services: Services | None = None
+        self._served = ""
+
+    def serve(self, model: Any) -> None:
+        """Let the generator serve the weights of a model, and forget those that it served before
+        for this training.
+        """
+        partial = self._folder.work / "policy"
+        shutil.rmtree(partial, ignore_errors=True)
+        model.save_pretrained(partial)
+        sha256 = self._folder.complete(partial)
+        target = self._where.checkpoints / sha256
+        if target.exists():
+            shutil.rmtree(partial)
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(partial, target)
+            (self._folder.work / f"served-{sha256}").touch()
+        self._runner.run(self._reload(target, sha256))
+        for mark in self._folder.work.glob("served-*"):
+            old = mark.name.removeprefix("served-")
+            if old != sha256:
+                shutil.rmtree(self._where.checkpoints / old, ignore_errors=True)
+                mark.unlink()
+
+    def draw(self, prompts: Mapping[str, tuple[int, ...]], step: int) -> dict[str, list[Rollout]]:
+        """The rollouts of each task, by its id; `prompts` are token ids."""
+        return self._runner.run(self._draw(prompts, step))
+
+    def close(self) -> None:
+        """Ends the calls and the loop."""
+        if self._services is not None:
+            self._runner.run(self._connection.__aexit__(None, None, None))
+            self._services = None
+        self._runner.close()
+
+    async def _connected(self) -> Services:
+        if self._services is None:
+            self._services = await self._connection.__aenter__()
+        return self._services
+
+    async def _reload(self, folder: Path, sha256: str) -> None:
+        services = await self._connected()
+        self._served = await services.generator.reload(str(folder), sha256)
+
+    async def _draw(
+        self, prompts: Mapping[str, tuple[int, ...]], step: int
+    ) -> dict[str, list[Rollout]]:
+        services = await self._connected()
+        chat = (await services.generator.model()).has_chat_template
+        stops = style_of("auto", chat).code_stops
+        drawn = await asyncio.gather(
+            *(self._one(services, name, ids, stops, step) for name, ids in prompts.items())
+        )
+        return dict(zip(prompts, drawn, strict=True))
+
+    async def _one(
+        self,
+        services: Services,
+        name: str,
+        prompt: tuple[int, ...],
+        stops: tuple[str, ...],
+        step: int,
+    ) -> list[Rollout]:
+        job, task = self._folder.job, self._tasks[name]
+        sampling = Sampling(job.max_tokens, job.temperature, stop=stops)
+        seed = derive_seed(job.seed, "rollout", name, step)
+        item = GenerateItem(f"{step}/{name}", prompt, sampling, seed, job.generations)
+        found = await services.generator.generate(item, self._served)
+        programs = [
+            Program(str(c.index), runnable(task, program_of(task, c.text)), task.setup)
+            for c in found
+        ]
+        rewards = await self._rewards(services, f"{step}/{name}", programs, task)
+        return [Rollout(c, rewards[str(c.index)]) for c in found]
+
+    async def _rewards(
+        self, services: Services, item_id: str, programs: Sequence[Program], task: Task
+    ) -> dict[str, float | None]:
+        """1 for a program that solves the task, 0 for one that does not, None where the sandbox
+        failed every time: that is masked, and never a zero.
+        """
+        rewards: dict[str, float | None] = {program.code_id: None for program in programs}
+        missing = list(programs)
+        for attempt in range(ATTEMPTS):
+            item = ExecuteItem(
+                f"{item_id}/{attempt}",
+                tuple(missing),
+                task.tests,
+                limits=Limits(cpu_s=self._folder.job.cpu_s),
+            )
+            rows: dict[str, list[Outcome]] = {program.code_id: [] for program in missing}
+            for outcome in await services.executor.execute(item, fresh=attempt > 0):
+                rows[outcome.code_id].append(outcome)
+            rewards |= {name: reward(row) for name, row in rows.items()}
+            missing = [program for program in missing if rewards[program.code_id] is None]
+            if not missing:
+                break
+        return rewards
+
+
+def program_of(task: Task, completion: str) -> str:
+    """The program that a completion of a code prompt stands for; its docstring is not needed."""
+    return f"{task.head.rstrip()}\n{completion.lstrip(chr(10))}"

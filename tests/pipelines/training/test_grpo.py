@@ -1,0 +1,145 @@
+"""grpo: advantages worked by hand, what the sandbox failed on, and what is refused."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from accelerate import PartialState  # type: ignore[import-untyped]  # ships no types
+
+from roundsmith.errors import ConfigError
+from roundsmith.hashing import weights_sha256
+from roundsmith.training import TrainingJob
+from roundsmith.training.folder import JobFolder
+from roundsmith.training.grpo import build
+from roundsmith.training.keeping import FolderKeeping
+from roundsmith.training.objective import find_objective
+from roundsmith.training.plan import plan_training
+from roundsmith.training.rollouts import Rollout, program_of
+from roundsmith.training.run import load, train
+from roundsmith.training.tokens import write_tokens
+from roundsmith.types import Completion
+from tests.pipelines.recipes.groups import TASK
+from tests.pipelines.training.conftest import MakeJob, example
+
+pytestmark = pytest.mark.filterwarnings("ignore:You are using 'rollout_func'")
+
+
+class Drawn:
+    """Gives every prompt the same completions with the given rewards."""
+
+    def __init__(self, *rewards: float | None, masked_token: int = 40) -> None:
+        self._rewards, self._masked = rewards, masked_token
+        self.served: list[str] = []
+        self.steps: list[int] = []
+        self.closed = False
+
+    def serve(self, model: Any) -> None:
+        total = sum(float(weight.detach().sum()) for weight in model.parameters())
+        self.served.append(f"{total:.6f}")
+
+    def draw(self, prompts: Mapping[str, tuple[int, ...]], step: int) -> dict[str, list[Rollout]]:
+        self.steps.append(step)
+        return {name: [self._one(i, r) for i, r in enumerate(self._rewards)] for name in prompts}
+
+    def close(self) -> None:
+        self.closed = True
+
+    def _one(self, index: int, reward: float | None) -> Rollout:
+        token = self._masked if reward is None else 20 + index
+        ids = (token, token + 1, 1)
+        completion = Completion(index, "", ids, (-1.0,) * 3, "stop", 3, "w" * 64)
+        return Rollout(completion, reward)
+
+
+def built(job: TrainingJob, source: Drawn) -> Any:
+    folder, objective = JobFolder(job), find_objective("grpo")
+    folder.path.mkdir(parents=True)
+    folder.open()
+    model, coder = load(job)
+    config = objective.arguments(job, folder, "cpu", False)
+    tokens = write_tokens(coder, objective, job, folder.work / "tokens.arrow")
+    plan = plan_training(job, objective, tokens, coder.tokenizer, 1)
+    keeping = FolderKeeping(folder, PartialState(cpu=True))
+    return build(job, keeping, plan, config, model, [], source)
+
+
+SMALL = {
+    "objective": "grpo",
+    "generations": 4,
+    "batch_size": 4,
+    "micro_batch_size": 2,
+    "max_tokens": 8,
+    "checkpoint_every_steps": 0,
+    "warmup_steps": 0,
+}
+
+
+def test_the_advantages_are_the_papers_on_a_case_worked_by_hand(make_job: MakeJob) -> None:
+    """Rewards 1, 0, none, 0: the mean of those that there are is 1/3, and their standard deviation
+    sqrt(((2/3)^2 + 2 (1/3)^2) / 2) = 0.577350. So A = (2/3) / 0.577450 = 1.154501 for the first,
+    (-1/3) / 0.577450 = -0.577250 for the zeros, and nothing for the one without a reward.
+    """
+    trainer = built(make_job([example(0)], **SMALL), Drawn(1.0, 0.0, None, 0.0))
+    made = trainer._generate_and_score_completions([{"prompt": "t"} for _ in range(4)])
+    assert made["advantages"].tolist() == pytest.approx(
+        [1.154501, -0.577250, 0.0, -0.577250], abs=1e-5
+    )
+    assert made["tool_mask"][:, :3].tolist() == [[1] * 3, [1] * 3, [0] * 3, [1] * 3]
+
+
+def test_what_the_sandbox_failed_on_is_masked_and_never_a_zero(make_job: MakeJob) -> None:
+    """Other tokens in a masked completion change nothing; a zero in its place does."""
+    trained = []
+    for name, source in (
+        ("one", Drawn(1.0, 0.0, None, 0.0)),
+        ("other", Drawn(1.0, 0.0, None, 0.0, masked_token=60)),
+        ("zero", Drawn(1.0, 0.0, 0.0, 0.0)),
+    ):
+        trainer = built(make_job([example(0)], out=name, **SMALL), source)
+        trainer.train()
+        out = Path(trainer.args.output_dir) / "trained"
+        trainer.model.save_pretrained(out)
+        trained.append(weights_sha256(out))
+    assert trained[0] == trained[1] != trained[2]
+
+
+def test_every_step_draws_anew_from_the_weights_of_that_step(make_job: MakeJob) -> None:
+    source = Drawn(1.0, 0.0, 1.0, 0.0)
+    job = make_job([example(i) for i in range(3)], epochs=2, **SMALL)
+    trainer = built(job, source)
+    trainer.train()
+    assert source.steps == [0, 1, 2, 3, 4, 5]
+    assert len(set(source.served)) == 6
+    assert source.closed
+
+
+def test_equal_rewards_teach_nothing(make_job: MakeJob, model: Path) -> None:
+    from safetensors.torch import load_file
+
+    job = make_job([example(0)], **SMALL, weight_decay=0)
+    trainer = built(job, Drawn(1.0, 1.0, 1.0, 1.0))
+    trainer.train()
+    before = load_file(model / "model.safetensors")
+    after = dict(trainer.model.named_parameters())
+    assert all(after[name].equal(before[name]) for name in before if name in after)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"batch_size": 6}, "a multiple of generations, saw 6 and 4"),
+        ({"lora_rank": 4}, "expected lora_rank 0, saw 4"),
+        ({}, "expected tasks and running services, saw none"),
+    ],
+)
+def test_what_grpo_can_not_do_is_refused(
+    make_job: MakeJob, changed: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        train(make_job([example(0)], **SMALL | changed))
+
+
+def test_a_completion_of_either_style_is_a_program() -> None:
+    for completion in ("    return 2 * x", "\n    return 2 * x"):
+        assert program_of(TASK, completion) == "def solve(x: int) -> int:\n    return 2 * x"
