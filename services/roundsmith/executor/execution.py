@@ -14,6 +14,7 @@ from roundsmith.executor.kept import Claim, Known, Memory
 from roundsmith.executor.matrix import Column, Plan, PlannedRow
 from roundsmith.executor.rows import Stopping
 from roundsmith.executor.slots import Place
+from roundsmith.executor.tally import Tally
 from roundsmith.types import Outcome
 from roundsmith.verdicts import Verdict
 
@@ -40,8 +41,10 @@ class Execution:
     Without a memory every cell is run.
     """
 
-    def __init__(self, plan: Plan, attempts: int, nowhere: Place, memory: Memory | None) -> None:
-        self.rules = plan.rules
+    def __init__(
+        self, plan: Plan, attempts: int, nowhere: Place, memory: Memory | None, tally: Tally
+    ) -> None:
+        self.rules, self._tally = plan.rules, tally
         self._rows: Iterator[PlannedRow] | None = plan.rows
         self._attempts, self._nowhere, self._memory = attempts, nowhere, memory
         self._todo: deque[Job] = deque()
@@ -118,6 +121,7 @@ class Execution:
         if claim.found:
             results = [result for _, (result, _) in claim.found]
             cut = stopping.cut(results, len(job.columns) - len(results))
+            self._tally.num_known += len(cut)
             found = zip(cut, claim.found, strict=False)
             self._deliver(job.row, [(c, (result, place)) for result, (c, (_, place)) in found])
         later = Job(job.row, claim.theirs, stopping.num_timeouts, job.attempt)
@@ -144,6 +148,7 @@ class Execution:
     def again(self, job: Job, columns: list[Column], error: SandboxError) -> None:
         """Cells of a job or a finding that was open have to be run again."""
         self._settle(job, columns, ())
+        self._tally.retries["sandbox"] += len(columns)
         last = self._todo[-1] if self._todo else job
         if job.attempt >= self._attempts:
             failed = [(c, (_infra_error(c, str(error)), self._nowhere)) for c in columns]
@@ -158,6 +163,7 @@ class Execution:
     def give(self, found: "Found") -> None:
         """What was found is confirmed."""
         self._settle(found.job, found.columns, found.known)
+        self._tally.cpu_s += sum(result.ending.cpu_s for _, (result, _) in found.known)
         self._deliver(found.job.row, found.known)
         self._close()
 
@@ -191,6 +197,7 @@ class Execution:
                 for column, (result, place) in known
                 for test_id in column.test_ids
             ]
+            self._tally.outcomes.update((o.verdict.value, o.tier) for o in batch)
             self._num_ready += len(batch)
             self._ready.append(batch)
 

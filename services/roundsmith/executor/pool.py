@@ -16,6 +16,7 @@ from roundsmith.executor.capabilities import Capabilities
 from roundsmith.executor.execution import Execution
 from roundsmith.executor.kept import KeptCells, Memory
 from roundsmith.executor.local_supervisors import ProcessSupervisors
+from roundsmith.executor.matrix import Plan
 from roundsmith.executor.offered import check_profile, offered
 from roundsmith.executor.pod_scaling import PodScaling
 from roundsmith.executor.pod_supervisors import PodSupervisors
@@ -23,8 +24,10 @@ from roundsmith.executor.running import run_all
 from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.executor.slots import Place, SlotState
 from roundsmith.executor.supervisor import Slot, Supervisor, Supervisors
+from roundsmith.executor.tally import Tally
 from roundsmith.executor.turns import Turns
 from roundsmith.sandbox.codec import MAX_BYTES, MAX_DEPTH
+from roundsmith.serve import Load
 from roundsmith.types import ExecuteItem, Outcome
 
 
@@ -45,8 +48,10 @@ class Pool:
         self.settings = settings
         self._supervisors = _supervisors(settings)
         self._admission = Admission(settings.least)
-        self._turns = Turns()
+        self.tally = Tally()
+        self._turns = Turns(self.tally)
         self._kept = KeptCells(settings.cache_bytes, settings.cache_s)
+        self._load = Load("cells", settings.max_cells_under_way)
         self._slots: list[SlotState] = []
         self._scaling: asyncio.Task[None] | None = None
         self.quarantined: Counter[str] = Counter()
@@ -115,6 +120,20 @@ class Pool:
             scaling = PodScaling(settings, self._supervisors, self.demand)
             self._scaling = asyncio.create_task(scaling.run())
 
+    def items(self) -> dict[str, int]:
+        """How many items are under way: those with a slot, and those that wait for one."""
+        running = self._turns.num_running
+        return {"running": running, "waiting": self._turns.num_items - running}
+
+    def slots(self) -> dict[str, int]:
+        """How many slots run something, are free, or are left alone since nothing starts there."""
+        idle, broken = self._turns.num_idle, self._turns.num_broken
+        return {"busy": len(self._slots) - idle - broken, "idle": idle, "broken": broken}
+
+    def num_kept_bytes(self) -> int:
+        """What is kept of cells that were run."""
+        return self._kept.num_bytes
+
     def demand(self) -> int:
         """How many rows run and wait for a slot."""
         return len(self._slots) - self._turns.num_idle + self._turns.num_waiting
@@ -156,17 +175,34 @@ class Pool:
     async def execute(self, item: ExecuteItem, caller: str = "") -> AsyncGenerator[Outcome, None]:
         """The outcome of every cell, once, as a canary confirms it, in any order.
 
-        Slots are shared between callers. Raises ConfigError for an item that can not be run.
-        Leaving the iteration early (aclose) cancels what runs and frees the slots.
+        Slots are shared between callers. Raises ConfigError for an item that can not be run,
+        Overloaded when too many cells are under way. Leaving the iteration early (aclose) cancels
+        what runs and frees the slots.
         """
         check_profile(item.profile, self._capabilities)
         plan = matrix.plan(item, self.settings)
+        self._load.begin(caller, plan.num_cells)
+        left = plan.num_cells
+        self.tally.num_open += left
+        try:
+            async with aclosing(self._execute(item, plan, caller)) as outcomes:
+                async for outcome in outcomes:
+                    left -= 1 + outcome.left_out
+                    self.tally.num_open -= 1 + outcome.left_out
+                    yield outcome
+        finally:
+            self.tally.num_open -= left
+            self._load.end(caller, plan.num_cells)
+
+    async def _execute(
+        self, item: ExecuteItem, plan: Plan, caller: str
+    ) -> AsyncGenerator[Outcome, None]:
         nowhere = Place(self._capabilities.tier, self._capabilities.image)
         memory = None
         if plan.once:
             places = {state.place for state in self._slots if state.running is not None}
             memory = Memory(self._kept, caller, item.profile, plan.rules, places)
-        execution = Execution(plan, self.settings.attempts, nowhere, memory)
+        execution = Execution(plan, self.settings.attempts, nowhere, memory, self.tally)
         rows_at_once = min(self.settings.slots, len(item.programs))
         batches = run_all(execution, self._turns, caller, rows_at_once)
         async with aclosing(batches):

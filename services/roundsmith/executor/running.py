@@ -39,7 +39,7 @@ class _Worker:
     """Runs jobs one after the other, in the same slot as long as nobody else waits for one."""
 
     def __init__(self, execution: Execution, turns: Turns, item: Item) -> None:
-        self._execution, self._turns = execution, turns
+        self._execution = execution
         self._turn = Turn(turns, item)
 
     async def work(self) -> None:
@@ -55,8 +55,7 @@ class _Worker:
                 if job.attempt > 1:
                     await self._turn.prove()
                 await self._run_job(job)
-                if self._turns.anyone_waits:
-                    await self._turn.end()
+                await self._turn.pause()
         except BaseException as error:
             self._execution.fail(error)
             raise

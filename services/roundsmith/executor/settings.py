@@ -38,6 +38,8 @@ class ExecutorSettings(Settings):
     profiles: tuple[str, ...] = ()
     """Offer only these; none means all that every sandbox has."""
     max_cells: int = Field(default=1_000_000, ge=1)
+    max_cells_under_way: int = Field(default=4_000_000, ge=1)
+    """Items that would make it more are refused for now; one caller may have half of it."""
     max_program_bytes: int = Field(default=2**20, ge=1)
     rerun_share: float = Field(default=0.01, ge=0, le=1)
     """Of the cells which passed beside others, the share that is run again alone, to see whether
@@ -84,6 +86,11 @@ class ExecutorSettings(Settings):
             raise ValueError(
                 f"pool {self.pool}: expected sandboxes with the pool `pods` and only there, "
                 f"saw {self.sandboxes!r}"
+            )
+        if self.max_cells > self.max_cells_under_way // 2:
+            raise ValueError(
+                f"max_cells {self.max_cells}: expected at most half of max_cells_under_way, saw "
+                f"{self.max_cells_under_way}: a caller could never ask for such an item twice"
             )
         if self.min_pods > self.max_pods:
             raise ValueError(f"min_pods {self.min_pods}: expected at most max_pods {self.max_pods}")

@@ -12,7 +12,7 @@ from roundsmith.executor.supervisor import Supervisor
 from roundsmith.executor.turns import Item, Turns
 from roundsmith.sandbox.runs import Event, Run
 
-_FIRST_S = 1.0
+_SHORTEST_S, _FIRST_S = 0.05, 1.0
 
 
 class GaveWay(Exception):
@@ -79,6 +79,8 @@ class Turn:
         if self._turns.anyone_waits and self._over:
             await self.end()
         slot = await self._take()
+        tally, since = self._turns.tally, time.monotonic()
+        tally.runs["row" if run.later_cpu_s else "alone"] += 1
         try:
             async with aclosing(slot.run(run)) as events:
                 async for event in events:
@@ -87,6 +89,7 @@ class Turn:
                     if len(run.cells) > 1 and self._over and self._turns.others_wait(self._item):
                         raise GaveWay
         finally:
+            tally.durations.add(time.monotonic() - since)
             self._rest_on(slot)
 
     async def prove(self) -> None:
@@ -124,19 +127,27 @@ class Turn:
             for runs in evidence:
                 runs.attach(finding)
 
+    async def pause(self) -> None:
+        """Between rows: ends the turn if others wait, and it was long enough for its canary."""
+        if self._turns.anyone_waits and time.monotonic() - self._since > _SHORTEST_S:
+            await self.end()
+
     async def give_way(self) -> None:
         """Ends the turn because of a run that was too long for it; the next one may be longer."""
         await self.end()
         self._longest_s *= 2
+        self._turns.tally.retries["gave_way"] += 1
 
     async def end(self) -> None:
-        """Gives the slot back, where it has one. Without others that wait what was found there is
-        confirmed first.
+        """Gives the slot back, where it has one. What was found there is confirmed first, unless
+        another item of the same caller waits: nothing waits for a canary while another caller has
+        the slot.
         """
         if self._slot is None:
             return
         slot, self._slot = self._slot, None
+        own_wait = self._turns.anyone_waits and not self._turns.others_wait(self._item)
         try:
-            await slot.settle(contended=self._turns.anyone_waits)
+            await slot.settle(contended=own_wait)
         finally:
             self._turns.give_back(slot, self._item, time.monotonic() - self._since)

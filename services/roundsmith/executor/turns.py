@@ -6,6 +6,7 @@ that sleeps keeps a slot from others as one that computes.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Iterable
 from heapq import heappop, heappush
@@ -13,6 +14,7 @@ from itertools import count
 from typing import Generic, TypeVar
 
 from roundsmith.executor.slots import SlotState
+from roundsmith.executor.tally import Tally
 
 _arrivals = count()
 
@@ -78,19 +80,20 @@ class Item(_Share):
 
     def __init__(self, caller: Caller) -> None:
         super().__init__()
-        self.caller = caller
+        self.caller, self.num_held = caller, 0
         self.waiting: deque[asyncio.Future[SlotState]] = deque()
 
 
 class Turns:
     """The slots of a pool, and who waits for one."""
 
-    def __init__(self) -> None:
+    def __init__(self, tally: Tally) -> None:
+        self.tally = tally
         self._idle: deque[SlotState] = deque()
         self._callers: dict[str, Caller] = {}
         self._line: _Line[Caller] = _Line()
-        self.num_waiting = 0
-        """What waits for a slot."""
+        self.num_waiting, self.num_items, self.num_running, self.num_broken = 0, 0, 0, 0
+        """Rows that wait for a slot; items, and those with a slot; slots left alone for a while."""
 
     @property
     def num_idle(self) -> int:
@@ -115,20 +118,31 @@ class Turns:
         """An item, of the caller of that name, that will ask for turns."""
         caller = self._callers.setdefault(name, Caller(name))
         caller.num_items += 1
+        self.num_items += 1
         return Item(caller)
 
     def end(self, item: Item) -> None:
         """It holds no slot and will ask for no more."""
         item.caller.num_items -= 1
+        self.num_items -= 1
         if not item.caller.num_items:
             del self._callers[item.caller.name]
 
     async def take(self, item: Item) -> SlotState:
         """A slot, when it is this item's turn."""
+        since = time.monotonic()
         if self._idle and not self._line:
             self._line.level(item.caller)
             item.caller.line.level(item)
-            return self._idle.popleft()
+            slot = self._idle.popleft()
+        else:
+            slot = await self._wait(item)
+        self.tally.waits.add(time.monotonic() - since)
+        item.num_held += 1
+        self.num_running += item.num_held == 1
+        return slot
+
+    async def _wait(self, item: Item) -> SlotState:
         granted: asyncio.Future[SlotState] = asyncio.get_running_loop().create_future()
         item.waiting.append(granted)
         item.caller.line.add(item)
@@ -145,12 +159,19 @@ class Turns:
 
     def give_back(self, slot: SlotState, item: Item, held_s: float) -> None:
         """The slot is free for whoever is next; the item and its caller have held it so long."""
+        item.num_held -= 1
+        self.num_running -= not item.num_held
         item.held_s += held_s
         item.caller.held_s += held_s
         if pause_s := slot.pause_s:  # its supervisors do not start, others may
-            asyncio.get_running_loop().call_later(pause_s, self.add, [slot])
+            self.num_broken += 1
+            asyncio.get_running_loop().call_later(pause_s, self._mend, slot)
         else:
             self.add([slot])
+
+    def _mend(self, slot: SlotState) -> None:
+        self.num_broken -= 1
+        self.add([slot])
 
     def _give(self) -> None:
         while self._idle and self._line:

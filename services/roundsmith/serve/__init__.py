@@ -2,6 +2,7 @@
 
 from roundsmith.serve.callers import caller_of
 from roundsmith.serve.items import ItemCalls, answer_items
+from roundsmith.serve.load import Load
 from roundsmith.serve.ports import Binding
 from roundsmith.serve.results import ItemResults, item_key
 from roundsmith.serve.server import Service, die_with_parent, listening, run
@@ -10,6 +11,7 @@ __all__ = [
     "Binding",
     "ItemCalls",
     "ItemResults",
+    "Load",
     "Service",
     "answer_items",
     "caller_of",

@@ -80,7 +80,8 @@ class ItemCalls(Generic[Part, Response]):
             about(**ids, trace_id=tracing.trace_id(here)),
         ):
             try:
-                follow = self._results.follow(key, lambda: self._work(request, caller))
+                size = request.ByteSize()
+                follow = self._results.follow(key, lambda: self._work(request, caller), size)
                 async for part in follow:
                     yield part
             except RoundsmithError as error:

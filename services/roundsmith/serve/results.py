@@ -11,8 +11,9 @@ from uuid import uuid4
 
 from google.protobuf.message import Message
 
-from roundsmith.errors import Overloaded, RoundsmithError, Unavailable
+from roundsmith.errors import RoundsmithError, Unavailable
 from roundsmith.serve.failures import as_failure
+from roundsmith.serve.load import Load
 
 Key = tuple[str, ...]
 Result = TypeVar("Result", bound="Sized")
@@ -41,6 +42,7 @@ class _Entry(Generic[Result]):
     finished_at: float | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     followers: int = 0
+    item_bytes: int = 0
     task: asyncio.Task[None] | None = None
 
     def num_bytes(self) -> int:
@@ -53,23 +55,34 @@ class ItemResults(Generic[Result]):
 
     An item that is asked for again is followed, not begun again; when nobody follows an unfinished
     item any more its work is cancelled. Errors are not kept, so that a retry tries. Beyond
-    `max_running` unfinished items a further one is refused as Overloaded.
+    `max_running` unfinished items, or `max_running_bytes` of them, a further one is refused as
+    Overloaded, and one caller may have half of that.
     """
 
     def __init__(
-        self, ttl_s: float, max_entries: int, max_bytes: int, max_running: int = 8192
+        self,
+        ttl_s: float,
+        max_entries: int,
+        max_bytes: int,
+        max_running: int = 8192,
+        max_running_bytes: int = 2**30,
     ) -> None:
-        self._ttl_s, self._max_entries, self._max_running = ttl_s, max_entries, max_running
+        self._ttl_s, self._max_entries = ttl_s, max_entries
         self._max_bytes, self._num_bytes = max_bytes, 0
+        self._load = Load("items", max_running)
+        self._load_bytes = Load("bytes of items", max_running_bytes)
         self._running: dict[Key, _Entry[Result]] = {}
         self._kept: OrderedDict[Key, _Entry[Result]] = OrderedDict()  # in order of finishing
 
     async def follow(
-        self, key: Key, begin: Callable[[], AsyncIterator[Result]]
+        self, key: Key, begin: Callable[[], AsyncIterator[Result]], item_bytes: int = 0
     ) -> AsyncIterator[Result]:
-        """Yields the item's results from the first on; raises what its work raised."""
+        """Yields the item's results from the first on; raises what its work raised. `item_bytes` is
+        the size of the item.
+        """
         self._expire()
-        entry = self._running.get(key) or self._kept.get(key) or self._begin(key, begin)
+        entry = self._running.get(key) or self._kept.get(key)
+        entry = entry or self._begin(key, begin, item_bytes)
         entry.followers += 1
         try:
             seen = 0
@@ -88,15 +101,24 @@ class ItemResults(Generic[Result]):
             if not entry.followers and entry.finished_at is None:
                 self._abandon(key, entry)
 
-    def _begin(self, key: Key, begin: Callable[[], AsyncIterator[Result]]) -> _Entry[Result]:
-        if len(self._running) >= self._max_running:
-            raise Overloaded(
-                f"expected fewer than {self._max_running} items under way, saw as many: "
-                "send the item again after the time in RetryInfo"
-            )
-        entry = self._running[key] = _Entry()
+    def _begin(
+        self, key: Key, begin: Callable[[], AsyncIterator[Result]], item_bytes: int
+    ) -> _Entry[Result]:
+        self._load.refuse(key[0], 1)
+        self._load_bytes.begin(key[0], item_bytes)
+        self._load.begin(key[0], 1)
+        entry = self._running[key] = _Entry(item_bytes=item_bytes)
         entry.task = asyncio.create_task(self._fill(key, entry, begin))
         return entry
+
+    def _ended(self, key: Key, entry: _Entry[Result]) -> bool:
+        """Whether the entry was still the one under way, which it is no more."""
+        if self._running.get(key) is not entry:
+            return False
+        del self._running[key]
+        self._load.end(key[0], 1)
+        self._load_bytes.end(key[0], entry.item_bytes)
+        return True
 
     async def _fill(
         self, key: Key, entry: _Entry[Result], begin: Callable[[], AsyncIterator[Result]]
@@ -112,15 +134,12 @@ class ItemResults(Generic[Result]):
             entry.error = as_failure(error)
         finally:
             entry.finished_at = time.monotonic()
-            if self._running.get(key) is entry:
-                del self._running[key]
-                if entry.error is None:
-                    self._keep(key, entry)
+            if self._ended(key, entry) and entry.error is None:
+                self._keep(key, entry)
             _notify(entry)
 
     def _abandon(self, key: Key, entry: _Entry[Result]) -> None:
-        if self._running.get(key) is entry:
-            del self._running[key]
+        self._ended(key, entry)
         if entry.task is not None:
             entry.task.cancel()
 
