@@ -9,7 +9,7 @@ from dataclasses import replace
 from prometheus_client.parser import text_string_to_metric_families
 
 from roundsmith.clients import ExecutorClient
-from roundsmith.clients.services import open_channel
+from roundsmith.clients.channels import open_channel
 from roundsmith.config import ServeSettings
 from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.executor.start import start
