@@ -24,6 +24,8 @@ WHOLE = (
     "sandbox.maxReplicas=5",
     "imagePullSecrets={registry}",
     "training.replicas=3",
+    "metrics.enabled=true",
+    "metrics.dashboard=true",
 )
 Object = dict[str, Any]
 

@@ -91,7 +91,7 @@ def test_every_object_says_what_it_belongs_to() -> None:
     for item in objects(*WHOLE):
         labels = item["metadata"]["labels"]
         assert SELECTOR.items() <= labels.items(), item["metadata"]["name"]
-        assert {"version", "part-of", "managed-by"} <= {k.split("/")[1] for k in labels}
+        assert {"version", "part-of", "managed-by"} <= {k.rpartition("/")[2] for k in labels}
         assert labels["helm.sh/chart"].startswith("roundsmith-")
 
 

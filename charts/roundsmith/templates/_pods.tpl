@@ -118,3 +118,18 @@ livenessProbe:
 - --device={{ .Values.models.device }}
 - --threads={{ .Values.models.threads }}
 {{- end -}}
+
+{{/* Where Prometheus reads a service, and what tells it so. */}}
+{{- define "roundsmith.metricsArguments" -}}
+{{- if .Values.metrics.enabled -}}
+- --metrics-port=9090
+{{- end -}}
+{{- end -}}
+
+{{- define "roundsmith.metricsAnnotations" -}}
+{{- if .Values.metrics.enabled -}}
+prometheus.io/scrape: "true"
+prometheus.io/port: "9090"
+prometheus.io/path: /metrics
+{{- end -}}
+{{- end -}}

@@ -17,9 +17,12 @@ spec:
   template:
     metadata:
       labels: {{- include "roundsmith.labels" . | nindent 8 }}
-      {{- if .environment }}
+      {{- if or .environment .root.Values.metrics.enabled }}
       annotations:
+        {{- if .environment }}
         checksum/storage: {{ toYaml .root.Values.storage | sha256sum }}
+        {{- end }}
+        {{- include "roundsmith.metricsAnnotations" .root | nindent 8 }}
       {{- end }}
     spec:
       {{- if .account }}
@@ -35,6 +38,7 @@ spec:
           image: {{ .image }}
           imagePullPolicy: {{ .pullPolicy }}
           args: {{- .arguments | nindent 12 }}
+            {{- include "roundsmith.metricsArguments" .root | nindent 12 }}
           {{- with .environment }}
           env: {{- . | nindent 12 }}
           {{- end }}

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from roundsmith.config import ServeSettings
 from roundsmith.errors import RoundsmithError
 from roundsmith.generator.adapter_loads import AdapterLoads
+from roundsmith.generator.metrics import GeneratorMetrics
 from roundsmith.generator.model_info import ModelInfo
 from roundsmith.generator.pacing import paced
 from roundsmith.serve import Binding, ItemCalls
@@ -49,8 +50,10 @@ class GeneratorEngine(ServesWeights, Protocol):
 class GeneratorServicer(generator_pb2_grpc.GeneratorServiceServicer):
     """GeneratorService over an engine."""
 
-    def __init__(self, engine: GeneratorEngine, settings: ServeSettings) -> None:
-        self._engine = engine
+    def __init__(
+        self, engine: GeneratorEngine, settings: ServeSettings, metrics: GeneratorMetrics
+    ) -> None:
+        self._engine, self._metrics = engine, metrics
         self._items = ItemCalls(
             self._complete,
             pb2.GenerateStreamResponse,
@@ -81,7 +84,7 @@ class GeneratorServicer(generator_pb2_grpc.GeneratorServiceServicer):
         if not item.adapter:
             refuse_other_weights(expected, self._engine.describe().weights_sha256)
         async with aclosing(paced(self._engine.generate(item))) as found:
-            async for one in found:
+            async for one in self._metrics.watch(found):
                 if isinstance(one, Completion):
                     refuse_other_weights(expected, one.weights_sha256)
                 yield to_message(one)
@@ -113,10 +116,16 @@ class GeneratorAdminServicer(generator_admin_pb2_grpc.GeneratorAdminServiceServi
 
 
 def bindings(
-    engine: GeneratorEngine, settings: ServeSettings, reloads: Reloads, adapters: AdapterLoads
+    engine: GeneratorEngine,
+    settings: ServeSettings,
+    reloads: Reloads,
+    adapters: AdapterLoads,
+    metrics: GeneratorMetrics,
 ) -> list[Binding]:
-    """The generator's two services; `reloads` and `adapters` change what the engine serves."""
-    servicer = GeneratorServicer(engine, settings)
+    """The generator's two services; `reloads` and `adapters` change what the engine serves, and
+    `metrics` count what it draws.
+    """
+    servicer = GeneratorServicer(engine, settings, metrics)
     admin = GeneratorAdminServicer(reloads, adapters)
     return [
         Binding(

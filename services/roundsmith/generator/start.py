@@ -4,6 +4,7 @@ import asyncio
 
 from roundsmith.config import ServeSettings, WeightsSettings
 from roundsmith.generator.adapter_loads import AdapterLoads
+from roundsmith.generator.metrics import GeneratorMetrics
 from roundsmith.generator.service import GeneratorEngine, bindings
 from roundsmith.generator.settings import GeneratorSettings, VllmSettings
 from roundsmith.serve import Service
@@ -51,4 +52,6 @@ async def start(
     except BaseException:
         await close()
         raise
-    return Service(bindings(engine, serve, reloads, adapters), close, failed=engine.failed)
+    metrics = GeneratorMetrics(engine, settings.slots)
+    offered = bindings(engine, serve, reloads, adapters, metrics)
+    return Service(offered, close, metrics.collectors, engine.failed)

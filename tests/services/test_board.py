@@ -1,0 +1,117 @@
+"""Every metric and label that the Grafana board asks for is exported by the running services."""
+
+import asyncio
+import json
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from roundsmith.clients import GeneratorClient, ScorerClient
+from roundsmith.clients.services import open_channel
+from roundsmith.errors import ConfigError
+from roundsmith.types import GenerateItem, Sampling, ScoreItem
+
+BOARD = Path(__file__).parents[2] / "charts/roundsmith/dashboards/roundsmith.json"
+OF_THE_SCRAPER = {"namespace"}
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def exported(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, set[str]]]:
+    """The labels of every series of the four services, after a little work, by its name."""
+    folder = tmp_path_factory.mktemp("services")
+    model = ["--model", str(tiny)]
+    options = {
+        "generator": model,
+        "scorer": model,
+        "executor": ["--slots", "1"],
+        "pair-builder": [],
+    }
+    processes = []
+    try:
+        for name, given in options.items():
+            command = [sys.executable, "-m", "roundsmith.cli", "serve", name, *given]
+            command += ["--metrics-port", "0", "--ready-file", str(folder / name)]
+            processes.append(subprocess.Popen(command))
+        addresses = {name: ready(folder / name) for name in options}
+        asyncio.run(work(addresses["generator"]["address"], addresses["scorer"]["address"]))
+        pages = [read(found["metrics_address"]) for found in addresses.values()]
+        yield series("\n".join(pages))
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def ready(path: Path) -> dict[str, str]:
+    """What a service wrote when it was ready."""
+    for _ in range(1800):
+        if path.exists():
+            return dict(json.loads(path.read_text()))
+        time.sleep(0.1)
+    raise AssertionError(f"{path.name} did not start")
+
+
+def read(address: str) -> str:
+    """A page of metrics."""
+    with urllib.request.urlopen(f"http://{address}/metrics") as page:
+        return str(page.read(), "utf-8")
+
+
+async def work(generator: str, scorer: str) -> None:
+    """One item of each kind, one that fails, and tokens as they are drawn."""
+    async with open_channel(generator) as channel:
+        writer = GeneratorClient(channel)
+        await writer.generate(GenerateItem("a", "def add", Sampling(4), 1, deltas=True))
+        await writer.stream.close()
+    async with open_channel(scorer) as channel:
+        client = ScorerClient(channel)
+        await client.score(ScoreItem("a", "def add", "(a, b)"))
+        with pytest.raises(ConfigError):
+            await client.score(ScoreItem("b", "", "(a, b)"))
+        await client.stream.close()
+
+
+def series(page: str) -> dict[str, set[str]]:
+    """The label names of each series of a page."""
+    found: dict[str, set[str]] = {}
+    for name, labels in re.findall(r"^(\w+)(?:\{(.*)\})? ", page, re.MULTILINE):
+        found.setdefault(name, set()).update(re.findall(r'(\w+)="', labels))
+    declared = re.findall(r"^# TYPE (\w+) (?:counter|gauge)$", page, re.MULTILINE)
+    return {**{name: set() for name in declared}, **found}
+
+
+def queries() -> list[str]:
+    """What the board asks for."""
+    panels = json.loads(BOARD.read_text())["panels"]
+    return [target["expr"] for panel in panels for target in panel.get("targets", ())]
+
+
+def test_every_metric_of_the_board_is_exported(exported: dict[str, set[str]]) -> None:
+    asked = {name for query in queries() for name in re.findall(r"roundsmith_\w+", query)}
+    assert len(asked) > 15
+    assert asked - exported.keys() == set()
+
+
+def test_every_label_of_the_board_is_one_of_its_metric(exported: dict[str, set[str]]) -> None:
+    for query in queries():
+        (names, labels) = (
+            re.findall(r"roundsmith_\w+", query),
+            {one for group in re.findall(r"by \(([^)]*)\)", query) for one in group.split(", ")}
+            | set(re.findall(r"[{,]\s*(\w+)\s*[=!]", query)),
+        )
+        for name in names:
+            assert labels - OF_THE_SCRAPER <= exported[name], query
+
+
+def test_each_panel_has_a_title_of_its_own_and_something_to_show() -> None:
+    panels = [p for p in json.loads(BOARD.read_text())["panels"] if p["type"] != "row"]
+    ids = [panel["id"] for panel in panels]
+    assert len(set(ids)) == len(ids)
+    assert all(panel["title"] and panel["targets"] for panel in panels)
