@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from roundsmith.clients import GeneratorClient, ScorerClient
-from roundsmith.clients.services import open_channel
+from roundsmith.clients.channels import open_channel
 from roundsmith.errors import ConfigError
 from roundsmith.types import GenerateItem, Sampling, ScoreItem
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from roundsmith.config import ServeSettings, child_environment
 from roundsmith.errors import PlatformError
+from roundsmith.generator.metrics import GeneratorMetrics
 from roundsmith.generator.service import GeneratorEngine, GeneratorServicer
 from roundsmith.serve import Binding, listening
 from roundsmith.v1 import generator_pb2_grpc
@@ -49,7 +50,7 @@ class Client:
 async def client_of(engine: GeneratorEngine) -> AsyncIterator[Client]:
     """Serves the engine on loopback, and starts a client of it."""
     settings = ServeSettings(max_items_in_flight=4096, result_ttl_s=0)
-    servicer = GeneratorServicer(engine, settings)
+    servicer = GeneratorServicer(engine, settings, GeneratorMetrics(engine))
     binding = Binding(
         "roundsmith.v1.GeneratorService",
         lambda server: generator_pb2_grpc.add_GeneratorServiceServicer_to_server(servicer, server),

@@ -9,13 +9,14 @@ from typing import Protocol
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.registry import Collector
 
+from roundsmith.generator.model_info import ModelInfo
 from roundsmith.types import Completion, CompletionDelta
 
 _SECONDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0)
 
 
-class Slots(Protocol):
-    """What holds completions under way."""
+class HasSlots(Protocol):
+    """An engine, as far as its slots go."""
 
     @property
     def running(self) -> int: ...
@@ -23,12 +24,14 @@ class Slots(Protocol):
     @property
     def waiting(self) -> int: ...
 
+    def describe(self) -> ModelInfo: ...
+
 
 class GeneratorMetrics:
     """The metrics of one generator."""
 
-    def __init__(self, engine: Slots, slots: int) -> None:
-        """`slots` is how many completions the engine draws at once."""
+    def __init__(self, engine: HasSlots) -> None:
+        slots = engine.describe().slots
         self._prompt = Counter(
             "roundsmith_generator_prompt_tokens",
             "Tokens of prompts, once for each item.",

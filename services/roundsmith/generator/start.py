@@ -52,6 +52,6 @@ async def start(
     except BaseException:
         await close()
         raise
-    metrics = GeneratorMetrics(engine, settings.slots)
+    metrics = GeneratorMetrics(engine)
     offered = bindings(engine, serve, reloads, adapters, metrics)
     return Service(offered, close, metrics.collectors, engine.failed)

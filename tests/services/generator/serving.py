@@ -12,6 +12,7 @@ from pathlib import Path
 from roundsmith.clients import GeneratorClient, Replicas, StreamSettings
 from roundsmith.clients.channels import open_channel
 from roundsmith.config import ServeSettings, child_environment
+from roundsmith.generator.metrics import GeneratorMetrics
 from roundsmith.generator.service import GeneratorEngine, GeneratorServicer
 from roundsmith.serve import Binding, listening
 from roundsmith.v1 import generator_pb2_grpc
@@ -23,7 +24,7 @@ START_S = 240.0
 async def served(engine: GeneratorEngine, **settings: object) -> AsyncIterator[str]:
     """The engine's servicer in this loop; yields its address."""
     serve = ServeSettings.model_validate(settings)
-    servicer = GeneratorServicer(engine, serve)
+    servicer = GeneratorServicer(engine, serve, GeneratorMetrics(engine))
     binding = Binding(
         "roundsmith.v1.GeneratorService",
         lambda server: generator_pb2_grpc.add_GeneratorServiceServicer_to_server(servicer, server),
