@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,13 @@ if TYPE_CHECKING:
     from tests.sandbox.conftest import Box
 
 TEST = CallTest("t", "f", (), 1)
-HONEST = "def f():\n    return sum(range(10)) - 44\n"
+HONEST = (
+    "def f():\n    return sum(range(10)) - 44\n",
+    "def f():\n    return sum(range(10)) - 45\n",
+    "def f():\n    return [][0]\n",
+    "def f():\n    return sum(range(10 ** 5)) - 4999949999\n",
+)
+EXPECTED = (Verdict.PASS, Verdict.FAIL, Verdict.ERROR, Verdict.PASS)
 # One of each kind; none may pass, and none may touch an honest neighbour.
 HOSTILE = (
     "while True: pass",
@@ -37,23 +44,39 @@ HOSTILE = (
 HURRIED = Limits(cpu_s=0.05, wall_factor=40, memory_bytes=64 * 2**20, file_bytes=2**20)
 
 
-def mixed(pairs: int) -> ExecuteItem:
-    """As many hostile programs as honest ones, in turn."""
-    programs = []
-    for at in range(pairs):
-        programs.append(Program(f"honest{at}", HONEST))
-        programs.append(Program(f"hostile{at}", f"def f():\n    {HOSTILE[at % len(HOSTILE)]}\n"))
-    return ExecuteItem("mixed", tuple(programs), (TEST,), limits=HURRIED)
+def honest(count: int) -> tuple[Program, ...]:
+    """Programs that are right, wrong, fail, or take some time, in turn."""
+    return tuple(Program(f"honest{at}", HONEST[at % len(HONEST)]) for at in range(count))
 
 
 def holds(box: "Box", pairs: int) -> None:
-    """Asserts that honest programs pass and hostile ones never."""
-    outcomes = box.matrix(mixed(pairs))
-    assert len(outcomes) == len({o.code_id for o in outcomes}) == 2 * pairs
-    verdicts = Counter((o.code_id.rstrip("0123456789"), o.verdict) for o in outcomes)
-    assert verdicts["honest", Verdict.PASS] == pairs, verdicts
-    unwanted = (Verdict.PASS, Verdict.INFRA_ERROR)
-    assert not any(verdicts["hostile", verdict] for verdict in unwanted), verdicts
+    """Asserts that honest programs end as on an idle machine beside as many hostile ones, in turn,
+    and that no hostile one passes or is called a failure of the sandbox.
+    """
+    hostile = tuple(
+        Program(f"hostile{at}", f"def f():\n    {HOSTILE[at % len(HOSTILE)]}\n")
+        for at in range(pairs)
+    )
+    mixed = tuple(one for pair in zip(honest(pairs), hostile, strict=True) for one in pair)
+    idle = told(box, honest(pairs))
+    assert Counter(verdict for verdict, _ in idle.values()) == Counter(
+        EXPECTED[at % len(HONEST)] for at in range(pairs)
+    )
+    beside = told(box, mixed)
+    assert {code: beside[code] for code in idle} == idle
+    verdicts = Counter(beside[program.code_id][0] for program in hostile)
+    assert not verdicts[Verdict.PASS], verdicts
+    assert not verdicts[Verdict.INFRA_ERROR], verdicts
+
+
+def told(box: "Box", programs: tuple[Program, ...]) -> dict[str, tuple[Verdict, str]]:
+    """Verdict and detail of each program."""
+    # What takes a millisecond elsewhere takes many in gVisor, so that 50 of them may be a limit.
+    limits = replace(HURRIED, cpu_s=0.5) if box.place == "T3" else HURRIED
+    outcomes = box.matrix(ExecuteItem("mixed", programs, (TEST,), limits=limits))
+    found = {o.code_id: (o.verdict, o.detail) for o in outcomes}
+    assert len(found) == len(outcomes) == len(programs)
+    return found
 
 
 def test_case_76_a_zygote_killed_in_the_middle_loses_and_doubles_no_cell(box: "Box") -> None:
@@ -89,18 +112,20 @@ def test_case_78_giving_up_frees_the_slot_and_ends_the_program(box: "Box") -> No
     pids = box.supervisor_pids
     assert box.given_up(item, 0.5)
     started = time.monotonic()
-    assert box.call(HONEST, 1).verdict is Verdict.PASS
+    assert box.call(HONEST[0], 1).verdict is Verdict.PASS
     assert time.monotonic() - started < 2
     assert box.supervisor_pids == pids
     assert not living(marker)
 
 
-def test_case_80_honest_programs_pass_beside_hostile_ones_as_on_an_idle_machine(box: "Box") -> None:
+def test_case_80_honest_programs_end_beside_hostile_ones_as_on_an_idle_machine(box: "Box") -> None:
     holds(box, 50)
 
 
 @pytest.mark.slow
-def test_case_80_a_thousand_honest_programs_pass_beside_a_thousand_hostile_ones(box: "Box") -> None:
+def test_case_80_a_thousand_honest_programs_end_beside_a_thousand_hostile_ones_as_alone(
+    box: "Box",
+) -> None:
     holds(box, 1000)
 
 
