@@ -47,6 +47,7 @@ def play_round(
     last: Callable[[Ref, Ref], bool],
     control: bool,
     own_writer: bool = False,
+    on_train: bool = False,
 ) -> RoundRefs[Ref]:
     """One round: sample, score, select, train, evaluate, decide, report.
 
@@ -55,7 +56,8 @@ def play_round(
     this is the last), for the first model, the checkpoint and,
     with `control`, the first model trained on the gold rows alone, for as many optimizer steps as
     lie between the first model and the checkpoint. With `own_writer` a model that was trained for
-    it samples and scores, and the checkpoint is trained from the first model.
+    it samples and scores, and the checkpoint is trained from the first model. With `on_train` the
+    training tasks are looked at like `final`, which tells how much better what was trained on is.
     """
     gate_before = do("evaluate", Split.GATE, "before", tasks=tasks, model=model)
     extra: dict[str, Ref] = {}
@@ -91,6 +93,11 @@ def play_round(
     if last(decision, rows):
         extra["final_before"] = do("evaluate", Split.FINAL, "before", tasks=tasks, model=first)
         extra["final_after"] = do("evaluate", Split.FINAL, "after", tasks=tasks, model=checkpoint)
+        if on_train:
+            extra["train_before"] = do("evaluate", Split.TRAIN, "before", tasks=tasks, model=first)
+            extra["train_after"] = do(
+                "evaluate", Split.TRAIN, "after", tasks=tasks, model=checkpoint
+            )
         if control:
             gold = do("select_gold", rows=rows)
             given = {"rows": gold, "model": first, "tasks": tasks, "like": checkpoint}
@@ -109,6 +116,7 @@ def play_rounds(
     begin: Callable[[int], None],
     control: bool,
     own_writer: bool = False,
+    on_train: bool = False,
     stops: Callable[[str, str], bool] = lambda decision, rows: False,
 ) -> Iterator[RoundRefs[str]]:
     """All rounds of a run, each from the promoted checkpoint, or from the same model where none
@@ -134,6 +142,7 @@ def play_rounds(
             last=last,
             control=control,
             own_writer=own_writer,
+            on_train=on_train,
         )
         yield refs
         if ended:

@@ -22,8 +22,9 @@ def planned(config: RunConfig, store: str, platform: Platform) -> list[PlannedSt
             return runner.run(plan.look(step, split, of, inputs))
 
         numbers = range(1, config.rounds + 1)
-        own_writer = plan.context.recipe.own_writer
-        played = play_rounds(do, plan.promoted, numbers, plan.begin, config.control, own_writer)
+        recipe = plan.context.recipe
+        parts = (config.control, recipe.own_writer, recipe.on_train)
+        played = play_rounds(do, plan.promoted, numbers, plan.begin, *parts)
         for _ in played:
             continue
         return plan.steps

@@ -104,11 +104,11 @@ def play(
             return why is not None
 
         numbers = range(1, config.rounds + 1)
-        own_writer = context.recipe.own_writer
+        parts = (config.control, context.recipe.own_writer, context.recipe.on_train)
 
         def rounds() -> Iterator[Summary]:
             rounds_seen.clear()
-            played = play_rounds(do, promoted, numbers, begin, config.control, own_writer, stops)
+            played = play_rounds(do, promoted, numbers, begin, *parts, stops)
             for refs in played:
                 folder = out / f"round-{context.round}"
                 yield export(context, refs, folder)

@@ -61,7 +61,7 @@ def round_pipeline(config: RunConfig, number: int, image: str) -> Callable[..., 
     by_step = components(image)
     resolved = config.model_dump_json()
     recipe = find_rule(load_rules(config.recipes), config.recipe)
-    own_writer = bool(getattr(recipe, "own_writer", False))
+    parts = {name: bool(getattr(recipe, name, False)) for name in ("own_writer", "on_train")}
 
     @dsl.pipeline(  # type: ignore[untyped-decorator]  # ships no types
         name=f"roundsmith-{config.recipe.replace('_', '-')}",
@@ -108,7 +108,7 @@ def round_pipeline(config: RunConfig, number: int, image: str) -> Callable[..., 
             tasks=tasks,
             last=lambda *_: number == config.rounds,
             control=config.control,
-            own_writer=own_writer,
+            **parts,
         )
 
     return pipeline  # type: ignore[no-any-return]  # kfp's decorator

@@ -102,6 +102,8 @@ def _report() -> Callable[..., str]:
         final_control: str = "",
         control: str = "",
         writer: str = "",
+        train_before: str = "",
+        train_after: str = "",
     ) -> str:
         """The round's summary as metrics and its report as a page; returns their reference."""
         from roundsmith.platform.component import run_component, write_report
@@ -111,6 +113,7 @@ def _report() -> Callable[..., str]:
         references |= {"gate_before": gate_before, "gate_after": gate_after}
         references |= {"final_before": final_before, "final_after": final_after}
         references |= {"final_control": final_control, "control": control, "writer": writer}
+        references |= {"train_before": train_before, "train_after": train_after}
         reference = run_component(
             "report",
             "",

@@ -50,6 +50,7 @@ class Atomic(Recipe):
     name = "atomic"
     config: AtomicConfig
     has_control: ClassVar[bool] = False
+    on_train: ClassVar[bool] = True
     selecting: ClassVar[frozenset[str]] = frozenset({"atoms", "composites"})
 
     @property

@@ -52,6 +52,8 @@ class Recipe:
     """Whether the run's model is first trained on the gold rows to write, by `writer_stages`, and
     the checkpoint then comes from the run's model again.
     """
+    on_train: ClassVar[bool] = False
+    """Whether the last round also looks at the training tasks, before and after."""
     runs_tests: ClassVar[bool] = True
     """Whether its training tasks must have tests and a code head."""
     decontaminates: ClassVar[bool] = False

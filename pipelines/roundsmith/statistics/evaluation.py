@@ -1,6 +1,6 @@
 """What an evaluation counted: how many samples of each task were drawn and how many solved it."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,13 @@ class Evaluation:
 
     counts: tuple[TaskCount, ...]
     num_samples: int
+
+    def only(self, task_ids: Set[str] | None) -> "Evaluation":
+        """The counts of these tasks; of all where it is None."""
+        if task_ids is None:
+            return self
+        counts = (count for count in self.counts if count.task_id in task_ids)
+        return Evaluation(tuple(counts), self.num_samples)
 
     def pass_at_k(self, k: int) -> npt.NDArray[np.float64]:
         """pass@k of each task, sorted by task id."""

@@ -1,6 +1,6 @@
 """The end of a round: summary.json for programs and report.html for people, from what was kept."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 
 from roundsmith.report.curves import LossPoint
@@ -10,10 +10,13 @@ from roundsmith.report.summary import PassAtK, Result, Summary, to_json
 from roundsmith.statistics import Evaluation, GateDecision, Interval
 from roundsmith.steps.context import Context, Made, reference
 from roundsmith.steps.evaluate import evaluation_of
+from roundsmith.steps.inputs import tasks_of
 from roundsmith.steps.ledger import cost_of
 from roundsmith.store import EXAMPLES, GROUPS, PAIRS, Manifest
-from roundsmith.types import Group, Kind, Sample
+from roundsmith.types import Group, Kind, Sample, Split, Task
 
+SET = "set"
+"""The key of a task's meta under which pass@k is told for a part of a split."""
 BROWSED = 2000
 """Samples that the report's browser is offered; it shows an even spread of them."""
 
@@ -48,7 +51,7 @@ def summarise(ctx: Context, made: Mapping[str, Manifest]) -> Summary:
         "training rows with gold": rows["rows"],
         "rows trained": checkpoint["rows"],
     }
-    evaluations = [made[n] for n in made if n.startswith(("gate_", "final_"))]
+    evaluations = [made[n] for n in made if n.startswith(("gate_", "final_", "train_"))]
     decision = decision_of(made["decision"])
     result = Result(
         recipe=config.recipe,
@@ -119,8 +122,9 @@ def decision_of(manifest: Manifest) -> GateDecision:
 
 
 def _pass_at_k(ctx: Context, made: Mapping[str, Manifest]) -> dict[str, dict[str, PassAtK]]:
+    """By split and, where the tasks of a split name sets in their meta, by split and set."""
     found: dict[str, dict[str, PassAtK]] = {}
-    for split in ("gate", "final"):
+    for split in (Split.GATE, Split.FINAL, Split.TRAIN):
         if f"{split}_before" not in made:
             continue
         before, after, control = (
@@ -128,11 +132,21 @@ def _pass_at_k(ctx: Context, made: Mapping[str, Manifest]) -> dict[str, dict[str
         )
         assert before is not None
         assert after is not None
-        found[split] = {
-            str(k): measured(before, after, control, k=k, seed=ctx.config.seed)
-            for k in ctx.config.evaluation.ks
-        }
+        for name, ids in _parts(tasks_of(ctx, made["tasks"], split), split):
+            of = control and control.only(ids)
+            found[name] = {
+                str(k): measured(before.only(ids), after.only(ids), of, k=k, seed=ctx.config.seed)
+                for k in ctx.config.evaluation.ks
+            }
     return found
+
+
+def _parts(tasks: Sequence[Task], split: Split) -> Iterator[tuple[str, frozenset[str] | None]]:
+    """The whole split (None), and each set that its tasks name, with the ids of its tasks."""
+    yield str(split), None
+    for name in sorted({task.meta[SET] for task in tasks if SET in task.meta}):
+        ids = frozenset(task.task_id for task in tasks if task.meta.get(SET) == name)
+        yield f"{split} {name}", ids
 
 
 def _evaluation(ctx: Context, made: Mapping[str, Manifest], name: str) -> Evaluation | None:

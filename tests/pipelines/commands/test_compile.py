@@ -58,7 +58,7 @@ def test_a_file_decides_what_the_command_line_leaves_open(tmp_path: Path) -> Non
 
 def test_an_unknown_recipe_is_named_and_nothing_is_written(tmp_path: Path) -> None:
     path = tmp_path / "p.yaml"
-    with pytest.raises(UnknownName, match=r"'nosuch'.*gift, rft") as caught:
+    with pytest.raises(UnknownName, match=r"'nosuch'.*dstc, gift, ") as caught:
         CliRunner().invoke(
             app,
             ["compile", "--recipe", "nosuch", "--output", str(path)],

@@ -38,7 +38,7 @@ def test_a_cluster_is_read_from_its_file(tmp_path: Path) -> None:
     ("changes", "seen"),
     [
         ({"namespace": ""}, "namespace: String should have at least 1"),
-        ({"color": 1}, "color: Extra inputs"),
+        ({"color": 1}, "color: no such setting"),
         ({"control": {"template": template("main")}}, r"expected one container 'control'.*'main'"),
         ({"training": {"template": {"spec": {"containers": [{"name": "pytorch"}]}}}}, "an image"),
         (

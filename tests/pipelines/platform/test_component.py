@@ -42,7 +42,7 @@ def test_a_step_keeps_its_work_and_is_found_again(tmp_path: Path) -> None:
     [
         ({"round_number": 2}, "round_number: expected 1 to 1 .* saw 2"),
         ({"settings": "{"}, "settings: expected the JSON of RunConfig"),
-        ({"settings": '{"recipe": "gift", "colour": 1}'}, "colour: Extra inputs"),
+        ({"settings": '{"recipe": "gift", "colour": 1}'}, "colour: no such setting"),
         ({"services": "{}"}, "generator: Field required"),
     ],
 )

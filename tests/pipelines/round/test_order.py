@@ -2,7 +2,7 @@
 
 import pytest
 
-from roundsmith.round import RoundRefs, play_rounds
+from roundsmith.round import RoundRefs, play_round, play_rounds
 
 Call = tuple[str, str, dict[str, str]]
 
@@ -85,3 +85,29 @@ def test_a_rule_that_ends_a_run_makes_that_round_the_last() -> None:
     assert len(list(played)) == 2
     assert begun == [1, 2]
     assert [line for line in looked if "final" in line] == ["[2] evaluate final"] * 2
+
+
+def test_a_recipe_with_its_own_writer_samples_with_it_and_trains_the_first_model() -> None:
+    calls: list[Call] = []
+
+    def do(step: str, split: str = "", of: str = "", /, **inputs: str) -> str:
+        calls.append((step, split, inputs))
+        return f"{step}/{len(calls)}"
+
+    play_round(
+        do,
+        first="first",
+        model="promoted",
+        tasks="tasks",
+        last=lambda decision, rows: True,
+        control=False,
+        own_writer=True,
+        on_train=True,
+    )
+    by_step = {step: inputs for step, split, inputs in calls if split == ""}
+    assert by_step["writer"] == {"tasks": "tasks", "model": "promoted", "first": "first"}
+    assert by_step["sample"]["model"] == by_step["score"]["model"] == "writer/2"
+    assert by_step["train"]["model"] == "first"
+    looked = [inputs["model"] for step, split, inputs in calls if split == "train"]
+    assert looked == ["first", by_step["report"]["checkpoint"]]
+    assert {"writer", "train_before", "train_after"} <= set(by_step["report"])

@@ -119,6 +119,12 @@ def test_atomic_imitates_and_then_learns_by_rewards_from_running_services(tmp_pa
     assert grpo.parents[1] == sft.hash
     assert result["checkpoint_sha256"] == grpo.stats["weights_sha256"]
     assert grpo.stats["weights_sha256"] != sft.stats["weights_sha256"]
+    parts = result["pass_at_k"]
+    assert {"gate", "gate B", "final", "train"} <= set(parts)
+    assert {name for name in parts if name.startswith("final ")} <= {"final B", "final C"}
+    assert parts["train"]["1"]["num_tasks"] == 20
+    by_set = [parts[name]["1"]["num_tasks"] for name in parts if name.startswith("train ")]
+    assert sum(by_set) == 20
     kept = {path.name for path in (tmp_path / "work/checkpoints").iterdir()}
     known = {m.stats["weights_sha256"] for m in (sft, grpo)} | {result["weights_sha256"]}
     assert len(kept - known) <= 1, "of the policies on the way only the last one served stays"
