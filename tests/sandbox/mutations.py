@@ -68,6 +68,8 @@ NO_NEW_PRIVILEGES = _without(
 )
 DROP = _without(STEPS, "            *self._drop_privileges(),\n")
 DEATH_SIGNAL = "syscalls.PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0"
+CHILD_UNDUMPABLE = _step("prctl", "syscalls.PR_SET_DUMPABLE, 0, 0, 0, 0")
+ZYGOTE_UNDUMPABLE = _without(STEPS, '        call("prctl", syscalls.PR_SET_DUMPABLE, 0, 0, 0, 0)\n')
 OWN_PIDS = _without(ZYGOTE, '            call("unshare", syscalls.CLONE_NEWPID)\n')
 DOUBLE = "self._at == len(self._nonces) and (right"
 IN_ORDER = "if not self._cell < cell < self._num_cells:"
@@ -103,7 +105,8 @@ MUTATIONS = (
     Mutation(
         "descriptors closed", _step("close_range", "CONTROL_FD + 1, _EVERY_DESCRIPTOR, 0"), (39,)
     ),
-    Mutation("child not dumpable", _step("prctl", "syscalls.PR_SET_DUMPABLE, 0, 0, 0, 0"), (47,)),
+    Mutation("child not dumpable", CHILD_UNDUMPABLE, (47,), "child and zygote not dumpable"),
+    Mutation("child and zygote not dumpable", CHILD_UNDUMPABLE + ZYGOTE_UNDUMPABLE, (47,)),
     Mutation("supervisor not dumpable", UNDUMPABLE, (46, 47), "supervisor not dumpable, Landlock"),
     Mutation("supervisor not dumpable, Landlock", UNDUMPABLE + LANDLOCK, (46, 47)),
     Mutation("end with the parent", _step("prctl", DEATH_SIGNAL), (76,)),
