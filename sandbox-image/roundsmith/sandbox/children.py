@@ -63,9 +63,10 @@ class Children:
         self._ending: dict[int, Child] = {}
         self._last_id = 0
 
-    def start(self, limits: RunLimits, stdin: bytes = b"") -> Child:
+    def start(self, limits: RunLimits, stdin: bytes = b"", program: int | None = None) -> Child:
         """A child that is confined before it reads its first frame, which may be sent at once.
-        `stdin` is sealed memory, so that nothing can change it.
+        `stdin` is sealed memory, so that nothing can change it; `program` is a memory that is given
+        too, in a profile of another language.
         """
         ours, theirs = socket.socketpair()
         ours.setsockopt(socket.SOL_SOCKET, SO_PASSCRED, 1)
@@ -73,6 +74,7 @@ class Children:
         out_read, out_write = os.pipe()
         error_read, error_write = os.pipe()
         given = [_sealed(stdin) if stdin else self._empty, out_write, error_write, theirs.fileno()]
+        given += [] if program is None else [program]
         self._last_id += 1
         self._zygote.sendmsg(
             [FORK, CHILD_ID.pack(self._last_id), limits.pack()],

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from roundsmith.sandbox.children import Child, Children
 from roundsmith.sandbox.codec import HEADER, CodecError
 from roundsmith.sandbox.frames import MAX_FRAME
-from roundsmith.sandbox.questions import QUIET, Asked, Budget, Ended, Reply
+from roundsmith.sandbox.questions import LAUNCH, QUIET, Asked, Budget, Ended, Reply
 from roundsmith.sandbox.zygote import GREETING
 
 _CHUNK = 1 << 16
@@ -87,7 +87,10 @@ class Exchange:
         if ready & own:
             results = self._take()
             yield results
-            if not results and child.closed:
+            if not results and child.closed and self._becomes_a_program():
+                with contextlib.suppress(KeyError):
+                    child.poll.unregister(child.control)
+            elif not results and child.closed:
                 yield self._after_close()
             elif not results and self._unsent:
                 self._send()
@@ -95,6 +98,10 @@ class Exchange:
             self._children.hear(fd)
             if child.exit_status is not None:
                 yield self._after_exit()
+
+    def _becomes_a_program(self) -> bool:
+        """Whether the child was asked to: then it answers by how it ends."""
+        return self._questions[self._at].kind == LAUNCH
 
     def _send(self) -> None:
         waited = len(self._unsent)

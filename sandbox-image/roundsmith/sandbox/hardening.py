@@ -8,11 +8,11 @@ import signal
 import struct
 from typing import NamedTuple
 
-from roundsmith.sandbox import landlock, namespaces, seccomp, syscalls
+from roundsmith.sandbox import landlock, languages, namespaces, seccomp, syscalls
 from roundsmith.sandbox.launcher import Descriptor, Launcher, Step, StorePid
 from roundsmith.sandbox.syscalls import call
 
-CONTROL_FD = 3
+CONTROL_FD, PROGRAM_FD = 3, 4
 _EVERY_DESCRIPTOR = 2**31 - 1
 _SECCOMP_FILTER = 2
 # Kinds of limits at once in a slot; beyond that they are made again.
@@ -62,6 +62,10 @@ class Box(NamedTuple):
     """Directories that programs can write too, in gVisor, which has no Landlock: emptied after each
     run, so there is one supervisor to a sandbox.
     """
+    phase: str = ""
+    """`compile` or `run` in a profile of another language, where children become other programs."""
+    executable: tuple[str, ...] = ()
+    """What they may start then."""
 
 
 class Hardening:
@@ -73,18 +77,28 @@ class Hardening:
         self._box, self._library = box, library
         # A mount over a directory hides the directory's own rule, not its parent's.
         writable = os.path.dirname(box.scratch) if box.isolated else box.scratch
-        ruleset = None if box.also_written else landlock.build(box.readable, writable)
+        ruleset = (
+            None if box.also_written else landlock.build(box.readable, writable, box.executable)
+        )
         confine = "landlock_restrict_self"
         self._landlock = () if ruleset is None else (Step(confine, (ruleset, 0)),)
         pid = 1 if box.isolated else _OWN_PID
-        self._filters = {
-            threads: seccomp.Filter(seccomp.child_filter(threads, pid)) for threads in (False, True)
-        }
+        self._filters = {threads: self._filter(threads, pid) for threads in (False, True)}
+        self.num_descriptors = PROGRAM_FD + 1 if box.phase else CONTROL_FD + 1
+        """Those that a child is given: its streams, the control socket, a program's memory."""
         # RLIMIT_NPROC counts a user's processes: it needs a user or user namespace of the slot's.
         self._counts_processes = box.isolated or box.child_uid is not None
         self._hard_limits = {kind: _hard_limit(kind) for kind in _LIMITED}
         self.launcher = functools.lru_cache(_LAUNCHERS)(self._launcher)
         """What starts children of some limits."""
+
+    def _filter(self, threads: bool, own_pid: int) -> seccomp.Filter:
+        match self._box.phase:
+            case languages.COMPILE:
+                return seccomp.Filter(seccomp.compiler_filter(own_pid))
+            case languages.RUN:
+                return seccomp.Filter(seccomp.program_filter(own_pid, PROGRAM_FD))
+        return seccomp.Filter(seccomp.child_filter(threads, own_pid))
 
     def protect_zygote(self) -> None:
         """For the zygote itself, once: dies with its parent, no new privileges, and the inherited
@@ -96,18 +110,18 @@ class Hardening:
             call("prctl", syscalls.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         call("prctl", syscalls.PR_SET_DUMPABLE, 0, 0, 0, 0)
         call("prctl", syscalls.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        seccomp.Filter(seccomp.zygote_filter()).install()
+        seccomp.Filter(seccomp.zygote_filter(executes=bool(self._box.phase))).install()
 
     def _launcher(self, limits: RunLimits) -> Launcher:
         return Launcher(self.steps(limits), self._library)
 
     def steps(self, limits: RunLimits) -> list[Step | StorePid]:
         """What a child does before it reads a byte: it is confined for ever when all is done, and
-        must not go on when any part is refused. It keeps four descriptors, given at the fork.
+        must not go on when any part is refused. It keeps the descriptors given at the fork.
         """
         chosen = self._filters[limits.processes > 1 and self._counts_processes]
         return [
-            *(Step("dup3", (Descriptor(at), at, 0)) for at in range(CONTROL_FD + 1)),
+            *(Step("dup3", (Descriptor(at), at, 0)) for at in range(self.num_descriptors)),
             Step("setsid", ()),
             *(self._own_mounts(limits) if self._box.isolated else ()),
             Step("umask", (0o077,)),
@@ -117,7 +131,7 @@ class Hardening:
             Step("prctl", (syscalls.PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)),
             Step("prctl", (syscalls.PR_SET_DUMPABLE, 0, 0, 0, 0)),
             *self._landlock,
-            Step("close_range", (CONTROL_FD + 1, _EVERY_DESCRIPTOR, 0)),
+            Step("close_range", (self.num_descriptors, _EVERY_DESCRIPTOR, 0)),
             *(() if self._box.isolated else map(StorePid, chosen.places(_OWN_PID))),
             Step("prctl", (syscalls.PR_SET_SECCOMP, _SECCOMP_FILTER, chosen.address, 0, 0)),
         ]

@@ -10,6 +10,7 @@ from roundsmith.sandbox.syscalls import syscall
 
 READ = 1 << 2 | 1 << 3  # read file, read directory
 READ_FILE = 1 << 2
+EXECUTE = 1 << 0
 # What the run's own directory allows besides: write, remove, make directories and plain files,
 # truncate.
 WRITE = READ | 1 << 1 | 1 << 4 | 1 << 5 | 1 << 7 | 1 << 8 | 1 << 14
@@ -35,7 +36,7 @@ def abi() -> int:
         return 0
 
 
-def build(readable: Iterable[str], writable: str) -> int:
+def build(readable: Iterable[str], writable: str, executable: Iterable[str] = ()) -> int:
     """A ruleset as a descriptor, made once before any fork. Raises OSError where Landlock is
     absent.
 
@@ -49,6 +50,9 @@ def build(readable: Iterable[str], writable: str) -> int:
     for path in readable:
         if os.path.exists(path):
             _allow(descriptor, path, (READ if os.path.isdir(path) else READ_FILE) & handled)
+    for path in executable:
+        rights = EXECUTE | (READ if os.path.isdir(path) else READ_FILE)
+        _allow(descriptor, path, rights & handled)
     if os.path.exists("/dev/null"):
         _allow(descriptor, "/dev/null", READ_FILE | 1 << 1)
     _allow(descriptor, writable, WRITE & handled)

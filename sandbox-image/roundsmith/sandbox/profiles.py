@@ -5,9 +5,17 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from roundsmith.sandbox import packages
+from roundsmith.sandbox import languages, packages
+from roundsmith.sandbox.languages import Language
 
 BASE, SCIENTIFIC = "base", "scientific"
+PYTHON = (BASE, SCIENTIFIC)
+ONLY = ""
+_LOADERS = tuple(filter(os.path.exists, (languages.LOADER,)))
+_NEEDS_T2 = (
+    "programs of other languages need the namespaces of T2: without them what is started can not "
+    "be kept to its own files"
+)
 MODULES = (
     "bisect",
     "cmath",
@@ -36,14 +44,25 @@ _SCIENTIFIC_MODULES = (
 )
 
 
+class Rights(NamedTuple):
+    """What the children of one zygote may do."""
+
+    readable: tuple[str, ...]
+    executable: tuple[str, ...] = ()
+    """What they may start, in a profile of another language."""
+    address_space: int = 0
+    """Bytes that what they start may reserve on top of the program's memory."""
+
+
 class Profile(NamedTuple):
     """One profile as it is here."""
 
     modules: tuple[str, ...]
-    """What its zygote loads besides `MODULES`."""
+    """What its zygotes load besides `MODULES`."""
     packages: Mapping[str, str]
     """Where the packages are that its modules need besides the standard library."""
-    readable: tuple[str, ...]
+    rights: Mapping[str, Rights]
+    """By phase: Python has one, of no name, another language `compile` and `run`."""
 
 
 class Profiles(NamedTuple):
@@ -51,11 +70,15 @@ class Profiles(NamedTuple):
 
     here: dict[str, Profile]
     missing: dict[str, str]
+    languages: dict[str, Language]
 
     @property
     def readable(self) -> tuple[str, ...]:
         """What any of them reads."""
-        return tuple(dict.fromkeys(p for profile in self.here.values() for p in profile.readable))
+        rights = [one for profile in self.here.values() for one in profile.rights.values()]
+        paths = dict.fromkeys(p for one in rights for p in (*one.readable, *one.executable))
+        # What lies in a folder that is seen is seen with it.
+        return tuple(path for path in paths if not any(above in paths for above in _above(path)))
 
 
 def find(places: Mapping[str, str], isolate: bool) -> Profiles:
@@ -63,7 +86,7 @@ def find(places: Mapping[str, str], isolate: bool) -> Profiles:
     user, who must be able to enter the folders above the packages.
     """
     base = readable_paths()
-    here, missing = {BASE: Profile((), {}, base)}, {}
+    here, missing = {BASE: Profile((), {}, {ONLY: Rights(base)})}, {}
     beside = packages.readable_paths(places)
     lacking = [name for name in packages.NEEDED if name not in places]
     closed = not isolate and os.geteuid() == 0 and open_to_all(base) and not open_to_all(beside)
@@ -72,8 +95,25 @@ def find(places: Mapping[str, str], isolate: bool) -> Profiles:
     elif closed:
         missing[SCIENTIFIC] = "its packages are below a folder that other users can not enter"
     else:
-        here[SCIENTIFIC] = Profile(_SCIENTIFIC_MODULES, places, (*base, *beside))
-    return Profiles(here, missing)
+        rights = {ONLY: Rights((*base, *beside))}
+        here[SCIENTIFIC] = Profile(_SCIENTIFIC_MODULES, places, rights)
+    found, lacking_tools = languages.find()
+    missing |= lacking_tools
+    if isolate:
+        here |= {name: _of_language(language, base) for name, language in found.items()}
+    else:
+        missing |= dict.fromkeys(found, _NEEDS_T2)
+    return Profiles(here, missing, found)
+
+
+def _of_language(language: Language, base: tuple[str, ...]) -> Profile:
+    compiling = Rights(
+        (*base, *language.headers), (*language.tools, *_LOADERS), languages.LIMITS.memory_bytes
+    )
+    started = (language.interpreter,) if language.interpreter else ()
+    libraries = base if language.loader else ("/dev/urandom",)
+    running = Rights(libraries, (*started, *language.loader), language.address_space)
+    return Profile((), {}, {languages.COMPILE: compiling, languages.RUN: running})
 
 
 def readable_paths() -> tuple[str, ...]:

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 QUIET = b"Q"
 """The question that only asks for an empty answer; it uses no time of its own."""
+COMPILE, LAUNCH = b"K", b"L"
+"""In a profile of another language: compile a program; become it, answered by the end alone."""
 
 
 class Budget(NamedTuple):

@@ -21,7 +21,8 @@ _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32 = 0x40000000
 NAMESPACE_FLAGS = 0x7E020080
-_ARGUMENT_LOW = (16, 24, 32)  # offsets of the low halves of the first three arguments
+_CLONE_THREAD, _MAP_SHARED, _MAP_ANONYMOUS, _AT_EMPTY_PATH = 0x10000, 1, 0x20, 0x1000
+_ARGUMENT_LOW = (16, 24, 32, 40, 48, 56)  # offsets of the low halves of the arguments
 
 Code = list[tuple[int, int, int, int]]
 
@@ -85,13 +86,65 @@ def _clone(threads: bool) -> Code:
     ]
 
 
-def zygote_filter() -> bytes:
-    """The filter for the zygote and everything that it forks."""
-    return _program({number(name): _refuse() for name in EVER.split()})
+def zygote_filter(executes: bool = False) -> bytes:
+    """The filter for the zygote and everything that it forks; children of one that `executes` have
+    other programs started, as far as their own filter lets them.
+    """
+    allowed = ("execve", "execveat") if executes else ()
+    return _program({number(name): _refuse() for name in EVER.split() if name not in allowed})
+
+
+def compiler_filter(own_pid: int) -> bytes:
+    """The filter of a child that has a compiler run: as a child's with several processes, which may
+    become other programs; no memory that is shared without a file, which no limit counts.
+    """
+    return _program(_child_code(True, own_pid) | {number("mmap"): _no_shared_memory()})
+
+
+def program_filter(own_pid: int, program_fd: int) -> bytes:
+    """The filter of a child that becomes a program: once what is open at `program_fd`, which is
+    closed then; threads, but no process.
+    """
+    whole = _refuse_unless(4, _AT_EMPTY_PATH, [(_RETURN, 0, 0, _ALLOW)])
+    code = _child_code(True, own_pid) | {
+        number("execve"): _refuse(),
+        number("execveat"): _refuse_unless(0, program_fd, whole),
+        number("clone"): _thread(),
+        number("fork"): _refuse(errno.EAGAIN),
+        number("vfork"): _refuse(errno.EAGAIN),
+        number("mmap"): _no_shared_memory(),
+    }
+    return _program(code)
+
+
+def _thread() -> Code:
+    """A thread of the calling process and nothing else."""
+    return [
+        (_LOAD, 0, 0, _ARGUMENT_LOW[0]),
+        (_SET, 1, 0, _CLONE_THREAD),
+        *_refuse(errno.EAGAIN),
+        (_SET, 0, 1, NAMESPACE_FLAGS),
+        *_refuse(),
+        (_RETURN, 0, 0, _ALLOW),
+    ]
+
+
+def _no_shared_memory() -> Code:
+    return [
+        (_LOAD, 0, 0, _ARGUMENT_LOW[3]),
+        (_SET, 0, 2, _MAP_ANONYMOUS),
+        (_SET, 0, 1, _MAP_SHARED),
+        *_refuse(errno.ENOMEM),
+        (_RETURN, 0, 0, _ALLOW),
+    ]
 
 
 def child_filter(threads: bool, own_pid: int) -> bytes:
     """The filter that a child adds. It may signal only itself, and neither kill nor stop itself."""
+    return _program(_child_code(threads, own_pid))
+
+
+def _child_code(threads: bool, own_pid: int) -> dict[int, Code]:
     deadly = _refuse_when_any(1, (signal.SIGKILL, signal.SIGSTOP))
     code = {number(name): _refuse() for name in CHILD.split()}
     code |= {
@@ -107,7 +160,7 @@ def child_filter(threads: bool, own_pid: int) -> bytes:
             0, own_pid, _refuse_when_any(2, (signal.SIGKILL, signal.SIGSTOP))
         ),
     }
-    return _program(code)
+    return code
 
 
 def _program(code_by_number: Mapping[int, Code]) -> bytes:

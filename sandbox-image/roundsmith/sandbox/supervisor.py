@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from roundsmith.sandbox import kernels, landlock, namespaces, profiles, solver, syscalls
 from roundsmith.sandbox.children import Cancelled, ZygoteGone
 from roundsmith.sandbox.codec import decode, encode
+from roundsmith.sandbox.compiled import Compiled
 from roundsmith.sandbox.frames import read_frame, write_frame
 from roundsmith.sandbox.hardening import Box, address_space_bytes
 from roundsmith.sandbox.profiles import Profiles
@@ -52,7 +53,7 @@ def main(server: int, scratch: str, places: Sequence[str]) -> None:
     interfaces = namespaces.interfaces() if isolate else []
     write_frame(server, encode((True, "", interfaces, kernel, list(found.here), found.missing)))
     try:
-        serve(server, zygotes)
+        serve(server, zygotes, Compiled(zygotes, found.languages))
     except (EOFError, ZygoteGone, BrokenPipeError, ConnectionResetError):
         return
 
@@ -63,7 +64,9 @@ def _zygotes(
     """The zygotes, that of `base` started."""
     prepare_interpreter()
     proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    readable = found.readable if isolate else found.here[profiles.BASE].readable
+    readable = (
+        found.readable if isolate else found.here[profiles.BASE].rights[profiles.ONLY].readable
+    )
     box = make_box(isolate, uid_base, readable, scratch)
     zygotes = Zygotes(server, found, box, compiled, proc)
     zygotes.children(profiles.BASE)
@@ -107,7 +110,7 @@ def prepare_interpreter() -> None:
     sys.argv = ["solution.py"]
 
 
-def serve(server: int, zygotes: Zygotes) -> None:
+def serve(server: int, zygotes: Zygotes, compiled: Compiled) -> None:
     """Runs until the server closes the socket."""
     while True:
         frame = read_frame(server)
@@ -117,7 +120,10 @@ def serve(server: int, zygotes: Zygotes) -> None:
         events = _Events(server)
         run = Run.unpack(frame[1:])
         try:
-            Runner(zygotes.children(run.profile), run, events.add).execute()
+            if run.profile in compiled.languages:
+                compiled.execute(run, events.add)
+            else:
+                Runner(zygotes.children(run.profile), run, events.add).execute()
         except Cancelled:
             read_frame(server)
         except ProfileBroken as error:

@@ -121,6 +121,7 @@ NUMBERS = {
     "memfd_create": (319, 279),
     "migrate_pages": (256, 238),
     "mknod": (133, -1),
+    "mmap": (9, 222),
     "mknodat": (259, 33),
     "modify_ldt": (154, -1),
     "mount": (165, 40),

@@ -1,7 +1,7 @@
 """The zygote: one thread, never sees a program, forks a hardened child when the supervisor asks.
 
 Messages on its SOCK_SEQPACKET socket: FORK (id and limits, with the descriptors that the child has
-at 0 to 3); KILL (id); EXITED (id, wait status, CPU) comes once for each child. Closing the socket
+from 0 on); KILL (id); EXITED (id, wait status, CPU) comes once for each child. Closing the socket
 ends the zygote and every child.
 """
 
@@ -13,12 +13,13 @@ import select
 import signal
 import socket
 import struct
+from collections.abc import Callable
 from typing import NoReturn
 
-from roundsmith.sandbox import launcher, solver, syscalls
+from roundsmith.sandbox import launcher, programs, solver, syscalls
 from roundsmith.sandbox.exits import Exits
 from roundsmith.sandbox.frames import write_frame
-from roundsmith.sandbox.hardening import CONTROL_FD, Box, Hardening, RunLimits
+from roundsmith.sandbox.hardening import CONTROL_FD, PROGRAM_FD, Box, Hardening, RunLimits
 from roundsmith.sandbox.reaping import sweep
 from roundsmith.sandbox.scratch import empty
 from roundsmith.sandbox.syscalls import call
@@ -27,7 +28,6 @@ FORK, KILL, EXITED = b"F", b"K", b"x"
 GREETING = b"H"
 CHILD_ID = struct.Struct("!I")
 EXITED_BODY = struct.Struct("!IiQ")  # id, wait status, CPU microseconds
-_DESCRIPTORS = CONTROL_FD + 1
 
 
 class Zygote:
@@ -45,7 +45,8 @@ class Zygote:
         self._exits = Exits(self._poll)
         self._self_pidfd = os.pidfd_open(os.getpid()) if box.isolated else -1
         self._hardening.protect_zygote()
-        solver.rehearse()
+        if not box.phase:
+            solver.rehearse()
         gc.collect()
         gc.freeze()
 
@@ -63,7 +64,7 @@ class Zygote:
 
     def _obey(self) -> bool:
         """Obeys one message; whether there was one."""
-        space = socket.CMSG_SPACE(4 * _DESCRIPTORS)
+        space = socket.CMSG_SPACE(4 * self._hardening.num_descriptors)
         message, ancillary, _, _ = self._control.recvmsg(256, space)
         if message[:1] == KILL:
             self._kill(*CHILD_ID.unpack(message[1:]))
@@ -89,7 +90,7 @@ class Zygote:
             _end_child(error)
         if not pid:
             self._exits.forget()
-            _become_child()
+            _become_child(programs.serve if self._box.phase else solver.serve)
         self._exits.watch(pid)
         self._pid_by_id[child_id], self._id_by_pid[pid] = pid, child_id
 
@@ -121,16 +122,16 @@ def clean(box: Box) -> None:
 
 def _occupy_low_descriptors() -> None:
     """So that nothing made later has a number that a child's own descriptors get."""
-    while (fd := os.open("/dev/null", os.O_RDONLY)) <= CONTROL_FD:
+    while (fd := os.open("/dev/null", os.O_RDONLY)) <= PROGRAM_FD:
         os.set_inheritable(fd, False)
     os.close(fd)
 
 
-def _become_child() -> None:
+def _become_child(serve: Callable[[int], None]) -> None:
     """Never returns. Confined by now: what is said first is that, then come answers."""
     try:
         write_frame(CONTROL_FD, GREETING)
-        solver.serve(CONTROL_FD)
+        serve(CONTROL_FD)
     except BaseException as error:
         _end_child(error)
     finally:

@@ -1,5 +1,6 @@
-"""The zygotes of a supervisor, one a profile: that of `base` from the start, another when it is
-first asked for. So a slot changes its profile at no cost, and holds no memory for one never used.
+"""The zygotes of a supervisor, one a profile and phase: that of `base` from the start, another when
+it is first asked for. So a slot changes its profile at no cost, and holds no memory for one never
+used.
 """
 
 import os
@@ -9,7 +10,7 @@ import sys
 from roundsmith.sandbox import packages
 from roundsmith.sandbox.children import Children
 from roundsmith.sandbox.hardening import Box, address_space_bytes
-from roundsmith.sandbox.profiles import Profile, Profiles
+from roundsmith.sandbox.profiles import ONLY, Profile, Profiles
 from roundsmith.sandbox.zygote import Zygote
 
 _READY = b"R"
@@ -28,33 +29,36 @@ class Zygotes:
     def __init__(self, server: int, found: Profiles, box: Box, compiled: bool, proc: int) -> None:
         self._server, self._found, self._box = server, found, box
         self._compiled, self._proc = compiled, proc
-        self._children: dict[str, Children] = {}
-        self._broken: dict[str, str] = {}
+        self._children: dict[tuple[str, str], Children] = {}
+        self._broken: dict[tuple[str, str], str] = {}
 
-    def children(self, profile: str) -> Children:
-        """What starts children of a profile. Raises ProfileBroken with why there is none."""
-        if profile in self._broken:
-            raise ProfileBroken(self._broken[profile])
-        if profile not in self._children:
+    def children(self, profile: str, phase: str = ONLY) -> Children:
+        """What starts children of a phase of a profile. Raises ProfileBroken with why there is
+        none.
+        """
+        key = profile, phase
+        if key in self._broken:
+            raise ProfileBroken(self._broken[key])
+        if key not in self._children:
             try:
-                self._children[profile] = Children(self._start(profile), self._server)
+                self._children[key] = Children(self._start(profile, phase), self._server)
             except ProfileBroken as error:
-                self._broken[profile] = str(error)
+                self._broken[key] = str(error)
                 raise
-        return self._children[profile]
+        return self._children[key]
 
     def settle(self) -> None:
         """Waits until every child that was ended is reaped."""
         for children in self._children.values():
             children.settle()
 
-    def _start(self, name: str) -> socket.socket:
+    def _start(self, name: str, phase: str) -> socket.socket:
         profile = self._found.here.get(name)
-        if profile is None:
+        if profile is None or phase not in profile.rights:
             raise ProfileBroken(self._found.missing.get(name, f"there is no profile {name!r}"))
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         if not os.fork():
-            self._become(profile, theirs)
+            self._become(profile, phase, theirs)
         theirs.close()
         said = ours.recv(_WHY_BYTES)
         if said != _READY:
@@ -62,7 +66,7 @@ class Zygotes:
             raise ProfileBroken(f"profile {name}: {said.decode(errors='replace') or 'it ended'}")
         return ours
 
-    def _become(self, profile: Profile, control: socket.socket) -> None:
+    def _become(self, profile: Profile, phase: str, control: socket.socket) -> None:
         """The zygote; never returns."""
         try:
             low, high = sorted((control.fileno(), self._proc))
@@ -70,9 +74,15 @@ class Zygotes:
                 os.closerange(first, last)
             if profile.packages:
                 packages.load(profile.packages, profile.modules)
-            size = address_space_bytes(self._proc)
+            rights = profile.rights[phase]
+            size = address_space_bytes(self._proc) + rights.address_space
             os.close(self._proc)
-            box = self._box._replace(readable=profile.readable, address_space=size)
+            box = self._box._replace(
+                readable=rights.readable,
+                executable=rights.executable,
+                phase=phase,
+                address_space=size,
+            )
             zygote = Zygote(control, box, self._compiled)
             control.send(_READY)
             zygote.serve()

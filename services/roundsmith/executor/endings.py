@@ -4,7 +4,7 @@ import signal
 from dataclasses import dataclass
 
 from roundsmith.errors import SandboxError
-from roundsmith.executor.questions import TESTER, NotSplittable, Question
+from roundsmith.executor.questions import SCRIPT, TESTER, NotSplittable, Question
 from roundsmith.sandbox.codec import CodecError, decode
 from roundsmith.sandbox.runs import LOADING, Event
 from roundsmith.sandbox.tester import UNSUPPORTED
@@ -81,11 +81,15 @@ def ending(question: Question, event: Event) -> Ending:
         verdict, detail = _ENDS[what], f"exit status {detail}" if what == "exit" else detail
     else:
         raise SandboxError(f"a child could not be confined: {detail}")
-    return Ending(verdict, detail, cpu_s, wall_s, _phase(cell, verdict))
+    phase = _phase(question, cell, verdict)
+    if phase is Phase.COMPILE and verdict is not Verdict.COMPILE_ERROR:
+        detail = f"compiling: {detail}"
+    return Ending(verdict, detail, cpu_s, wall_s, phase)
 
 
-def _phase(cell: int, verdict: Verdict) -> Phase:
-    if verdict is Verdict.COMPILE_ERROR:
+def _phase(question: Question, cell: int, verdict: Verdict) -> Phase:
+    # A script is loaded as it runs, so what comes before that is a compiler.
+    if verdict is Verdict.COMPILE_ERROR or (cell == LOADING and question.kind == SCRIPT):
         return Phase.COMPILE
     return Phase.LOAD if cell == LOADING else Phase.RUN
 

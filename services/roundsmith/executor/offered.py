@@ -5,6 +5,8 @@ from collections.abc import Collection
 from roundsmith.errors import ConfigError, UnknownName
 from roundsmith.executor.capabilities import Capabilities
 from roundsmith.executor.supervisor import Supervisor
+from roundsmith.sandbox.profiles import PYTHON
+from roundsmith.types import ExecuteItem, StdioTest
 
 _NOT_OFFERED = "not among the profiles that this executor was told to offer"
 
@@ -31,12 +33,27 @@ def offered(
     return tuple(name for name in here if name not in held_back), missing
 
 
-def check_profile(name: str, capabilities: Capabilities) -> None:
-    """Raises UnknownName, with what there is, for a profile that is not offered."""
+def check_profile(item: ExecuteItem, capabilities: Capabilities) -> None:
+    """Raises UnknownName, with what there is, for a profile that is not offered, ConfigError for
+    tests that it can not run.
+    """
+    name = item.profile
     if name in capabilities.profiles:
+        _check_tests(item)
         return
     why = capabilities.missing_profiles.get(name)
     raise UnknownName(
         f"profile {name!r}{f' ({why})' if why else ''}, expected one of "
         f"{list(capabilities.profiles)}"
     )
+
+
+def _check_tests(item: ExecuteItem) -> None:
+    if item.profile in PYTHON:
+        return
+    other = next((test for test in item.tests if not isinstance(test, StdioTest)), None)
+    if other is not None:
+        raise ConfigError(
+            f"test {other.test_id}: a {type(other).__name__} with profile {item.profile}, expected "
+            "StdioTest: programs of other languages are run as scripts"
+        )

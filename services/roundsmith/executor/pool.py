@@ -179,7 +179,7 @@ class Pool:
         Overloaded when too many cells are under way. Leaving the iteration early (aclose) cancels
         what runs and frees the slots.
         """
-        check_profile(item.profile, self._capabilities)
+        check_profile(item, self._capabilities)
         plan = matrix.plan(item, self.settings)
         self._load.begin(caller, plan.num_cells)
         left = plan.num_cells

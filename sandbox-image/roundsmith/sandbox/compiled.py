@@ -1,0 +1,128 @@
+"""The supervisor's side of the profiles of other languages: a program is compiled once, in a child
+of its own, sealed, and run in a fresh child for each input.
+"""
+
+import fcntl
+import hashlib
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+
+from roundsmith.sandbox.children import Child
+from roundsmith.sandbox.codec import encode
+from roundsmith.sandbox.exchange import ask
+from roundsmith.sandbox.hardening import RunLimits
+from roundsmith.sandbox.languages import COMPILE, LIMITS, RUN, Language
+from roundsmith.sandbox.questions import COMPILE as ASK_COMPILE
+from roundsmith.sandbox.questions import LAUNCH, Budget, Ended, Reply
+from roundsmith.sandbox.runs import LOADING, Event, Run
+from roundsmith.sandbox.zygotes import Zygotes
+
+_KEPT = 8
+_SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
+_WORDS_BYTES = 1500
+_STACK, _THREAD_STACK = 64 * 2**20, 8 * 2**20
+"""A thread gets as much as the first one may have, and all of it counts as memory."""
+_SAID_BY_RUNTIMES = {
+    "std::bad_alloc": "MEMORY",
+    "out of memory": "MEMORY",
+    "Cannot allocate memory": "MEMORY",
+    "Resource temporarily unavailable": "PROCESS_LIMIT",
+}
+"""Of what they were refused; a program that says so without need only fails."""
+
+
+class Compiled:
+    """Compiles and runs programs, and keeps the last few that it compiled."""
+
+    def __init__(self, zygotes: Zygotes, languages: Mapping[str, Language]) -> None:
+        self._zygotes, self.languages = zygotes, languages
+        self._kept: OrderedDict[bytes, int] = OrderedDict()
+
+    def execute(self, run: Run, report: Callable[[Event], None]) -> None:
+        """Compiles, where that is not done, and runs on the input; leaves no process behind."""
+        language = self.languages[run.profile]
+        program = self._program(run, language)
+        if not isinstance(program, int):
+            report(_event(LOADING, program))
+            return
+        # What the compiler used is not the program's.
+        report((LOADING, "answer", "", b"", 0.0, 0.0))
+        report(self._run(run, language, program))
+
+    def _program(self, run: Run, language: Language) -> int | Reply | Ended:
+        """The sealed memory of the program, or why there is none."""
+        key = hashlib.sha256(encode((run.profile, run.setup, run.source), 2**31)).digest()
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        memory = os.memfd_create("program", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        answer = self._compile(run, language, memory)
+        if isinstance(answer, Ended) or answer.kind != b"A":
+            os.close(memory)
+            return answer
+        fcntl.fcntl(memory, fcntl.F_ADD_SEALS, _SEALS)
+        self._kept[key] = memory
+        if len(self._kept) > _KEPT:
+            os.close(self._kept.popitem(last=False)[1])
+        return memory
+
+    def _compile(self, run: Run, language: Language, memory: int) -> Reply | Ended:
+        children = self._zygotes.children(run.profile, COMPILE)
+        text = f"{run.setup}\n{run.source}" if run.setup else run.source
+        asked = encode((language.compile, language.source, text, language.product), 2**31)
+        budget = Budget(LIMITS.cpu_s, LIMITS.cpu_s * LIMITS.wall_factor, 2**16)
+        limits = RunLimits(
+            int(LIMITS.cpu_s) + 5, LIMITS.memory_bytes, LIMITS.file_bytes, LIMITS.processes
+        )
+        try:
+            child = children.start(limits, program=memory)
+            return ask(children, child, ASK_COMPILE, asked, budget)
+        finally:
+            # All that could still write to the memory is gone when it is sealed.
+            children.end_all()
+            children.settle()
+
+    def _run(self, run: Run, language: Language, program: int) -> Event:
+        children = self._zygotes.children(run.profile, RUN)
+        asked = encode(
+            (
+                language.run,
+                language.interpreter,
+                language.product,
+                language.address_space + run.memory_bytes,
+                language.writable + run.memory_bytes,
+                _THREAD_STACK if language.threads or run.processes > 1 else _STACK,
+            )
+        )
+        limits = run.limits()._replace(processes=run.processes + language.threads)
+        budget = Budget(run.fresh_cpu_s, run.wall_factor * run.fresh_cpu_s, run.output_bytes)
+        try:
+            child = children.start(limits, run.stdin, program)
+            ended = ask(children, child, LAUNCH, asked, budget)
+            return _ran(child, ended)
+        finally:
+            children.end_all()
+
+
+def _ran(child: Child, ended: Reply | Ended) -> Event:
+    """What counts is what it printed, when it ended well."""
+    printed, errors = (bytes(stream) for stream in child.streams.values())
+    event = _event(0, ended)
+    if event[1:3] == ("exit", "0"):
+        return 0, "answer", "", printed, event[4], event[5]
+    if event[1] not in ("exit", "signal"):
+        return event
+    words = errors.decode("utf-8", "replace")[-_WORDS_BYTES:].strip()
+    kind = next((kind for said, kind in _SAID_BY_RUNTIMES.items() if said in words), "")
+    if event[1] == "signal" and not kind:
+        return event
+    why = f"{event[1]} {event[2]}: {words}".rstrip(": ")
+    return 0, "failure", "", encode((kind or "ERROR", why)), event[4], event[5]
+
+
+def _event(cell: int, result: Reply | Ended) -> Event:
+    if isinstance(result, Ended):
+        return cell, result.why, result.detail, b"", result.cpu_s, result.wall_s
+    what = "failure" if result.kind == b"E" else "tampered"
+    return cell, what, "", result.body, result.cpu_s, result.wall_s

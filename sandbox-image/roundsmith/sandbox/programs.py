@@ -1,0 +1,103 @@
+"""The child's own side in the profiles of other languages: it compiles a program, or becomes one.
+
+K: (compiler's arguments, name of the source, its text, name of the product): the answer is A, with
+the product in the memory at descriptor 4, or E with what the compiler said. L: the child becomes
+the program in that memory, or an interpreter that reads it as a file; there is no answer to it.
+"""
+
+import ctypes
+import os
+import resource
+import signal
+from collections.abc import Sequence
+
+from roundsmith.sandbox.codec import decode, encode
+from roundsmith.sandbox.frames import FrameBuffer, write_frame
+from roundsmith.sandbox.questions import LAUNCH
+from roundsmith.sandbox.syscalls import LIBC, number
+from roundsmith.sandbox.tester import NONCE_BYTES
+
+PROGRAM_FD = 4
+_CONTROL_FD = 3
+_CHUNK = 1 << 16
+_WORDS, _WORDS_BYTES = "words", 4000
+_AT_EMPTY_PATH = 0x1000
+_ENVIRONMENT = {"PATH": "/usr/bin", "LANG": "C.UTF-8", "TZ": "UTC", "TMPDIR": ".", "HOME": "."}
+
+
+def serve(control: int) -> None:
+    """Does what one frame after the other asks, until it becomes a program or is killed."""
+    for fd in (_CONTROL_FD, PROGRAM_FD):
+        os.set_inheritable(fd, False)
+    asked = FrameBuffer(2**32)
+    while chunk := os.read(control, _CHUNK):
+        asked.feed(chunk)
+        for frame in asked.frames():
+            kind, nonce, body = frame[:1], frame[1 : 1 + NONCE_BYTES], frame[1 + NONCE_BYTES :]
+            work = _launch if kind == LAUNCH else _compile
+            letter, answer = work(*decode(body, 2**31))
+            write_frame(control, letter, nonce, answer)
+
+
+def _compile(arguments: Sequence[str], source: str, text: str, product: str) -> tuple[bytes, bytes]:
+    with open(source, "w", encoding="utf-8", errors="surrogatepass") as stream:
+        stream.write(text)
+    words = os.open(_WORDS, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    said = [(os.POSIX_SPAWN_DUP2, words, 1), (os.POSIX_SPAWN_DUP2, words, 2)]
+    pid = os.posix_spawn(arguments[0], tuple(arguments), _ENVIRONMENT, file_actions=said)
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    told = os.pread(words, _WORDS_BYTES, 0).decode("utf-8", "replace").strip()
+    if status:
+        why = told or f"the compiler ended with {status} and no word"
+        return b"E", encode(("COMPILE_ERROR", why))
+    try:
+        made = os.open(product, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        return b"E", encode(("COMPILE_ERROR", f"the compiler made no program: {error}"))
+    _copy(made, PROGRAM_FD)
+    return b"A", encode(None)
+
+
+def _launch(
+    arguments: Sequence[str],
+    interpreter: str,
+    file: str,
+    address_space: int,
+    writable: int,
+    stack: int,
+) -> tuple[bytes, bytes]:
+    if interpreter:
+        _copy(PROGRAM_FD, os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.dup2(os.open(interpreter, os.O_RDONLY | os.O_CLOEXEC), PROGRAM_FD, inheritable=False)
+    for kind in (signal.SIGPIPE, signal.SIGXFSZ):
+        # The interpreter of this process ignores them, and what is ignored stays so.
+        signal.signal(kind, signal.SIG_DFL)
+    for limit, size in (
+        (resource.RLIMIT_AS, address_space),
+        (resource.RLIMIT_DATA, writable),
+        (resource.RLIMIT_STACK, stack),
+    ):
+        size = min(size, resource.getrlimit(limit)[1])
+        resource.setrlimit(limit, (size, size))
+    environment = [f"{name}={value}" for name, value in _ENVIRONMENT.items()]
+    LIBC.syscall(
+        ctypes.c_long(number("execveat")),
+        ctypes.c_long(PROGRAM_FD),
+        b"",
+        _texts(arguments),
+        _texts(environment),
+        ctypes.c_long(_AT_EMPTY_PATH),
+    )
+    why = os.strerror(ctypes.get_errno())
+    return b"E", encode(("ERROR", f"the program could not be started: {why}"))
+
+
+def _texts(texts: Sequence[str]) -> "ctypes.Array[ctypes.c_char_p]":
+    return (ctypes.c_char_p * (len(texts) + 1))(*(text.encode() for text in texts), None)
+
+
+def _copy(source: int, target: int) -> None:
+    """All of a file, from its start to the start of another."""
+    at = 0
+    while chunk := os.pread(source, _CHUNK, at):
+        at += os.pwrite(target, chunk, at)
