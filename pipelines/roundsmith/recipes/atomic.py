@@ -10,6 +10,7 @@ from roundsmith.errors import ConfigError
 from roundsmith.recipes.contract import Recipe, RecipeConfig, gold_rows
 from roundsmith.recipes.session import Session
 from roundsmith.recipes.stage import GrpoTuning, Stage, Tuning
+from roundsmith.recipes.styles import empty_group
 from roundsmith.types import Group, Row, Task
 
 SET, PLACE = "set", "place"
@@ -68,7 +69,7 @@ class Atomic(Recipe):
 
     async def sample(self, task: Task, session: Session) -> Group:
         """Nothing is drawn."""
-        return Group(task, ())
+        return empty_group(task, session.style)
 
     def select(self, group: Group, random: Random) -> Sequence[Row]:
         """The reference of an atom or of a composite that is trained on."""

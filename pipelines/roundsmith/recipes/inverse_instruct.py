@@ -18,7 +18,7 @@ from roundsmith.recipes.contract import (
 from roundsmith.recipes.session import Session
 from roundsmith.recipes.snippets import first_code_block, language_of
 from roundsmith.recipes.stage import Stage, Tuning
-from roundsmith.recipes.styles import Style, style_of_group
+from roundsmith.recipes.styles import Style, empty_group, style_of_group
 from roundsmith.types import Group, Row, Sample, Sampling, ScoreItem, Task
 
 OPENERS = ("Write a", "Create a", "Implement a", "Develop a", "Design a", "Build a", "I want a")
@@ -108,7 +108,7 @@ class InverseInstruct(Recipe):
         """K instructions for the code of the task's answer; none for an answer without code."""
         cfg, block = self.config, snippet(task)
         if block is None:
-            return Group(task, ())
+            return empty_group(task, session.style)
         sampling = Sampling(
             cfg.max_tokens,
             cfg.temperature,

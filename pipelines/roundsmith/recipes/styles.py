@@ -2,13 +2,16 @@
 
 import ast
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
 from roundsmith.errors import ConfigError
 from roundsmith.recipes import prompts
 from roundsmith.recipes.snippets import code_of
 from roundsmith.types import ChatMessage, Group, Kind, Prompt, Sample, Task
+
+STYLE = "style"
+"""The key of a task's meta that names the style of a group without samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +167,16 @@ def style_of(name: str, has_chat_template: bool) -> Style:
 
 
 def style_of_group(group: Group) -> Style:
-    """The style in which a group's samples were drawn."""
+    """The style in which a group's samples were drawn, or would have been."""
+    named = group.task.meta.get(STYLE)
+    if named is not None and not group.samples:
+        return style_of(named, True)
     return style_of("auto", any(_is_chat(sample.prompt) for sample in group.samples))
+
+
+def empty_group(task: Task, style: Style) -> Group:
+    """A group without samples, which still tells the style of its rows."""
+    return Group(replace(task, meta={**task.meta, STYLE: style.name}), ())
 
 
 def joined_answer(code: Sample, *tests: Sample) -> str:

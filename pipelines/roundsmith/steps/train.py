@@ -135,4 +135,6 @@ def training_request(
         seed=ctx.config.seed % 2**32,
         arithmetic=ctx.platform.training_arithmetic,
         trust_remote_code=ctx.config.trust_remote_code,
+        # A step of grpo draws and runs programs: few are done again.
+        checkpoint_every_steps=5 if stage.objective == "grpo" else 50,
     )

@@ -13,7 +13,7 @@ from roundsmith.recipes.inverse_instruct import (
     snippet,
 )
 from roundsmith.recipes.snippets import code_of, first_code_block, language_of
-from roundsmith.recipes.styles import ChatStyle, CompletionStyle, Demonstration
+from roundsmith.recipes.styles import ChatStyle, CompletionStyle, Demonstration, empty_group
 from roundsmith.steps.banned import Banned
 from roundsmith.types import ChatMessage, Example, Group, Kind, Sample, Score, Split, Task
 from tests.pipelines.recipes.groups import TASK, code
@@ -106,6 +106,10 @@ def test_an_answer_without_code_gives_its_own_pair_alone() -> None:
     assert snippet(prose) is None
     (gold,) = chosen(Group(prose, ()))
     assert gold.completion == "There is no code here."
+    (gold,) = chosen(empty_group(prose, ChatStyle()))
+    assert gold.prompt == (ChatMessage("user", "Write the identity."),)
+    (gold,) = chosen(empty_group(prose, CompletionStyle()))
+    assert gold.prompt == CompletionStyle().code(prose, prose.description)
 
 
 def test_what_is_asked_of_the_scorer_is_the_released_question() -> None:
