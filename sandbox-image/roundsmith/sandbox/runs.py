@@ -9,14 +9,10 @@ from typing import NamedTuple
 
 from roundsmith.sandbox.children import Child, Children
 from roundsmith.sandbox.codec import decode, encode
+from roundsmith.sandbox.events import Event, pack_blobs, unpack_blobs
 from roundsmith.sandbox.exchange import ask, ask_all
 from roundsmith.sandbox.hardening import RunLimits
 from roundsmith.sandbox.questions import QUIET, Asked, Budget, Ended, Reply
-
-Event = tuple[int, str, str, bytes, float, float]
-"""Cell (-1 for loading), what happened, a word on it, the answer's bytes, CPU seconds, wall
-seconds.
-"""
 
 LOADING = -1
 TESTER = b"T"
@@ -45,11 +41,15 @@ class Run(NamedTuple):
 
     def pack(self) -> bytes:
         """For the socket between server and supervisor, which trust each other."""
-        return encode((*self,), 2**31, 8)
+        rest = encode((*self._replace(cells=()),), 2**31, 8)
+        return pack_blobs([rest, *(kind + body for kind, body in self.cells)])
 
     @classmethod
     def unpack(cls, content: bytes) -> "Run":
-        return cls(*decode(content, 2**31, 8))
+        rest, *cells = unpack_blobs(content)
+        return cls(*decode(rest, 2**31, 8))._replace(
+            cells=tuple((cell[:1], cell[1:]) for cell in cells)
+        )
 
     def limits(self) -> RunLimits:
         """The kernel's limits; its CPU limit only stands behind the supervisor's own clock."""

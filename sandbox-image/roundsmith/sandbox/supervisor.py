@@ -18,10 +18,11 @@ from roundsmith.sandbox import kernels, landlock, namespaces, profiles, solver, 
 from roundsmith.sandbox.children import Cancelled, ZygoteGone
 from roundsmith.sandbox.codec import decode, encode
 from roundsmith.sandbox.compiled import Compiled
+from roundsmith.sandbox.events import Event, pack_events
 from roundsmith.sandbox.frames import read_frame, write_frame
 from roundsmith.sandbox.hardening import Box, address_space_bytes
 from roundsmith.sandbox.profiles import Profiles
-from roundsmith.sandbox.runs import LOADING, Event, Run, Runner
+from roundsmith.sandbox.runs import LOADING, Run, Runner
 from roundsmith.sandbox.syscalls import call
 from roundsmith.sandbox.zygotes import ProfileBroken, Zygotes
 
@@ -150,6 +151,6 @@ class _Events:
             self.flush(last=False)
 
     def flush(self, last: bool) -> None:
-        write_frame(self._server, encode((last, self._pending), 2**31, 8))
+        write_frame(self._server, pack_events(last, self._pending))
         self._pending, self._pending_bytes = [], 0
         self._sent = time.monotonic()

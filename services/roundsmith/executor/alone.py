@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 
 from roundsmith.executor.endings import RESOURCES, TIMEOUTS, Ending, Unsupported, ending
 from roundsmith.executor.questions import SCRIPT, Question, beside, inside
-from roundsmith.sandbox.runs import LOADING, Event, Run
+from roundsmith.sandbox.events import Event
+from roundsmith.sandbox.runs import LOADING, Run
 from roundsmith.types import JudgedAt, Limits, Program
 from roundsmith.verdicts import Verdict
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from roundsmith.errors import SandboxError
 from roundsmith.executor.questions import SCRIPT, TESTER, NotSplittable, Question
 from roundsmith.sandbox.codec import CodecError, decode
-from roundsmith.sandbox.runs import LOADING, Event
+from roundsmith.sandbox.events import Event
+from roundsmith.sandbox.runs import LOADING
 from roundsmith.sandbox.tester import UNSUPPORTED
 from roundsmith.types import Phase
 from roundsmith.verdicts import Verdict

@@ -13,7 +13,8 @@ from roundsmith.executor.promises import Promise, promises
 from roundsmith.executor.supervisor import Supervisor
 from roundsmith.sandbox import attempts
 from roundsmith.sandbox.codec import CodecError, decode, encode
-from roundsmith.sandbox.runs import LOADING, Event, Run
+from roundsmith.sandbox.events import Event
+from roundsmith.sandbox.runs import LOADING, Run
 from roundsmith.types import Limits
 
 _Call = tuple[str, tuple[object, ...]]

@@ -9,7 +9,8 @@ from roundsmith.executor.execution import Execution, Job
 from roundsmith.executor.rows import Row, Stopping
 from roundsmith.executor.turn import GaveWay, Turn
 from roundsmith.executor.turns import Item, Turns
-from roundsmith.sandbox.runs import Event, Run
+from roundsmith.sandbox.events import Event
+from roundsmith.sandbox.runs import Run
 from roundsmith.types import Outcome
 
 

@@ -14,7 +14,8 @@ from roundsmith.executor.admission import Admission
 from roundsmith.executor.canaries import Canary, Finding, PromiseBroken
 from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.executor.supervisor import Slot, Supervisor, SupervisorLost, Supervisors
-from roundsmith.sandbox.runs import Event, Run
+from roundsmith.sandbox.events import Event
+from roundsmith.sandbox.runs import Run
 
 log = logging.getLogger(__name__)
 

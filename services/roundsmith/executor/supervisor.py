@@ -8,7 +8,8 @@ from typing import Protocol
 from roundsmith.errors import SandboxError
 from roundsmith.executor.reports import Report
 from roundsmith.sandbox.codec import HEADER, CodecError, decode, encode
-from roundsmith.sandbox.runs import Event, Run
+from roundsmith.sandbox.events import Event, unpack_events
+from roundsmith.sandbox.runs import Run
 from roundsmith.sandbox.supervisor import CANCEL, RUN
 
 _START_S = 20.0
@@ -166,7 +167,7 @@ class Supervisor:
         """Whether the run was ended and the supervisor is idle again."""
         try:
             await self._send(CANCEL)
-            while not decode(await self._receive(most, _SILENT_S), 2**31, 8)[0]:
+            while not unpack_events(await self._receive(most, _SILENT_S))[0]:
                 continue
         except (SupervisorLost, CodecError, TypeError, IndexError):
             return False

@@ -10,7 +10,8 @@ from roundsmith.executor.canaries import Finding
 from roundsmith.executor.slots import Place, SlotState
 from roundsmith.executor.supervisor import Supervisor
 from roundsmith.executor.turns import Item, Turns
-from roundsmith.sandbox.runs import Event, Run
+from roundsmith.sandbox.events import Event
+from roundsmith.sandbox.runs import Run
 
 _SHORTEST_S, _FIRST_S = 0.05, 1.0
 

@@ -12,6 +12,7 @@ from roundsmith.executor.pod_supervisors import PodSupervisors
 from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.executor.supervisor import Slot, Supervisor, SupervisorLost
 from roundsmith.sandbox.codec import HEADER, encode
+from roundsmith.sandbox.events import pack_events
 from roundsmith.sandbox.runs import Run
 from roundsmith.v1 import sandbox_pb2 as pb2
 from roundsmith.v1 import sandbox_pb2_grpc
@@ -20,6 +21,7 @@ STARTED = pb2.StartedSupervisor(image="i", sandbox_id="s", pid=7, max_content_by
 READY = encode((True, "", [], "", ["base"], {}))
 LOADED = (-1, "answer", "", encode(None), 0.0, 0.0)
 PASSED = (0, "answer", "", encode(1), 0.0, 0.0)
+BATCH = pack_events(True, [PASSED])
 RUN = Run(
     "solution", "", "", b"", ((b"C", b""), (b"C", b"")), 1.0, 1.0, 2.0, 2**20, 2**10, 2**10, 1
 )
@@ -72,18 +74,22 @@ async def run(supervisor: Supervisor) -> None:
     ("answer", "said"),
     [
         (HEADER.pack(2**32 - 1), "announced 4294967295 bytes"),
-        (framed(b"\xff"), "unknown tag"),
-        (framed(encode(7)), "expected an end mark"),
-        (framed(encode((True, [], 1))), "expected an end mark"),
-        (framed(encode((True, []))), "before anything was decided"),
-        (framed(encode((True, [LOADED]))), "before anything was decided"),
-        (framed(encode((True, [(0, "answer")]))), "an event that is none"),
-        (framed(encode((True, [(0, 1, 2, 3, 4, 5)]))), "an event that is none"),
-        (framed(encode((True, [PASSED, PASSED]))), "cell 0 after cell 0"),
-        (framed(encode((True, [PASSED, LOADED]))), "cell -1 after cell 0"),
-        (framed(encode((True, [(2, *PASSED[1:])]))), "cell 2 after cell -2"),
-        (framed(encode((True, [(*PASSED[:5], float("inf"))]))), "took"),
-        (framed(encode((True, [(*PASSED[:4], -1.0, 0.0)]))), "took"),
+        (framed(b""), "events that are none"),
+        (framed(b"\xff"), "events that are none"),
+        (framed(BATCH[:-1]), "expected as many as announced"),
+        (framed(BATCH + b"\0"), "expected as many as announced"),
+        (framed(BATCH[:4] + b"\2" + BATCH[5:]), "events that are none"),
+        (framed(BATCH[:1] + b"\xff" + BATCH[2:]), "events that are none"),
+        (framed(BATCH[:9] + b"\xff" + BATCH[10:]), "events that are none"),
+        (framed(pack_events(True, [(0, "exit", "x\ud800", b"", 0.0, 0.0)])[:-1] + b"\xff"), "none"),
+        (framed(pack_events(True, [])), "before anything was decided"),
+        (framed(pack_events(True, [LOADED])), "before anything was decided"),
+        (framed(pack_events(True, [PASSED, PASSED])), "cell 0 after cell 0"),
+        (framed(pack_events(True, [PASSED, LOADED])), "cell -1 after cell 0"),
+        (framed(pack_events(True, [(2, *PASSED[1:])])), "cell 2 after cell -2"),
+        (framed(pack_events(True, [(*PASSED[:5], float("inf"))])), "took"),
+        (framed(pack_events(True, [(*PASSED[:5], float("nan"))])), "took"),
+        (framed(pack_events(True, [(*PASSED[:4], -1.0, 0.0)])), "took"),
     ],
 )
 def test_case_95_what_is_no_batch_of_events_loses_the_supervisor(answer: bytes, said: str) -> None:
@@ -100,7 +106,7 @@ def test_events_in_any_cut_are_read() -> None:
         assert [found async for found in supervisor.run(RUN)] == [LOADED, PASSED]
         assert supervisor.idle
 
-    against(Pod(framed(READY, encode((False, [LOADED])), encode((True, [PASSED])))), whole)
+    against(Pod(framed(READY, pack_events(False, [LOADED]), pack_events(True, [PASSED]))), whole)
 
 
 @pytest.mark.parametrize(

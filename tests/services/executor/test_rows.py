@@ -12,7 +12,8 @@ from roundsmith.executor.matrix import Column, PlannedRow, Rules
 from roundsmith.executor.questions import question
 from roundsmith.executor.rows import Row, Stopping
 from roundsmith.sandbox.codec import decode, encode
-from roundsmith.sandbox.runs import LOADING, Event, Run
+from roundsmith.sandbox.events import Event
+from roundsmith.sandbox.runs import LOADING, Run
 from roundsmith.types import CallTest, Limits, Program
 from roundsmith.verdicts import Label, Verdict
 
