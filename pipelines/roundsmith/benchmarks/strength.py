@@ -97,5 +97,5 @@ def _truth_only(task: Task) -> bool:
     asserts = [test for test in task.tests if isinstance(test, AssertTest)]
     parts = [split(test.source) for test in asserts]
     return len(asserts) == len(task.tests) and all(
-        part is not None and part.truth is not None for part in parts
+        found and all(part.truth is not None for part in found) for found in parts
     )

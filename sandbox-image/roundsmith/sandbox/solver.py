@@ -2,10 +2,10 @@
 frames.
 
 An enemy shares this process and may rewrite all of it: nothing here decides a verdict of PASS for a
-call, because what is expected never comes here. Frames in: P program, C call, X statements, T test
-(see `tester`), Q anything else to say; each answer echoes the frame's nonce: A value, E failure
-(kind, text). A tester's calls come as D (the arguments go back with the result, because a call may
-change them) after N (which names there are).
+call, because what is expected never comes here. Frames in: P program, C call, M calls, X
+statements, T test (see `tester`), Q anything else to say; each answer echoes the frame's nonce: A
+value, E failure (kind, text). A tester's calls come as D (the arguments go back with the result,
+because a call may change them) after N (which names there are).
 """
 
 import builtins
@@ -104,6 +104,7 @@ class Solver:
         self._works: dict[bytes, Callable[[bytes], bytes]] = {
             b"P": self._load,
             b"C": self._call,
+            b"M": self._calls,
             b"D": self._exposure.call,
             b"X": self._run,
             b"N": self._exposure.describe,
@@ -140,6 +141,12 @@ class Solver:
     def _call(self, body: bytes) -> bytes:
         entry_point, args, kwargs = decode(body)
         return _encoded(self._exposure.function(entry_point)(*args, **kwargs))
+
+    def _calls(self, body: bytes) -> bytes:
+        results = []
+        for entry_point, args, kwargs in decode(body):
+            results.append(_encoded(self._exposure.function(entry_point)(*args, **kwargs)))
+        return _encoded(results)
 
     def _run(self, body: bytes) -> bytes:
         return encode(tester.run_in(body, lambda names: dict(self._module.__dict__)))

@@ -3,15 +3,25 @@
 Splits `assert call(...) == literal` into the call, which the solver gets, and what the judge
 compares outside.
 
-Sound only for exactly one assert of one call with literal arguments: against a literal by `==`,
-`is` None or a bool, or for the call's truth. Everything else runs in a tester.
+Sound only for asserts of one call each with literal arguments: against a literal by `==`, or for
+the call's truth. They may stand in a function of one argument, the program's function, that is then
+called with it, as the tests of HumanEval do. Everything else runs in a tester.
 """
 
 import ast
+import operator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 MAX_SOURCE = 64 * 2**10
+_ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+_LARGE = 2**53
 _SHARED = frozenset(
     {"io", "mock", "open", "os", "patch", "pathlib", "shutil", "sqlite3", "sys", "tempfile"}
 )
@@ -30,23 +40,74 @@ class SplitAssert:
     """Set when the result's truth is asked instead of a value."""
 
 
-def split(source: str) -> SplitAssert | None:
-    """The split of a test's source, None where it is not sound."""
+def split(source: str) -> tuple[SplitAssert, ...]:
+    """The splits of a test's asserts, in order; none where that is not sound."""
     if len(source) > MAX_SOURCE:
-        return None
+        return ()
     try:
-        body = ast.parse(source).body
-        return _split(body[0].test) if len(body) == 1 and isinstance(body[0], ast.Assert) else None
-    except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
-        return None
+        statements = [s for s in ast.parse(source).body if not _says_nothing(s)]
+        match statements:
+            case [ast.FunctionDef() as check, ast.Expr(value=ast.Call() as call)]:
+                statements = _applied(check, call)
+        splits = [_split(s.test) if isinstance(s, ast.Assert) else None for s in statements]
+    except (SyntaxError, ValueError, TypeError, ArithmeticError, MemoryError, RecursionError):
+        return ()
+    found = tuple(one for one in splits if one is not None)
+    return found if len(found) == len(splits) else ()
+
+
+def _says_nothing(statement: ast.stmt) -> bool:
+    """A constant, `assert True`, or a name that is given a literal, such as METADATA."""
+    match statement:
+        case ast.Expr(value=ast.Constant()):
+            return True
+        case ast.Assert(test=ast.Constant(value=value)):
+            return bool(value)
+        case ast.Assign(targets=[ast.Name(id="METADATA")], value=ast.Dict()):
+            ast.literal_eval(statement.value)
+            return True
+    return False
+
+
+def _applied(check: ast.FunctionDef, call: ast.Call) -> list[ast.stmt]:
+    """The statements of a function of one argument, with the name that it is called with in place
+    of it. Raises ValueError where it is more than that.
+    """
+    match call:
+        case ast.Call(func=ast.Name(id=name), args=[ast.Name(id=given)], keywords=[]):
+            parameters = ast.unparse(check.args)
+            if name != check.name or check.decorator_list or not parameters.isidentifier():
+                raise ValueError("a function that is more than its asserts")
+        case _:
+            raise ValueError("no call of a function with a name")
+    body = [s for s in check.body if not _says_nothing(s)]
+    for node in (node for statement in body for node in ast.walk(statement)):
+        if isinstance(node, ast.Name) and node.id in (parameters, name):
+            if node.id == name:
+                raise ValueError("a function that names itself")
+            node.id = given
+    return body
+
+
+def _literal(node: ast.expr) -> Any:
+    """The value of a literal, of sums, differences, products and quotients of numbers, and of sums
+    of strings. Raises ValueError for anything else.
+    """
+    if isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
+        left, right = _literal(node.left), _literal(node.right)
+        kinds = {type(left), type(right)}
+        small = kinds <= {int, float} and max(abs(left), abs(right)) < _LARGE
+        if small or (kinds == {str} and isinstance(node.op, ast.Add)):
+            return _ARITHMETIC[type(node.op)](left, right)
+    return ast.literal_eval(node)
 
 
 def _split(test: ast.expr) -> SplitAssert | None:
     match test:
         case ast.Compare(left=ast.Call() as call, ops=[ast.Eq()], comparators=[expected]):
-            return _with(call, ast.literal_eval(expected))
+            return _with(call, _literal(expected))
         case ast.Compare(left=expected, ops=[ast.Eq()], comparators=[ast.Call() as call]):
-            return _with(call, ast.literal_eval(expected))
+            return _with(call, _literal(expected))
         case ast.Call() as call:
             return _with(call, None, truth=True)
         case ast.UnaryOp(op=ast.Not(), operand=ast.Call() as call):
@@ -57,8 +118,8 @@ def _split(test: ast.expr) -> SplitAssert | None:
 def _with(call: ast.Call, expected: Any, truth: bool | None = None) -> SplitAssert | None:
     if not isinstance(call.func, ast.Name) or any(keyword.arg is None for keyword in call.keywords):
         return None
-    args = tuple(ast.literal_eval(argument) for argument in call.args)
-    kwargs = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
+    args = tuple(map(_literal, call.args))
+    kwargs = {str(keyword.arg): _literal(keyword.value) for keyword in call.keywords}
     return SplitAssert(call.func.id, args, kwargs, expected, truth)
 
 

@@ -33,7 +33,7 @@ _READ_ANYWAY = 2**14
 # How much longer one encoding may be than another that Python calls equal (1e300 as an int).
 _LONGEST_RATIO = 200
 
-CALL, TESTER, INSIDE, SCRIPT = b"C", b"T", b"X", b""
+CALL, CALLS, TESTER, INSIDE, SCRIPT = b"C", b"M", b"T", b"X", b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +114,24 @@ def _check_tolerances(test: CallTest | StdioTest) -> None:
 
 def _assert_question(test: AssertTest) -> Question:
     parts = split(test.source)
-    if parts is None:
+    calls = [(part.entry_point, part.args, part.kwargs) for part in parts]
+    if not parts:
         return beside(test)
-    body = _encoded(test, (parts.entry_point, parts.args, parts.kwargs))
-    expected = _encoded(test, parts.expected)
+    expected = [_encoded(test, part.expected) for part in parts]
+    if len(parts) > 1:
+        return Question(
+            test,
+            CALLS,
+            _encoded(test, calls),
+            JudgedAt.OUTSIDE,
+            lambda answer: _compare_asserts(answer, expected, parts),
+        )
     return Question(
-        test, CALL, body, JudgedAt.OUTSIDE, lambda answer: _compare_assert(answer, expected, parts)
+        test,
+        CALL,
+        _encoded(test, calls[0]),
+        JudgedAt.OUTSIDE,
+        lambda answer: _compare_assert(answer, expected[0], parts[0]),
     )
 
 
@@ -142,7 +154,26 @@ def _compare(answer: bytes, expected: bytes, test: CallTest) -> Judgement:
     return Verdict.FAIL, f"expected {text(wanted)}, got {text(seen)}"
 
 
+def _compare_asserts(
+    answer: bytes, expected: list[bytes], parts: tuple[SplitAssert, ...]
+) -> Judgement:
+    """The first assert that does not hold decides. All calls are made before one is compared."""
+    found = nodes(answer)
+    if found.tag == "O":  # together too large
+        raise NotSplittable
+    if found.tag != "l" or [node.tag for node in found.content] != ["b"] * len(parts):
+        raise CodecError("expected one answer for each call")
+    for node, wanted, part in zip(found.content, expected, parts, strict=True):
+        judged = _compare_assert(node.content, wanted, part)
+        if judged[0] is not Verdict.PASS:
+            return judged
+    return Verdict.PASS, ""
+
+
 def _compare_assert(answer: bytes, expected: bytes, parts: SplitAssert) -> Judgement:
+    # A literal holds no NaN, so what is the same is equal.
+    if parts.truth is None and answer == expected:
+        return Verdict.PASS, ""
     if parts.truth is None and len(answer) > _READ_ANYWAY + _LONGEST_RATIO * len(expected):
         return Verdict.FAIL, _too_long(answer, expected)
     seen, wanted = nodes(answer), nodes(expected)

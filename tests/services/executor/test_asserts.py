@@ -17,7 +17,7 @@ from roundsmith.executor.asserts import SplitAssert, split
     ],
 )
 def test_one_call_of_literals_against_a_literal_is_split(source: str, parts: SplitAssert) -> None:
-    assert split(source) == parts
+    assert split(source) == (parts,)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,21 @@ def test_one_call_of_literals_against_a_literal_is_split(source: str, parts: Spl
         "assert a.f(1) == 1",
         "assert f(1) == 1 == 1",
         "x = 1\nassert f(1) == 1",
-        "assert f(1) == 1\nassert f(2) == 2",
+        "assert f(1) == 1\nassert g(f(2)) == 2",
+        "def check(c):\n    assert c(1) == 1",
+        "def check(c):\n    assert c(1) == 1\ncheck(f)\ncheck(f)",
+        "def check(c):\n    assert c(1) == 1\ncheck(f())",
+        "def check(c, d):\n    assert c(1) == 1\ncheck(f)",
+        "def check(c=1):\n    assert c(1) == 1\ncheck(f)",
+        "@wrap\ndef check(c):\n    assert c(1) == 1\ncheck(f)",
+        "def check(c):\n    assert check(1) == 1\ncheck(f)",
+        "def check(c):\n    for x in (1, 2):\n        assert c(x) == 1\ncheck(f)",
+        "def check(c):\n    assert c(c) == 1\ncheck(f)",
+        "assert f(9 ** 9) == 1",
+        "assert f(1 / 0) == 1",
+        "assert f('a' * 9) == 1",
+        "assert f(2 ** 53 * 2 ** 53) == 1",
+        "METADATA = open('/x')\nassert f(1) == 1",
         "assert f(lambda: 1) == 1",
         "not python",
         "assert f(1) == " + "(" * 5000 + ")" * 5000,
@@ -44,4 +58,19 @@ def test_one_call_of_literals_against_a_literal_is_split(source: str, parts: Spl
     ],
 )
 def test_anything_else_is_left_whole(source: str) -> None:
-    assert split(source) is None
+    assert split(source) == ()
+
+
+ASSERTS = """\
+    assert {0}(1) == 2, 'why'
+    assert True, 'nothing'
+    assert {0}(3 * 1.5) == 'a' + 'b'
+"""
+
+
+def test_asserts_of_one_call_each_are_split_together() -> None:
+    whole = (SplitAssert("f", (1,), {}, 2), SplitAssert("f", (4.5,), {}, "ab"))
+    assert split("if True:\n" + ASSERTS.format("f")) == ()
+    assert split(ASSERTS.format("f").replace("    ", "")) == whole
+    head = "METADATA = {'author': 'x'}\ndef check(candidate):\n    'says'\n"
+    assert split(f"{head}{ASSERTS.format('candidate')}\ncheck(f)\n") == whole

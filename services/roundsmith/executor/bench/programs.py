@@ -2,7 +2,6 @@
 sanitized MBPP with their own tests.
 """
 
-import ast
 import gzip
 import json
 import re
@@ -117,12 +116,7 @@ def _humaneval(text: str) -> Iterator[Case]:
         name = row["entry_point"]
         program = Program(row["task_id"], row["prompt"] + row["canonical_solution"])
         test = AssertTest("check", f"{row['test']}\ncheck({name})\n")
-        yield Case(program, name, (test,), _calls(_body_of_check(row["test"])))
-
-
-def _body_of_check(source: str) -> list[str]:
-    functions = [n for n in ast.parse(source).body if isinstance(n, ast.FunctionDef)]
-    return [ast.unparse(statement) for statement in functions[0].body]
+        yield Case(program, name, (test,), _calls([test.source]))
 
 
 def _mbpp(text: str) -> Iterator[Case]:
@@ -144,7 +138,8 @@ def _entry_point(source: str, test: str) -> str:
 
 def _calls(statements: list[str]) -> tuple[tuple[tuple[Any, ...], Any], ...]:
     """The statements as calls and values, none when one of them can not be said so."""
-    parts = [split(statement) for statement in statements]
-    if not all(part and part.truth is None and not part.kwargs for part in parts):
+    split_each = [split(statement) for statement in statements]
+    parts = [part for parts in split_each for part in parts]
+    if not all(split_each) or any(p.truth is not None or p.kwargs for p in parts):
         return ()
-    return tuple((part.args, part.expected) for part in parts if part)
+    return tuple((part.args, part.expected) for part in parts)
