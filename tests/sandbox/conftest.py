@@ -144,26 +144,36 @@ def _has_thread(pid: str, marker: str) -> bool:
     return False
 
 
-@pytest.fixture(scope="session", params=["T2", "T1", "pod", "T3"])
+_FROM_PYTHON = " from Python"
+_PLACES = [
+    *("T2", "T1", "pod", "T3"),
+    *(pytest.param(tier + _FROM_PYTHON, marks=pytest.mark.slow) for tier in ("T2", "T1")),
+]
+
+
+@pytest.fixture(scope="session", params=_PLACES)
 def box(request: pytest.FixtureRequest) -> Iterator[Box]:
-    """The local pool at T2 and T1; a sandbox pod, where programs have the supervisor's user; the
-    same pod in gVisor. A tier that this machine does not hold is skipped. Nothing is kept, so that
+    """The local pool at T2 and T1, where the launcher in C starts programs and, marked slow, where
+    Python does; a sandbox pod, where programs have the supervisor's user; the same pod in gVisor.
+    A tier that this machine does not hold is skipped. Nothing is kept, so that
     every run is one.
     """
+    place: Place = request.param.removesuffix(_FROM_PYTHON)
+    launcher: Literal["c", "python"] = "c" if place == request.param else "python"
     with ExitStack() as stack:
-        if request.param == "pod":
+        if place == "pod":
             settings = stack.enter_context(sandbox_pod()).settings(cache_bytes=0)
-        elif request.param == "T3":
+        elif place == "T3":
             settings = stack.enter_context(container_pod("runsc")).settings(slots=1, cache_bytes=0)
         else:
-            settings = ExecutorSettings(slots=2, highest=request.param, cache_bytes=0)
+            settings = ExecutorSettings(slots=2, highest=place, cache_bytes=0, launcher=launcher)
         loop = stack.enter_context(_looping())
         pool = asyncio.run_coroutine_threadsafe(Pool.start(settings), loop).result(60)
         try:
-            expected = "T3" if request.param == "T3" else settings.highest
+            expected = "T3" if place == "T3" else settings.highest
             if pool.capabilities().tier != expected:
                 pytest.skip(f"{expected} does not hold here")
-            yield Box(pool, loop, request.param)
+            yield Box(pool, loop, place)
         finally:
             asyncio.run_coroutine_threadsafe(pool.close(), loop).result(60)
 
