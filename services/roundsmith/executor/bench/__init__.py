@@ -20,6 +20,7 @@ from roundsmith.executor.bench.pod import sandbox_pod
 from roundsmith.executor.bench.programs import batched, benchmarks, trivial
 from roundsmith.executor.bench.served import Served, served
 from roundsmith.executor.bench.slices import Measured, Peer, measured
+from roundsmith.executor.bench.timeouts import timeouts
 from roundsmith.executor.settings import ExecutorSettings
 
 
@@ -62,7 +63,8 @@ async def _bench(
                 found += await measured(part, places, others, slice_s)
             alone = [peer for peer in others if peer.name == "python subprocess"]
             found += await measured(batched(), places, alone, slice_s)
-    return _results(found)
+        late = await timeouts(max(places, key=lambda served: served.place[:2]))
+    return [*_results(found), *late]
 
 
 async def _places(stack: AsyncExitStack, folder: Path) -> list[Served]:
