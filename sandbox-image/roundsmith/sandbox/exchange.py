@@ -150,10 +150,18 @@ class Exchange:
             pass
         except ConnectionResetError:
             child.closed = True
+        frames: list[bytes] = []
+        wrong = ""
         try:
-            return self._sort(list(child.frames.frames()))
+            for frame in child.frames.frames():
+                frames.append(frame)
         except CodecError as error:
-            return [self._ended("tampered", str(error))]
+            wrong = str(error)
+        results = self._sort(frames)
+        if not wrong or (results and isinstance(results[-1], Ended)):
+            return results
+        # What was answered before it stands: whether it came together with it is chance.
+        return [*results, self._ended("tampered", wrong)]
 
     def _read_chunk(self) -> bytes:
         child = self._child

@@ -4,11 +4,8 @@ import os
 import shutil
 from pathlib import Path
 
-import pytest
-
 from roundsmith.executor.bench import bench
 from roundsmith.executor.bench.programs import batched, benchmarks, trivial
-from roundsmith.executor.bench.soak import soak
 
 DATA = Path(__file__).parents[2] / "data"
 
@@ -47,12 +44,3 @@ def test_the_parts_of_a_workload_are_all_of_it() -> None:
     assert sorted(case.program.code_id for part in parts for case in part.cases) == sorted(
         case.program.code_id for case in humaneval.cases
     )
-
-
-@pytest.mark.slow
-def test_case_81_five_thousand_runs_leave_nothing_behind() -> None:
-    results = soak(5000)
-    held = {result.case.rpartition(": ")[2]: result for result in results[1:]}
-    assert held["zombies"].value == 0
-    for name in ("descriptors", "mounts", "processes", "files"):
-        assert held[name].value == held[name].against_value
