@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping
 
 from roundsmith.sandbox.children import Child
 from roundsmith.sandbox.codec import encode
+from roundsmith.sandbox.events import Event
 from roundsmith.sandbox.exchange import ask
 from roundsmith.sandbox.hardening import RunLimits
 from roundsmith.sandbox.languages import COMPILE, LIMITS, RUN, Language
 from roundsmith.sandbox.questions import COMPILE as ASK_COMPILE
 from roundsmith.sandbox.questions import LAUNCH, Budget, Ended, Reply
-from roundsmith.sandbox.runs import LOADING, Event, Run
+from roundsmith.sandbox.runs import LOADING, Run
 from roundsmith.sandbox.zygotes import Zygotes
 
 _KEPT = 8
