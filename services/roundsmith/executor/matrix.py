@@ -72,7 +72,10 @@ def plan(item: ExecuteItem, settings: ExecutorSettings) -> Plan:
     once = settings.cache_bytes > 0 and not item.no_cache
     columns = _columns(item, once and not rules.stop)
     num_cells = len(set(item.cells)) or len(item.programs) * len(item.tests)
-    rows = _sparse_rows(item, columns) if item.cells else _rows(item, columns, once)
+    if item.cells:
+        rows = _sparse_rows(item, columns, _tests_by_code(item))
+    else:
+        rows = _rows(item, columns, once)
     return Plan(num_cells, rules, once, by_limits(rows, item.limits))
 
 
@@ -96,17 +99,26 @@ def _rows(item: ExecuteItem, columns: list[Column], once: bool) -> Iterator[Plan
         yield PlannedRow(programs[0], digest, ids, everything, item.limits)
 
 
-def _sparse_rows(item: ExecuteItem, columns: list[Column]) -> Iterator[PlannedRow]:
+def _tests_by_code(item: ExecuteItem) -> dict[str, list[str]]:
+    """The tests that each program is to be run on."""
+    found: dict[str, list[str]] = {}
+    for code_id, test_id in item.cells:
+        found.setdefault(code_id, []).append(test_id)
+    return found
+
+
+def _sparse_rows(
+    item: ExecuteItem, columns: list[Column], tests_by_code: dict[str, list[str]]
+) -> Iterator[PlannedRow]:
     place_by_test = {test_id: at for at, c in enumerate(columns) for test_id in c.test_ids}
-    cells_by_code: dict[str, dict[int, list[str]]] = {}
-    for code_id, test_id in dict.fromkeys(item.cells):
-        places = cells_by_code.setdefault(code_id, {})
-        places.setdefault(place_by_test[test_id], []).append(test_id)
     for program in item.programs:
-        if places := cells_by_code.pop(program.code_id, {}):
+        ids_by_place: dict[int, list[str]] = {}
+        for test_id in dict.fromkeys(tests_by_code.pop(program.code_id, ())):
+            ids_by_place.setdefault(place_by_test[test_id], []).append(test_id)
+        if ids_by_place:
             asked = (
-                Column(columns[at].question, columns[at].digest, tuple(places[at]))
-                for at in sorted(places)
+                Column(columns[at].question, columns[at].digest, tuple(ids_by_place[at]))
+                for at in sorted(ids_by_place)
             )
             digest = digest_of_program(program)
             yield PlannedRow(program, digest, (program.code_id,), tuple(asked), item.limits)

@@ -30,6 +30,8 @@ from roundsmith.sandbox.codec import MAX_BYTES, MAX_DEPTH
 from roundsmith.serve import Load
 from roundsmith.types import ExecuteItem, Outcome
 
+_LARGE = 10_000
+
 
 def _supervisors(settings: ExecutorSettings) -> Supervisors:
     match settings.pool:
@@ -180,7 +182,11 @@ class Pool:
         what runs and frees the slots.
         """
         check_profile(item, self._capabilities)
-        plan = matrix.plan(item, self.settings)
+        large = len(item.cells) + len(item.tests) + len(item.programs) > _LARGE
+        if large:  # beside the event loop, which has others to serve
+            plan = await asyncio.to_thread(matrix.plan, item, self.settings)
+        else:
+            plan = matrix.plan(item, self.settings)
         self._load.begin(caller, plan.num_cells)
         left = plan.num_cells
         self.tally.num_open += left

@@ -1,5 +1,6 @@
 """The executor's servicer: message, value, engine, value, message."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
@@ -11,6 +12,8 @@ from roundsmith.types import ExecuteItem, Limits, Outcome
 from roundsmith.v1 import executor_pb2 as pb2
 from roundsmith.v1 import executor_pb2_grpc
 from roundsmith.wire import from_message, to_message
+
+_LARGE_BYTES = 2**20
 
 Request = pb2.ExecuteRequest | pb2.ExecuteStreamRequest
 
@@ -59,7 +62,9 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
         )
 
     async def _execute(self, request: Request, caller: str) -> AsyncIterator[pb2.Outcome]:
-        async for outcome in self._engine.execute(_item(request.item), caller):
+        large = request.ByteSize() > _LARGE_BYTES  # read beside the event loop, which serves others
+        item = await asyncio.to_thread(_item, request.item) if large else _item(request.item)
+        async for outcome in self._engine.execute(item, caller):
             yield to_message(outcome)
 
 

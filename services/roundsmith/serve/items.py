@@ -27,6 +27,10 @@ Result = TypeVar("Result")
 Part = TypeVar("Part", bound=Message)
 
 
+_MOST_UNSENT = 4096
+"""Answers of a stream that wait to be sent; then its items wait too."""
+
+
 class ItemCalls(Generic[Part, Response]):
     """The calls of one service that carry items, alone or in a stream.
 
@@ -133,6 +137,7 @@ async def answer_items(
     try:
         while (answered := await items.answers.get()) is not None:
             message, last = answered
+            items.taken()
             yield message
             if last:
                 items.slots.release()
@@ -158,6 +163,12 @@ class _Items(Generic[Request, Result, Response]):
         self._name_by_task: dict[asyncio.Task[None], str] = {}
         self.slots = asyncio.Semaphore(max_in_flight)
         self.answers: asyncio.Queue[tuple[Response, bool] | None] = asyncio.Queue()
+        self._room = asyncio.Event()
+
+    def taken(self) -> None:
+        """An answer was taken: when few wait, more are made."""
+        if self.answers.qsize() < _MOST_UNSENT // 2:
+            self._room.set()
 
     async def read(
         self,
@@ -185,6 +196,9 @@ class _Items(Generic[Request, Result, Response]):
         held: Result | None = None
         try:
             async for result in self._work(request):
+                if self.answers.qsize() >= _MOST_UNSENT:  # the caller reads slowly
+                    self._room.clear()
+                    await self._room.wait()
                 if held is not None:
                     self._put(name, held, last=False)
                     held = None

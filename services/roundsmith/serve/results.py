@@ -6,7 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 from uuid import uuid4
 
 from google.protobuf.message import Message
@@ -14,15 +14,10 @@ from google.protobuf.message import Message
 from roundsmith.errors import RoundsmithError, Unavailable
 from roundsmith.serve.failures import as_failure
 from roundsmith.serve.load import Load
+from roundsmith.serve.packed import Encodable, PackedResults
 
 Key = tuple[str, ...]
-Result = TypeVar("Result", bound="Sized")
-
-
-class Sized(Protocol):
-    """What is kept by its size: a message."""
-
-    def ByteSize(self) -> int: ...
+Result = TypeVar("Result", bound=Encodable)
 
 
 def item_key(caller: str, request_id: str, item_id: str, content: Message) -> Key:
@@ -37,16 +32,13 @@ def item_key(caller: str, request_id: str, item_id: str, content: Message) -> Ke
 class _Entry(Generic[Result]):
     """What is known of one item; `changed` is set and replaced whenever there is more."""
 
-    results: list[Result] = field(default_factory=list)
+    results: PackedResults[Result] = field(default_factory=PackedResults)
     error: RoundsmithError | None = None
     finished_at: float | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     followers: int = 0
     item_bytes: int = 0
     task: asyncio.Task[None] | None = None
-
-    def num_bytes(self) -> int:
-        return sum(result.ByteSize() for result in self.results)
 
 
 class ItemResults(Generic[Result]):
@@ -144,8 +136,9 @@ class ItemResults(Generic[Result]):
             entry.task.cancel()
 
     def _keep(self, key: Key, entry: _Entry[Result]) -> None:
+        entry.results.pack()
         self._kept[key] = entry
-        self._num_bytes += entry.num_bytes()
+        self._num_bytes += entry.results.num_bytes
         self._expire()
 
     def _expire(self) -> None:
@@ -158,7 +151,7 @@ class ItemResults(Generic[Result]):
             if not old and not many:
                 break
             del self._kept[key]
-            self._num_bytes -= entry.num_bytes()
+            self._num_bytes -= entry.results.num_bytes
 
 
 def _notify(entry: _Entry[Result]) -> None:

@@ -19,10 +19,14 @@ NUMBER_BYTES = 8
 
 
 class Number(int):
-    """A result of a size."""
+    """A result of a size, a byte of which says what it is."""
 
-    def ByteSize(self) -> int:
-        return NUMBER_BYTES
+    def SerializeToString(self) -> bytes:
+        return self.to_bytes(NUMBER_BYTES - 1)
+
+    @classmethod
+    def FromString(cls, content: bytes) -> "Number":
+        return cls(int.from_bytes(content))
 
 
 class Work:
@@ -330,3 +334,40 @@ async def test_a_broken_reader_ends_the_stream_with_its_error() -> None:
 
     with pytest.raises(ExceptionGroup), contextlib.suppress(StopAsyncIteration):
         await collect(answer_items(broken(), str, given_up, count, response, 8))
+
+
+@in_loop
+async def test_many_results_are_followed_from_the_first_on_while_they_come_and_afterwards() -> None:
+    results, work = ItemResults[Number](60.0, 10, 10**6), Work()
+    early = asyncio.create_task(collect(results.follow(KEY, work)))
+    for number in range(1000):
+        work.queue.put_nowait(number)
+    await settle()
+    late = asyncio.create_task(collect(results.follow(KEY, work)))
+    await settle()
+    work.queue.put_nowait(1000)
+    work.queue.put_nowait(None)
+    everything = list(range(1001))
+    assert await early == await late == everything
+    assert await collect(results.follow(KEY, work)) == everything
+    assert work.begun == 1
+
+
+@in_loop
+async def test_who_reads_slowly_has_only_so_many_answers_waiting() -> None:
+    made = 0
+
+    async def work(request: str) -> AsyncIterator[int]:
+        nonlocal made
+        for made in range(1, 20_001):
+            yield made
+
+    async def requests() -> AsyncIterator[str]:
+        yield "i"
+
+    answers = answer_items(requests(), str, lambda request: "", work, response, 8)
+    assert await anext(answers) == ("i", 1, False)
+    await settle()
+    assert made < 5000
+    rest = [answer async for answer in answers]
+    assert [number for _, number, _ in rest] == list(range(2, 20_001))
