@@ -28,6 +28,7 @@ LAYERS = (
         "presets",
         "report",
         "lineage",
+        "handover",
     },
     {"round", "platform", "commands", "cli", "cli_lab", "cli_runs", "cli_serve"},
 )

@@ -3,6 +3,7 @@
 import typer
 
 from roundsmith.commands import rollback, trace, verify
+from roundsmith.commands.export import PUSH_EPILOG, export_app, push
 from roundsmith.commands.store import store_app
 
 
@@ -12,3 +13,5 @@ def add_commands(app: typer.Typer) -> None:
     app.command("verify", epilog=verify.EPILOG)(verify.verify)
     app.command("rollback", epilog=rollback.EPILOG)(rollback.rollback)
     app.add_typer(store_app, name="store")
+    app.add_typer(export_app, name="export")
+    app.command("push", epilog=PUSH_EPILOG)(push)

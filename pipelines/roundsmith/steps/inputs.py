@@ -91,6 +91,7 @@ async def load_model(ctx: Context) -> str:
     A hub id is resolved to a commit, which is recorded and used again whenever the run goes on.
     """
     from roundsmith.models.folder import resolve
+    from roundsmith.models.licence import licence_of
 
     config = ctx.config
     found = await asyncio.to_thread(
@@ -107,10 +108,14 @@ async def load_model(ctx: Context) -> str:
 
     async def make() -> Made:
         ref = await asyncio.to_thread(ctx.store.put_folder, found.path)
-        stats = {"weights_sha256": ref.weights_sha256, "commit": found.commit}
+        stats = {
+            "weights_sha256": ref.weights_sha256,
+            "commit": found.commit,
+            "licence": licence_of(found.path),
+        }
         return Made([ref.object], stats, {"bytes": ctx.store.folder_bytes(ref)})
 
-    return reference(await ctx.once("model", 1, settings, (), make))
+    return reference(await ctx.once("model", 2, settings, (), make))
 
 
 def _recorded_commit(ctx: Context) -> str:

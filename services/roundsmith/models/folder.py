@@ -8,6 +8,8 @@ from roundsmith.errors import ConfigError
 from roundsmith.hashing import WEIGHT_FILES, weights_sha256
 from roundsmith.models.headers import refuse_broken
 
+CARD = "README.md"
+"""Read for the licence; in no hash."""
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
@@ -84,7 +86,9 @@ def _download(model: str, revision: str | None) -> tuple[Path, str]:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        path = Path(snapshot_download(model, revision=revision, allow_patterns=list(WEIGHT_FILES)))
+        path = Path(
+            snapshot_download(model, revision=revision, allow_patterns=[*WEIGHT_FILES, CARD])
+        )
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise ConfigError(
             f"model {model!r}: no such folder, and as a hub id it could not be fetched "

@@ -1,0 +1,165 @@
+"""Cards: what a data set or a checkpoint is, from which rows, measured how, under which licence."""
+
+from collections.abc import Iterator, Sequence
+
+from roundsmith.handover.dataset import Exported
+from roundsmith.handover.round import FinishedRound
+from roundsmith.report.summary import Result
+
+UNKNOWN = "unknown"
+
+
+def data_card(of: FinishedRound, exported: Exported) -> str:
+    """README.md of a data set: its header is what `datasets` and the hub read."""
+    licences = sorted({licence for _, licence in exported.by_source})
+    head = [
+        *_licence(licences),
+        "tags:",
+        "- code",
+        "- roundsmith",
+        "configs:",
+        *(
+            line
+            for place, kind in enumerate(exported.rows)
+            for line in (
+                f"- config_name: {kind}s",
+                f"  data_files: data/{kind}/*.parquet",
+                *(["  default: true"] if place == 0 else []),
+            )
+        ),
+    ]
+    result = of.result
+    body = [
+        f"# Rows of round {result.round} of {result.recipe}",
+        "",
+        f"Training rows that Roundsmith chose from what a model wrote and an executor ran, and the "
+        f"tasks' own references. Recipe `{result.recipe}`, preset `{result.preset}`, seed "
+        f"{result.seed}.",
+        "",
+        *_table(("kind", "rows"), [(kind, str(count)) for kind, count in exported.rows.items()]),
+        "",
+        "Every row names its task, the samples that it was made from (`parents`; none for a "
+        "reference), the weights and the seed that drew them, and the isolation tier that its "
+        "programs ran in. `roundsmith trace ID --run RUN` walks the rest of the way.",
+        "",
+        "## Sources and licences",
+        "",
+        *_table(
+            ("source", "licence", "rows"),
+            [
+                (source or UNKNOWN, licence or UNKNOWN, str(count))
+                for (source, licence), count in sorted(exported.by_source.items())
+            ],
+        ),
+        "",
+        f"Left out because their licence is unknown: {exported.left_out}. What a model wrote was "
+        f"written by `{result.model}` (licence {_model_licence(of)}) and what was trained from it.",
+        "",
+        *_origin(of),
+    ]
+    return _card(head, body)
+
+
+def model_card(of: FinishedRound, row_licences: Sequence[tuple[str, str, int]]) -> str:
+    """README.md of a checkpoint; `row_licences` are source, licence and number of rows."""
+    result, trained = of.result, of.checkpoint.stats
+    head = [
+        *_licence([_model_licence(of)]),
+        "library_name: transformers",
+        "pipeline_tag: text-generation",
+        "tags:",
+        "- code",
+        "- roundsmith",
+    ]
+    word = "promoted" if result.promoted else "not promoted"
+    reasons = "; ".join(result.gate.reasons) if result.gate else "no gate was asked"
+    body = [
+        f"# {result.model} after round {result.round} of {result.recipe}",
+        "",
+        f"`{result.model}` trained by Roundsmith on rows that it wrote itself: recipe "
+        f"`{result.recipe}`, preset `{result.preset}`, seed {result.seed}. The gate's word: "
+        f"**{word}** ({reasons}).",
+        "",
+        "## Measured",
+        "",
+        *_table(
+            ("split", "metric", "tasks", "before", "control", "after", "95 % of the gain", "p"),
+            list(_measured(result)),
+        ),
+        "",
+        f"On the tasks `{result.tasks}`, by unbiased pass@k; intervals are bootstraps over tasks, "
+        "p is paired and two-sided. The control is the first model trained on the references alone "
+        "for as many steps.",
+        "",
+        "## Trained on",
+        "",
+        f"{trained['rows']} rows for {trained['steps']} steps: {of.rows.stats['selected']} "
+        f"selected of what the model wrote, {of.rows.stats['gold']} references.",
+        "",
+        *_table(
+            ("source of the task", "licence", "rows"),
+            [(s or UNKNOWN, licence or UNKNOWN, str(n)) for s, licence, n in row_licences],
+        ),
+        "",
+        *_origin(of),
+    ]
+    return _card(head, body)
+
+
+def _measured(result: Result) -> Iterator[tuple[str, ...]]:
+    for split, by_k in result.pass_at_k.items():
+        for k, found in by_k.items():
+            low, high = found.ci95
+            control = "" if found.control is None else f"{100 * found.control:.1f}"
+            yield (
+                split,
+                f"pass@{k}",
+                str(found.num_tasks),
+                f"{100 * found.before:.1f}",
+                control,
+                f"{100 * found.after:.1f}",
+                f"{100 * low:+.1f} to {100 * high:+.1f}",
+                f"{found.p_value:.2g}",
+            )
+
+
+def _origin(of: FinishedRound) -> list[str]:
+    result = of.result
+    return [
+        "## Origin",
+        "",
+        *_table(
+            ("what", "hash"),
+            [
+                ("rows", of.rows.hash),
+                ("weights at the start of the round", result.weights_sha256),
+                ("checkpoint", result.checkpoint_sha256 or "none"),
+                ("tasks", result.tasks_sha256),
+                ("code", of.code_version),
+            ],
+        ),
+    ]
+
+
+def _model_licence(of: FinishedRound) -> str:
+    return str(of.first_model.stats.get("licence") or UNKNOWN)
+
+
+def _licence(licences: Sequence[str]) -> list[str]:
+    """The header's licence: the one, or `other` with all names where several or unknown."""
+    known = [licence for licence in licences if licence and licence != UNKNOWN]
+    if len(licences) == len(known) == 1:
+        return [f"license: {known[0].lower()}"]
+    names = ", ".join(licence or UNKNOWN for licence in licences)
+    return ["license: other", f'license_name: "{names}"']
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    def line(cells: Sequence[str]) -> str:
+        return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+
+    return [line(head), line(["---"] * len(head)), *map(line, rows)]
+
+
+def _card(head: Sequence[str], body: Sequence[str]) -> str:
+    return "\n".join(["---", *head, "---", "", *body]) + "\n"

@@ -1,0 +1,30 @@
+"""A round's checkpoint as a Hugging Face folder with its card."""
+
+from collections import Counter
+from pathlib import Path
+
+from roundsmith.errors import ConfigError
+from roundsmith.handover.cards import model_card
+from roundsmith.handover.round import FinishedRound
+from roundsmith.store import EXAMPLES, PAIRS
+
+CARD = "README.md"
+
+
+def export_checkpoint(of: FinishedRound, out: Path) -> Path:
+    """Writes the folder, checked against its weight version, and its card; the folder.
+
+    Raises ConfigError when there is something at the place.
+    """
+    if out.exists():
+        raise ConfigError(f"--out {out}: expected no such folder, saw one: name another")
+    folder = of.store.folder(of.checkpoint.of_kind("folder")[0])
+    of.store.fetch_folder(folder, out)
+    sources: Counter[tuple[str, str]] = Counter()
+    for row in of.store.read_all(EXAMPLES, of.rows):
+        sources[row.provenance.source, row.provenance.licence] += 1
+    for pair in of.store.read_all(PAIRS, of.rows):
+        sources[pair.provenance.source, pair.provenance.licence] += 1
+    rows = [(source, licence, count) for (source, licence), count in sorted(sources.items())]
+    (out / CARD).write_text(model_card(of, rows), "utf-8")
+    return out

@@ -1,0 +1,123 @@
+"""Training rows as a data set that `datasets.load_dataset` opens: plain columns, and a card."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
+import pyarrow.parquet as pq  # type: ignore[import-untyped]  # ships no types
+
+from roundsmith.errors import ConfigError
+from roundsmith.handover.round import FinishedRound
+from roundsmith.recipes.identities import row_id
+from roundsmith.store import EXAMPLES, PAIRS
+from roundsmith.types import ChatMessage, Example, Row
+
+ROWS_A_FILE, ROWS_A_GROUP = 100_000, 1024
+_TURNS = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
+_ABOUT = {
+    "task_id": pa.string(),
+    "source": pa.string(),
+    "licence": pa.string(),
+    "recipe": pa.string(),
+    "round": pa.int64(),
+    "weights_sha256": pa.string(),
+    "seed": pa.int64(),
+    "parents": pa.list_(pa.string()),
+    "tier": pa.string(),
+    "image": pa.string(),
+}
+_PROMPT = {"id": pa.string(), "prompt": pa.string(), "messages": _TURNS}
+SCHEMAS = {
+    EXAMPLES.name: pa.schema([*{**_PROMPT, "completion": pa.string(), **_ABOUT}.items()]),
+    PAIRS.name: pa.schema(
+        [*{**_PROMPT, "chosen": pa.string(), "rejected": pa.string(), **_ABOUT}.items()]
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written: rows by kind, by source and licence, and how many were left out."""
+
+    rows: dict[str, int]
+    by_source: dict[tuple[str, str], int]
+    left_out: int
+
+
+def export_rows(of: FinishedRound, out: Path, unknown_licences: bool) -> Exported:
+    """Writes the rows of a round as Parquet under `data/KIND` of a folder, streamed.
+
+    Rows of unknown licence are left out unless `unknown_licences`. Raises ConfigError when that
+    leaves none, or when the folder is not empty.
+    """
+    if out.exists() and any(out.iterdir()):
+        raise ConfigError(f"--out {out}: expected an empty folder, saw files: name another")
+    counts: Counter[str] = Counter()
+    sources: Counter[tuple[str, str]] = Counter()
+    left_out = 0
+
+    def kept(kind: Any) -> Iterator[dict[str, Any]]:
+        nonlocal left_out
+        for row in of.store.read_all(kind, of.rows):
+            origin = row.provenance
+            if not origin.licence and not unknown_licences:
+                left_out += 1
+                continue
+            counts[kind.name] += 1
+            sources[origin.source, origin.licence] += 1
+            yield _columns(row)
+
+    for kind in (EXAMPLES, PAIRS):
+        _write(kept(kind), SCHEMAS[kind.name], out / "data" / kind.name)
+    if not counts:
+        raise ConfigError(
+            f"round {of.result.round}: expected rows of known licence, saw {left_out} of unknown: "
+            "give the tasks a `licence`, or export them with --unknown-licences"
+        )
+    return Exported(dict(counts), dict(sources), left_out)
+
+
+def _write(rows: Iterator[dict[str, Any]], schema: pa.Schema, folder: Path) -> None:
+    writer, written, number = None, 0, 0
+    try:
+        while group := [row for row, _ in zip(rows, range(ROWS_A_GROUP), strict=False)]:
+            if writer is None or written >= ROWS_A_FILE:
+                if writer is not None:
+                    writer.close()
+                folder.mkdir(parents=True, exist_ok=True)
+                path = folder / f"train-{number:05}.parquet"
+                writer, written, number = pq.ParquetWriter(path, schema), 0, number + 1
+            writer.write_table(pa.Table.from_pylist(group, schema=schema))
+            written += len(group)
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def _columns(row: Row) -> dict[str, Any]:
+    origin = row.provenance
+    prompt = row.prompt
+    turns = None
+    if not isinstance(prompt, str):
+        turns = [
+            {"role": turn.role, "content": turn.content}
+            for turn in prompt
+            if isinstance(turn, ChatMessage)
+        ]
+    answers = (
+        {"completion": row.completion}
+        if isinstance(row, Example)
+        else {"chosen": row.chosen, "rejected": row.rejected}
+    )
+    about = {name: getattr(origin, name) for name in _ABOUT}
+    return {
+        "id": row_id(row),
+        "prompt": prompt if isinstance(prompt, str) else None,
+        "messages": turns,
+        **answers,
+        **about,
+        "parents": list(origin.parents),
+    }

@@ -1,0 +1,68 @@
+"""A finished round, looked up by the folder that it was exported to."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from roundsmith.errors import ConfigError
+from roundsmith.hashing import file_sha256
+from roundsmith.lineage.history import History
+from roundsmith.report.summary import Result, from_json
+from roundsmith.store import Manifest, Store
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedRound:
+    """What a round made, and its result."""
+
+    store: Store
+    result: Result
+    rows: Manifest
+    checkpoint: Manifest
+    first_model: Manifest
+    code_version: str
+
+
+def finished_round(run: Path, number: int | None) -> FinishedRound:
+    """A round of a run's folder; by default its last. Raises ConfigError where there is none."""
+    folders = sorted(run.glob("round-*/summary.json"), key=lambda path: _number(path.parent))
+    if number is not None:
+        folders = [path for path in folders if _number(path.parent) == number]
+    if not folders:
+        wanted = "a finished round" if number is None else f"round {number}"
+        raise ConfigError(
+            f"{run}: expected the folder of a run with {wanted}, saw none: give the --out of a run "
+            "that is over"
+        )
+    summary = folders[-1]
+    history = History(Store(str(run / "store")))
+    told = file_sha256(summary)
+    for report in history.of("report"):
+        if any(ref.hash == told for ref in report.objects):
+            return _of_report(history, report, summary)
+    raise ConfigError(
+        f"{summary}: expected a summary that the store of this run wrote, saw another: run "
+        "`roundsmith run` again, which writes it from the store"
+    )
+
+
+def _of_report(history: History, report: Manifest, summary: Path) -> FinishedRound:
+    parents = history.parents(report)
+    result = from_json(summary.read_text("utf-8")).result
+    weights = result.checkpoint_sha256
+    checkpoint = next(
+        m for m in parents if m.step == "train" and m.stats["weights_sha256"] == weights
+    )
+    models = [m for m in history.ancestors(report) if m.step == "model"]
+    return FinishedRound(
+        store=history.store,
+        result=result,
+        rows=next(m for m in parents if m.step == "select"),
+        checkpoint=checkpoint,
+        first_model=models[-1],
+        code_version=report.code_version,
+    )
+
+
+def _number(folder: Path) -> int:
+    digits = folder.name.removeprefix("round-")
+    return int(digits) if digits.isdecimal() else -1

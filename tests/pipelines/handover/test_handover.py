@@ -1,0 +1,184 @@
+"""What is handed over opens in others' libraries, says what it is, and goes to a hub."""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from roundsmith.cli import app
+from roundsmith.errors import ConfigError, PlatformError
+from roundsmith.handover.hub import push
+from roundsmith.models.licence import licence_of
+from roundsmith.report.summary import Summary, to_json
+from roundsmith.store import EXAMPLES, Manifest, step_key
+from tests.pipelines.handover.hub_server import Hub, hub
+from tests.pipelines.lineage.made import MadeRun, made_run
+from tests.pipelines.report.rounds import COST, RESULT
+
+
+def finished(folder: Path) -> MadeRun:
+    """A hand-made run with its summary, as a run leaves it."""
+    run = made_run(folder)
+    weights = run.checkpoint.stats["weights_sha256"]
+    result = replace(RESULT, checkpoint_sha256=weights, round=1)
+    text = to_json(Summary(result, COST))
+    parents = tuple(m.hash for m in (run.tasks, run.model, run.rows, run.checkpoint))
+    store = run.context.store
+    config = {"round": 1, "told": True}
+    key = step_key("report", 1, config, parents)
+    objects = (store.put_blob(text.encode()),)
+    store.commit(Manifest("report", key, objects, parents, config, code_version="0.1.0+abc"))
+    (folder / "round-1").mkdir()
+    (folder / "round-1/summary.json").write_text(text)
+    return run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> MadeRun:
+    return finished(tmp_path_factory.mktemp("run"))
+
+
+def folder_of(run: MadeRun) -> str:
+    return str(Path(run.context.store.url).parent)
+
+
+def command(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+@pytest.fixture
+def rows(run: MadeRun, tmp_path: Path) -> Path:
+    out = tmp_path / "rows"
+    done = command("export", "data", folder_of(run), "--out", str(out))
+    assert done.exit_code == 0, done.output
+    return out
+
+
+def test_load_dataset_opens_the_rows_with_where_they_come_from(
+    rows: Path, run: MadeRun, tmp_path: Path
+) -> None:
+    datasets: Any = pytest.importorskip("datasets")
+    loaded = datasets.load_dataset(str(rows), split="train", cache_dir=str(tmp_path / "cache"))
+    expected = list(run.context.store.read_all(EXAMPLES, run.rows))
+    assert loaded["id"][:] == [row.example_id for row in expected]
+    assert loaded["completion"][:] == [row.completion for row in expected]
+    assert loaded["prompt"][:] == [row.prompt for row in expected]
+    assert set(loaded["licence"][:]) == {"Apache-2.0"}
+    assert loaded["parents"][:] == [list(row.provenance.parents) for row in expected]
+    card = (rows / "README.md").read_text()
+    assert "license: apache-2.0\n" in card
+    assert f"| roundsmith-lab | Apache-2.0 | {len(expected)} |" in card
+    assert run.rows.hash in card
+
+
+def test_rows_of_unknown_licence_stay_at_home_unless_told(tmp_path: Path) -> None:
+    run = finished(tmp_path)
+    store = run.context.store
+    known, *others = store.read_all(EXAMPLES, run.rows)
+    bare = [replace(row, provenance=replace(row.provenance, licence="")) for row in others]
+    ref = store.write_rows(EXAMPLES, [known, *bare])
+    store.discard(run.rows)
+    store.commit(replace(run.rows, objects=(ref, *run.rows.objects[1:])))
+    # The report names what it was made from by hash: it is made again on these rows.
+    (report,) = [m for m in store.manifests("report") if m.config.get("told")]
+    store.discard(report)
+    rows = store.manifest(run.rows.step, run.rows.key)
+    parents = tuple(rows.hash if p == run.rows.hash else p for p in report.parents)
+    store.commit(replace(report, parents=parents))
+    done = command("export", "data", str(tmp_path), "--out", str(tmp_path / "a"))
+    assert done.output.endswith(f"1 examples; left out for their licence: {len(bare)}\n")
+    everything = ["export", "data", str(tmp_path), "--out", str(tmp_path / "b")]
+    done = command(*everything, "--unknown-licences")
+    assert f"{1 + len(bare)} examples; left out for their licence: 0" in done.output
+    assert 'license_name: "unknown, Apache-2.0"' in (tmp_path / "b/README.md").read_text()
+
+
+def test_auto_model_opens_the_checkpoint_with_its_card(run: MadeRun, tmp_path: Path) -> None:
+    transformers: Any = pytest.importorskip("transformers")
+    out = tmp_path / "checkpoint"
+    done = command("export", "checkpoint", folder_of(run), "--out", str(out))
+    assert done.exit_code == 0, done.output
+    model = transformers.AutoModelForCausalLM.from_pretrained(out)
+    assert model.num_parameters() > 10**6
+    assert transformers.AutoTokenizer.from_pretrained(out)("def f(x):")["input_ids"]
+    card = (out / "README.md").read_text()
+    assert card.startswith("---\nlicense: apache-2.0\nlibrary_name: transformers\n")
+    assert run.checkpoint.stats["weights_sha256"] in card
+    assert "| gate | pass@1 | 60 |" in card
+    assert f"selected of what the model wrote, {run.rows.stats['gold']} references" in card
+
+
+def test_a_folder_that_is_there_is_not_written_over(rows: Path, run: MadeRun) -> None:
+    done = command("export", "data", folder_of(run), "--out", str(rows))
+    assert isinstance(done.exception, ConfigError)
+    done = command("export", "checkpoint", folder_of(run), "--out", str(rows))
+    assert isinstance(done.exception, ConfigError)
+
+
+def test_a_run_that_is_not_over_has_nothing_to_hand_over(tmp_path: Path) -> None:
+    made_run(tmp_path)
+    done = command("export", "data", str(tmp_path), "--out", str(tmp_path / "rows"))
+    assert "saw none: give the --out of a run that is over" in str(done.exception)
+
+
+@pytest.fixture
+def served() -> Iterator[Hub]:
+    with hub() as server:
+        yield server
+
+
+@pytest.mark.skipif("HF_HUB_OFFLINE" in os.environ, reason="the hub's client is told to stay home")
+def test_a_push_makes_the_repository_and_gives_it_every_file(rows: Path, served: Hub) -> None:
+    url = push(rows, "me/lab-rows", private=True, endpoint=served.url)
+    assert url.endswith("/commit/1")
+    (made,) = served.repositories
+    assert (made["name"], made["organization"]) == ("lab-rows", "me")
+    assert made["type"] == "dataset"
+    names = {p.relative_to(rows).as_posix() for p in rows.rglob("*") if p.is_file()}
+    assert served.files == {name: (rows / name).read_bytes() for name in names}
+
+
+def test_a_hub_that_refuses_is_told_with_what_to_look_at(rows: Path, served: Hub) -> None:
+    served.refuses = 403
+    with pytest.raises(PlatformError, match="a token in HF_TOKEN that may write there"):
+        push(rows, "me/lab-rows", private=False, endpoint=served.url)
+
+
+def test_a_hub_that_is_not_there_is_told(rows: Path) -> None:
+    with pytest.raises(PlatformError, match="check the connection"):
+        push(rows, "me/lab-rows", private=False, endpoint="http://127.0.0.1:9")
+
+
+def test_offline_nothing_is_pushed(rows: Path) -> None:
+    arguments = ["push", str(rows), "me/lab-rows"]
+    done = CliRunner().invoke(app, arguments, env={"HF_HUB_OFFLINE": "1"})
+    assert isinstance(done.exception, ConfigError)
+    assert "saw HF_HUB_OFFLINE: unset it" in str(done.exception)
+
+
+def test_a_folder_that_nothing_exported_is_not_pushed(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="expected a folder that `roundsmith export` wrote"):
+        push(tmp_path, "me/x", private=False)
+
+
+@pytest.mark.parametrize(
+    ("card", "licence"),
+    [
+        ("---\nlicense: mit\n---\n", "mit"),
+        ('---\ntags: [a]\nlicense: "apache-2.0"\n---\n# x\nlicense: no\n', "apache-2.0"),
+        ("---\nlicense: other\n---\n", ""),
+        ("# license: mit\n", ""),
+        ("", ""),
+    ],
+)
+def test_the_licence_of_a_model_is_what_its_card_says(
+    tmp_path: Path, card: str, licence: str
+) -> None:
+    (tmp_path / "README.md").write_text(card)
+    assert licence_of(tmp_path) == licence
+    assert json.dumps(licence)
