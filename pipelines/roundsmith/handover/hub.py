@@ -36,6 +36,8 @@ def push(folder: Path, repo: str, *, private: bool, endpoint: str | None = None)
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     api = HfApi(endpoint=endpoint)
+    failures: tuple[type[BaseException], ...]
+    failures = (HfHubHTTPError, OSError, ValueError, *_connection_errors())
     try:
         api.create_repo(repo, repo_type=kind, private=private, exist_ok=True)
         done = api.upload_folder(
@@ -46,7 +48,7 @@ def push(folder: Path, repo: str, *, private: bool, endpoint: str | None = None)
         )
     except HFValidationError as error:
         raise ConfigError(f"push {repo!r}: expected OWNER/NAME, saw: {error}") from error
-    except (HfHubHTTPError, OSError, ValueError, *_connection_errors()) as error:
+    except failures as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise PlatformError(
             f"push {repo}: expected {api.endpoint} to take it, saw: {first}: check the connection, "
