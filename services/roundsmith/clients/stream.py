@@ -201,19 +201,23 @@ class ItemStream(Generic[Request, Response]):
             if not pending.done.done():
                 pending.answers.clear()
                 self._outbox.put_nowait(pending)
-        call = self._method(timeout=self._settings.deadline_s)
+        call, taken = self._method(timeout=self._settings.deadline_s), False
         writer = asyncio.create_task(self._write(call, self._outbox))
         try:
             async with asyncio.timeout(max(0.01, outage.remaining_s())):
                 began = await call.initial_metadata()
             if OPENED in tuple(began or ()):
                 outage.reached()
+                taken = True
             while (response := await call.read()) is not grpc.aio.EOF:
                 outage.answered()
                 self._take(cast(Response, response))
         finally:
             writer.cancel()
             call.cancel()
+            if not taken:  # what nobody took was not sent
+                for pending in self._pending.values():
+                    pending.sends -= pending.connected
 
     async def _write(self, call: Any, outbox: "asyncio.Queue[_Pending[Request, Response]]") -> None:
         with contextlib.suppress(asyncio.InvalidStateError, grpc.aio.AioRpcError):

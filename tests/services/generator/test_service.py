@@ -1,0 +1,193 @@
+"""The generator through a real channel: cancellation, deadlines, overload, deltas, its death."""
+
+import asyncio
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from roundsmith.clients import StreamSettings
+from roundsmith.clients.stream import call_error
+from roundsmith.errors import Overloaded, Unavailable
+from roundsmith.types import Completion, CompletionDelta, GenerateItem, Sampling
+from roundsmith.v1 import generator_pb2, generator_pb2_grpc
+from roundsmith.wire import to_message
+from tests.services.generator.driven import ENGINES, Driven, need
+from tests.services.generator.serving import GeneratorProcess, client_of, served
+
+LONG = Sampling(200, temperature=0.0)
+
+
+def request(item: GenerateItem) -> generator_pb2.GenerateRequest:
+    """A unary request for one item."""
+    return generator_pb2.GenerateRequest(request_id="r", item=to_message(item))
+
+
+async def running(driven: Driven, number: int) -> None:
+    """Returns when so many completions run or wait."""
+    async with asyncio.timeout(20):
+        while driven.engine.running + driven.engine.waiting < number:
+            await asyncio.sleep(0.002)
+
+
+def test_a_cancelled_call_and_one_past_its_deadline_end_their_work(driven: Driven) -> None:
+    async def scenario() -> None:
+        async with (
+            served(driven.engine) as address,
+            grpc.aio.insecure_channel(address) as channel,
+        ):
+            stub = generator_pb2_grpc.GeneratorServiceStub(channel)
+            call = stub.Generate(request(GenerateItem("a", "def", LONG, 0, n=20)), timeout=60)
+            await running(driven, 20)
+            call.cancel()
+            await driven.idle()
+            with pytest.raises(grpc.aio.AioRpcError) as seen:
+                await stub.Generate(request(GenerateItem("b", "def", LONG, 0, n=60)), timeout=0.2)
+            assert seen.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+            await driven.idle()
+
+    driven.run(scenario())
+
+
+def test_a_full_queue_says_so_with_a_time_to_come_back(driven: Driven) -> None:
+    async def scenario() -> None:
+        async with (
+            served(driven.engine) as address,
+            grpc.aio.insecure_channel(address) as channel,
+        ):
+            stub = generator_pb2_grpc.GeneratorServiceStub(channel)
+            call = stub.Generate(request(GenerateItem("a", "def", LONG, 0, n=60)), timeout=60)
+            await running(driven, 60)
+            with pytest.raises(grpc.aio.AioRpcError) as seen:
+                await stub.Generate(request(GenerateItem("b", "def", LONG, 0, n=40)), timeout=60)
+            assert seen.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+            error = call_error(seen.value)
+            assert isinstance(error, Overloaded)
+            assert error.retry_after_s >= 0.5
+            call.cancel()
+            await driven.idle()
+
+    driven.run(scenario())
+
+
+def test_the_client_is_told_tokens_as_they_are_drawn_and_each_completion_once(
+    driven: Driven,
+) -> None:
+    async def scenario() -> list[Completion | CompletionDelta]:
+        async with served(driven.engine) as address, client_of(address) as client:
+            item = GenerateItem("i", "def", LONG, 0, n=2, deltas=True)
+            return [told async for told in client.told(item)]
+
+    told = driven.run(scenario())
+    for index in (0, 1):
+        (whole,) = (one for one in told if isinstance(one, Completion) and one.index == index)
+        deltas = [one for one in told if isinstance(one, CompletionDelta) and one.index == index]
+        ids = tuple(i for delta in deltas for i in delta.token_ids)
+        assert len(deltas) > 1
+        assert ids == whole.token_ids[: len(ids)]
+        assert told.index(whole) > told.index(deltas[-1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_server_killed_in_mid_stream_repeats_no_sample(
+    tmp_path: Path, tiny: Path, engine: str
+) -> None:
+    need(engine)
+    options = ("--model", str(tiny), "--engine", engine, "--slots", "4", "--threads", "1")
+    server = GeneratorProcess(tmp_path, *options)
+
+    async def scenario() -> list[Completion | CompletionDelta]:
+        await server.ready()
+        patient = StreamSettings(give_up_s=200.0)
+        told: list[Completion | CompletionDelta] = []
+        async with client_of(server.address, settings=patient) as client:
+            item = GenerateItem("i", "def", LONG, 0, n=6, deltas=True)
+            async for one in client.told(item):
+                told.append(one)
+                if isinstance(one, Completion) and server.process.poll() is None and not restarted:
+                    restarted.append(len(told))
+                    server.kill()
+                    server.start()
+        return told
+
+    restarted: list[int] = []
+    try:
+        told = asyncio.run(scenario())
+    finally:
+        server.kill()
+    assert restarted
+    whole = [one for one in told if isinstance(one, Completion)]
+    assert sorted(one.index for one in whole) == list(range(6))
+    assert len({one.token_ids for one in whole}) == 1, "greedy ones are the same"
+    for index in range(6):
+        deltas = [one for one in told if isinstance(one, CompletionDelta) and one.index == index]
+        assert [one.offset for one in deltas] == sorted({one.offset for one in deltas})
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes below one, the deepest last."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            found += [int(child), *children_of(int(child))]
+    return found
+
+
+def alive(pid: int) -> bool:
+    """Whether a process still runs."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.slow
+@pytest.mark.vllm
+def test_a_dead_engine_ends_the_service_which_says_so_and_a_dead_service_ends_its_engine(
+    tmp_path: Path, tiny: Path
+) -> None:
+    need("vllm")
+    server = GeneratorProcess(tmp_path, "--model", str(tiny), "--engine", "vllm", "--slots", "2")
+
+    async def scenario() -> None:
+        await server.ready()
+        health = health_pb2.HealthCheckRequest()
+        async with (
+            client_of(server.address, settings=StreamSettings(give_up_s=2.0)) as client,
+            grpc.aio.insecure_channel(server.address) as channel,
+        ):
+            stub: Any = health_pb2_grpc.HealthStub(channel)
+            watched = stub.Watch(health, timeout=120)
+            serving = await watched.read()
+            assert serving.status == health_pb2.HealthCheckResponse.SERVING
+            asked = asyncio.create_task(client.generate(GenerateItem("i", "def", LONG, 0, n=60)))
+            await asyncio.sleep(1.0)
+            below = children_of(server.process.pid)
+            names = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in below}
+            os.kill(next(p for p, name in names.items() if b"EngineCore" in name), signal.SIGKILL)
+            gone = await watched.read()
+            assert gone.status == health_pb2.HealthCheckResponse.NOT_SERVING
+            with pytest.raises(Unavailable):
+                await asked
+        assert await server.ended() == 1
+        assert "the vLLM engine died" in server.log.read_text()
+        server.start()  # as the platform does
+        await server.ready()
+        below = children_of(server.process.pid)
+        assert below
+        server.kill()
+        end = time.monotonic() + 30
+        while any(map(alive, below)):
+            assert time.monotonic() < end, "the engine outlives its service"
+            await asyncio.sleep(0.2)
+
+    try:
+        asyncio.run(scenario())
+    finally:
+        server.kill()
