@@ -73,6 +73,10 @@ Objective = Annotated[
         "`--set training.objective=...`."
     ),
 ]
+Engine = Annotated[
+    str | None,
+    typer.Option(help="Of the generator: transformers, or vllm where it is installed."),
+]
 Recipes = Annotated[
     list[str] | None, typer.Option(help="Package or folder of recipes of your own.")
 ]
@@ -112,6 +116,7 @@ class Choice:
     skip_bad_rows: SkipBadRows = False
     revision: Revision = None
     trust_remote_code: TrustRemoteCode = False
+    engine: Engine = None
 
     def settings(self, preset: "str | Callable[[str], str]") -> "RunConfig":
         """The settings of the run; what no option sets is the preset's."""
@@ -128,6 +133,8 @@ class Choice:
 
         given = asdict(self)
         del given["config"], given["set_"], given["objective"]
+        engine = given.pop("engine")
+        given["services"] = {"engine": engine} if engine else None
         flags = ("skip_bad_rows", "trust_remote_code")
         set_flags = {name: given[name] or None for name in flags}
         recipes = (RECIPES, *self.recipes) if self.recipes else None

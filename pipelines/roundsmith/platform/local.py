@@ -41,7 +41,11 @@ def service_commands(
 
     recipes = [argument for source in config.recipes for argument in ("--recipes", source)]
     return {
-        "generator": [*with_weights, "--slots", str(sizes.generator_slots), *record("generator")],
+        "generator": [
+            *with_weights,
+            *("--engine", sizes.engine, "--slots", str(sizes.generator_slots)),
+            *record("generator"),
+        ],
         "scorer": [*with_weights, *record("scorer")],
         "executor": ["--slots", str(sizes.executor_slots), "--floor", sizes.executor_floor],
         "pair-builder": recipes,

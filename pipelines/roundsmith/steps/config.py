@@ -33,6 +33,8 @@ class EvaluationConfig(Settings):
 class ServicesConfig(Settings):
     """How the services of one machine are sized."""
 
+    engine: Literal["transformers", "vllm"] = "transformers"
+    """Of the generator; on a CPU the samples of `vllm` are not repeatable bit for bit."""
     generator_slots: int = Field(32, gt=0)
     """Sequences decoded at once; part of what makes a sample repeatable."""
     executor_slots: int = Field(0, ge=0)

@@ -1,5 +1,6 @@
 """The only module that knows vLLM's own names: how it is started, asked, and how it fails."""
 
+import os
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
@@ -224,6 +225,14 @@ def _generate_error(cause: BaseException) -> RoundsmithError:
     if isinstance(cause, ValueError):
         return ConfigError(f"{cause}: vLLM refused the item")
     return EngineError(f"vLLM failed on the item: {type(cause).__name__}: {cause}")
+
+
+async def begin(llm: Any, version: str) -> None:
+    """Tells the engine and its ranks which weights they started with, and to end with this
+    process.
+    """
+    await llm.update_weight_version(version)
+    await llm.collective_rpc("roundsmith_begin", args=(version, os.getpid()))
 
 
 async def load(llm: Any, folder: Path, version: str) -> None:

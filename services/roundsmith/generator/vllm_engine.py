@@ -57,8 +57,8 @@ class VllmEngine:
         started, text = await asyncio.to_thread(begin)
         engine = cls(settings, started, text)
         try:
-            await engine._llm.update_weight_version(text.folder.weights_sha256)
-            await engine._ask_ranks(text.folder.weights_sha256)
+            await vllm_adapter.begin(engine._llm, text.folder.weights_sha256)
+            await engine._ask_ranks()
         except BaseException:
             await engine.close()
             raise
@@ -180,8 +180,8 @@ class VllmEngine:
             for adapter in self._adapters.all():  # new weights let go of them
                 await self._llm.add_lora(vllm_adapter.lora_request(adapter))
 
-    async def _ask_ranks(self, version: str = "") -> None:
-        self._ranks = tuple(await self._llm.collective_rpc("roundsmith_served", args=(version,)))
+    async def _ask_ranks(self) -> None:
+        self._ranks = tuple(await self._llm.collective_rpc("roundsmith_served"))
 
     async def load_adapter(self, name: str, folder: Path, sha256: str) -> None:
         """Serve an adapter under a name; what draws with another version of it ends on that."""

@@ -3,7 +3,12 @@
 vLLM mixes the class into its worker by name (`worker_extension_cls`); `self` is the worker.
 """
 
+import os
+import select
+import signal
+import threading
 from collections import defaultdict
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -35,10 +40,29 @@ class RankWeights:
         self.roundsmith_version = version
         return ""
 
-    def roundsmith_served(self, version: str = "") -> str:
-        """The version that this rank has; the first call tells it the one that it started with."""
-        self.roundsmith_version = self.roundsmith_version or version
+    def roundsmith_begin(self, version: str, service_pid: int) -> None:
+        """Tells the rank what it started with, and whom it serves: it ends when that process does,
+        however that ends.
+        """
+        self.roundsmith_version = version
+        threading.Thread(target=_end_with, args=(service_pid, os.getppid()), daemon=True).start()
+
+    def roundsmith_served(self) -> str:
+        """The version that this rank has."""
         return self.roundsmith_version
+
+
+def _end_with(service_pid: int, parent: int) -> None:
+    """Waits for the end of the service, and ends this process and the engine that started it. A
+    service that was killed can not tell them, and vLLM would wait for ever.
+    """
+    with suppress(ProcessLookupError):
+        descriptor = os.pidfd_open(service_pid)
+        select.select([descriptor], [], [])
+    if parent != service_pid:  # else it is the engine itself that the rank lives in
+        with suppress(ProcessLookupError):
+            os.kill(parent, signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _tied(model: "torch.nn.Module") -> "dict[int, list[torch.nn.Module]]":

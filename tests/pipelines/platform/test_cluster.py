@@ -66,6 +66,7 @@ def test_the_settings_of_the_services_are_the_clusters() -> None:
     asked = run_config("lab", None, {"services": {"threads": 7, "device": "auto"}}, [])
     config = on_cluster(asked, cluster(), [])
     told = {"generator_slots": 32, "threads": 1, "dtype": "float32", "device": "cpu"}
+    told["engine"] = "transformers"
     assert config.services.model_dump(exclude={"executor_slots", "executor_floor"}) == told
     assert ClusterPlatform(cluster()).arithmetic == told
 

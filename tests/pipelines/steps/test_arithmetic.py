@@ -15,6 +15,8 @@ def test_words_are_told_as_what_they_mean_here(tmp_path: Path) -> None:
 
 
 def test_what_is_chosen_is_told_as_it_is(tmp_path: Path) -> None:
-    services = {"device": "cpu", "threads": 3, "dtype": "bfloat16", "generator_slots": 5}
+    services: dict[str, str | int] = {"device": "cpu", "threads": 3, "dtype": "bfloat16"}
+    services |= {"generator_slots": 5}
+    services["engine"] = "vllm"
     told = context(tmp_path, services=services | {"executor_slots": 7}).platform.arithmetic
     assert told == services | {"bfloat16_units": has_bfloat16_units()}
