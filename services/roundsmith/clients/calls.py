@@ -7,10 +7,11 @@ from typing import Any
 import grpc
 
 from roundsmith import tracing
+from roundsmith.clients.lanes import Lanes
 from roundsmith.clients.stream import ItemStream, call_error
 
 
-async def ask(stream: ItemStream[Any, Any], request: Any) -> list[Any]:
+async def ask(stream: ItemStream[Any, Any] | Lanes[Any, Any], request: Any) -> list[Any]:
     """All answers to an item, in a span of their own that the server's follows."""
     name = type(request).__name__.removesuffix("StreamRequest")
     with tracing.span(f"roundsmith.{name}", "client") as here:

@@ -14,6 +14,7 @@ import grpc
 from roundsmith.clients.calls import ask, call_once
 from roundsmith.clients.channels import open_channel
 from roundsmith.clients.generator import GeneratorClient
+from roundsmith.clients.lanes import Lanes
 from roundsmith.clients.patience import PATIENT, StreamSettings
 from roundsmith.clients.replicas import Replicas, everywhere
 from roundsmith.clients.stream import ItemStream
@@ -44,6 +45,10 @@ _WITH_WEIGHTS = ("generator", "scorer")
 _FIRST_PAUSE_S, _MAX_PAUSE_S = 0.02, 5.0
 
 
+_SCORER_LANES = 8
+"""Streams of a scorer's client: with fewer replicas than these, all are kept busy."""
+
+
 class Endpoints(Settings):
     """Where the services listen: any gRPC target, such as `127.0.0.1:5000` or
     `dns:///generator:8033`, the name of a headless Service whose replicas take turns.
@@ -60,7 +65,9 @@ class Endpoints(Settings):
 
 
 class ScorerClient:
-    """ScorerService and its admin."""
+    """ScorerService and its admin. Items are spread over all replicas; those of a prompt stay
+    together.
+    """
 
     def __init__(
         self,
@@ -71,8 +78,12 @@ class ScorerClient:
         stub: Any = scorer_pb2_grpc.ScorerServiceStub(channel)
         self._admin = admin or channel
         self._request_id = uuid4().hex
-        self.stream: ItemStream[scorer_pb2.ScoreStreamRequest, scorer_pb2.ScoreStreamResponse] = (
+        streams: list[ItemStream[scorer_pb2.ScoreStreamRequest, scorer_pb2.ScoreStreamResponse]] = [
             ItemStream(stub.ScoreStream, lambda r: r.item.item_id, settings)
+            for _ in range(_SCORER_LANES)
+        ]
+        self.stream = Lanes(
+            channel, streams, lambda r: r.item.prompt.SerializeToString(deterministic=True)
         )
 
     async def score(self, item: ScoreItem, weights_sha256: str = "") -> Score:
@@ -185,7 +196,7 @@ class Services:
         """
         await asyncio.sleep(min(_FIRST_PAUSE_S * 2**attempt, _MAX_PAUSE_S))
 
-    def _streams(self) -> list[ItemStream[Any, Any]]:
+    def _streams(self) -> list[ItemStream[Any, Any] | Lanes[Any, Any]]:
         clients = (self.generator, self.executor, self.scorer, self.pair_builder)
         return [client.stream for client in clients]
 

@@ -50,16 +50,17 @@ def bench(
     results: list[BenchResult] = []
     peer = None if vllm is None else VllmPeer(vllm, loaded, chosen)
     try:
+        # before anything else is scored, whose memory this process would keep
+        memory = peak_memory(scorer, loaded, chosen, _items(num, 1))
         for each in (1, 8):
             items = _items(num, each)
             case = f"{num} completions, {each} a prompt"
             results += _compare(case, scorer, loaded, chosen, items, peer, pairs)
-        results.append(peak_memory(scorer, loaded, chosen, _items(num, 1)))
     finally:
         scorer.close()
         if peer is not None:
             peer.close()
-    return results
+    return [*results, memory]
 
 
 def _compare(

@@ -1,0 +1,62 @@
+"""Several streams of items side by side, so that one client keeps all replicas of a service busy.
+
+A stream stays with the replica that it was opened to; the channel opens each to the next one.
+"""
+
+import asyncio
+import contextlib
+import zlib
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+import grpc
+
+from roundsmith.clients.stream import ItemRequest, ItemResponse, ItemStream
+
+_CONNECT_S, _OTHERS_S = 1.0, 0.1
+"""How long the first replica is waited for, and then the others."""
+Request = TypeVar("Request", bound=ItemRequest)
+Response = TypeVar("Response", bound=ItemResponse)
+
+
+class Lanes(Generic[Request, Response]):
+    """As one `ItemStream`; items of the same `key` go the same way, and share what is kept there.
+
+    Replicas that start later are used when a stream is opened again.
+    """
+
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        streams: Sequence[ItemStream[Request, Response]],
+        key: Callable[[Request], bytes],
+    ) -> None:
+        self._channel, self._streams, self._key = channel, streams, key
+        self._connected: asyncio.Task[None] | None = None
+
+    @property
+    def retries(self) -> int:
+        """Items sent again, over all streams."""
+        return sum(stream.retries for stream in self._streams)
+
+    async def call(self, request: Request) -> list[Response]:
+        """All answers to one item, as `ItemStream.call` gives them."""
+        if self._connected is None:
+            self._connected = asyncio.create_task(self._connect())
+        await asyncio.shield(self._connected)
+        lane = zlib.crc32(self._key(request)) % len(self._streams)
+        return await self._streams[lane].call(request)
+
+    async def _connect(self) -> None:
+        """Once: what is opened as soon as one replica is there is all opened to that one."""
+        with contextlib.suppress(TimeoutError):  # the streams say so if there is none
+            async with asyncio.timeout(_CONNECT_S):
+                await self._channel.channel_ready()
+            await asyncio.sleep(_OTHERS_S)
+
+    async def close(self) -> None:
+        """Ends the streams; items under way fail as Unavailable."""
+        if self._connected is not None:
+            self._connected.cancel()
+            await asyncio.gather(self._connected, return_exceptions=True)
+        await asyncio.gather(*(stream.close() for stream in self._streams))
