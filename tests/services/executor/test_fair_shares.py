@@ -5,6 +5,7 @@ not seconds.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -34,7 +35,9 @@ class Caller:
         self._channel = grpc.aio.insecure_channel(address)
         self._stub: Any = executor_pb2_grpc.ExecutorServiceStub(self._channel)
 
-    async def execute(self, *items: ExecuteItem) -> list[pb2.ExecuteStreamResponse]:
+    async def execute(
+        self, *items: ExecuteItem, timeout_s: float = DEADLINE_S
+    ) -> list[pb2.ExecuteStreamResponse]:
         """All answers to these items of one stream."""
 
         async def requests() -> AsyncIterator[pb2.ExecuteStreamRequest]:
@@ -43,7 +46,7 @@ class Caller:
 
         metadata = (("x-roundsmith-client", self._name),)
         answers = []
-        call = self._stub.ExecuteStream(requests(), timeout=DEADLINE_S, metadata=metadata)
+        call = self._stub.ExecuteStream(requests(), timeout=timeout_s, metadata=metadata)
         async for answer in call:
             answers.append(answer)
             if answer.HasField("outcome"):
@@ -169,24 +172,25 @@ def test_who_sleeps_in_a_slot_has_its_share_used_up_by_that() -> None:
     run(race)
 
 
-def test_an_item_that_is_given_up_frees_its_slot_for_the_next_caller() -> None:
-    endless = "def f(x):\n    while True: pass\n"
-    limits = Limits(cpu_s=60)
+@pytest.mark.parametrize("by", ["cancelling", "deadline"])
+def test_what_is_given_up_frees_its_slot_for_the_next_caller(by: str) -> None:
+    endless = matrix("endless", 3, 1, "def f(x):\n    while True: pass\n")
+    endless = replace(endless, limits=Limits(cpu_s=60))
 
     async def race() -> None:
         async with two_callers() as (a, b, told):
-            item = matrix("endless", 3, 1, endless)
-            task = asyncio.create_task(a.execute(_limited(item, limits)))
+            timeout_s = 1.5 if by == "deadline" else DEADLINE_S
+            task = asyncio.create_task(a.execute(endless, timeout_s=timeout_s))
             await asyncio.sleep(0.5)
             waiting = asyncio.create_task(b.execute(matrix("few", 1, 1)))
             await asyncio.sleep(0.2)
             assert not told
-            task.cancel()
-            async with asyncio.timeout(5):
+            if by == "cancelling":
+                task.cancel()
+            async with asyncio.timeout(10):  # its programs would have run for six minutes
                 assert len(await waiting) == 1
+            with pytest.raises((asyncio.CancelledError, grpc.aio.AioRpcError)):
+                await task
+            assert [who for who, _ in told] == ["b"]
 
     run(race)
-
-
-def _limited(item: ExecuteItem, limits: Limits) -> ExecuteItem:
-    return ExecuteItem(item.item_id, item.programs, item.tests, limits=limits)
