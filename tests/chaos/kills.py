@@ -54,6 +54,9 @@ class Chaos:
 
     def _disturb(self, run: "subprocess.Popen[bytes]", kills: int) -> int:
         """Kills one process after another until the run ends; how many."""
+        if self._random.random() < 0.8:  # else it may be hit while it starts
+            while len(by_kind(run.pid)) < 2 and not _ended(run, 0.2):
+                continue
         for done in range(kills):
             if _ended(run, self._random.uniform(self.least_s, self.most_s)):
                 return done
