@@ -195,7 +195,7 @@ asyncio.run(main())
     [
         ("landlock_create_ruleset", "T1", "landlock_create_ruleset"),
         ("landlock_restrict_self", "T1", "landlock_restrict_self"),
-        ("filter", "T1", "the supervisor ended"),
+        ("filter", "T1", "prctl: Operation not permitted"),
         ("mount", "T2", "expected at least T2"),
         ("mount", "T1", "serves at T1"),
     ],
