@@ -53,7 +53,9 @@ def soak(num_runs: int, slots: int = 2) -> list[BenchResult]:
 
 
 async def _soak(num_runs: int, slots: int) -> list[BenchResult]:
-    async with Pool(ExecutorSettings(slots=slots, cache_bytes=0)) as pool:
+    # The same supervisors to the end, so that what grew in one shows.
+    settings = ExecutorSettings(slots=slots, cache_bytes=0, recycle_runs=2 * num_runs + _WARM_UP)
+    async with Pool(settings) as pool:
         place = pool.capabilities().tier
         await _run(pool, min(_WARM_UP, num_runs // 2))
         pids = pool.supervisor_pids()
