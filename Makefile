@@ -34,7 +34,8 @@ round: $(VENV)/local.stamp ## run one GiFT round on the lab and write its report
 	$(BIN)/roundsmith run --recipe gift --preset lab --out $(OUT)
 
 .PHONY: test
-test: lint ## check everything: lint, types, the protos and every test
+test: lint ## check everything: lint, types, the protos and every test; WITH_VLLM=1 adds test-vllm
+	$(if $(WITH_VLLM),$(MAKE) test-vllm)
 	$(BIN)/pytest
 
 .PHONY: test-fast
