@@ -50,7 +50,11 @@ def _flag(name: str) -> tuple[Fault, ...]:
 LANDLOCK = _without(STEPS, "            *self._landlock,\n")
 FILTER = "syscalls.PR_SET_SECCOMP, _SECCOMP_FILTER, chosen.address, 0, 0"
 CHILD_FILTER = _step("prctl", FILTER)
-ZYGOTE_FILTER = _without(STEPS, "        seccomp.Filter(seccomp.zygote_filter()).install()\n")
+ZYGOTE_FILTER = _without(
+    STEPS,
+    "seccomp.Filter(seccomp.zygote_filter(executes=bool(self._box.phase))).install()",
+    "pass",
+)
 ADDRESS_SPACE, DATA = _limit("AS", "memory"), _limit("DATA", "memory")
 CPU_LIMIT = _limit("CPU", "limits.cpu_s")
 CPU_CLOCK = _without(EXCHANGE, "        if cpu_s <= 0:\n", "        if cpu_s <= -1000:\n")
@@ -103,7 +107,9 @@ MUTATIONS = (
     Mutation("no-new-privileges", NO_NEW_PRIVILEGES, (28,)),
     Mutation("users and capabilities dropped", DROP, (28, 49, 85, 86)),
     Mutation(
-        "descriptors closed", _step("close_range", "CONTROL_FD + 1, _EVERY_DESCRIPTOR, 0"), (39,)
+        "descriptors closed",
+        _step("close_range", "self.num_descriptors, _EVERY_DESCRIPTOR, 0"),
+        (39,),
     ),
     Mutation("child not dumpable", CHILD_UNDUMPABLE, (47,), "child and zygote not dumpable"),
     Mutation("child and zygote not dumpable", CHILD_UNDUMPABLE + ZYGOTE_UNDUMPABLE, (47,)),
