@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from roundsmith.errors import ConfigError
 from roundsmith.recipes.dstc import Dstc, DstcConfig
 from roundsmith.recipes.matrix import matrix_of
 from roundsmith.recipes.noise import REFERENCE
@@ -171,6 +172,12 @@ def test_groups_without_a_pair_are_counted_by_reason_and_none_is_noise_without_h
 def test_tests_are_joined_only_where_the_rule_picks_one() -> None:
     with pytest.raises(ValidationError, match="picks no tests"):
         DstcConfig(rule="best_worst")
+
+
+def test_tasks_without_a_function_to_call_are_refused() -> None:
+    with pytest.raises(ConfigError, match="an entry point that a test can call, saw none among 1"):
+        Dstc(DstcConfig()).check([replace(TASK, entry_point="")])
+    Dstc(DstcConfig()).check([TASK])
 
 
 def test_the_objective_chooses_the_stage() -> None:
