@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.sandbox.mutate import BOMBS
 from tests.sandbox.mutations import GUARD_OFF, MUTATIONS, Mutation
 from tests.sandbox.planted import plant
 from tests.sandbox.test_abuse_table import cases_tested
@@ -15,6 +16,7 @@ def test_a_mechanism_can_be_taken_from_the_code_and_its_cases_exist(
 ) -> None:
     plant(tmp_path, (*mutation.faults, *GUARD_OFF))
     assert set(mutation.cases) <= set(cases_tested())
+    assert not set(mutation.cases) & set(BOMBS)
 
 
 def test_what_shows_only_with_another_names_a_mutation_that_takes_both() -> None:
