@@ -9,6 +9,7 @@ alone. With `--all` every case is tried against every mechanism, which takes hou
 import argparse
 import json
 import re
+import resource
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,8 @@ from tests.sandbox.planted import ROOT, plant
 TESTS = ("tests/sandbox", "tests/services/executor/test_hostile_pods.py")
 PLACES = "T2 or T1 or pod or hostile"
 _LIMIT_S = 180.0
+_MOST_PROCESSES = 512
+"""Of one user, whatever is taken away: the machine must outlive a case that nothing stops."""
 BOMBS = (21, 27, 29)
 """Cases that fork until something stops them: never run in a copy that lacks it."""
 _PROBE = """
@@ -51,6 +54,7 @@ def main() -> int:
     if unknown := [name for name in options.names if name not in known]:
         parser.error(f"no mechanism {unknown[0]!r}; there are: {'; '.join(known)}")
     chosen = [known[name] for name in options.names] or list(MUTATIONS)
+    resource.setrlimit(resource.RLIMIT_NPROC, (_MOST_PROCESSES, _MOST_PROCESSES))
     print("| taken away | cases that go red | the probe refuses |")
     print("|---|---|---|", flush=True)
     unnoticed = [mutation.name for mutation in chosen if not _noticed(mutation, options.all)]

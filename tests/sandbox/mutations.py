@@ -103,7 +103,7 @@ MUTATIONS = (
     Mutation(
         "RLIMIT_MSGQUEUE", _without(STEPS, "values[resource.RLIMIT_MSGQUEUE] = 0", "pass"), (85,)
     ),
-    Mutation("RLIMIT_NPROC", _without(STEPS, "if self._counts_processes:", "if False:"), (22,)),
+    Mutation("RLIMIT_NPROC", _without(STEPS, "if self._counts_processes:", "if False:"), (22, 85)),
     Mutation("no-new-privileges", NO_NEW_PRIVILEGES, (28,)),
     Mutation("users and capabilities dropped", DROP, (28, 49, 85, 86)),
     Mutation(

@@ -34,6 +34,20 @@ def f():
     assert not living(marker)
 
 
+def test_case_85_no_more_processes_than_the_limit_can_be_forked(box: "Box") -> None:
+    source = """
+import os, time
+def f():
+    for forked in range(100):
+        try:
+            if not os.fork(): time.sleep(60)
+        except OSError:
+            return forked < 8
+    return False
+"""
+    assert box.call(source, limits=MANY).verdict is Verdict.PASS
+
+
 def test_case_22_a_thread_bomb_is_stopped(box: "Box") -> None:
     source = (
         "import threading, time\ndef f():\n"
