@@ -88,10 +88,13 @@ async def scorer(services: Services) -> str:
 
 
 async def pair_builder(services: Services) -> str:
-    """Asks for the rows of one group by the first recipe."""
+    """Asks for the rows of one group, by `gift` where it is served: not every recipe chooses from
+    codes.
+    """
     recipes = await services.pair_builder.recipes()
-    rows = await services.pair_builder.build(recipes[0], {}, 0, _group(recipes[0]))
-    return f"{', '.join(recipes)}: {recipes[0]} chose {len(rows)} rows of a group"
+    recipe = "gift" if "gift" in recipes else recipes[0]
+    rows = await services.pair_builder.build(recipe, {}, 0, _group(recipe))
+    return f"{', '.join(recipes)}: {recipe} chose {len(rows)} rows of a group"
 
 
 async def _health(target: str, tls: ClientTls | None, patience_s: float) -> str:
