@@ -34,10 +34,11 @@ def test_steps_of_earlier_rounds_count_for_the_control(tmp_path: Path) -> None:
         return reference(await ctx.once("select", 1, {"number": number}, (), make))
 
     async def play() -> tuple[list[int], list[int]]:
-        first = await run_step(ctx, "load_model")
-        one = await run_step(ctx, "train", rows=await kept(4), model=first)
-        two = await run_step(ctx, "train", rows=await kept(6), model=one)
-        control = await run_step(ctx, "train", rows=await kept(4), model=first, like=two)
+        first, of = await run_step(ctx, "load_model"), await run_step(ctx, "load_tasks")
+        one = await run_step(ctx, "train", rows=await kept(4), model=first, tasks=of)
+        two = await run_step(ctx, "train", rows=await kept(6), model=one, tasks=of)
+        gold = await kept(4)
+        control = await run_step(ctx, "train", rows=gold, model=first, tasks=of, like=two)
         stats = [ctx.manifest(ref).stats for ref in (one, two, control)]
         return [s["steps"] for s in stats], [s["total_steps"] for s in stats]
 
