@@ -91,22 +91,28 @@ def play_round(
         "decision": decision,
     }
     if last(decision, rows):
-        extra["final_before"] = do("evaluate", Split.FINAL, "before", tasks=tasks, model=first)
-        extra["final_after"] = do("evaluate", Split.FINAL, "after", tasks=tasks, model=checkpoint)
-        if on_train:
-            extra["train_before"] = do("evaluate", Split.TRAIN, "before", tasks=tasks, model=first)
-            extra["train_after"] = do(
-                "evaluate", Split.TRAIN, "after", tasks=tasks, model=checkpoint
-            )
-        if control:
-            gold = do("select_gold", rows=rows)
-            given = {"rows": gold, "model": first, "tasks": tasks, "like": checkpoint}
-            trained = do("train", "", "control", **given)
-            extra["final_control"] = do(
-                "evaluate", Split.FINAL, "control", tasks=tasks, model=trained
-            )
-            extra["control"] = trained
+        extra |= _look_back(do, first, checkpoint, rows, tasks, control, on_train)
     return RoundRefs(**made, report=do("report", **made, **extra))
+
+
+def _look_back(
+    do: Do[Ref], first: Ref, checkpoint: Ref, rows: Ref, tasks: Ref, control: bool, on_train: bool
+) -> dict[str, Ref]:
+    """What is looked at once, when the last round is over."""
+    found = {
+        "final_before": do("evaluate", Split.FINAL, "before", tasks=tasks, model=first),
+        "final_after": do("evaluate", Split.FINAL, "after", tasks=tasks, model=checkpoint),
+    }
+    if on_train:
+        found["train_before"] = do("evaluate", Split.TRAIN, "before", tasks=tasks, model=first)
+        found["train_after"] = do("evaluate", Split.TRAIN, "after", tasks=tasks, model=checkpoint)
+    if control:
+        gold = do("select_gold", rows=rows)
+        given = {"rows": gold, "model": first, "tasks": tasks, "like": checkpoint}
+        trained = do("train", "", "control", **given)
+        found["final_control"] = do("evaluate", Split.FINAL, "control", tasks=tasks, model=trained)
+        found["control"] = trained
+    return found
 
 
 def play_rounds(
