@@ -9,6 +9,7 @@ import numpy
 import pytest
 
 from roundsmith.errors import UnknownName
+from roundsmith.sandbox import packages
 from roundsmith.types import (
     AssertTest,
     CallTest,
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
 
 LIMITS = Limits(cpu_s=2.0, memory_bytes=256 * 2**20)
 HEAD = "import numpy as np\nimport pandas as pd\n"
+
+
+def test_a_module_of_one_file_is_found_as_its_file_even_when_it_poses_as_a_package() -> None:
+    six = pytest.importorskip("six")
+    assert six.__path__ == []  # what importing it does to its spec
+    assert packages.find()["six"] == os.path.realpath(six.__file__)
 
 
 @pytest.fixture

@@ -22,8 +22,9 @@ def find() -> dict[str, str]:
     for name in (*NEEDED, *_BESIDE):
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.origin is not None:
-            package = spec.submodule_search_locations is not None
-            path = os.path.dirname(spec.origin) if package else spec.origin
+            # Not by its search locations: six, once imported, claims an empty list of them.
+            folder, file = os.path.split(spec.origin)
+            path = folder if file == "__init__.py" else spec.origin
             found[name] = os.path.realpath(path)
     return found
 
