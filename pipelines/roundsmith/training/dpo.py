@@ -16,6 +16,7 @@ from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DataCollatorForPreference, DPOTrainer
 
 from roundsmith.store import PAIRS
+from roundsmith.training.coder import Coder
 from roundsmith.training.folder import JobFolder
 from roundsmith.training.job import TrainingJob
 from roundsmith.training.keeping import Keeping
@@ -24,7 +25,6 @@ from roundsmith.training.objective import Objective, TokenRow
 from roundsmith.training.plan import Plan
 from roundsmith.training.reference import with_reference
 from roundsmith.training.settings import adapters, common
-from roundsmith.training.tokens import Coder
 from roundsmith.types import Pair
 
 

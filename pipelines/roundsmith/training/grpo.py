@@ -21,6 +21,7 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 
 from roundsmith.errors import ConfigError
 from roundsmith.store import EXAMPLES
+from roundsmith.training.coder import Coder
 from roundsmith.training.folder import JobFolder
 from roundsmith.training.job import TrainingJob
 from roundsmith.training.keeping import Keeping
@@ -30,7 +31,6 @@ from roundsmith.training.plan import Plan
 from roundsmith.training.rollouts import RolloutSource, Source
 from roundsmith.training.schedule import micro_batch
 from roundsmith.training.settings import common
-from roundsmith.training.tokens import Coder
 from roundsmith.types import Example
 
 

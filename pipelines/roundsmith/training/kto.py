@@ -21,6 +21,7 @@ from trl.trainer.kto_config import KTOConfig
 from trl.trainer.kto_trainer import DataCollatorForUnpairedPreference, KTOTrainer
 
 from roundsmith.store import PAIRS
+from roundsmith.training.coder import Coder
 from roundsmith.training.folder import JobFolder
 from roundsmith.training.job import TrainingJob
 from roundsmith.training.keeping import Keeping
@@ -29,7 +30,6 @@ from roundsmith.training.objective import Objective, TokenRow
 from roundsmith.training.plan import Plan
 from roundsmith.training.reference import with_reference
 from roundsmith.training.settings import adapters, common
-from roundsmith.training.tokens import Coder
 from roundsmith.types import Pair
 
 

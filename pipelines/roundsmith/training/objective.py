@@ -9,7 +9,7 @@ from roundsmith.store import RowKind
 if TYPE_CHECKING:
     from transformers import Trainer
 
-    from roundsmith.training.tokens import Coder
+    from roundsmith.training.coder import Coder
 
 TokenRow = Mapping[str, Any]
 """One row of tokens by column."""
@@ -35,17 +35,3 @@ class Objective:
     """
     by_length: bool = True
     """Whether rows of like length may share a forward pass; it changes nothing but speed."""
-
-
-def find_objective(name: str) -> Objective:
-    """The objective of this name."""
-    match name:
-        case "dpo":
-            from roundsmith.training.dpo import OBJECTIVE
-        case "grpo":
-            from roundsmith.training.grpo import OBJECTIVE
-        case "kto":
-            from roundsmith.training.kto import OBJECTIVE
-        case _:
-            from roundsmith.training.sft import OBJECTIVE
-    return OBJECTIVE

@@ -9,14 +9,15 @@ from typing import Any
 from roundsmith.config import cpu_count
 from roundsmith.errors import ConfigError
 from roundsmith.models.folder import check
+from roundsmith.training.coder import Coder
 from roundsmith.training.folder import JobFolder
 from roundsmith.training.job import TrainingJob
 from roundsmith.training.keeping import FolderKeeping, Keep, Keeping
-from roundsmith.training.objective import find_objective
+from roundsmith.training.objectives import find_objective
 from roundsmith.training.plan import Plan, plan_training, uses_bfloat16
 from roundsmith.training.progress import PROGRESS_FILE, read_progress
 from roundsmith.training.result import TrainingResult, read_result
-from roundsmith.training.tokens import Coder, write_tokens
+from roundsmith.training.tokens import write_tokens
 
 log = logging.getLogger(__name__)
 

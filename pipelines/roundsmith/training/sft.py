@@ -13,6 +13,7 @@ from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling, SFTTrainer
 
 from roundsmith.store import EXAMPLES
+from roundsmith.training.coder import Coder
 from roundsmith.training.folder import JobFolder
 from roundsmith.training.job import TrainingJob
 from roundsmith.training.keeping import Keeping
@@ -20,7 +21,7 @@ from roundsmith.training.kept import Kept
 from roundsmith.training.objective import Objective, TokenRow
 from roundsmith.training.plan import Plan
 from roundsmith.training.settings import adapters, common
-from roundsmith.training.tokens import NO_LOSS, Coder
+from roundsmith.training.tokens import NO_LOSS
 from roundsmith.types import Example
 
 

@@ -7,37 +7,15 @@ apart, and the end token closes it; what an objective learns is on completion an
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from roundsmith.errors import ConfigError
-from roundsmith.models.rendering import encode, render
 from roundsmith.store import read_file
+from roundsmith.training.coder import Coder
 from roundsmith.training.job import TrainingJob
 from roundsmith.training.objective import Objective, TokenRow
-from roundsmith.types import Prompt
 
 NO_LOSS = -100
 _ROWS_PER_BATCH = 512
-
-
-@dataclass(frozen=True, slots=True)
-class Coder:
-    """A tokenizer with what it needs to make rows: the end token, the vocabulary and the
-    longest row.
-    """
-
-    tokenizer: Any
-    end_id: int
-    vocabulary: int
-    max_length: int
-
-    def prompt(self, prompt: Prompt) -> list[int]:
-        """The token ids of a prompt, as the generator is given them."""
-        return render(self.tokenizer, prompt, self.vocabulary)
-
-    def completion(self, text: str) -> list[int]:
-        """The token ids of a completion, the end token last."""
-        return [*encode(self.tokenizer, text), self.end_id]
 
 
 @dataclass(frozen=True, slots=True)

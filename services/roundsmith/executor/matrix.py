@@ -3,11 +3,11 @@ what is the same and so run once.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from roundsmith.errors import ConfigError
 from roundsmith.executor.content import digest_of_program, digest_of_test
-from roundsmith.executor.own_limits import by_limits, check_limits
+from roundsmith.executor.own_limits import check_limits, resolved
 from roundsmith.executor.questions import Question, question
 from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.types import ExecuteItem, Limits, Program, Test
@@ -76,7 +76,7 @@ def plan(item: ExecuteItem, settings: ExecutorSettings) -> Plan:
         rows = _sparse_rows(item, columns, _tests_by_code(item))
     else:
         rows = _rows(item, columns, once)
-    return Plan(num_cells, rules, once, by_limits(rows, item.limits))
+    return Plan(num_cells, rules, once, _by_limits(rows, item.limits))
 
 
 def _columns(item: ExecuteItem, once: bool) -> list[Column]:
@@ -97,6 +97,19 @@ def _rows(item: ExecuteItem, columns: list[Column], once: bool) -> Iterator[Plan
     for digest, programs in _alike(item.programs, once):
         ids = tuple(program.code_id for program in programs)
         yield PlannedRow(programs[0], digest, ids, everything, item.limits)
+
+
+def _by_limits(rows: Iterator[PlannedRow], limits: Limits) -> Iterator[PlannedRow]:
+    """The rows with cells of one limit each: a program whose tests have limits of their own has a
+    row for each, and each is run, and stops early, for itself.
+    """
+    for row in rows:
+        columns: dict[Limits, list[Column]] = {}
+        for column in row.columns:
+            own = resolved(limits, row.program, column.question.test)
+            columns.setdefault(own, []).append(column)
+        for own, alike in columns.items():
+            yield replace(row, columns=tuple(alike), limits=own)
 
 
 def _tests_by_code(item: ExecuteItem) -> dict[str, list[str]]:

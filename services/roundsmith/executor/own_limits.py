@@ -1,14 +1,10 @@
 """The limits of one cell: the item's, replaced by what its program and its test say themselves."""
 
-from collections.abc import Iterator
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from roundsmith.errors import ConfigError
 from roundsmith.types import ExecuteItem, Limits, OwnLimits, Program, Test
-
-if TYPE_CHECKING:
-    from roundsmith.executor.matrix import Column, PlannedRow
 
 
 def resolved(limits: Limits, program: Program, test: Test) -> Limits:
@@ -24,19 +20,6 @@ def resolved(limits: Limits, program: Program, test: Test) -> Limits:
         if values:
             changed[field.name] = min(values)
     return replace(limits, **changed)
-
-
-def by_limits(rows: Iterator["PlannedRow"], limits: Limits) -> Iterator["PlannedRow"]:
-    """The rows with cells of one limit each: a program whose tests have limits of their own has a
-    row for each, and each is run, and stops early, for itself.
-    """
-    for row in rows:
-        columns: dict[Limits, list[Column]] = {}
-        for column in row.columns:
-            own = resolved(limits, row.program, column.question.test)
-            columns.setdefault(own, []).append(column)
-        for own, alike in columns.items():
-            yield replace(row, columns=tuple(alike), limits=own)
 
 
 def check_limits(item: ExecuteItem) -> None:

@@ -13,7 +13,7 @@ from roundsmith.training import TrainingJob
 from roundsmith.training.folder import JobFolder
 from roundsmith.training.grpo import build
 from roundsmith.training.keeping import FolderKeeping
-from roundsmith.training.objective import find_objective
+from roundsmith.training.objectives import find_objective
 from roundsmith.training.plan import plan_training
 from roundsmith.training.rollouts import Rollout, program_of
 from roundsmith.training.run import load, train

@@ -14,7 +14,7 @@ from roundsmith.training import TrainingJob, launch
 from roundsmith.training.folder import JobFolder
 from roundsmith.training.keeping import FolderKeeping
 from roundsmith.training.kto import mismatched
-from roundsmith.training.objective import find_objective
+from roundsmith.training.objectives import find_objective
 from roundsmith.training.plan import plan_training
 from roundsmith.training.progress import read_progress
 from roundsmith.training.run import load, train
