@@ -15,7 +15,7 @@ SANDBOX = ROOT / "sandbox-image"
 
 LAYERS = (
     {"v1", "types", "errors", "verdicts", "hashing", "tracing", "wrong_settings"},
-    {"wire", "clients", "config", "storage", "bench"},
+    {"wire", "clients", "config", "storage", "bench", "kubernetes_login"},
     {"generator", "executor", "scorer", "pair_builder", "serve", "models"},
     {
         "recipes",

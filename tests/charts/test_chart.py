@@ -297,15 +297,23 @@ def test_the_generator_declares_one_port_and_says_what_it_needs() -> None:
         assert [p["port"] for p in own["ports"]] == [port]
 
 
-def test_the_control_pod_may_do_what_a_round_needs_and_nothing_more() -> None:
-    found = objects(*WHOLE)
+@pytest.mark.parametrize("job", ["auto", "pytorchjob", "trainjob"])
+def test_the_control_pod_may_do_what_a_round_needs_and_nothing_more(job: str) -> None:
+    found = objects(*WHOLE, f"training.job={job}")
     allowed = {
         (resource, *sorted(rule["verbs"]), *rule.get("resourceNames", ()))
         for rule in one(found, "Role", "r-control")["rules"]
         for resource in rule["resources"]
     }
-    assert allowed == {
-        ("pytorchjobs", "create", "delete", "get", "list", "watch"),
+    kinds: dict[str, set[tuple[str, ...]]] = {
+        "pytorchjob": {("pytorchjobs", "create", "delete", "get", "watch")},
+        "trainjob": {
+            ("trainjobs", "create", "delete", "get", "watch"),
+            ("trainingruntimes", "create", "delete"),
+        },
+    }
+    trainings = kinds["pytorchjob"] | kinds["trainjob"] if job == "auto" else kinds[job]
+    assert allowed == trainings | {
         ("pods", "get", "list"),
         ("pods/log", "get", "list"),
         ("configmaps", "get", "r-cluster"),

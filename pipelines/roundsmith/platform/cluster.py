@@ -1,4 +1,4 @@
-"""A cluster: services that its chart started, trainings as PyTorchJobs, storage between them."""
+"""A cluster: services that its chart started, trainings as jobs of pods, storage between them."""
 
 import asyncio
 import logging
@@ -10,7 +10,8 @@ from roundsmith.clients import Services, connect
 from roundsmith.errors import ConfigError, PlatformError, StoreError
 from roundsmith.platform.cluster_config import ClusterConfig
 from roundsmith.platform.kubernetes_api import Json, KubernetesApi
-from roundsmith.platform.pytorchjob import job_name, manifest
+from roundsmith.platform.training_job import Asked
+from roundsmith.platform.training_kinds import find_kind
 from roundsmith.platform.training_pods import run_in_pods
 from roundsmith.recipes.stage import Stage
 from roundsmith.steps.config import SIZES, RunConfig
@@ -94,23 +95,18 @@ class ClusterPlatform:
         """
         every = {"checkpoint_every_steps": self._cluster.training.checkpoint_every_steps}
         area = TrainingArea(f"{self._cluster.storage}/training/{request.name}")
-        if (done := await asyncio.to_thread(_finished, area, request)) is not None:
+        if (done := await asyncio.to_thread(finished, area, request)) is not None:
             return done
         await asyncio.to_thread(area.begin, request.model_copy(update=every))
         api = await asyncio.to_thread(KubernetesApi, self._cluster.namespace)
-        job = manifest(
-            self._cluster.training,
-            name=job_name(area.request_uri),
-            namespace=self._cluster.namespace,
-            request_uri=area.request_uri,
-            owners=self._owners,
-        )
-        await run_in_pods(api, job, area, on_progress)
-        if (done := await asyncio.to_thread(_finished, area, request)) is None:
+        kind = await asyncio.to_thread(find_kind, api, self._cluster.training.job)
+        asked = Asked(self._cluster, area.request_uri, self._owners)
+        await run_in_pods(api, kind, asked, area, on_progress)
+        if (done := await asyncio.to_thread(finished, area, request)) is None:
             raise PlatformError(
-                f"PyTorchJob {job['metadata']['name']}: expected a trained model in {area.url}, "
-                "saw none although it succeeded: use the image of this release for trainings, and "
-                "run again"
+                f"{kind.title} {asked.name}: expected a model in {area.url} that "
+                f"{request.arithmetic.processes} processes trained to the end, saw none although "
+                "it succeeded: use the image of this release for trainings, and run again"
             )
         return done
 
@@ -123,8 +119,8 @@ class ClusterPlatform:
         await self._stack.aclose()
 
 
-def _finished(area: TrainingArea, request: StoredTraining) -> StoredResult | None:
-    """What the pods have kept, if it is whole and what was asked for."""
+def finished(area: TrainingArea, request: StoredTraining) -> StoredResult | None:
+    """What the pods have kept, if it is whole, what was asked for, and the work of all of them."""
     done = area.result()
     if done is None:
         return None
@@ -134,6 +130,8 @@ def _finished(area: TrainingArea, request: StoredTraining) -> StoredResult | Non
         log.warning("%s: the trained model is not there any more: %s", area.url, error)
         return None
     asked = request.steps
+    if done.processes != request.arithmetic.processes:
+        return None  # a master that met nobody trains, too
     if stored != done.folder or stored.weights_sha256 != done.result.weights_sha256:
         return None
     return done if not asked or done.result.steps == asked else None

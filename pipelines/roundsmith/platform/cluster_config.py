@@ -25,9 +25,22 @@ class ClusterServices(ServicesConfig):
     device: Literal["cpu", "cuda"]
 
 
+class ClusterJobs(Settings):
+    """What the jobs of all runs on a cluster have in common."""
+
+    queue: str = ""
+    """A LocalQueue of Kueue that holds them until there is quota; none asks no queue."""
+    priority_class: str = ""
+    """The PriorityClass of their pods; none is the namespace's."""
+    sidecar: bool = False
+    """Whether Istio puts its sidecar beside them, which outlives what a job runs."""
+
+
 class ClusterTraining(Settings):
     """How a training is spread over pods, and what its pods look like."""
 
+    job: Literal["auto", "pytorchjob", "trainjob"] = "auto"
+    """The kind of job; `auto` is a PyTorchJob where the cluster has that kind, else a TrainJob."""
     replicas: int = Field(1, gt=0)
     """Pods; processes and threads are part of what makes a checkpoint repeatable."""
     processes: int = Field(1, gt=0)
@@ -71,6 +84,7 @@ class ClusterConfig(Settings):
     """The storage root, such as `s3://bucket/prefix`: store, checkpoints, trainings and runs."""
     namespace: str = Field(min_length=1)
     """Of trainings and runs."""
+    jobs: ClusterJobs = ClusterJobs()
     services: ClusterServices
     training: ClusterTraining
     control: ClusterControl

@@ -4,7 +4,6 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +11,15 @@ from roundsmith.errors import ConfigError
 from roundsmith.hashing import content_hash
 from roundsmith.platform.cluster_config import CONTROL_CONTAINER, ClusterConfig
 from roundsmith.platform.kubernetes_api import Json, KubernetesApi
-from roundsmith.platform.pytorchjob import SPEC_HASH, container_of, labels, same_spec, troubles
+from roundsmith.platform.manifests import (
+    container_of,
+    hashed,
+    labels,
+    pod_template,
+    queued,
+    same_spec,
+)
+from roundsmith.platform.pod_troubles import troubles
 
 OPTIONS = "roundsmith.dev/options"
 RUN = "roundsmith.dev/run"
@@ -52,9 +59,8 @@ def control_job(
     An exit code of `roundsmith run` is final; a pod that was lost or killed is replaced, and goes
     on where the run was.
     """
-    template = deepcopy(cluster.control.template)
-    metadata = template.setdefault("metadata", {})
-    metadata["labels"] = labels("control") | metadata.get("labels", {}) | {RUN: run}
+    template = pod_template(cluster.control.template, "control", cluster.jobs)
+    template["metadata"]["labels"][RUN] = run
     template["spec"]["restartPolicy"] = "Never"
     container = container_of(template, CONTROL_CONTAINER)
     out = f"{WORK}/{run}"
@@ -87,8 +93,8 @@ def control_job(
         "metadata": {
             "name": name,
             "namespace": cluster.namespace,
-            "labels": labels("control") | {RUN: run},
-            "annotations": {SPEC_HASH: content_hash(spec), OPTIONS: json.dumps(list(options))},
+            "labels": labels("control") | queued(cluster.jobs) | {RUN: run},
+            "annotations": hashed(spec) | {OPTIONS: json.dumps(list(options))},
             "ownerReferences": [owner],
         },
         "spec": spec,

@@ -1,20 +1,22 @@
 """The Kubernetes API as far as runs and trainings need it: JSON in, JSON out, and patience."""
 
-import importlib.util
 import json
 import logging
 import time
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from roundsmith.errors import ConfigError, PlatformError
+from roundsmith.errors import PlatformError
+from roundsmith.kubernetes_login import log_in
 
 log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
-Kind = Literal["pytorchjobs", "jobs", "pods", "configmaps"]
+Kind = Literal["pytorchjobs", "trainjobs", "trainingruntimes", "jobs", "pods", "configmaps"]
 PATHS: dict[Kind, str] = {
     "pytorchjobs": "/apis/kubeflow.org/v1",
+    "trainjobs": "/apis/trainer.kubeflow.org/v1alpha1",
+    "trainingruntimes": "/apis/trainer.kubeflow.org/v1alpha1",
     "jobs": "/apis/batch/v1",
     "pods": "/api/v1",
     "configmaps": "/api/v1",
@@ -31,29 +33,46 @@ class KubernetesApi:
     """
 
     def __init__(self, namespace: str) -> None:
-        if importlib.util.find_spec("kubernetes") is None:
-            raise ConfigError(
-                "expected the Python package kubernetes, saw none: pip install "
-                "'roundsmith[cluster]' (in a clone: pip install -c constraints.txt -e '.[cluster]')"
-            )
-        from kubernetes import client, config  # type: ignore[import-untyped]  # ships no types
-
-        try:
-            try:
-                config.load_incluster_config()
-            except config.ConfigException:
-                config.load_kube_config()
-        except config.ConfigException as error:
-            raise ConfigError(
-                f"expected a kubeconfig or a pod's service account, saw: {error}: set KUBECONFIG, "
-                "or mount a token"
-            ) from error
         self.namespace = namespace
-        self._client = client.ApiClient()
+        self._client = log_in()
 
     def get(self, kind: Kind, name: str) -> Json | None:
         """An object, or None when there is none."""
         return self._ask("GET", kind, name, absent=404)
+
+    def serves(self, kind: Kind) -> bool:
+        """Whether the API server knows this kind: whoever can log in may ask."""
+        text = self._ask_text(PATHS[kind], {})
+        resources = json.loads(text)["resources"] if text else []
+        return any(resource["name"] == kind for resource in resources)
+
+    def wait(self, kind: Kind, seen: Json, wait_s: float) -> None:
+        """Returns as soon as an object is no longer as it was `seen`, and after `wait_s` at the
+        latest: ask for it then. A connection that breaks ends the wait, and costs nothing else.
+        """
+        import urllib3
+        from kubernetes.client.exceptions import (  # type: ignore[import-untyped]  # no types
+            ApiException,
+        )
+
+        metadata = seen["metadata"]
+        query = {
+            "watch": "true",
+            "fieldSelector": f"metadata.name={metadata['name']}",
+            "resourceVersion": str(metadata["resourceVersion"]),
+            "timeoutSeconds": str(max(1, round(wait_s))),
+        }
+        began_s = time.monotonic()
+        try:
+            answer = self._call("GET", self._url(kind), query, None, read_s=TIMEOUT_S)
+            try:
+                if next(answer.stream(decode_content=False), None) is not None:
+                    return
+            finally:
+                answer.close()
+        except (ApiException, urllib3.exceptions.HTTPError) as error:
+            log.debug("the watch of %s ended: %s", metadata["name"], error)
+        time.sleep(max(0.0, wait_s - (time.monotonic() - began_s)))
 
     def select(self, kind: Kind, label: str, value: str) -> list[Json]:
         """The objects with this label."""
@@ -84,9 +103,7 @@ class KubernetesApi:
         own line included); ends with the container, or when the connection does.
         """
         import urllib3
-        from kubernetes.client.exceptions import (  # type: ignore[import-untyped]  # no types
-            ApiException,
-        )
+        from kubernetes.client.exceptions import ApiException
 
         query = {"container": container, "follow": "true", "timestamps": "true"}
         if since:

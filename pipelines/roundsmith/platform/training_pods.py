@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from roundsmith.errors import PlatformError
-from roundsmith.platform.cluster_config import TRAINING_CONTAINER
-from roundsmith.platform.kubernetes_api import Json, KubernetesApi
-from roundsmith.platform.pytorchjob import JOB_LABEL, State, Trouble, same_spec, state, troubles
+from roundsmith.platform.kubernetes_api import Json, Kind, KubernetesApi
+from roundsmith.platform.manifests import same_spec
+from roundsmith.platform.pod_troubles import Trouble, troubles
+from roundsmith.platform.training_job import Asked, State, TrainingKind
 from roundsmith.training.area import TrainingArea
 from roundsmith.training.progress import Progress, ProgressTail
 
@@ -21,7 +22,8 @@ _TAIL_LINES = 30
 
 async def run_in_pods(
     api: KubernetesApi,
-    job: Json,
+    kind: TrainingKind,
+    asked: Asked,
     area: TrainingArea,
     on_progress: Callable[[Progress], None],
 ) -> None:
@@ -32,48 +34,62 @@ async def run_in_pods(
     it is removed, and its checkpoints stay. Raises ConfigError or EngineError where the training
     ended with one, PlatformError where its pods did.
     """
-    name = job["metadata"]["name"]
     tail = ProgressTail(area.progress, seen=await asyncio.to_thread(area.progress))
-    await asyncio.to_thread(submit, api, job)
+    await asyncio.to_thread(submit, api, kind, asked)
     keep = False
     try:
-        await _Followed(api, name, area, tail, on_progress).to_its_end()
+        await _Followed(api, kind, asked.name, area, tail, on_progress).to_its_end()
     except PlatformError:
         keep = True  # to be looked at, for as long as the manifest says
         raise
     except asyncio.CancelledError:
-        keep = "ownerReferences" in job["metadata"]
+        keep = bool(asked.owners)
         raise
     finally:
         if not keep:
-            await asyncio.shield(asyncio.to_thread(api.delete, "pytorchjobs", name))
+            await asyncio.shield(asyncio.to_thread(remove, api, kind, asked))
 
 
-def submit(api: KubernetesApi, job: Json) -> None:
+def submit(api: KubernetesApi, kind: TrainingKind, asked: Asked) -> None:
     """Create a job; one of the same name and spec that is still under way is gone on with, any
     other is replaced: both work on the same checkpoints.
     """
-    name = job["metadata"]["name"]
-    while api.create("pytorchjobs", job) is None:
-        there = api.get("pytorchjobs", name)
-        if there is None:
-            continue
-        ended = state(there)[0] in (State.SUCCEEDED, State.FAILED)
-        if same_spec(there, job) and not ended and not there["metadata"].get("deletionTimestamp"):
-            log.info("PyTorchJob %s is under way: following it", name)
+    objects = kind.manifests(asked)
+    while not all(_created(api, *made) for made in objects):
+        there = api.get(kind.kind, asked.name)
+        if there is not None and same_spec(there, objects[-1][1]) and not _over(kind, there):
+            log.info("%s %s is under way: following it", kind.title, asked.name)
             return
-        log.info("PyTorchJob %s is replaced", name)
-        api.delete("pytorchjobs", name)
-    log.info("PyTorchJob %s is created", name)
+        log.info("%s %s is replaced", kind.title, asked.name)
+        remove(api, kind, asked)
+    log.info("%s %s is created", kind.title, asked.name)
+
+
+def remove(api: KubernetesApi, kind: TrainingKind, asked: Asked) -> None:
+    """Take a job away with its pods; returns when it is gone."""
+    for made, _ in reversed(kind.manifests(asked)):
+        api.delete(made, asked.name)
+
+
+def _created(api: KubernetesApi, kind: Kind, manifest: Json) -> bool:
+    return api.create(kind, manifest) is not None
+
+
+def _over(kind: TrainingKind, job: Json) -> bool:
+    ended = kind.state(job)[0] in (State.SUCCEEDED, State.FAILED)
+    return ended or bool(job["metadata"].get("deletionTimestamp"))
 
 
 @dataclass
 class _Followed:
     api: KubernetesApi
+    kind: TrainingKind
     name: str
     area: TrainingArea
     tail: ProgressTail
     on_progress: Callable[[Progress], None]
+    found: State | None = None
+    """How far the job was when it was last looked at."""
     seen: dict[str, str] = field(default_factory=dict)
     """The last trouble of each pod."""
     printed: dict[str, str] = field(default_factory=dict)
@@ -82,31 +98,35 @@ class _Followed:
     async def to_its_end(self) -> None:
         wait_s = FIRST_LOOK_S
         while True:
-            found, fresh = await asyncio.to_thread(self._look)
+            job, found, fresh = await asyncio.to_thread(self._look)
             for progress in fresh:
                 self.on_progress(progress)
             if found is State.SUCCEEDED:
                 return
             wait_s = FIRST_LOOK_S if fresh else min(1.5 * wait_s, LAST_LOOK_S)
-            await asyncio.sleep(wait_s)
+            await asyncio.to_thread(self.api.wait, self.kind.kind, job, wait_s)
 
-    def _look(self) -> tuple[State, list[Progress]]:
+    def _look(self) -> tuple[Json, State, list[Progress]]:
         fresh = self.tail.fresh()
         if (failure := self.area.failure()) is not None:
             raise failure
-        job = self.api.get("pytorchjobs", self.name)
+        job = self.api.get(self.kind.kind, self.name)
         if job is None:
             raise PlatformError(
-                f"PyTorchJob {self.name}: expected it to run until the training is finished, saw "
-                "it gone: run again, the training goes on from its last checkpoint"
+                f"{self.kind.title} {self.name}: expected it to run until the training is "
+                "finished, saw it gone: run again, the training goes on from its last checkpoint"
             )
-        found, said = state(job)
-        for trouble in troubles(self.api.select("pods", JOB_LABEL, self.name)):
+        found, said = self.kind.state(job)
+        if found is not self.found:
+            self.found = found
+            log.info("%s %s is %s%s", self.kind.title, self.name, found, f": {said}" * bool(said))
+        for trouble in troubles(self.api.select("pods", self.kind.pod_label, self.name)):
             self._note(trouble)
         if found is State.FAILED:
             raise self._failed(said)
         # Steps that were told between the first look and the end.
-        return found, [*fresh, *self.tail.fresh()] if found is State.SUCCEEDED else fresh
+        late = self.tail.fresh() if found is State.SUCCEEDED else []
+        return job, found, [*fresh, *late]
 
     def _note(self, trouble: Trouble) -> None:
         if self.seen.get(trouble.pod) == str(trouble):
@@ -115,7 +135,7 @@ class _Followed:
         log.warning("%s", trouble)
         if trouble.ended:
             texts = (
-                self.api.log(trouble.pod, TRAINING_CONTAINER, _TAIL_LINES, previous=previous)
+                self.api.log(trouble.pod, self.kind.container, _TAIL_LINES, previous=previous)
                 for previous in (True, False)
             )
             self.printed[trouble.pod] = next((text for text in texts if text), "")
@@ -124,6 +144,6 @@ class _Followed:
         why = "\n".join(self.seen.values()) or "its pods said nothing"
         logs = "\n".join(f"--- {pod}\n{text.rstrip()}" for pod, text in self.printed.items())
         return PlatformError(
-            f"PyTorchJob {self.name}: expected it to succeed, saw it fail ({said}): {why}: mend "
-            f"that and run again, the training goes on from its last checkpoint\n{logs}"
+            f"{self.kind.title} {self.name}: expected it to succeed, saw it fail ({said}): {why}: "
+            f"mend that and run again, the training goes on from its last checkpoint\n{logs}"
         )

@@ -92,6 +92,8 @@ class StoredResult:
     result: TrainingResult
     loss: tuple[tuple[int, float], ...]
     """Of every step: its number from 1, and the loss in nats."""
+    processes: int = 1
+    """Of all machines that took part until the end."""
 
 
 StoredResultJson = TypeAdapter(StoredResult)

@@ -2,11 +2,11 @@
 go. What a pod is, the chart alone says.
 """
 
-import importlib.util
 from typing import Any
 
-from roundsmith.errors import ConfigError, PlatformError
+from roundsmith.errors import PlatformError
 from roundsmith.executor.scaling import SandboxPod
+from roundsmith.kubernetes_login import log_in
 
 _TIMEOUT_S = 10
 _COST = "controller.kubernetes.io/pod-deletion-cost"
@@ -17,24 +17,11 @@ class SandboxDeployment:
 
     def __init__(self, deployment: str) -> None:
         """`deployment` is NAMESPACE/NAME. Raises ConfigError where no API server can be asked."""
-        if importlib.util.find_spec("kubernetes") is None:
-            raise ConfigError(
-                "--deployment: expected the Python package kubernetes, saw none: pip install "
-                "'roundsmith[cluster]'"
-            )
-        from kubernetes import client, config  # type: ignore[import-untyped]  # ships no types
+        from kubernetes import client  # type: ignore[import-untyped]  # ships no types
 
-        try:
-            try:
-                config.load_incluster_config()
-            except config.ConfigException:
-                config.load_kube_config()
-        except config.ConfigException as error:
-            raise ConfigError(
-                f"--deployment: expected a pod's service account or a kubeconfig, saw: {error}"
-            ) from error
+        api = log_in("--deployment")
         self.namespace, _, self.name = deployment.partition("/")
-        self._apps, self._core = client.AppsV1Api(), client.CoreV1Api()
+        self._apps, self._core = client.AppsV1Api(api), client.CoreV1Api(api)
 
     def replicas(self) -> int:
         """How many pods are asked for."""

@@ -25,6 +25,6 @@ def template(container: str) -> dict[str, Any]:
     return {"metadata": {"labels": labels}, "spec": {"containers": [made]}}
 
 
-def cluster(**training: Any) -> ClusterConfig:
-    """A small cluster, with these settings of its trainings."""
-    return ClusterConfig.model_validate(described(**training))
+def cluster(jobs: dict[str, Any] | None = None, **training: Any) -> ClusterConfig:
+    """A small cluster, with these settings of its jobs and of its trainings."""
+    return ClusterConfig.model_validate(described(**training) | {"jobs": jobs or {}})

@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from roundsmith.errors import ConfigError
 from roundsmith.hashing import weights_sha256
-from roundsmith.platform.cluster import ClusterPlatform, on_cluster
+from roundsmith.platform.cluster import ClusterPlatform, finished, on_cluster
 from roundsmith.platform.cluster_config import ClusterConfig
 from roundsmith.presets import run_config
 from roundsmith.recipes.stage import Stage
@@ -111,9 +112,15 @@ def test_a_training_that_is_finished_is_found_and_asks_no_cluster(tmp_path: Path
     context, request = stored_model(tmp_path, here)
     weights = request.model.weights_sha256
     result = TrainingResult(weights, 3, 4, 0, 99, 0.5, "float32", "cpu")
-    done = StoredResult(request.model, result, ((1, 0.5),))
-    TrainingArea(f"{tmp_path}/training/{request.name}").finish(done)
+    done = StoredResult(request.model, result, ((1, 0.5),), processes=2)
+    area = TrainingArea(f"{tmp_path}/training/{request.name}")
+    area.finish(done)
     assert asyncio.run(context.platform.train(request, lambda _: None)) == done
+
+    alone = replace(done, processes=1)
+    area.finish(alone)
+    assert area.result() == alone
+    assert finished(area, request) is None, "a master that trained without its worker"
 
 
 def test_the_control_pod_needs_nothing_heavy(tmp_path: Path) -> None:
@@ -134,7 +141,7 @@ from pathlib import Path
 import kubernetes
 from roundsmith.commands.run import check, preset_elsewhere
 from roundsmith.commands.run_on_cluster import run_on_cluster
-from roundsmith.platform.cluster import ClusterPlatform, on_cluster
+from roundsmith.platform.cluster import ClusterPlatform, finished, on_cluster
 from roundsmith.platform.cluster_config import ClusterConfig
 from roundsmith.platform.control_job import control_job
 from roundsmith.presets import run_config

@@ -13,7 +13,7 @@ from roundsmith.platform.control_job import (
     job_name,
     run_name,
 )
-from roundsmith.platform.pytorchjob import SPEC_HASH
+from roundsmith.platform.manifests import SPEC_HASH
 from tests.pipelines.platform.clusters import cluster
 
 OWNER = {"apiVersion": "v1", "kind": "ConfigMap", "name": "r-cluster", "uid": "u"}

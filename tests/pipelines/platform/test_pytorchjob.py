@@ -5,25 +5,20 @@ from typing import Any
 
 import pytest
 
-from roundsmith.platform.pytorchjob import (
-    SPEC_HASH,
-    State,
-    job_name,
-    manifest,
-    same_spec,
-    state,
-    troubles,
-)
+from roundsmith.platform.manifests import SPEC_HASH, same_spec
+from roundsmith.platform.pytorchjob import PYTORCHJOB
+from roundsmith.platform.training_job import Asked, State
 from tests.pipelines.platform.clusters import cluster
 
 URI = "s3://bucket/prefix/training/abc/request.json"
 OWNER = {"apiVersion": "batch/v1", "kind": "Job", "name": "r-first", "uid": "u"}
 
 
-def job(**training: Any) -> dict[str, Any]:
+def job(jobs: dict[str, Any] | None = None, **training: Any) -> dict[str, Any]:
     """The manifest of a training on the small cluster."""
-    config = cluster(**training).training
-    return manifest(config, name=job_name(URI), namespace="ml", request_uri=URI, owners=[OWNER])
+    ((kind, made),) = PYTORCHJOB.manifests(Asked(cluster(jobs, **training), URI, [OWNER]))
+    assert kind == "pytorchjobs"
+    return made
 
 
 def test_the_job_of_two_pods_is_written_out() -> None:
@@ -39,7 +34,8 @@ def test_the_job_of_two_pods_is_written_out() -> None:
         "app.kubernetes.io/component": "training",
         "app.kubernetes.io/managed-by": "Helm",
     }
-    pod = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+    off = {"sidecar.istio.io/inject": "false"}
+    pod = {"metadata": {"labels": labels | off}, "spec": {"containers": [container]}}
     made = job()
     assert made["metadata"].pop("annotations") == {
         SPEC_HASH: made_hash(made),
@@ -49,7 +45,7 @@ def test_the_job_of_two_pods_is_written_out() -> None:
         "apiVersion": "kubeflow.org/v1",
         "kind": "PyTorchJob",
         "metadata": {
-            "name": job_name(URI),
+            "name": Asked(cluster(), URI).name,
             "namespace": "ml",
             "labels": labels | {"app.kubernetes.io/managed-by": "roundsmith"},
             "ownerReferences": [OWNER],
@@ -102,9 +98,18 @@ def test_a_deadline_and_processes_of_a_pod_are_asked_for_where_they_are_set() ->
     assert policy["backoffLimit"] == 1, "0 would end the job at its first restart, and so does 1"
 
 
+def test_queue_priority_and_sidecar_are_the_clusters() -> None:
+    made = job({"queue": "gpus", "priority_class": "low", "sidecar": True})
+    assert made["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "gpus"
+    for spec in made["spec"]["pytorchReplicaSpecs"].values():
+        assert spec["template"]["spec"]["priorityClassName"] == "low"
+        assert "sidecar.istio.io/inject" not in spec["template"]["metadata"]["labels"]
+
+
 def test_a_name_is_of_one_training_in_one_storage() -> None:
     other = URI.replace("bucket", "other")
-    assert job_name(URI) == job_name(URI) != job_name(other)
+    assert job()["metadata"]["name"] == Asked(cluster(replicas=3), URI).name
+    assert Asked(cluster(), URI).name != Asked(cluster(), other).name
 
 
 def test_a_job_is_known_again_by_what_it_asked_for() -> None:
@@ -122,6 +127,8 @@ def test_a_job_is_known_again_by_what_it_asked_for() -> None:
         ([("Created", "True", "made")], (State.WAITING, "")),
         ([("Created", "True", ""), ("Running", "True", "runs")], (State.RUNNING, "runs")),
         ([("Running", "False", ""), ("Restarting", "True", "again")], (State.RESTARTING, "again")),
+        ([("Running", "False", ""), ("Suspended", "True", "held")], (State.QUEUED, "held")),
+        ([("Suspended", "False", ""), ("Running", "True", "")], (State.RUNNING, "")),
         ([("Running", "False", ""), ("Succeeded", "True", "done")], (State.SUCCEEDED, "done")),
         ([("Running", "True", ""), ("Failed", "True", "past limit")], (State.FAILED, "past limit")),
     ],
@@ -130,50 +137,4 @@ def test_conditions_tell_how_far_a_job_is(
     conditions: list[tuple[str, str, str]], found: tuple[State, str]
 ) -> None:
     listed = [{"type": t, "status": s, "message": m} for t, s, m in conditions]
-    assert state({"status": {"conditions": listed}}) == found
-
-
-def pod(**status: Any) -> dict[str, Any]:
-    """A pod with this status."""
-    return {"metadata": {"name": "p"}, "status": status}
-
-
-def container(**state: Any) -> dict[str, Any]:
-    """A container's status."""
-    return {"containerStatuses": [{"name": "pytorch", **state}]}
-
-
-@pytest.mark.parametrize(
-    ("seen", "told"),
-    [
-        (pod(), []),
-        (pod(phase="Running", **container(state={"running": {}})), []),
-        (pod(**container(state={"waiting": {"reason": "ContainerCreating"}})), []),
-        (
-            pod(**container(state={"waiting": {"reason": "ErrImagePull", "message": "none"}})),
-            ["p: ErrImagePull: none"],
-        ),
-        (
-            pod(
-                conditions=[
-                    {"type": "PodScheduled", "status": "False", "message": "0/1 nodes: memory"}
-                ]
-            ),
-            ["p: not scheduled: 0/1 nodes: memory"],
-        ),
-        (
-            pod(
-                **container(
-                    state={"running": {}},
-                    lastState={"terminated": {"exitCode": 137, "reason": "OOMKilled"}},
-                    restartCount=2,
-                )
-            ),
-            ["p: OOMKilled, exit code 137, restarted 2 times"],
-        ),
-        (pod(**container(state={"terminated": {"exitCode": 0}})), []),
-        (pod(reason="Evicted", message="disk"), ["p: Evicted: disk"]),
-    ],
-)
-def test_pods_tell_why_they_do_not_run(seen: dict[str, Any], told: list[str]) -> None:
-    assert [str(trouble) for trouble in troubles([seen])] == told
+    assert PYTORCHJOB.state({"status": {"conditions": listed}}) == found

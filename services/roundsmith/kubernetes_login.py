@@ -1,0 +1,33 @@
+"""How this process speaks to Kubernetes: by its pod's service account, else by the kubeconfig."""
+
+import importlib.util
+from typing import Any
+
+from roundsmith.errors import ConfigError
+
+
+def log_in(wanted_by: str = "") -> Any:
+    """An ApiClient of the Python package kubernetes, which ships no types. `wanted_by` is the
+    option that asks for it, for messages.
+
+    Raises ConfigError without the package, and where nothing says which API server.
+    """
+    told = f"{wanted_by}: " if wanted_by else ""
+    if importlib.util.find_spec("kubernetes") is None:
+        raise ConfigError(
+            f"{told}expected the Python package kubernetes, saw none: pip install "
+            "'roundsmith[cluster]' (in a clone: pip install -c constraints.txt -e '.[cluster]')"
+        )
+    from kubernetes import client, config  # type: ignore[import-untyped]  # ships no types
+
+    try:
+        try:
+            config.load_incluster_config()
+        except config.ConfigException:
+            config.load_kube_config()
+    except config.ConfigException as error:
+        raise ConfigError(
+            f"{told}expected a pod's service account or a kubeconfig, saw: {error}: mount a "
+            "token, or set KUBECONFIG"
+        ) from error
+    return client.ApiClient()

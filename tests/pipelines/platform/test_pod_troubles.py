@@ -1,0 +1,53 @@
+"""What is told of pods that wait or were ended."""
+
+from typing import Any
+
+import pytest
+
+from roundsmith.platform.pod_troubles import troubles
+
+
+def pod(**status: Any) -> dict[str, Any]:
+    """A pod with this status."""
+    return {"metadata": {"name": "p"}, "status": status}
+
+
+def container(**state: Any) -> dict[str, Any]:
+    """A container's status."""
+    return {"containerStatuses": [{"name": "pytorch", **state}]}
+
+
+@pytest.mark.parametrize(
+    ("seen", "told"),
+    [
+        (pod(), []),
+        (pod(phase="Running", **container(state={"running": {}})), []),
+        (pod(**container(state={"waiting": {"reason": "ContainerCreating"}})), []),
+        (
+            pod(**container(state={"waiting": {"reason": "ErrImagePull", "message": "none"}})),
+            ["p: ErrImagePull: none"],
+        ),
+        (
+            pod(
+                conditions=[
+                    {"type": "PodScheduled", "status": "False", "message": "0/1 nodes: memory"}
+                ]
+            ),
+            ["p: not scheduled: 0/1 nodes: memory"],
+        ),
+        (
+            pod(
+                **container(
+                    state={"running": {}},
+                    lastState={"terminated": {"exitCode": 137, "reason": "OOMKilled"}},
+                    restartCount=2,
+                )
+            ),
+            ["p: OOMKilled, exit code 137, restarted 2 times"],
+        ),
+        (pod(**container(state={"terminated": {"exitCode": 0}})), []),
+        (pod(reason="Evicted", message="disk"), ["p: Evicted: disk"]),
+    ],
+)
+def test_pods_tell_why_they_do_not_run(seen: dict[str, Any], told: list[str]) -> None:
+    assert [str(trouble) for trouble in troubles([seen])] == told
