@@ -133,3 +133,11 @@ def let_threads_sleep() -> None:
     Threads that spin while they wait cost ten times the speed where other processes use the cores.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def repeat_sums() -> None:
+    """Before torch multiplies: MKL adds in one order wherever in memory the numbers lie, unless the
+    user says otherwise. Where two threads share the work, their memory lies otherwise at each
+    length, and the last bit of a sum would follow.
+    """
+    os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")

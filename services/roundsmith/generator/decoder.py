@@ -105,6 +105,10 @@ class Decoder:
         self.penalties.pop(slot, None)
         self.loras_S[slot] = None
 
+    def logits(self, slot: int) -> bytes:
+        """What a slot's next token is drawn from, as it lies in memory."""
+        return self._logits_SV[slot].cpu().numpy().tobytes()
+
     @torch.inference_mode()
     def draw(self) -> Drawn:
         """The next token of each slot; an empty slot's means nothing."""

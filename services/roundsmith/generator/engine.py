@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from roundsmith.config import repeat_sums
 from roundsmith.errors import RoundsmithError
 from roundsmith.generator.adapters import Adapters
 from roundsmith.generator.checks import check_item
@@ -16,13 +17,15 @@ from roundsmith.types import Completion, GenerateItem
 if TYPE_CHECKING:
     from roundsmith.generator.lora import Lora
     from roundsmith.generator.requests import Told
+    from roundsmith.models.loading import LoadedModel
 
 
 class TransformersEngine:
     """Completions by a Hugging Face model, continuously batched in a thread of its own.
 
-    A sample is the same whatever it was batched with, for the same settings, torch and kind of CPU;
-    on a GPU that is not promised, and `describe` says so.
+    A sample is the same whatever it was batched with, for the same settings, torch and kind of CPU.
+    That is tried when the model is loaded, and `describe` says whether it holds; on a GPU it is not
+    promised.
     """
 
     def __init__(self, settings: GeneratorSettings) -> None:
@@ -30,10 +33,12 @@ class TransformersEngine:
         from roundsmith.generator.scheduler import Scheduler
         from roundsmith.models.loading import load
 
+        repeat_sums()
         self._settings = settings
         loaded = load(settings)
         self.commit = loaded.folder.commit
         """What a hub id was resolved to; empty for a folder."""
+        self._reproducible = self._repeats(loaded)
         self._scheduler = Scheduler(loaded, settings)
         self._reloading = asyncio.Lock()
         self._adapters = Adapters(settings.max_adapters)
@@ -90,7 +95,11 @@ class TransformersEngine:
             if sha256 == self._scheduler.loaded.weights_sha256:
                 return
             loaded = await asyncio.to_thread(load_checked, folder, sha256, self._settings)
+            repeats = self._reproducible
+            if not loaded.computes_like(self._scheduler.loaded):
+                repeats = await asyncio.to_thread(self._repeats, loaded)
             await asyncio.wrap_future(self._scheduler.swap(loaded))
+            self._reproducible = repeats
 
     async def load_adapter(self, name: str, folder: Path, sha256: str) -> None:
         """Serve an adapter under a name; what draws with another version of it ends on that.
@@ -129,13 +138,18 @@ class TransformersEngine:
             engine="transformers",
             context_tokens=loaded.context_tokens,
             slots=self._settings.slots,
-            reproducible=loaded.device.type == "cpu",
+            reproducible=self._reproducible,
             has_chat_template=loaded.has_chat_template,
             constraint_kinds=(),
             adapters=self._adapters.describe(loaded.weights_sha256),
             rank_weights_sha256=(loaded.weights_sha256,),
             dtype=str(loaded.model.dtype).removeprefix("torch."),
         )
+
+    def _repeats(self, loaded: "LoadedModel") -> bool:
+        from roundsmith.generator.company import same_in_company
+
+        return loaded.device.type == "cpu" and same_in_company(loaded, self._settings)
 
     async def close(self) -> None:
         """Stop the thread; what runs or waits is answered with Unavailable."""

@@ -55,6 +55,14 @@ class LoadedModel:
     def weights_sha256(self) -> str:
         return self.folder.weights_sha256
 
+    def computes_like(self, other: "LoadedModel") -> bool:
+        """Whether the two differ in nothing but numbers."""
+        mine, its = (
+            {name: (p.shape, p.dtype) for name, p in one.model.named_parameters()}
+            for one in (self, other)
+        )
+        return type(self.model) is type(other.model) and mine == its
+
     @property
     def has_chat_template(self) -> bool:
         return self.tokenizer.chat_template is not None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from roundsmith import tracing
+from roundsmith.config import repeat_sums
 from roundsmith.scorer.settings import ScorerSettings
 from roundsmith.types import Score, ScoreItem
 
@@ -35,6 +36,7 @@ class TransformersScorer:
         from roundsmith.models.loading import load
         from roundsmith.scorer.worker import Worker
 
+        repeat_sums()
         self._settings = settings
         loaded = load(settings)
         self.commit = loaded.folder.commit
