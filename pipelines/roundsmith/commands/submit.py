@@ -15,8 +15,8 @@ roundsmith submit --namespace ml --release roundsmith -- --recipe gift --preset 
 roundsmith submit --namespace ml --name first -- --recipe rft --limit 50 --rounds 2
 
 Ctrl-C leaves the run alone: the same command looks at it again. A run that has ended is started
-anew by it, and computes nothing twice. `kubectl delete job RELEASE-NAME` ends a run; started again
-it goes on. Files of its rounds are in the storage root, under runs/NAME/round-N."""
+anew by it, and computes nothing twice. `roundsmith cancel NAME` ends a run; submitted again it goes
+on. Files of its rounds are in the storage root, under runs/NAME/round-N."""
 
 OF_THIS_MACHINE = ("out", "cluster", "config")
 """Options of `roundsmith run` that name files of the machine it is started on."""
@@ -48,13 +48,8 @@ def submit(
     log is shown here, and its exit code is this command's.
     """
     from roundsmith.platform.cluster_config import ClusterConfig
-    from roundsmith.platform.control_job import (
-        Followed,
-        control_job,
-        job_name,
-        run_name,
-        submit_job,
-    )
+    from roundsmith.platform.control_job import control_job, job_name, run_name, submit_job
+    from roundsmith.platform.followed_run import Followed
     from roundsmith.platform.kubernetes_api import KubernetesApi
 
     given = list(options or [])

@@ -2,9 +2,7 @@
 
 import json
 import re
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from roundsmith.errors import ConfigError
@@ -19,7 +17,6 @@ from roundsmith.platform.manifests import (
     queued,
     same_spec,
 )
-from roundsmith.platform.pod_troubles import troubles
 
 OPTIONS = "roundsmith.dev/options"
 RUN = "roundsmith.dev/run"
@@ -147,49 +144,3 @@ def exit_code(pod: Mapping[str, Any]) -> int | None:
         if status["name"] == CONTROL_CONTAINER and ended:
             return int(ended["exitCode"])
     return None
-
-
-@dataclass
-class Followed:
-    """A run that is looked at: what it prints goes to `show`, what its pods wait for to `warn`."""
-
-    api: KubernetesApi
-    name: str
-    show: Callable[[str], None]
-    warn: Callable[[str], None]
-    _shown: dict[str, str] = field(default_factory=dict)
-    """The time of the last line shown, by pod."""
-    _warned: set[str] = field(default_factory=set)
-
-    def to_its_end(self) -> int:
-        """The exit code of the run; every line that its pods printed was shown."""
-        while True:
-            job = self.api.get("jobs", self.name)
-            if job is None:
-                raise ConfigError(
-                    f"job {self.name}: expected it to be there until the run is over, saw it "
-                    "removed: submit the run again, and it goes on"
-                )
-            pods = self.api.select("pods", JOB_LABEL, self.name)
-            pods.sort(key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
-            for pod in pods:
-                self._show(pod)
-            if (good := finished(job)) is not None:
-                codes = [code for pod in pods if (code := exit_code(pod)) is not None]
-                return 0 if good else (codes[-1] if codes and codes[-1] else 1)
-            time.sleep(LOOK_S)
-
-    def _show(self, pod: Json) -> None:
-        name = pod["metadata"]["name"]
-        for trouble in troubles([pod]):
-            if str(trouble) not in self._warned:
-                self._warned.add(str(trouble))
-                self.warn(str(trouble))
-        if pod["status"].get("phase") == "Pending":
-            return
-        # Asked from the second of the last line on: what was shown of that second is left out.
-        last = self._shown.get(name, "")
-        for at, text in self.api.follow(name, CONTROL_CONTAINER, since=last):
-            if at > last:
-                self._shown[name] = at
-                self.show(text)

@@ -74,9 +74,10 @@ class KubernetesApi:
             log.debug("the watch of %s ended: %s", metadata["name"], error)
         time.sleep(max(0.0, wait_s - (time.monotonic() - began_s)))
 
-    def select(self, kind: Kind, label: str, value: str) -> list[Json]:
-        """The objects with this label."""
-        found = self._ask("GET", kind, query={"labelSelector": f"{label}={value}"})
+    def select(self, kind: Kind, label: str, value: str = "") -> list[Json]:
+        """The objects with this label; without a value, whatever its value is."""
+        selector = f"{label}={value}" if value else label
+        found = self._ask("GET", kind, query={"labelSelector": selector})
         assert found is not None
         items: list[Json] = found["items"]
         return items

@@ -1,0 +1,57 @@
+"""How far a run on a cluster is taken to be, by its Job and its pods."""
+
+import json
+from typing import Any
+
+import pytest
+
+from roundsmith.platform.followed_run import run_state
+
+MADE, ENDED = "2026-01-01T00:00:00Z", "2026-01-01T00:05:00Z"
+
+
+def job(condition: str = "", **spec: Any) -> dict[str, Any]:
+    """The Job of the run `first`, with a condition that holds."""
+    held = {"type": condition, "status": "True", "lastTransitionTime": ENDED}
+    return {
+        "metadata": {
+            "name": "r-first",
+            "creationTimestamp": MADE,
+            "labels": {"roundsmith.dev/run": "first"},
+            "annotations": {"roundsmith.dev/options": json.dumps(["--seed", "1"])},
+        },
+        "spec": spec,
+        "status": {"startTime": MADE, "conditions": [held] if condition else []},
+    }
+
+
+def pod(phase: str, **status: Any) -> dict[str, Any]:
+    """A pod of it."""
+    return {"metadata": {"name": "p"}, "status": {"phase": phase, **status}}
+
+
+@pytest.mark.parametrize(
+    ("seen", "pods", "state", "since"),
+    [
+        (job(), [], "waiting", MADE),
+        (job(suspend=True), [], "queued", MADE),
+        (job(), [pod("Pending")], "waiting", MADE),
+        (job(), [pod("Failed"), pod("Running")], "running", MADE),
+        (job("Complete"), [pod("Succeeded")], "done", ENDED),
+        (job("Failed"), [pod("Failed")], "failed", ENDED),
+        (job("FailureTarget"), [pod("Running")], "running", MADE),
+    ],
+)
+def test_a_run_is_as_far_as_its_job_and_pods_are(
+    seen: dict[str, Any], pods: list[dict[str, Any]], state: str, since: str
+) -> None:
+    found = run_state(seen, pods)
+    assert (found.name, found.job, found.options) == ("first", "r-first", ("--seed", "1"))
+    assert (found.state, found.since) == (state, since)
+
+
+def test_what_keeps_a_run_waiting_is_told_and_forgotten_when_it_is_done() -> None:
+    why = {"type": "PodScheduled", "status": "False", "message": "0/1 nodes: memory"}
+    stuck = pod("Pending", conditions=[why])
+    assert run_state(job(), [stuck]).troubles == ("p: not scheduled: 0/1 nodes: memory",)
+    assert run_state(job("Complete"), [stuck]).troubles == ()
