@@ -78,19 +78,19 @@ async def _train(
     parents = (rows, base, tasks) if stage.objective == "grpo" else (rows, base)
     name = content_hash("training", settings, [parent.hash for parent in parents])
 
-    before = base.stats if number and base.step == "train" else {}
+    earlier = base if number and base.step == "train" else None
 
     async def make() -> Made:
         request = training_request(ctx, name, rows, base, stage, steps, tasks)
-        return await _made(ctx, request, base, before)
+        return await _made(ctx, request, base, earlier)
 
     return await ctx.once("train", 3, settings, parents, make)
 
 
 async def _made(
-    ctx: Context, request: StoredTraining, base: Manifest, before: Mapping[str, Any]
+    ctx: Context, request: StoredTraining, base: Manifest, earlier: Manifest | None
 ) -> Made:
-    """The checkpoint; rows, tokens and loss are of all stages, `before` of the earlier ones."""
+    """The checkpoint; rows, tokens, loss and cost are of all stages, with those of `earlier`."""
 
     def tell(progress: Progress) -> None:
         note = f"loss {progress.loss:.3f}, {progress.tokens_per_s:.0f} tokens/s"
@@ -98,6 +98,8 @@ async def _made(
 
     done = await ctx.platform.train(request, tell)
     result = done.result
+    before: Mapping[str, Any] = earlier.stats if earlier else {}
+    cost: Mapping[str, Any] = earlier.cost if earlier else {}
     loss = list(before.get("loss", ()))
     offset = loss[-1][0] if loss else 0
     stats = {
@@ -109,7 +111,9 @@ async def _made(
         "trained_tokens": before.get("trained_tokens", 0) + result.tokens,
         "loss": [*loss, *([offset + step, value] for step, value in done.loss)],
     }
-    return Made([done.folder.object], stats, {"bytes": ctx.store.folder_bytes(done.folder)})
+    stored = ctx.store.folder_bytes(done.folder) + cost.get("bytes", 0)
+    took = {name: cost[name] for name in ("seconds", "cpu_s") if name in cost}
+    return Made([done.folder.object], stats, {"bytes": stored}, took)
 
 
 def training_request(
