@@ -9,14 +9,14 @@ Where this is stricter than APPS: lines in another order, and output printed as 
 not accepted.
 """
 
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from roundsmith.benchmarks.contests import call_test, decoded, starter_head
 from roundsmith.benchmarks.files import Fields
 from roundsmith.benchmarks.problems import BadField, shown
-from roundsmith.benchmarks.rows import checked
+from roundsmith.benchmarks.rows import Filled, PublishedRow, checked
 from roundsmith.benchmarks.scripts import SCRIPT_ENTRY, SCRIPT_HEAD
 from roundsmith.benchmarks.splits import hash_split
 from roundsmith.types import OutputRule, OwnLimits, StdioTest, Task, Test
@@ -25,13 +25,10 @@ LICENCE = "MIT"
 LIMITS = OwnLimits(cpu_s=4.0)
 ABSOLUTE, RELATIVE = 1e-8, 1e-5
 """numpy's defaults for `allclose`."""
-Filled = Annotated[str, Field(min_length=1)]
 
 
-class AppsRow(BaseModel):
+class AppsRow(PublishedRow):
     """What we read of a row."""
-
-    model_config = ConfigDict(frozen=True, strict=True)
 
     problem_id: int = Field(ge=0)
     question: Filled

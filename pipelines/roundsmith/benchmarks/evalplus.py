@@ -2,25 +2,28 @@
 
 All tasks are `final`. A test is a batch of inputs: the reference and the program are called with
 each, and the results compared by EvalPlus' rules (`evalplus_rules`). The ids of tests say which
-inputs are the benchmark's own (`base`) and which are added (`plus`). The reference runs in the test
-process, never beside the program.
+inputs are the benchmark's own (`base`, and `shown` where the prompt shows the call) and which are
+added (`plus`). The reference runs in the test process, never beside the program.
 
 Where this differs from EvalPlus: time is bounded for a batch, not for each input.
 """
 
 import ast
 from collections.abc import Sequence
+from itertools import compress
+from operator import not_
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from roundsmith.benchmarks import evalplus_rules, mbpp
+from roundsmith.benchmarks.asserted import Told
 from roundsmith.benchmarks.evalplus_inputs import as_called
 from roundsmith.benchmarks.files import Fields
 from roundsmith.benchmarks.heads import arrange, parse
-from roundsmith.benchmarks.humaneval import LICENCE, described_head
+from roundsmith.benchmarks.humaneval import LICENCE, described_task
 from roundsmith.benchmarks.problems import BadField, shown
-from roundsmith.benchmarks.rows import checked
+from roundsmith.benchmarks.rows import Filled, FunctionRow, checked
 from roundsmith.types import AssertTest, OwnLimits, Split, Task
 
 INPUTS_A_TEST = 20
@@ -28,18 +31,12 @@ LIMITS = OwnLimits(cpu_s=20.0)
 """For a test, its reference's time included. EvalPlus gives each input a second at least, and four
 times what the reference takes.
 """
-Filled = Annotated[str, Field(min_length=1)]
 
 
-class EvalPlusRow(BaseModel):
+class EvalPlusRow(FunctionRow):
     """What we read of a row."""
 
-    model_config = ConfigDict(frozen=True, strict=True)
-
-    task_id: Filled
     prompt: Filled
-    entry_point: Filled
-    canonical_solution: Filled
     base_input: list[list[Any]]
     plus_input: list[list[Any]]
     atol: Annotated[float, Field(ge=0, strict=False)] = 0.0
@@ -59,20 +56,8 @@ def evalplus_task(fields: Fields) -> Task:
 
 
 def _humaneval_plus(row: EvalPlusRow) -> Task:
-    code = row.prompt + row.canonical_solution
-    arranged, description, example = described_head(code, row.entry_point)
-    return Task(
-        task_id=row.task_id,
-        split=Split.FINAL,
-        description=description,
-        head=arranged.head,
-        entry_point=row.entry_point,
-        tests=_tests(row, code),
-        reference=arranged.reference,
-        example=example,
-        source="humaneval-plus",
-        licence=LICENCE,
-    )
+    tests = _tests(row, row.prompt + row.canonical_solution)
+    return described_task(row, row.prompt, tests, "humaneval-plus", LICENCE)
 
 
 def _mbpp_plus(row: EvalPlusRow) -> Task:
@@ -102,16 +87,20 @@ def _text(row: EvalPlusRow) -> str:
 
 
 def _tests(row: EvalPlusRow, reference: str) -> tuple[AssertTest, ...]:
+    base = [as_called(row.task_id, arguments) for arguments in row.base_input]
+    plus = [as_called(row.task_id, arguments) for arguments in row.plus_input]
+    told = Told(row.prompt)
+    seen = [told.shows(row.entry_point, arguments) for arguments in base]
     return (
-        *_batches("base", row, row.base_input, reference),
-        *_batches("plus", row, row.plus_input, reference),
+        *_batches("shown", row, list(compress(base, seen)), reference),
+        *_batches("base", row, list(compress(base, map(not_, seen))), reference),
+        *_batches("plus", row, plus, reference),
     )
 
 
 def _batches(
-    name: str, row: EvalPlusRow, inputs: Sequence[list[Any]], reference: str
+    name: str, row: EvalPlusRow, called: Sequence[list[Any]], reference: str
 ) -> list[AssertTest]:
-    called = [as_called(row.task_id, arguments) for arguments in inputs]
     starts = range(0, len(called), INPUTS_A_TEST)
     return [
         AssertTest(

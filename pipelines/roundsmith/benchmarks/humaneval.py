@@ -8,29 +8,22 @@ measured near the published set-up but not in it.
 
 import ast
 import inspect
-from typing import Annotated
+from collections.abc import Iterable, Mapping
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from roundsmith.benchmarks.asserted import parted
 from roundsmith.benchmarks.files import Fields
-from roundsmith.benchmarks.heads import Arranged, arrange, defined_names, parse
+from roundsmith.benchmarks.heads import arrange, defined_names, parse
 from roundsmith.benchmarks.problems import BadField, shown
-from roundsmith.benchmarks.rows import checked
-from roundsmith.types import AssertTest, Split, Task
+from roundsmith.benchmarks.rows import Filled, FunctionRow, checked
+from roundsmith.types import AssertTest, Split, Task, Test
 
 LICENCE = "MIT"
-Filled = Annotated[str, Field(min_length=1)]
 
 
-class HumanEvalRow(BaseModel):
+class HumanEvalRow(FunctionRow):
     """What we read of a row."""
 
-    model_config = ConfigDict(frozen=True, strict=True)
-
-    task_id: Filled
     prompt: Filled
-    entry_point: Filled
-    canonical_solution: Filled
     test: Filled
 
 
@@ -40,34 +33,47 @@ def is_humaneval(fields: Fields) -> bool:
 
 
 def humaneval_task(fields: Fields) -> Task:
-    """One row as a task with one test, `check(entry_point)`. Raises BadField."""
+    """One row as a task, whose test is `check(entry_point)`; asserts of it whose call the prompt
+    shows are a test of their own, `shown`. Raises BadField.
+    """
     row = checked(HumanEvalRow, fields)
-    arranged, description, example = described_head(
-        row.prompt + row.canonical_solution, row.entry_point
-    )
     if "check" not in defined_names(parse(row.test, "test")):
         raise BadField("test", shown(row.test), "a function check(candidate)")
+    tests = (
+        AssertTest(name, f"{source.strip()}\n\ncheck({row.entry_point})")
+        for name, source in parted(row.test, row.entry_point, row.prompt)
+    )
+    return described_task(row, row.prompt, tests, "humaneval", LICENCE)
+
+
+def described_task(
+    row: FunctionRow,
+    prompt: str,
+    tests: Iterable[Test],
+    source: str,
+    licence: str,
+    meta: Mapping[str, str] | None = None,
+) -> Task:
+    """A task of the split `final` whose head, description and example are taken from a prompt that
+    ends with the function's docstring. Raises BadField.
+    """
+    code = prompt + row.canonical_solution
+    tree = parse(code, "canonical_solution")
+    arranged = arrange(code, row.entry_point, frozenset(defined_names(tree)), "prompt")
+    description, example = _described(_docstring(tree, row.entry_point))
     return Task(
         task_id=row.task_id,
         split=Split.FINAL,
         description=description,
         head=arranged.head,
         entry_point=row.entry_point,
-        tests=(AssertTest("check", f"{row.test.strip()}\n\ncheck({row.entry_point})"),),
+        tests=tuple(tests),
         reference=arranged.reference,
         example=example,
-        source="humaneval",
-        licence=LICENCE,
+        source=source,
+        licence=licence,
+        meta=meta or {},
     )
-
-
-def described_head(code: str, entry_point: str) -> tuple[Arranged, str, str | None]:
-    """Head and reference, description and example of a prompt with its solution below it. Raises
-    BadField.
-    """
-    tree = parse(code, "canonical_solution")
-    arranged = arrange(code, entry_point, frozenset(defined_names(tree)), "prompt")
-    return arranged, *_described(_docstring(tree, entry_point))
 
 
 def _docstring(tree: ast.Module, entry_point: str) -> str:

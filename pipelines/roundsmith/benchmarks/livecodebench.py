@@ -12,24 +12,21 @@ import pickle
 import zlib
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from roundsmith.benchmarks.contests import call_test, decoded, starter_head
 from roundsmith.benchmarks.files import Fields
 from roundsmith.benchmarks.problems import BadField, shown
-from roundsmith.benchmarks.rows import checked
+from roundsmith.benchmarks.rows import Filled, PublishedRow, checked
 from roundsmith.benchmarks.scripts import SCRIPT_ENTRY, SCRIPT_HEAD
 from roundsmith.types import OutputRule, OwnLimits, Split, StdioTest, Task, Test
 
 LIMITS = OwnLimits(cpu_s=6.0)
 _MOST_BYTES = 2**28
-Filled = Annotated[str, Field(min_length=1)]
 
 
-class LiveCodeBenchRow(BaseModel):
+class LiveCodeBenchRow(PublishedRow):
     """What we read of a row."""
-
-    model_config = ConfigDict(frozen=True, strict=True)
 
     question_id: Filled
     question_content: Filled
@@ -42,10 +39,8 @@ class LiveCodeBenchRow(BaseModel):
     contest_date: Annotated[str, Field(strict=False, coerce_numbers_to_str=True)] = ""
 
 
-class Case(BaseModel):
+class Case(PublishedRow):
     """One test as the benchmark writes it."""
-
-    model_config = ConfigDict(frozen=True, strict=True)
 
     input: str
     output: str

@@ -6,11 +6,14 @@ from pathlib import Path
 
 from roundsmith.benchmarks.apps import apps_task, is_apps
 from roundsmith.benchmarks.bigcodebench import bigcodebench_task, is_bigcodebench
+from roundsmith.benchmarks.codeinsight import codeinsight_task, is_codeinsight, read_folder
+from roundsmith.benchmarks.ds1000 import ds1000_task, is_ds1000
 from roundsmith.benchmarks.evalplus import evalplus_task, is_evalplus
 from roundsmith.benchmarks.files import Fields, RawRow, read_rows
 from roundsmith.benchmarks.humaneval import humaneval_task, is_humaneval
 from roundsmith.benchmarks.livecodebench import is_livecodebench, livecodebench_task
 from roundsmith.benchmarks.mbpp import is_mbpp, mbpp_task
+from roundsmith.benchmarks.multipl_e import is_multipl_e, multipl_e_task
 from roundsmith.benchmarks.own import own_task
 from roundsmith.benchmarks.problems import BadField, Problem, refuse
 from roundsmith.errors import ConfigError
@@ -22,6 +25,9 @@ FORMATS: tuple[tuple[Callable[[Fields], bool], Callable[[Fields], Task]], ...] =
     (is_evalplus, evalplus_task),
     (is_bigcodebench, bigcodebench_task),
     (is_livecodebench, livecodebench_task),
+    (is_ds1000, ds1000_task),
+    (is_multipl_e, multipl_e_task),
+    (is_codeinsight, codeinsight_task),
     (is_apps, apps_task),
     (is_mbpp, mbpp_task),
     (is_humaneval, humaneval_task),
@@ -43,8 +49,8 @@ class LoadedTasks:
 
 
 def load_tasks(source: str, *, skip_bad_rows: bool = False) -> LoadedTasks:
-    """The tasks of a file (our schema or a published one, told apart by content), or of the words
-    `lab` and `atomic`.
+    """The tasks of a file (our schema or a published one, told apart by content), of CodeInsight's
+    folder, or of the words `lab` and `atomic`.
 
     Raises ConfigError that lists the first problems when a row is bad; with `skip_bad_rows` such
     rows are left out and listed in the result. A file without one good row is refused either way.
@@ -52,12 +58,14 @@ def load_tasks(source: str, *, skip_bad_rows: bool = False) -> LoadedTasks:
     if source in (LAB, ATOMIC):
         return _built_in(source)
     path = Path(source)
-    tasks, problems = _checked(path.name, read_rows(path))
+    rows = read_folder(path) if path.is_dir() else read_rows(path)
+    tasks, problems = _checked(path.name, rows)
     if problems and (not skip_bad_rows or not tasks):
         raise refuse(problems)
     if not tasks:
         raise ConfigError(f"{path}: saw no rows, expected at least one task")
-    return LoadedTasks(tuple(tasks), tuple(problems), file_sha256(path))
+    source_hash = tasks_hash(tasks) if path.is_dir() else file_sha256(path)
+    return LoadedTasks(tuple(tasks), tuple(problems), source_hash)
 
 
 def _built_in(source: str) -> LoadedTasks:

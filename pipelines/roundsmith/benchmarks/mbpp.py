@@ -5,24 +5,20 @@ model as a solved call, as in GiFT and in MBPP's own prompt, and is judged all t
 """
 
 import ast
-from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from roundsmith.benchmarks.files import Fields
 from roundsmith.benchmarks.heads import arrange, defined_names, parse, unix_lines
 from roundsmith.benchmarks.problems import BadField
-from roundsmith.benchmarks.rows import checked
+from roundsmith.benchmarks.rows import Filled, PublishedRow, checked
 from roundsmith.types import AssertTest, Split, Task
 
 LICENCE = "CC-BY-4.0"
-Filled = Annotated[str, Field(min_length=1)]
 
 
-class MbppRow(BaseModel):
+class MbppRow(PublishedRow):
     """What we read of a row; `text` in the whole file is `prompt` in the sanitized one."""
-
-    model_config = ConfigDict(frozen=True, strict=True)
 
     task_id: int = Field(ge=1, le=974)
     code: Filled
@@ -30,7 +26,7 @@ class MbppRow(BaseModel):
     text: str = ""
     prompt: str = ""
     test_setup_code: str = ""
-    test_imports: list[str] = []
+    test_imports: list[str] = Field(default_factory=list)
 
 
 def is_mbpp(fields: Fields) -> bool:

@@ -9,11 +9,10 @@ from roundsmith.benchmarks.files import Fields
 from roundsmith.benchmarks.own_code import own_code
 from roundsmith.benchmarks.own_tests import OwnTest, own_tests
 from roundsmith.benchmarks.problems import BadField, shown
-from roundsmith.benchmarks.rows import checked
+from roundsmith.benchmarks.rows import Filled, checked
 from roundsmith.benchmarks.splits import hash_split
 from roundsmith.types import Split, Task
 
-Filled = Annotated[str, Field(min_length=1)]
 SOURCE = "own"
 
 

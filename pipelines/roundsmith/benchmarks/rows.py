@@ -1,13 +1,30 @@
-"""Reading a row's fields by a pydantic model, with errors in our words."""
+"""Rows of published files as pydantic models, read with errors in our words."""
 
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from roundsmith.benchmarks.files import Fields
 from roundsmith.benchmarks.problems import BadField, shown
 
 Model = TypeVar("Model", bound=BaseModel)
+Filled = Annotated[str, Field(min_length=1)]
+"""A text that is not empty."""
+
+
+class PublishedRow(BaseModel):
+    """What we read of a row of a published file; other fields are not looked at."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+
+class FunctionRow(PublishedRow):
+    """What every benchmark in the manner of HumanEval says of a task."""
+
+    task_id: Filled
+    entry_point: Filled
+    canonical_solution: Filled
+
 
 EXPECTED = {
     "missing": "this field",

@@ -4,6 +4,7 @@ import ast
 
 from roundsmith.benchmarks.heads import parse
 from roundsmith.benchmarks.problems import BadField
+from roundsmith.benchmarks.verbatim import with_test
 from roundsmith.types import StdioTest, Task
 
 SCRIPT_ENTRY = "main"
@@ -11,7 +12,12 @@ SCRIPT_HEAD = f"def {SCRIPT_ENTRY}() -> None:"
 
 
 def runnable(task: Task, program: str) -> str:
-    """A model's program as the executor runs it: that of a stdin/stdout task with its call."""
+    """A model's program as the executor runs it: that of a stdin/stdout task with its call, that of
+    a benchmark which brings a script with the script.
+    """
+    script = with_test(task, program)
+    if script is not None:
+        return script
     if not any(isinstance(test, StdioTest) for test in task.tests):
         return program
     try:

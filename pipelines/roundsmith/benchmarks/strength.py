@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from roundsmith.benchmarks.scripts import runnable
+from roundsmith.benchmarks.verbatim import profile_of
 from roundsmith.executor.asserts import split
 from roundsmith.executor.impostors import NEAR_MISSES, Impostor, impostor, marker
 from roundsmith.types import AssertTest, ExecuteItem, Limits, Outcome, Program, StdioTest, Task
@@ -57,7 +59,8 @@ async def strengths(
 
     async def one(task: Task) -> Strength:
         async with room:
-            item = ExecuteItem(task.task_id, _programs(task), task.tests, limits=limits)
+            programs, profile = _programs(task), profile_of(task)
+            item = ExecuteItem(task.task_id, programs, task.tests, limits=limits, profile=profile)
             outcomes = [outcome async for outcome in executor.execute(item)]
             done()
             return _strength(task, outcomes)
@@ -67,7 +70,7 @@ async def strengths(
 
 def _programs(task: Task) -> tuple[Program, ...]:
     assert task.reference is not None
-    sources = {REFERENCE: task.reference}
+    sources = {REFERENCE: runnable(task, task.reference)}
     if not any(isinstance(test, StdioTest) for test in task.tests):
         for kind in Impostor:
             sources[kind] = impostor(kind, task.reference, task.entry_point)

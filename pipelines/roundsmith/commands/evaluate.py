@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 from rich.console import Console
 
+from roundsmith.benchmarks.asserted import shown_tests
 from roundsmith.commands.progress import ProgressView
 from roundsmith.commands.run import only_run
 from roundsmith.errors import ConfigError
@@ -16,11 +17,14 @@ from roundsmith.platform.local import LocalPlatform
 from roundsmith.steps import run_step
 from roundsmith.steps.config import RunConfig
 from roundsmith.steps.context import Context
-from roundsmith.steps.evaluate import evaluation_of
+from roundsmith.steps.evaluate import evaluation_of, results_of
+from roundsmith.steps.inputs import tasks_of
 from roundsmith.storage import make_output_folder
-from roundsmith.store import Store
+from roundsmith.store import RESULTS, Manifest, Store, write_file
 from roundsmith.types import Split
 from roundsmith.wrong_settings import explain
+
+RESULTS_FILE = "results.parquet"
 
 
 def evaluate_model(
@@ -31,7 +35,10 @@ def evaluate_model(
     json_file: Path | None,
     console: Console,
 ) -> None:
-    """Evaluates, prints pass@k with its interval, and writes `json_file`; resumable like a run."""
+    """Evaluates, prints pass@k with its interval, and writes the results of the tasks to
+    `results.parquet` and the numbers to `json_file`; resumable like a run. Where prompts show tests
+    the strict score, by the others alone, is given too.
+    """
     config = _config(options, style, split)
     make_output_folder(out)
     if json_file is not None:
@@ -48,18 +55,29 @@ def evaluate_model(
             done = context.manifest(do("evaluate", tasks=tasks, model=model, split=split))
         finally:
             runner.run(platform.close())
-    evaluation = evaluation_of(context, done)
+    write_file(RESULTS, out / RESULTS_FILE, results_of(context, done, "model"))
+    numbers = _numbers(context, done, f"{split} pass@", console)
+    fields: dict[str, Any] = {"model": config.model, "split": split, "pass_at_k": numbers}
+    if any(shown_tests(task) for task in tasks_of(context, context.manifest(tasks), Split(split))):
+        fields["strict_pass_at_k"] = _numbers(context, done, f"{split} strict pass@", console, True)
+    if json_file is not None:
+        json_file.write_text(json.dumps({**fields, **done.stats}, indent=2) + "\n")
+
+
+def _numbers(
+    context: Context, done: Manifest, name: str, console: Console, strict: bool = False
+) -> dict[str, Any]:
+    """pass@k by k with its interval, each printed below its name."""
+    evaluation, seed = evaluation_of(context, done, strict=strict), context.config.seed
     numbers = {}
-    for k in config.evaluation.ks:
-        interval = evaluation.interval(k, seed=config.seed)
+    for k in context.config.evaluation.ks:
+        interval = evaluation.interval(k, seed=seed)
         numbers[str(k)] = {"value": evaluation.mean(k), "ci95": [interval.low, interval.high]}
         console.print(
-            f"{split} pass@{k}: {100 * evaluation.mean(k):.1f} % of {done.stats['tasks']} tasks "
+            f"{name}{k}: {100 * evaluation.mean(k):.1f} % of {done.stats['tasks']} tasks "
             f"[{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
         )
-    if json_file is not None:
-        fields = {"model": config.model, "split": split, "pass_at_k": numbers, **done.stats}
-        json_file.write_text(json.dumps(fields, indent=2) + "\n")
+    return numbers
 
 
 def _config(options: Mapping[str, Any], style: str, split: str) -> RunConfig:

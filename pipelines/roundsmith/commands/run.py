@@ -30,7 +30,7 @@ from roundsmith.steps.rules import RoundSeen, why_stop
 from roundsmith.steps.seen import round_seen
 from roundsmith.steps.spent import Spent, spent_on
 from roundsmith.storage import make_output_folder, read_file
-from roundsmith.store import Store
+from roundsmith.store import RESULTS, Store
 from roundsmith.store.overlay import existing
 
 T = TypeVar("T")
@@ -198,6 +198,7 @@ def export(context: Context, refs: RoundRefs[str], folder: Path) -> Summary:
     for name, ref in (("tasks", refs.tasks), ("groups", refs.scored), ("rows", refs.rows)):
         for number, part in enumerate(context.manifest(ref).objects):
             store.fetch(part, partial / "data" / f"{name}-{part.kind}-{number:04}.parquet")
+    store.fetch(report.of_kind(RESULTS.name)[0], partial / "data" / "results.parquet")
     checkpoint = store.folder(context.manifest(refs.checkpoint).of_kind("folder")[0])
     store.fetch_folder(checkpoint, partial / "checkpoint")
     (partial / "report.html").write_text(texts[1], "utf-8")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from random import Random
 
 from roundsmith.benchmarks.scripts import runnable
+from roundsmith.benchmarks.verbatim import profile_of
 from roundsmith.clients import ExecutorClient
 from roundsmith.errors import SandboxError
 from roundsmith.lineage.find import SAMPLE_IDS
@@ -91,6 +92,7 @@ async def _verdicts(executor: ExecutorClient, name: str, judged: Judged) -> dict
             (program,),
             tuple(test for test in judged.task.tests if test.test_id in missing),
             limits=judged.limits,
+            profile=profile_of(judged.task),
             no_cache=True,
         )
         outcomes = await executor.execute(item, fresh=attempt > 0)
@@ -159,10 +161,9 @@ def _of_record(
     verdicts = record.verdicts
     if not record.solved and all(verdict is Verdict.PASS for verdict in verdicts):
         return Judged(name, record.text, task, limits, ())  # it ended near its limit
-    # A record keeps no ids of tests, so that only a whole row of verdicts says which are whose.
+    # What ended a row may have ended near its limit, which a record does not keep.
     whole = len(verdicts) == len(task.tests)
-    names = (test.test_id for test in task.tests)
-    told = tuple(zip(names, verdicts, strict=True)) if whole else ()
+    told = tuple(zip(record.tests, verdicts, strict=True)) if whole else ()
     return Judged(name, record.text, task, limits, told, record.solved)
 
 

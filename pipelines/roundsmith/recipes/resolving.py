@@ -5,6 +5,7 @@ A verdict that says nothing of the program (INFRA_ERROR, CANCELLED) never leaves
 
 from collections.abc import Mapping, Sequence
 
+from roundsmith.benchmarks.verbatim import profile_of
 from roundsmith.clients import Services
 from roundsmith.errors import SandboxError
 from roundsmith.types import ExecuteItem, Limits, Outcome, Program, Task
@@ -39,6 +40,7 @@ async def run_until_resolved(
             cells=missing if attempt else (),
             limits=limits,
             stop_row_on_failure=not every_test,
+            profile=profile_of(task),
         )
         for outcome in await services.executor.execute(item, fresh=attempt > 0):
             if outcome.verdict.resolved:

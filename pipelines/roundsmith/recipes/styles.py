@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
+from roundsmith.benchmarks.verbatim import FENCE, PROMPT
 from roundsmith.errors import ConfigError
 from roundsmith.recipes import prompts
 from roundsmith.recipes.snippets import code_of
@@ -72,11 +73,15 @@ class CompletionStyle:
     test_stops: ClassVar[tuple[str, ...]] = prompts.TEST_STOPS
 
     def code(self, task: Task, description: str) -> Prompt:
+        if PROMPT in task.meta:
+            return task.meta[PROMPT]
         if not task.head:
             return prompts.instruction_prompt(description)
         return prompts.code_prompt(task, description)
 
     def program(self, task: Task, description: str, completion: str) -> str:
+        if PROMPT in task.meta:
+            return task.head + completion
         if not task.head:
             return completion
         return prompts.code_prompt(task, description) + completion
@@ -121,6 +126,8 @@ class ChatStyle:
     test_stops: ClassVar[tuple[str, ...]] = prompts.TEST_STOPS
 
     def code(self, task: Task, description: str) -> Prompt:
+        if PROMPT in task.meta:
+            return prompts.as_chat(task.meta[PROMPT], f"```{task.meta[FENCE]}\n{task.head}")
         if not task.head:
             return prompts.as_chat(description, "")
         return prompts.chat_code_prompt(task, description)

@@ -2,20 +2,23 @@
 from.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence, Set
 from contextlib import asynccontextmanager
 
+from roundsmith.benchmarks.asserted import hidden_first, shown_tests
+from roundsmith.benchmarks.verbatim import stops_of
 from roundsmith.statistics import Evaluation, TaskCount
 from roundsmith.steps.context import Context, reference
 from roundsmith.steps.inputs import tasks_of
 from roundsmith.steps.shards import sharded
-from roundsmith.store import EVALS, EvalRecord, Manifest
-from roundsmith.types import Sampling, Split, Task
+from roundsmith.store import EVALS, EvalRecord, Manifest, TaskResult
+from roundsmith.types import Outcome, Sample, Sampling, Split, Task
 from roundsmith.verdicts import solved
 
 
 async def evaluate(ctx: Context, tasks: str, model: str, split: str) -> str:
-    """One record for each sample of each task of the split.
+    """One record for each sample of each task of the split. Tests that the prompt shows run last,
+    so that a sample's first failure never hides what the others say.
 
     Seeds depend neither on the weights nor on the round, so that two models are compared on the
     same draws, and the same model has the same result in every round.
@@ -36,50 +39,76 @@ async def evaluate(ctx: Context, tasks: str, model: str, split: str) -> str:
     async def begin() -> AsyncIterator[Callable[[Task], Awaitable[list[EvalRecord]]]]:
         services = await ctx.serving(weights)
         session = await ctx.session(services, weights, "evaluate", round=0)
-        sampling = Sampling(
-            how.max_tokens, how.temperature, how.top_p, stop=session.style.code_stops
-        )
+        usual = session.style.code_stops
 
         async def work(task: Task) -> list[EvalRecord]:
+            stops = stops_of(task, usual)
+            sampling = Sampling(how.max_tokens, how.temperature, how.top_p, stop=stops)
             codes = await session.write_codes(
                 task, task.description, sampling, step=0, n=how.samples
             )
-            outcomes = await session.verify(task, codes)
-            records = []
-            for code in codes:
-                seen = [o for o in outcomes if o.code_id == code.sample_id]
-                records.append(
-                    EvalRecord(
-                        task_id=task.task_id,
-                        split=task.split,
-                        sample_id=code.sample_id,
-                        index=code.index,
-                        solved=solved(seen),
-                        verdicts=tuple(outcome.verdict for outcome in seen),
-                        text=code.text,
-                        prompt_tokens=code.prompt_tokens,
-                        tokens=code.token_count,
-                    )
-                )
-            return records
+            outcomes = await session.verify(hidden_first(task), codes)
+            shown = shown_tests(task)
+            return [
+                _record(task, code, [o for o in outcomes if o.code_id == code.sample_id], shown)
+                for code in codes
+            ]
 
         yield work
 
     parents = (task_set, weights)
     label = f"evaluate {split}"
-    made = await sharded(ctx, "evaluate", 1, settings, parents, EVALS, items, begin, _count, label)
+    made = await sharded(ctx, "evaluate", 2, settings, parents, EVALS, items, begin, _count, label)
     return reference(made)
 
 
-def evaluation_of(ctx: Context, manifest: Manifest) -> Evaluation:
-    """The counts of an evaluation's manifest, ready for pass@k and the gate."""
+def _record(task: Task, code: Sample, seen: Sequence[Outcome], shown: Set[str]) -> EvalRecord:
+    hidden = [outcome for outcome in seen if outcome.test_id not in shown]
+    return EvalRecord(
+        task_id=task.task_id,
+        split=task.split,
+        sample_id=code.sample_id,
+        index=code.index,
+        solved=solved(seen),
+        strict=bool(hidden) and solved(hidden),
+        tests=tuple(outcome.test_id for outcome in seen),
+        verdicts=tuple(outcome.verdict for outcome in seen),
+        text=code.text,
+        prompt_tokens=code.prompt_tokens,
+        tokens=code.token_count,
+    )
+
+
+def evaluation_of(ctx: Context, manifest: Manifest, *, strict: bool = False) -> Evaluation:
+    """The counts of an evaluation's manifest, ready for pass@k and the gate; with `strict` those of
+    the tests that the prompt does not show.
+    """
     drawn: dict[str, int] = {}
     correct: dict[str, int] = {}
     for record in ctx.store.read_all(EVALS, manifest):
         drawn[record.task_id] = drawn.get(record.task_id, 0) + 1
-        correct[record.task_id] = correct.get(record.task_id, 0) + record.solved
+        correct[record.task_id] = correct.get(record.task_id, 0) + (
+            record.strict if strict else record.solved
+        )
     counts = tuple(TaskCount(task_id, drawn[task_id], correct[task_id]) for task_id in drawn)
     return Evaluation(counts, manifest.config["evaluation"]["samples"])
+
+
+def results_of(ctx: Context, manifest: Manifest, of: str) -> Iterator[TaskResult]:
+    """The results of an evaluation's tasks, `of` saying whose they are; in the tasks' order."""
+    by_task: dict[str, list[EvalRecord]] = {}
+    for record in ctx.store.read_all(EVALS, manifest):
+        by_task.setdefault(record.task_id, []).append(record)
+    for task_id, records in by_task.items():
+        yield TaskResult(
+            task_id=task_id,
+            split=records[0].split,
+            of=of,
+            temperature=float(manifest.config["evaluation"]["temperature"]),
+            samples=len(records),
+            solved=sum(record.solved for record in records),
+            strict=sum(record.strict for record in records),
+        )
 
 
 def _count(records: Sequence[EvalRecord]) -> dict[str, int]:
@@ -87,6 +116,7 @@ def _count(records: Sequence[EvalRecord]) -> dict[str, int]:
         "tasks": len({record.task_id for record in records}),
         "samples": len(records),
         "solved": sum(record.solved for record in records),
+        "strict": sum(record.strict for record in records),
         "prompt_tokens": sum(record.prompt_tokens for record in records),
         "sampled_tokens": sum(record.tokens for record in records),
         "executions": sum(len(record.verdicts) for record in records),

@@ -3,36 +3,45 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 
+from roundsmith.benchmarks.asserted import shown_tests
 from roundsmith.report.curves import LossPoint
 from roundsmith.report.html import ReportInputs, SampleRow, render
 from roundsmith.report.measure import gate, measured
 from roundsmith.report.summary import PassAtK, Result, Summary, to_json
 from roundsmith.statistics import Evaluation, GateDecision, Interval
 from roundsmith.steps.context import Context, Made, reference
-from roundsmith.steps.evaluate import evaluation_of
+from roundsmith.steps.evaluate import evaluation_of, results_of
 from roundsmith.steps.inputs import tasks_of
 from roundsmith.steps.ledger import cost_of
-from roundsmith.store import EXAMPLES, GROUPS, PAIRS, Manifest
+from roundsmith.store import EXAMPLES, GROUPS, PAIRS, RESULTS, Manifest, TaskResult
 from roundsmith.types import Group, Kind, Sample, Split, Task
 
 SET = "set"
 """The key of a task's meta under which pass@k is told for a part of a split."""
+STRICT = "strict"
+"""The set under which pass@k by the tests that prompts do not show is told, where they show any."""
+WHEN = ("before", "after", "control")
+EVALUATED = ("gate_", "final_", "train_")
+"""How the names of evaluations begin; behind it stands whose they are."""
 BROWSED = 2000
 """Samples that the report's browser is offered; it shows an even spread of them."""
 
 
 async def report(ctx: Context, **refs: str) -> str:
-    """Two blobs, summary.json and report.html, made from every manifest of the round."""
+    """Two blobs, summary.json and report.html, made from every manifest of the round, and the
+    results of every evaluated task.
+    """
     made = {name: ctx.manifest(ref) for name, ref in refs.items()}
 
     async def make() -> Made:
         summary = summarise(ctx, made)
         inputs = report_inputs(ctx, made, summary)
         texts = (to_json(summary), render(inputs))
-        return Made([ctx.store.put_blob(text.encode()) for text in texts])
+        results = ctx.store.write_rows(RESULTS, _results(ctx, made))
+        return Made([*(ctx.store.put_blob(text.encode()) for text in texts), results])
 
     settings = {"round": ctx.round, "preset": ctx.config.preset}
-    return reference(await ctx.once("report", 2, settings, tuple(made.values()), make))
+    return reference(await ctx.once("report", 3, settings, tuple(made.values()), make))
 
 
 def summarise(ctx: Context, made: Mapping[str, Manifest]) -> Summary:
@@ -51,7 +60,7 @@ def summarise(ctx: Context, made: Mapping[str, Manifest]) -> Summary:
         "training rows with gold": rows["rows"],
         "rows trained": checkpoint["rows"],
     }
-    evaluations = [made[n] for n in made if n.startswith(("gate_", "final_", "train_"))]
+    evaluations = [made[name] for name in made if name.startswith(EVALUATED)]
     decision = decision_of(made["decision"])
     result = Result(
         recipe=config.recipe,
@@ -127,18 +136,34 @@ def _pass_at_k(ctx: Context, made: Mapping[str, Manifest]) -> dict[str, dict[str
     for split in (Split.GATE, Split.FINAL, Split.TRAIN):
         if f"{split}_before" not in made:
             continue
-        before, after, control = (
-            _evaluation(ctx, made, f"{split}_{when}") for when in ("before", "after", "control")
-        )
+        before, after, control = (_evaluation(ctx, made, f"{split}_{when}") for when in WHEN)
         assert before is not None
         assert after is not None
-        for name, ids in _parts(tasks_of(ctx, made["tasks"], split), split):
+        tasks = tasks_of(ctx, made["tasks"], split)
+        for name, ids in _parts(tasks, split):
             of = control and control.only(ids)
-            found[name] = {
-                str(k): measured(before.only(ids), after.only(ids), of, k=k, seed=ctx.config.seed)
-                for k in ctx.config.evaluation.ks
-            }
+            found[name] = _by_k(ctx, before.only(ids), after.only(ids), of)
+        if any(shown_tests(task) for task in tasks):
+            ends = (_evaluation(ctx, made, f"{split}_{w}", strict=True) for w in WHEN)
+            found[f"{split} {STRICT}"] = _by_k(ctx, *ends)
     return found
+
+
+def _by_k(
+    ctx: Context, before: Evaluation | None, after: Evaluation | None, control: Evaluation | None
+) -> dict[str, PassAtK]:
+    assert before is not None
+    assert after is not None
+    return {
+        str(k): measured(before, after, control, k=k, seed=ctx.config.seed)
+        for k in ctx.config.evaluation.ks
+    }
+
+
+def _results(ctx: Context, made: Mapping[str, Manifest]) -> Iterator[TaskResult]:
+    for name, manifest in made.items():
+        if name.startswith(EVALUATED):
+            yield from results_of(ctx, manifest, name.partition("_")[2])
 
 
 def _parts(tasks: Sequence[Task], split: Split) -> Iterator[tuple[str, frozenset[str] | None]]:
@@ -149,8 +174,10 @@ def _parts(tasks: Sequence[Task], split: Split) -> Iterator[tuple[str, frozenset
         yield f"{split} {name}", ids
 
 
-def _evaluation(ctx: Context, made: Mapping[str, Manifest], name: str) -> Evaluation | None:
-    return evaluation_of(ctx, made[name]) if name in made else None
+def _evaluation(
+    ctx: Context, made: Mapping[str, Manifest], name: str, *, strict: bool = False
+) -> Evaluation | None:
+    return evaluation_of(ctx, made[name], strict=strict) if name in made else None
 
 
 def _selected_ids(ctx: Context, rows: Manifest) -> set[str]:

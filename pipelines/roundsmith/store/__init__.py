@@ -3,10 +3,19 @@
 """
 
 from roundsmith.store.folders import FolderRef
-from roundsmith.store.kinds import EVALS, EXAMPLES, GROUPS, KINDS, PAIRS, TASKS, RowKind
+from roundsmith.store.kinds import (
+    EVALS,
+    EXAMPLES,
+    GROUPS,
+    KINDS,
+    PAIRS,
+    RESULTS,
+    TASKS,
+    RowKind,
+)
 from roundsmith.store.manifest import BITWISE, DISTRIBUTION, Manifest, ObjectRef, step_key
 from roundsmith.store.parquet import read_file, write_file
-from roundsmith.store.records import EvalRecord
+from roundsmith.store.records import EvalRecord, TaskResult
 from roundsmith.store.store import Store
 
 __all__ = [
@@ -17,6 +26,7 @@ __all__ = [
     "GROUPS",
     "KINDS",
     "PAIRS",
+    "RESULTS",
     "TASKS",
     "EvalRecord",
     "FolderRef",
@@ -24,6 +34,7 @@ __all__ = [
     "ObjectRef",
     "RowKind",
     "Store",
+    "TaskResult",
     "read_file",
     "step_key",
     "write_file",

@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 from roundsmith.errors import ConfigError
-from roundsmith.store.records import EvalRecord
+from roundsmith.store.records import EvalRecord, TaskResult
 from roundsmith.store.values import text_value, value_text
 from roundsmith.types import (
     AssertTest,
@@ -224,10 +224,21 @@ def columns_pair(columns: Columns) -> Pair:
 
 def eval_columns(record: EvalRecord) -> Columns:
     """The columns of an evaluation record."""
-    return _flat(record, verdicts=list(record.verdicts))
+    return _flat(record, tests=list(record.tests), verdicts=list(record.verdicts))
 
 
 def columns_eval(columns: Columns) -> EvalRecord:
     """The evaluation record of its columns."""
     verdicts = tuple(Verdict(verdict) for verdict in columns["verdicts"])
-    return EvalRecord(**columns | {"split": Split(columns["split"]), "verdicts": verdicts})
+    read = {"split": Split(columns["split"]), "tests": tuple(columns["tests"])}
+    return EvalRecord(**columns | read | {"verdicts": verdicts})
+
+
+def result_columns(result: TaskResult) -> Columns:
+    """The columns of a task's result."""
+    return _flat(result)
+
+
+def columns_result(columns: Columns) -> TaskResult:
+    """The task's result of its columns."""
+    return TaskResult(**columns | {"split": Split(columns["split"])})

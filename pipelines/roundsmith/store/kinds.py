@@ -1,4 +1,4 @@
-"""The five kinds of row, each with its Parquet schema, schema version and codec."""
+"""The six kinds of row, each with its Parquet schema, schema version and codec."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
 
 from roundsmith.store import codecs, schemas
-from roundsmith.store.records import EvalRecord
+from roundsmith.store.records import EvalRecord, TaskResult
 from roundsmith.types import Example, Group, Pair, Task
 
 RowT = TypeVar("RowT")
@@ -41,8 +41,11 @@ PAIRS: RowKind[Pair] = RowKind(
     "pair", 2, schemas.PAIR_SCHEMA, codecs.pair_columns, codecs.columns_pair
 )
 EVALS: RowKind[EvalRecord] = RowKind(
-    "eval", 1, schemas.EVAL_SCHEMA, codecs.eval_columns, codecs.columns_eval
+    "eval", 2, schemas.EVAL_SCHEMA, codecs.eval_columns, codecs.columns_eval
+)
+RESULTS: RowKind[TaskResult] = RowKind(
+    "result", 1, schemas.RESULT_SCHEMA, codecs.result_columns, codecs.columns_result
 )
 KINDS: dict[str, RowKind[Any]] = {
-    kind.name: kind for kind in (TASKS, GROUPS, EXAMPLES, PAIRS, EVALS)
+    kind.name: kind for kind in (TASKS, GROUPS, EXAMPLES, PAIRS, EVALS, RESULTS)
 }

@@ -142,9 +142,22 @@ EVAL_SCHEMA = _schema(
         "sample_id": TEXT,
         "index": INT,
         "solved": BOOL,
+        "strict": BOOL,
+        "tests": _list(TEXT),
         "verdicts": _list(TEXT),
         "text": TEXT,
         "prompt_tokens": INT,
         "tokens": INT,
+    }
+)
+RESULT_SCHEMA = _schema(
+    {
+        "task_id": TEXT,
+        "split": TEXT,
+        "of": TEXT,
+        "temperature": REAL,
+        "samples": INT,
+        "solved": INT,
+        "strict": INT,
     }
 )

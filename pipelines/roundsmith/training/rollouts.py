@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from roundsmith.benchmarks.scripts import runnable
+from roundsmith.benchmarks.verbatim import profile_of
 from roundsmith.clients import Services, connect
 from roundsmith.errors import ConfigError
 from roundsmith.hashing import derive_seed
@@ -157,6 +158,7 @@ class RolloutSource:
                 tuple(missing),
                 task.tests,
                 limits=Limits(cpu_s=self._folder.job.cpu_s),
+                profile=profile_of(task),
             )
             rows: dict[str, list[Outcome]] = {program.code_id: [] for program in missing}
             for outcome in await services.executor.execute(item, fresh=attempt > 0):

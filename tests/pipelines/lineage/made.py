@@ -183,7 +183,9 @@ async def _evaluate(
         code = STYLE.program(task, task.description, STYLE.gold(task))
         passed = (Verdict.PASS,) * len(task.tests)
         name = f"{task.task_id} {weights}"
-        records.append(EvalRecord(task.task_id, task.split, name, 0, True, passed, code, 9, 9))
+        tests = tuple(test.test_id for test in task.tests)
+        made_of = (task.task_id, task.split, name, 0, True, True, tests, passed)
+        records.append(EvalRecord(*made_of, code, 9, 9))
     config = {"cpu_s": CPU_S, "evaluation": {"samples": 1}, "split": "gate"}
     made = Made([ctx.store.write_rows(EVALS, records)], {"tasks": len(held)})
     return await _once(ctx, "evaluate", config, (tasks, model), made)

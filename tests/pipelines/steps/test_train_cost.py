@@ -36,7 +36,9 @@ def test_seconds_and_tokens_of_all_stages_are_told(tmp_path: Path) -> None:
 
     async def trained() -> str:
         first, of = await run_step(ctx, "load_model"), await run_step(ctx, "load_tasks")
-        return await run_step(ctx, "train", rows=reference(await one_row(ctx)), model=first, tasks=of)
+        return await run_step(
+            ctx, "train", rows=reference(await one_row(ctx)), model=first, tasks=of
+        )
 
     manifest = ctx.manifest(asyncio.run(trained()))
     spent = spent_on(manifest)

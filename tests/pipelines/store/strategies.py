@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from roundsmith.store import EvalRecord
+from roundsmith.store import EvalRecord, TaskResult
 from roundsmith.types import (
     AssertTest,
     CallTest,
@@ -182,8 +182,20 @@ records = st.builds(
     sample_id=text,
     index=counts,
     solved=st.booleans(),
+    strict=st.booleans(),
+    tests=st.lists(text, max_size=3).map(tuple),
     verdicts=st.lists(st.sampled_from(Verdict), max_size=3).map(tuple),
     text=text,
     prompt_tokens=counts,
     tokens=counts,
+)
+results = st.builds(
+    TaskResult,
+    task_id=text,
+    split=st.sampled_from(Split),
+    of=text,
+    temperature=st.floats(allow_nan=False),
+    samples=counts,
+    solved=counts,
+    strict=counts,
 )

@@ -11,7 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roundsmith.errors import StoreError
-from roundsmith.store import EVALS, EXAMPLES, GROUPS, PAIRS, TASKS, RowKind, read_file, write_file
+from roundsmith.store import (
+    EVALS,
+    EXAMPLES,
+    GROUPS,
+    PAIRS,
+    RESULTS,
+    TASKS,
+    RowKind,
+    read_file,
+    write_file,
+)
 from roundsmith.store.values import text_value, value_text
 from roundsmith.types import Example, Group, JudgedAt, Outcome, Provenance, Split, Task
 from roundsmith.verdicts import Verdict
@@ -23,6 +33,7 @@ BY_KIND = [
     pytest.param(EXAMPLES, rows.examples, id="example"),
     pytest.param(PAIRS, rows.pairs, id="pair"),
     pytest.param(EVALS, rows.records, id="eval"),
+    pytest.param(RESULTS, rows.results, id="result"),
 ]
 
 

@@ -1,0 +1,94 @@
+"""What a prompt shows is not counted by the strict score."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from roundsmith.benchmarks.asserted import Told, hidden_first, parted, shown_tests
+from roundsmith.benchmarks.load import load_tasks
+from roundsmith.types import AssertTest, CallTest, Split, StdioTest, Task
+
+DATA = Path(__file__).parents[2] / "data"
+TASK = Task(
+    task_id="t",
+    split=Split.FINAL,
+    description="Add up. For example add([1,2]) is 3, and add([7]) is 7.",
+    head="def add(values):",
+    entry_point="add",
+    tests=(
+        CallTest("call", "add", ([1, 2],), 3),
+        CallTest("other", "add", ([1, 2, 3],), 6),
+        AssertTest("assert", "assert add([7]) == 7"),
+        AssertTest("half", "assert add([7]) == add([6, 1])"),
+        AssertTest("none", "assert True"),
+    ),
+    example=">>> add( [4] )\n4",
+)
+
+
+def test_a_test_is_shown_when_the_prompt_writes_its_calls_out() -> None:
+    assert shown_tests(TASK) == {"call", "assert"}
+    more = replace(TASK, tests=(AssertTest("example", "assert add([4]) == 4"),))
+    assert shown_tests(more) == {"example"}
+
+
+def test_hidden_tests_run_first_and_keep_their_order() -> None:
+    ran = [test.test_id for test in hidden_first(TASK).tests]
+    assert ran == ["other", "half", "none", "call", "assert"]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "shown"),
+    [
+        (">>> add([1, 2], 'a')", True),
+        ('>>> add([1,2],"a")', True),
+        (">>> badd([1, 2], 'a')", False),
+        (">>> x.add([1, 2], 'a')", False),
+        (">>> add([1, 2], 'ab')", False),
+    ],
+)
+def test_white_space_and_quotes_do_not_tell_calls_apart(prompt: str, shown: bool) -> None:
+    assert Told(prompt).shows("add", ([1, 2], "a")) is shown
+
+
+def test_inputs_and_outputs_of_scripts_are_shown_where_both_stand_in_the_text() -> None:
+    told = replace(TASK, description="Input: 3\n4 gives 7", tests=())
+    seen = (
+        StdioTest("a", "3\n4\n", "7\n"),
+        StdioTest("b", "3\n4\n", "8\n"),
+        StdioTest("c", "", "7"),
+    )
+    assert shown_tests(replace(told, tests=seen)) == {"a"}
+
+
+def test_the_asserts_of_a_check_are_parted_and_keep_what_is_beside_them() -> None:
+    check = (
+        "LIMIT = 2\n"
+        "def check(candidate):\n"
+        "    base = LIMIT\n"
+        "    assert candidate(1) == base\n"
+        "    assert candidate(5) == 6, 'five'\n"
+    )
+    found = dict(parted(check, "next_one", "def next_one(n):\n    '''>>> next_one(1)\n    2'''"))
+    assert list(found) == ["check", "shown"]
+    assert "candidate(5)" in found["check"]
+    assert "candidate(1)" not in found["check"]
+    assert "candidate(1)" in found["shown"]
+    assert "candidate(5)" not in found["shown"]
+    assert all("base = LIMIT" in source and "LIMIT = 2" in source for source in found.values())
+
+
+def test_a_check_is_left_as_it_is_where_nothing_or_all_is_shown() -> None:
+    check = "def check(candidate):\n    # odd\n    assert candidate(1) == 2\n"
+    assert dict(parted(check, "f", "nothing")) == {"check": check}
+    assert dict(parted(check, "f", "f(1) is 2")) == {"shown": check}
+
+
+def test_what_the_public_benchmarks_show() -> None:
+    humaneval = load_tasks(str(DATA / "HumanEval.jsonl.gz")).tasks
+    ids = [tuple(test.test_id for test in task.tests) for task in humaneval]
+    counts = {names: ids.count(names) for names in set(ids)}
+    assert counts == {("check", "shown"): 110, ("check",): 53, ("shown",): 1}
+    mbpp = load_tasks(str(DATA / "sanitized-mbpp.json.gz")).tasks
+    assert sum("t0" in shown_tests(task) for task in mbpp) == len(mbpp)

@@ -1,0 +1,139 @@
+"""DS-1000 and MultiPL-E: the benchmark's own script judges, in rows of our own writing."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from roundsmith.benchmarks.load import load_tasks
+from roundsmith.benchmarks.scripts import runnable
+from roundsmith.benchmarks.verbatim import profile_of, stops_of
+from roundsmith.errors import ConfigError
+from roundsmith.executor.pool import Pool
+from roundsmith.executor.settings import ExecutorSettings
+from roundsmith.recipes.styles import ChatStyle, CompletionStyle
+from roundsmith.types import ExecuteItem, Program, Split, Task
+from roundsmith.verdicts import Verdict
+
+CONTEXT = """
+import copy
+import numpy as np
+
+def generate_test_case(test_case_id):
+    values = np.arange(3 * test_case_id)
+    return values, copy.deepcopy(values)[::-1]
+
+exec_context = '''
+import numpy as np
+values = test_input
+[insert]
+'''
+
+def test_execution(solution: str):
+    code = exec_context.replace("[insert]", solution)
+    for number in (1, 2):
+        test_input, expected = generate_test_case(number)
+        env = {"test_input": test_input}
+        exec(code, env)
+        assert (env["result"] == expected).all()
+
+def test_string(solution: str):
+    assert "for" not in solution
+"""
+DS1000: dict[str, Any] = {
+    "prompt": "Problem:\nTurn the array `values` around.\nA:\n<code>\nvalues = ...\n"
+    "</code>\nresult = ... # put solution in this variable\nBEGIN SOLUTION\n<code>\n",
+    "reference_code": "result = values[::-1]",
+    "code_context": CONTEXT,
+    "metadata": {"problem_id": 7, "library": "Numpy", "perturbation_type": "Origin"},
+}
+CPP = {
+    "name": "HumanEval_900_doubled",
+    "language": "cpp",
+    "prompt": "#include<assert.h>\n#include<bits/stdc++.h>\n// Twice a number.\n"
+    "// >>> doubled((2))\n// (4)\nlong doubled(long n) {\n",
+    "tests": "}\nint main() {\n    auto candidate = doubled;\n    assert(candidate((2)) == (4));\n"
+    "    assert(candidate((5)) == (10));\n}\n",
+    "stop_tokens": ["\n}"],
+}
+JS = {
+    "name": "mbpp_900_doubled",
+    "language": "js",
+    "prompt": "//Twice a number.\nfunction doubled(n){\n",
+    "tests": "const assert = require('node:assert');\n\nfunction test() {\n"
+    "  let candidate = doubled;\n  assert.deepEqual(candidate(2),4);\n"
+    "  assert.deepEqual(candidate(5),10);\n}\n\ntest();",
+    "stop_tokens": ["\nfunction ", "\n/*", "\n//", "\nconsole.log"],
+}
+
+
+def read(row: dict[str, Any], folder: Path) -> Task:
+    path = folder / "rows.jsonl"
+    path.write_text(json.dumps(row) + "\n")
+    (task,) = load_tasks(str(path)).tasks
+    return task
+
+
+def judged(task: Task, *completions: str) -> list[Verdict]:
+    """The verdicts of programs that complete the task's prompt."""
+    style = CompletionStyle()
+
+    async def run() -> list[Verdict]:
+        programs = tuple(
+            Program(str(at), runnable(task, style.program(task, task.description, text)))
+            for at, text in enumerate(completions)
+        )
+        item = ExecuteItem(task.task_id, programs, task.tests, profile=profile_of(task))
+        async with Pool(ExecutorSettings(slots=1)) as pool:
+            if why := pool.capabilities().missing_profiles.get(item.profile):
+                pytest.skip(f"{item.profile}: {why}")
+            found = {o.code_id: o.verdict async for o in pool.execute(item)}
+        return [found[program.code_id] for program in programs]
+
+    return asyncio.run(run())
+
+
+def test_ds1000_is_judged_by_its_own_code_on_the_programs_text(tmp_path: Path) -> None:
+    task = read(DS1000, tmp_path)
+    assert (task.task_id, task.split, task.source) == ("ds1000/7", Split.FINAL, "ds-1000")
+    assert CompletionStyle().code(task, task.description) == DS1000["prompt"]
+    assert stops_of(task, ("\ndef",))[0] == "</code>"
+    right, loop = "result = values[::-1]\n", "result = [x for x in values][::-1]\n"
+    exits, loud = "raise SystemExit(0)\n", "print('x')\nresult = values[::-1]\n"
+    seen = judged(task, right, "result = values\n", loop, exits, loud, "result = (\n")
+    assert [verdict is Verdict.PASS for verdict in seen] == [True, False, False, False, True, False]
+
+
+def test_multipl_es_cpp_must_reach_the_end_of_its_tests(tmp_path: Path) -> None:
+    task = read(CPP, tmp_path)
+    assert (task.entry_point, profile_of(task)) == ("doubled", "cpp")
+    assert task.description.startswith("Twice a number.")
+    loud = '    printf("x\\n"); std::cout << 1 << std::endl;\n    return 2 * n;'
+    seen = judged(task, "    return 2 * n;", "    return n + 2;", "    exit(0);", loud, "    retur")
+    assert [verdict is Verdict.PASS for verdict in seen] == [True, False, False, True, False]
+    assert seen[-1] is Verdict.COMPILE_ERROR
+
+
+def test_multipl_es_javascript_must_reach_the_end_of_its_tests(tmp_path: Path) -> None:
+    task = read(JS, tmp_path)
+    right = "  console.log(n);\n  return 2 * n;\n}\n"
+    seen = judged(task, right, "  return n + 2;\n}\n", "  process.exit(0);\n}\n")
+    assert [verdict is Verdict.PASS for verdict in seen] == [True, False, False]
+
+
+def test_a_chat_model_is_asked_with_the_published_prompt(tmp_path: Path) -> None:
+    prompt = ChatStyle().code(read(CPP, tmp_path), "")
+    assert not isinstance(prompt, str)
+    assert [turn.content for turn in prompt] == [CPP["prompt"], f"```cpp\n{CPP['prompt']}"]  # type: ignore[union-attr]  # chat
+
+
+def test_another_language_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="language: saw 'rs', expected one of cpp, js"):
+        read({**CPP, "language": "rs"}, tmp_path)
+
+
+def test_a_context_without_a_test_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"code_context: .* expected a function test_execution"):
+        read({**DS1000, "code_context": "import numpy"}, tmp_path)
