@@ -6,7 +6,7 @@ import pytest
 
 from roundsmith.hashing import weights_sha256
 from roundsmith.report.summary import from_json
-from roundsmith.store import Store
+from roundsmith.store import RESULTS, Store, read_file
 from tests.pipelines.round.lab_round import play, selected, summary
 
 pytestmark = pytest.mark.slow
@@ -32,6 +32,18 @@ def test_a_round_counts_what_it_did_and_leaves_what_it_promises(undisturbed: Pat
     assert weights_sha256(checkpoint) == found.checkpoint_sha256
     assert found.checkpoint_sha256 != found.weights_sha256
     assert "<html" in (undisturbed / "round-1/report.html").read_text()
+
+
+def test_the_results_of_every_task_are_a_file_of_the_round(undisturbed: Path) -> None:
+    found = from_json((undisturbed / "round-1/summary.json").read_text()).result
+    rows = list(read_file(RESULTS, undisturbed / "round-1/data/results.parquet"))
+    whose = {(str(row.split), row.of) for row in rows}
+    finals = {("final", "before"), ("final", "after"), ("final", "control")}
+    assert whose == {("gate", "before"), ("gate", "after"), *finals}
+    for split, of in (("gate", "before"), ("gate", "after"), ("final", "after")):
+        mine = [row for row in rows if (row.split, row.of) == (split, of)]
+        rate = sum(row.solved / row.samples for row in mine) / len(mine)
+        assert rate == pytest.approx(getattr(found.pass_at_k[split]["1"], of))
 
 
 def test_every_selected_row_names_a_sample_that_passed_all_tests(undisturbed: Path) -> None:
