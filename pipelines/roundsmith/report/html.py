@@ -17,10 +17,12 @@ from roundsmith.report import words
 from roundsmith.report.curves import LossPoint, histogram, loss_curves
 from roundsmith.report.plots import Estimate, bars, intervals
 from roundsmith.report.summary import PassAtK, Result, Summary
+from roundsmith.store import DroppedRow
 
 HERE = Path(__file__).parent
 SHOWN_SAMPLES = 300
 SHOWN_CHARACTERS = 6000
+SHOWN_DROPPED = 100
 PLOTS = ("pass_at_k", "funnel", "verdicts", "perplexity", "loss")
 SPLIT_ORDER = ("final", "gate", "train")
 
@@ -49,6 +51,8 @@ class ReportInputs:
     control_loss_curve: tuple[LossPoint, ...] = ()
     samples: tuple[SampleRow, ...] = ()
     num_samples: int | None = None
+    dropped: tuple[DroppedRow, ...] = ()
+    """Training rows that came too near to a held-out task."""
 
 
 def render(inputs: ReportInputs) -> str:
@@ -65,6 +69,8 @@ def render(inputs: ReportInputs) -> str:
         figures=_figures(inputs),
         samples=[_cut(row) for row in shown],
         verdicts=sorted({row.verdict for row in shown}),
+        dropped=inputs.dropped[:SHOWN_DROPPED],
+        num_dropped=len(inputs.dropped),
         num_samples=len(inputs.samples) if inputs.num_samples is None else inputs.num_samples,
         style=Markup(style),
         script=Markup(script),

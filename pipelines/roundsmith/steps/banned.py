@@ -23,13 +23,13 @@ class Banned:
         texts = {text.strip().lower() for text in (*(t.description for t in tasks), *bodies)}
         return cls(tuple(sorted(text for text in texts if len(text) >= SHORTEST)))
 
-    def holds(self, row: Row) -> bool:
-        """Whether a banned text is in the row's prompt and answers, letter case aside."""
+    def held_by(self, row: Row) -> str | None:
+        """A banned text in the row's prompt and answers, letter case aside; None for none."""
         if not self.texts:
-            return False
+            return None
         answers = (getattr(row, name, "") for name in ("completion", "chosen", "rejected"))
         whole = "\n".join((_text(row.prompt), *answers)).lower()
-        return any(text in whole for text in self.texts)
+        return next((text for text in self.texts if text in whole), None)
 
 
 def _text(prompt: Prompt) -> str:

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from roundsmith.config import Settings
+from roundsmith.steps.overlap import ContaminationConfig
 from roundsmith.steps.rules import BudgetConfig, KeepConfig, StopConfig
 from roundsmith.steps.spent import PriceConfig
 
@@ -89,6 +90,8 @@ class RunConfig(Settings):
     """The gate's error rate over all planned rounds."""
     keep: tuple[KeepConfig, ...] = ()
     """What a promoted checkpoint must not be worse in."""
+    contamination: ContaminationConfig = ContaminationConfig()
+    """Which training rows are dropped for a held-out task."""
     budget: BudgetConfig = BudgetConfig()
     stop: StopConfig = StopConfig()
     control: bool = True

@@ -32,6 +32,19 @@ class HeldOut:
             ),
         )
 
+    def repeats(self, row: Row, task: Task | None) -> bool:
+        """Whether a row, made from a training task, repeats one of these."""
+        if _prompt(row.prompt) in self.prompts:
+            return True
+        if task is None:
+            return False
+        answer = row.completion if isinstance(row, Example) else row.chosen
+        body = answer.removesuffix(FENCE).strip("\n")
+        return (
+            words(task.description) in self.descriptions
+            or structure(f"{task.head.rstrip()}\n{body}\n", task.entry_point) in self.programs
+        )
+
 
 def repeated(rows: Iterable[Row], tasks: Mapping[str, Task], held_out: HeldOut) -> tuple[str, ...]:
     """For each row that repeats a held-out task, the id of the one it was made from; `tasks` are
@@ -43,7 +56,7 @@ def repeated(rows: Iterable[Row], tasks: Mapping[str, Task], held_out: HeldOut) 
     return tuple(
         row.provenance.task_id
         for row in rows
-        if _repeats(row, tasks.get(row.provenance.task_id), held_out)
+        if held_out.repeats(row, tasks.get(row.provenance.task_id))
     )
 
 
@@ -77,19 +90,6 @@ def structure(program: str, entry_point: str) -> str:
         elif isinstance(node, ast.Name) and node.id == entry_point:
             node.id = "_"
     return ast.dump(tree)
-
-
-def _repeats(row: Row, task: Task | None, held_out: HeldOut) -> bool:
-    if _prompt(row.prompt) in held_out.prompts:
-        return True
-    if task is None:
-        return False
-    answer = row.completion if isinstance(row, Example) else row.chosen
-    body = answer.removesuffix(FENCE).strip("\n")
-    return (
-        words(task.description) in held_out.descriptions
-        or structure(f"{task.head.rstrip()}\n{body}\n", task.entry_point) in held_out.programs
-    )
 
 
 def _prompt(prompt: Prompt) -> str:

@@ -13,7 +13,7 @@ from roundsmith.steps.context import Context, Made, reference
 from roundsmith.steps.evaluate import evaluation_of, results_of
 from roundsmith.steps.inputs import tasks_of
 from roundsmith.steps.ledger import cost_of
-from roundsmith.store import EXAMPLES, GROUPS, PAIRS, RESULTS, Manifest, TaskResult
+from roundsmith.store import DROPPED, EXAMPLES, GROUPS, PAIRS, RESULTS, Manifest, TaskResult
 from roundsmith.types import Group, Kind, Sample, Split, Task
 
 SET = "set"
@@ -57,6 +57,7 @@ def summarise(ctx: Context, made: Mapping[str, Manifest]) -> Summary:
         "tasks with a passing code": sampled["tasks_with_passing"],
         "scored codes": scored.get("scored", 0),
         "selected rows": rows["selected"],
+        **({"dropped for held-out tasks": rows["dropped"]} if rows.get("dropped") else {}),
         "training rows with gold": rows["rows"],
         "rows trained": checkpoint["rows"],
     }
@@ -120,6 +121,7 @@ def report_inputs(ctx: Context, made: Mapping[str, Manifest], summary: Summary) 
         control_loss_curve=_loss(control) if control else (),
         samples=tuple(browsed),
         num_samples=num_samples,
+        dropped=tuple(ctx.store.read_all(DROPPED, made["rows"])),
     )
 
 

@@ -4,6 +4,7 @@
 
 from roundsmith.store.folders import FolderRef
 from roundsmith.store.kinds import (
+    DROPPED,
     EVALS,
     EXAMPLES,
     GROUPS,
@@ -15,12 +16,13 @@ from roundsmith.store.kinds import (
 )
 from roundsmith.store.manifest import BITWISE, DISTRIBUTION, Manifest, ObjectRef, step_key
 from roundsmith.store.parquet import read_file, write_file
-from roundsmith.store.records import EvalRecord, TaskResult
+from roundsmith.store.records import DroppedRow, EvalRecord, TaskResult
 from roundsmith.store.store import Store
 
 __all__ = [
     "BITWISE",
     "DISTRIBUTION",
+    "DROPPED",
     "EVALS",
     "EXAMPLES",
     "GROUPS",
@@ -28,6 +30,7 @@ __all__ = [
     "PAIRS",
     "RESULTS",
     "TASKS",
+    "DroppedRow",
     "EvalRecord",
     "FolderRef",
     "Manifest",

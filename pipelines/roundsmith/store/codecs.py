@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 from roundsmith.errors import ConfigError
-from roundsmith.store.records import EvalRecord, TaskResult
+from roundsmith.store.records import DroppedRow, EvalRecord, TaskResult
 from roundsmith.store.values import text_value, value_text
 from roundsmith.types import (
     AssertTest,
@@ -242,3 +242,13 @@ def result_columns(result: TaskResult) -> Columns:
 def columns_result(columns: Columns) -> TaskResult:
     """The task's result of its columns."""
     return TaskResult(**columns | {"split": Split(columns["split"])})
+
+
+def dropped_columns(dropped: DroppedRow) -> Columns:
+    """The columns of a dropped row."""
+    return _flat(dropped)
+
+
+def columns_dropped(columns: Columns) -> DroppedRow:
+    """The dropped row of its columns."""
+    return DroppedRow(**columns)

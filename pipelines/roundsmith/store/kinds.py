@@ -1,4 +1,4 @@
-"""The six kinds of row, each with its Parquet schema, schema version and codec."""
+"""The seven kinds of row, each with its Parquet schema, schema version and codec."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
 
 from roundsmith.store import codecs, schemas
-from roundsmith.store.records import EvalRecord, TaskResult
+from roundsmith.store.records import DroppedRow, EvalRecord, TaskResult
 from roundsmith.types import Example, Group, Pair, Task
 
 RowT = TypeVar("RowT")
@@ -46,6 +46,9 @@ EVALS: RowKind[EvalRecord] = RowKind(
 RESULTS: RowKind[TaskResult] = RowKind(
     "result", 1, schemas.RESULT_SCHEMA, codecs.result_columns, codecs.columns_result
 )
+DROPPED: RowKind[DroppedRow] = RowKind(
+    "dropped", 1, schemas.DROPPED_SCHEMA, codecs.dropped_columns, codecs.columns_dropped
+)
 KINDS: dict[str, RowKind[Any]] = {
-    kind.name: kind for kind in (TASKS, GROUPS, EXAMPLES, PAIRS, EVALS, RESULTS)
+    kind.name: kind for kind in (TASKS, GROUPS, EXAMPLES, PAIRS, EVALS, RESULTS, DROPPED)
 }

@@ -1,4 +1,6 @@
-"""The records of an evaluation: of one sample, which pass@k is counted from, and of one task."""
+"""Records beside the rows: of an evaluation's samples, which pass@k is counted from, of its tasks,
+and of training rows that were dropped.
+"""
 
 from dataclasses import dataclass
 
@@ -41,3 +43,18 @@ class TaskResult:
     solved: int
     strict: int
     """See `EvalRecord`."""
+
+
+@dataclass(frozen=True, slots=True)
+class DroppedRow:
+    """A training row that was dropped because it is too near to a held-out task, and why."""
+
+    row_id: str
+    task_id: str
+    """The training task that it was made from."""
+    why: str
+    """`exact`, `text`, `n-gram` or `near-duplicate`."""
+    held_out: str
+    """The held-out task, where one is told."""
+    evidence: str
+    """The text or the n-gram that both hold, or how much they are alike."""

@@ -161,3 +161,6 @@ RESULT_SCHEMA = _schema(
         "strict": INT,
     }
 )
+DROPPED_SCHEMA = _schema(
+    {"row_id": TEXT, "task_id": TEXT, "why": TEXT, "held_out": TEXT, "evidence": TEXT}
+)

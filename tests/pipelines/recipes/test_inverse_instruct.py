@@ -160,10 +160,10 @@ def test_a_row_that_holds_a_held_out_text_is_banned_whatever_its_case() -> None:
     held = replace(TASK, description="Double the number and then halve it again.")
     banned = Banned.of([held])
     rows = chosen(scored(TASK, 0.1))
-    assert not any(banned.holds(row) for row in rows), "`return 2 * x` is too short to tell"
+    assert not any(banned.held_by(row) for row in rows), "`return 2 * x` is too short to tell"
     worded = replace(rows[1], prompt=f"x {held.description.upper()} y")
-    assert banned.holds(worded)
+    assert banned.held_by(worded)
     long = "x = sorted(x)\n    return x[::-1]"
     banned = Banned.of([replace(TASK, reference=f"{TASK.head}\n    {long}\n")])
-    assert banned.holds(replace(rows[1], completion=f"    a = 1\n    {long}"))
-    assert not Banned().holds(worded)
+    assert banned.held_by(replace(rows[1], completion=f"    a = 1\n    {long}"))
+    assert Banned().held_by(worded) is None

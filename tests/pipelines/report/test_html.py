@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from roundsmith.report.html import SHOWN_SAMPLES, ReportInputs, SampleRow, render, spread
 from roundsmith.report.summary import Summary
+from roundsmith.store import DroppedRow
 from tests.pipelines.report.rounds import COST, INPUTS, RESULT, SAMPLE, turned_around
 
 EVIL = (
@@ -191,3 +192,12 @@ def test_the_price_is_shown_where_it_is_known() -> None:
     assert "price" not in Page(render(unpriced)).texts
     priced = replace(INPUTS, summary=Summary(RESULT, replace(COST, price=12.5)))
     assert {"price", "12.50"} <= set(Page(render(priced)).texts)
+
+
+def test_dropped_rows_are_listed_with_the_reason_and_cut_where_they_are_many() -> None:
+    row = DroppedRow("0" * 64, "mbpp/2", "near-duplicate", "mbpp/511", "0.87 alike")
+    texts = "".join(Page(render(replace(INPUTS, dropped=(row,) * 150))).texts)
+    assert "150 training rows came too near" in texts
+    assert texts.count("mbpp/511") == 100
+    assert "Shown are the first 100" in texts
+    assert "too near" not in "".join(Page(render(INPUTS)).texts)

@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from roundsmith.store import EvalRecord, TaskResult
+from roundsmith.store import DroppedRow, EvalRecord, TaskResult
 from roundsmith.types import (
     AssertTest,
     CallTest,
@@ -199,3 +199,4 @@ results = st.builds(
     solved=counts,
     strict=counts,
 )
+dropped = st.builds(DroppedRow, row_id=text, task_id=text, why=text, held_out=text, evidence=text)

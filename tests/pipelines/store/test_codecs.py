@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from roundsmith.errors import StoreError
 from roundsmith.store import (
+    DROPPED,
     EVALS,
     EXAMPLES,
     GROUPS,
@@ -34,6 +35,7 @@ BY_KIND = [
     pytest.param(PAIRS, rows.pairs, id="pair"),
     pytest.param(EVALS, rows.records, id="eval"),
     pytest.param(RESULTS, rows.results, id="result"),
+    pytest.param(DROPPED, rows.dropped, id="dropped"),
 ]
 
 
