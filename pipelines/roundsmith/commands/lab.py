@@ -2,18 +2,20 @@
 
 import asyncio
 import json
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from rich.console import Console
 from rich.table import Table
 
-from roundsmith.clients import Services
+from roundsmith.clients import Progress as Asked
+from roundsmith.clients import Services, answers
 from roundsmith.commands.progress import ProgressView
 from roundsmith.config import let_threads_sleep
-from roundsmith.errors import ConfigError, SandboxError
+from roundsmith.errors import ConfigError, RoundsmithError, SandboxError
 from roundsmith.hashing import derive_seed
 from roundsmith.lab import tasks as lab_tasks
 from roundsmith.lab.card import Card, card
@@ -34,6 +36,7 @@ from roundsmith.types import (
 )
 
 T = TypeVar("T")
+Item = TypeVar("Item", GenerateItem, ScoreItem, ExecuteItem)
 ATOMS_ONLY_STEPS = 500
 """Ninety functions are learnt in a fraction of what chains of a hundred take."""
 
@@ -53,39 +56,43 @@ class ServedModel:
             GenerateItem(self._name(i), prompt, sampling, derive_seed(seed, i), n)
             for i, prompt in enumerate(prompts)
         ]
-        found = self._all("samples", [self._services.generator.generate(item) for item in items])
+        found = self._all("samples", self._services.generator.generate, items)
         return [[completion.text for completion in completions] for completions in found]
 
     def p_yes(self, prompts: Sequence[Prompt]) -> list[float]:
         """P(Yes) after every prompt."""
         items = [ScoreItem(self._name(i), p, p_yes=True) for i, p in enumerate(prompts)]
-        scores = self._all("P(yes)", [self._services.scorer.score(item) for item in items])
+        scores = self._all("P(yes)", self._services.scorer.score, items)
         return [score.p_yes or 0.0 for score in scores]
 
     def run(self, items: Sequence[ExecuteItem]) -> list[list[list[Outcome]]]:
         """Outcomes by item, program and test; SandboxError when the executor gives no verdict."""
-        found = self._all("runs", [self._services.executor.execute(item) for item in items])
+        found = self._all("runs", self._services.executor.execute, items)
         return [_matrix(item, seen) for item, seen in zip(items, found, strict=True)]
 
     def _name(self, index: int) -> str:
         self._calls += 1
         return f"{self._calls}/{index}"
 
-    def _all(self, what: str, calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    def _all(
+        self, what: str, ask: Callable[[Item], Awaitable[T]], items: Sequence[Item]
+    ) -> list[T]:
         """The answers in order; each one that comes is told as progress of this part."""
         self._parts += 1
-        part, done = f"{self._parts} {what}", 0
-        self._progress(part, done, len(calls), "")
+        part = f"{self._parts} {what}"
+        self._progress(part, 0, len(items), "")
 
-        async def counted(call: Coroutine[Any, Any, T]) -> T:
-            nonlocal done
-            answer = await call
-            done += 1
-            self._progress(part, done, len(calls), "")
-            return answer
+        def told(progress: Asked) -> None:
+            self._progress(part, progress.answered, len(items), "")
 
         async def gather() -> list[T]:
-            return list(await asyncio.gather(*map(counted, calls)))
+            found: dict[str, T] = {}
+            async with aclosing(answers(ask, items, progress=told)) as answered:
+                async for item, answer in answered:
+                    if isinstance(answer, RoundsmithError):
+                        raise answer
+                    found[item.item_id] = answer
+            return [found[item.item_id] for item in items]
 
         return self._runner.run(gather())
 

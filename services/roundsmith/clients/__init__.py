@@ -1,6 +1,7 @@
 """Clients of the services: typed, asynchronous, patient, and never answered twice."""
 
 from roundsmith.clients.generator import GeneratorClient
+from roundsmith.clients.many import Progress, answers
 from roundsmith.clients.patience import StreamSettings
 from roundsmith.clients.replicas import Replicas
 from roundsmith.clients.services import (
@@ -19,9 +20,11 @@ __all__ = [
     "ExecutorClient",
     "GeneratorClient",
     "PairBuilderClient",
+    "Progress",
     "Replicas",
     "ScorerClient",
     "Services",
     "StreamSettings",
+    "answers",
     "connect",
 ]

@@ -19,7 +19,9 @@ async def ask(stream: ItemStream[Any, Any] | Lanes[Any, Any], request: Any) -> l
         return await stream.call(request)
 
 
-async def follow(stream: ItemStream[Any, Any], request: Any) -> AsyncGenerator[Any]:
+async def follow(
+    stream: ItemStream[Any, Any] | Lanes[Any, Any], request: Any
+) -> AsyncGenerator[Any]:
     """The same, each answer as it comes."""
     name = type(request).__name__.removesuffix("StreamRequest")
     with tracing.span(f"roundsmith.{name}", "client") as here:

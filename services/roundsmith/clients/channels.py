@@ -4,6 +4,7 @@ import json
 
 import grpc
 
+from roundsmith.clients.rotation import RotatingChannel
 from roundsmith.clients.tls import ClientTls
 
 _IDEMPOTENT = (
@@ -53,11 +54,14 @@ def open_channel(
     target: str, tls: ClientTls | None = None, server_name: str | None = None
 ) -> grpc.aio.Channel:
     """A channel to one target, encrypted by `tls` where it is given; `server_name` is expected in
-    the server's certificate where `tls` names none.
+    the server's certificate where `tls` names none. Raises ConfigError when a file of `tls` can not
+    be read.
     """
     if tls is None:
         return grpc.aio.insecure_channel(target, options=_OPTIONS)
     options = list(_OPTIONS)
     if (name := tls.server_name or server_name) is not None:
         options.append(("grpc.ssl_target_name_override", name))
-    return grpc.aio.secure_channel(target, tls.credentials(), options=options)
+    return RotatingChannel(
+        tls, lambda credentials: grpc.aio.secure_channel(target, credentials, options=options)
+    )

@@ -7,6 +7,7 @@ from uuid import uuid4
 import grpc
 
 from roundsmith.clients.calls import ask, call_once, follow
+from roundsmith.clients.lanes import LANES, Lanes
 from roundsmith.clients.patience import PATIENT, StreamSettings
 from roundsmith.clients.replicas import Replicas, everywhere
 from roundsmith.clients.stream import ItemStream
@@ -21,7 +22,9 @@ from roundsmith.wire import from_message, to_message
 
 
 class GeneratorClient:
-    """GeneratorService and its admin: `generate` may be called as often at once as you like."""
+    """GeneratorService and its admin: `generate` may be called as often at once as you like. Items
+    are spread over all replicas.
+    """
 
     def __init__(
         self,
@@ -33,9 +36,13 @@ class GeneratorClient:
         self._stub: Any = generator_pb2_grpc.GeneratorServiceStub(channel)
         self._admin = admin or channel
         self._request_id = uuid4().hex
-        self.stream: ItemStream[
-            generator_pb2.GenerateStreamRequest, generator_pb2.GenerateStreamResponse
-        ] = ItemStream(self._stub.GenerateStream, lambda r: r.item.item_id, settings)
+        streams: list[
+            ItemStream[generator_pb2.GenerateStreamRequest, generator_pb2.GenerateStreamResponse]
+        ] = [
+            ItemStream(self._stub.GenerateStream, lambda r: r.item.item_id, settings)
+            for _ in range(LANES)
+        ]
+        self.stream = Lanes(channel, streams)
 
     async def generate(self, item: GenerateItem, weights_sha256: str = "") -> list[Completion]:
         """The item's completions by index; raises WeightsMismatch when other weights are served."""

@@ -17,6 +17,8 @@ class StreamSettings:
     first_backoff_s: float = 0.1
     max_backoff_s: float = 5.0
     max_message_bytes: int = 64 * 2**20
+    max_in_flight: int = 1024
+    """Items that one stream sends before they are answered; more wait here."""
 
 
 PATIENT = StreamSettings()

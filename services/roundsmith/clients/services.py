@@ -14,7 +14,7 @@ import grpc
 from roundsmith.clients.calls import ask, call_once
 from roundsmith.clients.channels import open_channel
 from roundsmith.clients.generator import GeneratorClient
-from roundsmith.clients.lanes import Lanes
+from roundsmith.clients.lanes import LANES, Lanes
 from roundsmith.clients.patience import PATIENT, StreamSettings
 from roundsmith.clients.replicas import Replicas, everywhere
 from roundsmith.clients.stream import ItemStream
@@ -43,10 +43,6 @@ from roundsmith.wire import from_message, row_from_message, to_message
 _WITH_WEIGHTS = ("generator", "scorer")
 
 _FIRST_PAUSE_S, _MAX_PAUSE_S = 0.02, 5.0
-
-
-_SCORER_LANES = 8
-"""Streams of a scorer's client: with fewer replicas than these, all are kept busy."""
 
 
 class Endpoints(Settings):
@@ -79,8 +75,7 @@ class ScorerClient:
         self._admin = admin or channel
         self._request_id = uuid4().hex
         streams: list[ItemStream[scorer_pb2.ScoreStreamRequest, scorer_pb2.ScoreStreamResponse]] = [
-            ItemStream(stub.ScoreStream, lambda r: r.item.item_id, settings)
-            for _ in range(_SCORER_LANES)
+            ItemStream(stub.ScoreStream, lambda r: r.item.item_id, settings) for _ in range(LANES)
         ]
         self.stream = Lanes(
             channel, streams, lambda r: r.item.prompt.SerializeToString(deterministic=True)

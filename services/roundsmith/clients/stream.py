@@ -76,6 +76,7 @@ class ItemStream(Generic[Request, Response]):
         self._outbox: asyncio.Queue[_Pending[Request, Response]] = asyncio.Queue()
         self._given_up: Counter[str] = Counter()
         """Items whose last answer, still to come over this connection, is for nobody."""
+        self._room = asyncio.Semaphore(settings.max_in_flight)
         self._pump: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -110,12 +111,13 @@ class ItemStream(Generic[Request, Response]):
                 f"item {self._item_id(request)!r}: expected at most "
                 f"{self._settings.max_message_bytes} bytes, saw {size}: split it"
             )
-        while True:
-            try:
-                return await self._once(request, told)
-            except Overloaded as error:
-                self.retries += 1
-                await asyncio.sleep(error.retry_after_s * random.uniform(1.0, 1.25))
+        async with self._room:  # kept while an overloaded server is given time
+            while True:
+                try:
+                    return await self._once(request, told)
+                except Overloaded as error:
+                    self.retries += 1
+                    await asyncio.sleep(error.retry_after_s * random.uniform(1.0, 1.25))
 
     async def close(self) -> None:
         """Ends the stream; items under way fail as Unavailable."""

@@ -1,5 +1,6 @@
 """What a client shows and trusts: TLS, and mutual TLS where the servers ask for it."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
@@ -11,7 +12,7 @@ from roundsmith.errors import ConfigError
 
 class ClientTls(Settings):
     """PEM files. With `certificate` and `key` the client has a subject, which names it as a
-    caller.
+    caller. Files that are replaced are shown by calls that begin later.
     """
 
     ca: Path | None = None
@@ -27,13 +28,25 @@ class ClientTls(Settings):
             raise ValueError("expected certificate and key together, saw one of them")
         return self
 
-    def credentials(self) -> grpc.ChannelCredentials:
-        """What a secure channel is opened with; raises ConfigError when a file can not be read."""
-        return grpc.ssl_channel_credentials(
-            root_certificates=read_pem(self.ca) if self.ca else None,
-            private_key=read_pem(self.key) if self.key else None,
-            certificate_chain=read_pem(self.certificate) if self.certificate else None,
+    def read(self) -> "Pems":
+        """The files as they are now; raises ConfigError when one can not be read."""
+        ca, key, certificate = (
+            read_pem(path) if path else None for path in (self.ca, self.key, self.certificate)
         )
+        return Pems(ca, key, certificate)
+
+
+@dataclass(frozen=True, slots=True)
+class Pems:
+    """What the files say: authority, key and certificate."""
+
+    ca: bytes | None
+    key: bytes | None
+    certificate: bytes | None
+
+    def credentials(self) -> grpc.ChannelCredentials:
+        """What a secure channel is opened with."""
+        return grpc.ssl_channel_credentials(self.ca, self.key, self.certificate)
 
 
 def read_pem(path: Path) -> bytes:

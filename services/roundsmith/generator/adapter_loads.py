@@ -32,11 +32,15 @@ class AdapterLoads:
         """`record` is the URL of the file that keeps the weights; adapters have one beside it."""
         self._engine, self._checkpoints = engine, checkpoints
         self._record = f"{record}.adapters" if record else None
-        self._by_name: dict[str, Recorded] = {}
+        self._version_by_name: dict[str, str] = {}
+        """Of what is served."""
+        self._recorded: dict[str, Recorded] = {}
+        """What is to be served, by every replica; one may lack some of it for a while."""
         self._one_at_a_time = asyncio.Lock()
 
     async def load(self, name: str, uri: str, sha256: str) -> None:
-        """Serve the adapter at `uri`, of version `sha256`, under a name.
+        """Serve the adapter at `uri`, of version `sha256`, under a name; nothing to do where it has
+        that version.
 
         Raises ConfigError for what may not be loaded, WeightsMismatch for another version,
         StoreError when storage fails; what the name had before is served on then.
@@ -44,22 +48,24 @@ class AdapterLoads:
         check_version(sha256)
         self._checkpoints.check(uri)
         async with self._one_at_a_time:
-            served = [one.sha256 for one in self._by_name.values()]
-            folder = await asyncio.to_thread(self._checkpoints.fetch, uri, sha256, served)
-            await self._engine.load_adapter(name, folder, sha256)
-            self._by_name[name] = Recorded(uri, sha256)
+            if self._version_by_name.get(name) == sha256:
+                return
+            await self._serve(name, uri, sha256)
+            self._recorded[name] = Recorded(uri, sha256)
             await self._write()
 
     async def unload(self, name: str) -> None:
         """Serve no adapter under a name any more."""
         async with self._one_at_a_time:
             await self._engine.unload_adapter(name)
-            if self._by_name.pop(name, None) is not None:
+            self._version_by_name.pop(name, None)
+            if self._recorded.pop(name, None) is not None:
                 await self._write()
 
     async def restore(self) -> None:
         """Serve the adapters that are recorded, before anybody is answered; one that can not be had
-        is left alone with a warning. Raises StoreError when the record can not be read.
+        is left alone with a warning, and stays recorded. Raises StoreError when the record can not
+        be read.
         """
         text = await asyncio.to_thread(read_file, self._record) if self._record else None
         try:
@@ -69,16 +75,23 @@ class AdapterLoads:
                 f"{self._record}: expected the record of adapters by name, saw {text!r:.80}: "
                 "remove the file, or name another with --weights-record"
             ) from error
+        self._recorded = recorded
         for name, one in recorded.items():
             try:
-                await self.load(name, one.uri, one.sha256)
+                await self._serve(name, one.uri, one.sha256)
             except (ConfigError, WeightsMismatch) as error:
                 logger.warning("the recorded adapter %s is not served: %s", name, error)
+
+    async def _serve(self, name: str, uri: str, sha256: str) -> None:
+        served = list(self._version_by_name.values())
+        folder = await asyncio.to_thread(self._checkpoints.fetch, uri, sha256, served)
+        await self._engine.load_adapter(name, folder, sha256)
+        self._version_by_name[name] = sha256
 
     async def _write(self) -> None:
         if self._record is not None:
             recorded = {
                 name: {"uri": one.uri, "sha256": one.sha256}
-                for name, one in sorted(self._by_name.items())
+                for name, one in sorted(self._recorded.items())
             }
             await asyncio.to_thread(replace_file, self._record, json.dumps(recorded).encode())

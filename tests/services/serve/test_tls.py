@@ -97,6 +97,35 @@ def test_files_that_are_replaced_are_shown_to_connections_that_open_later(tmp_pa
     asyncio.run(play())
 
 
+def test_a_client_shows_replaced_files_on_the_connections_that_it_opens_later(
+    tmp_path: Path,
+) -> None:
+    first, second = Authority(tmp_path, "first"), Authority(tmp_path, "second")
+    given = server_settings(first, mutual=True)
+    mine = {"ca": first.ca} | first.issue("trainer")
+    theirs = {"ca": second.ca} | second.issue("trainer")
+    tls = ClientTls.model_validate(mine | {"server_name": "roundsmith.test"})
+
+    async def play() -> None:
+        async with (
+            serving(tmp_path, **given) as addresses,
+            connected(addresses["address"], tls=tls) as client,
+        ):
+            assert len(await client.build("echo", {}, 1, group())) == 1
+            for name, path in server_settings(second, mutual=True).items():
+                Path(str(given[name])).write_bytes(Path(str(path)).read_bytes())
+            key = mine["key"].read_bytes()
+            mine["key"].write_bytes(b"being written")
+            assert await client.recipes() == ["echo"]  # by the connection that there is
+            mine["key"].write_bytes(key)
+            for name, path in theirs.items():
+                mine[name].write_bytes(path.read_bytes())
+            assert await client.recipes() == ["echo"]
+            assert len(await client.build("echo", {}, 1, group("t1"))) == 1
+
+    asyncio.run(play())
+
+
 def names_of(folder: Path, settings: ServeSettings, clients: list[Any]) -> list[str]:
     """What `caller_of` says of each client: a target's channel and its metadata."""
     told: list[str] = []
@@ -150,7 +179,7 @@ def test_a_certificate_that_can_not_be_read_is_told_before_the_engine_is_loaded(
         with pytest.raises(ConfigError, match=f"{name}: expected a PEM file"):
             asyncio.run(run(start, settings))
         with pytest.raises(ConfigError, match=f"{name}: expected a PEM file"):
-            ClientTls(ca=path).credentials()
+            ClientTls(ca=path).read()
     with pytest.raises(ValueError, match="together"):
         ClientTls(key=tmp_path / "k.pem")
 

@@ -1,0 +1,136 @@
+"""Adapters over gRPC: loaded by their owner from the storage root, recorded, and taken away."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from roundsmith.clients import GeneratorClient
+from roundsmith.clients.channels import open_channel
+from roundsmith.config import ServeSettings, WeightsSettings
+from roundsmith.errors import ConfigError, StoreError, UnknownName, WeightsMismatch
+from roundsmith.generator.settings import GeneratorSettings
+from roundsmith.generator.start import start
+from roundsmith.hashing import weights_sha256
+from roundsmith.serve import listening
+from roundsmith.types import GenerateItem, Sampling
+from tests.services.generator.test_adapters import make_adapter
+
+SERVE = ServeSettings()
+
+
+@pytest.fixture
+def root(tmp_path: Path, tiny: Path) -> Path:
+    """A storage root with two adapters of the tiny model, and one beside it."""
+    folder = tmp_path / "root"
+    folder.mkdir()
+    for name, seed in (("one", 1), ("other", 2)):
+        make_adapter(folder / name, tiny, seed)
+    make_adapter(tmp_path / "outside", tiny, 3)
+    return folder
+
+
+@asynccontextmanager
+async def serving(tiny: Path, root: Path) -> AsyncIterator[GeneratorClient]:
+    """A client of a generator that keeps a record beside the root."""
+    weights = WeightsSettings(storage_root=str(root), record=str(root.parent / "served.json"))
+    service = await start(GeneratorSettings(model=str(tiny), slots=2), SERVE, weights)
+    try:
+        async with (
+            listening(service.bindings, SERVE) as addresses,
+            open_channel(addresses["address"]) as channel,
+            open_channel(addresses["admin_address"]) as admin,
+        ):
+            client = GeneratorClient(channel, admin)
+            yield client
+            await client.stream.close()
+    finally:
+        await service.close()
+
+
+async def drawn(client: GeneratorClient, adapter: str) -> tuple[tuple[int, ...], str]:
+    """The tokens that an adapter draws, and the weight version that they carry."""
+    client.forget()
+    item = GenerateItem("i", (5, 6, 7), Sampling(12, temperature=0.0), 0, adapter=adapter)
+    (completion,) = await client.generate(item)
+    return completion.token_ids, completion.weights_sha256
+
+
+def test_an_adapter_is_loaded_replaced_and_taken_away_by_its_owner(tiny: Path, root: Path) -> None:
+    one, other = (weights_sha256(root / name) for name in ("one", "other"))
+
+    async def scenario() -> None:
+        async with serving(tiny, root) as client:
+            plain = await drawn(client, "")
+            await client.load_adapter("style", str(root / "one"), one)
+            first = await drawn(client, "style")
+            (told,) = (await client.model()).adapters
+            assert (told.name, told.sha256, told.weights_sha256) == ("style", one, first[1])
+            await client.load_adapter("style", str(root / "other"), other)
+            second = await drawn(client, "style")
+            assert len({plain, first, second}) == 3
+            assert await drawn(client, "") == plain
+            await client.unload_adapter("style")
+            await client.unload_adapter("style")
+            assert not (await client.model()).adapters
+            with pytest.raises(UnknownName, match="style"):
+                await drawn(client, "style")
+
+    asyncio.run(scenario())
+
+
+def test_what_may_not_be_loaded_is_refused_and_the_name_keeps_what_it_had(
+    tiny: Path, root: Path
+) -> None:
+    one = weights_sha256(root / "one")
+
+    async def scenario() -> None:
+        async with serving(tiny, root) as client:
+            await client.load_adapter("style", str(root / "one"), one)
+            before = await drawn(client, "style")
+            outside = root.parent / "outside"
+            with pytest.raises(ConfigError, match="under the storage root"):
+                await client.load_adapter("style", str(outside), weights_sha256(outside))
+            with pytest.raises(WeightsMismatch):
+                await client.load_adapter("new", str(root / "other"), one)
+            await client.load_adapter("style", str(root / "other"), one)  # as it is: nothing to do
+            with pytest.raises(ConfigError, match="expected a name"):
+                await client.load_adapter("a/b", str(root / "one"), one)
+            assert await drawn(client, "style") == before
+        async with serving(tiny, root) as client:
+            assert await drawn(client, "style") == before
+
+    asyncio.run(scenario())
+
+
+def test_a_service_that_starts_later_serves_the_adapters_that_are_recorded(
+    tiny: Path, root: Path
+) -> None:
+    one, other = (weights_sha256(root / name) for name in ("one", "other"))
+
+    async def scenario() -> None:
+        async with serving(tiny, root) as client:
+            await client.load_adapter("style", str(root / "one"), one)
+            await client.load_adapter("gone", str(root / "other"), other)
+            await client.load_adapter("brief", str(root / "one"), one)
+            await client.unload_adapter("brief")
+            before = await drawn(client, "style")
+        (root / "other" / "adapter_config.json").unlink()  # one that can not be had any more
+        async with serving(tiny, root) as client:
+            assert [adapter.name for adapter in (await client.model()).adapters] == ["style"]
+            assert await drawn(client, "style") == before
+
+    asyncio.run(scenario())
+    record = root.parent / "served.json.adapters"
+    assert json.loads(record.read_text()).keys() == {"gone", "style"}
+    record.write_text("not a record")
+
+    async def begin() -> None:
+        async with serving(tiny, root):
+            raise AssertionError("a record that is none was taken")
+
+    with pytest.raises(StoreError, match="expected the record of adapters"):
+        asyncio.run(begin())
