@@ -13,7 +13,7 @@ import typer
 from roundsmith.cli_lab import lab_app
 from roundsmith.cli_runs import add_commands
 from roundsmith.cli_serve import serve_app
-from roundsmith.commands import audit, bench, cluster_runs, doctor, options, submit
+from roundsmith.commands import audit, bench, cluster_runs, doctor, options, schema, submit
 from roundsmith.commands import compile as compiling
 from roundsmith.commands.groups import grouped
 from roundsmith.errors import RoundsmithError
@@ -143,6 +143,7 @@ app.command("submit", epilog=submit.EPILOG)(submit.submit)
 app.command("status", epilog=cluster_runs.STATUS_EPILOG)(cluster_runs.status)
 app.command("logs", epilog=cluster_runs.LOGS_EPILOG)(cluster_runs.logs)
 app.command("cancel", epilog=cluster_runs.CANCEL_EPILOG)(cluster_runs.cancel)
+app.command("schema", epilog=schema.EPILOG)(schema.schema)
 app.command("compile", epilog=compiling.EPILOG)(compiling.compile_)
 app.command("bench", epilog=bench.EPILOG)(bench.bench)
 app.command("audit", epilog=audit.EPILOG)(audit.audit)

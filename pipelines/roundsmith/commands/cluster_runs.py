@@ -10,6 +10,13 @@ from roundsmith.commands.submit import say
 Run = Annotated[str, typer.Argument(help="The run's name, as `submit` says it.")]
 Namespace = Annotated[str, typer.Option(help="Where the chart is installed.")]
 Release = Annotated[str, typer.Option(help="The name of its installation.")]
+Pipelines = Annotated[
+    str | None,
+    typer.Option(help="The API of Kubeflow Pipelines, where a name is that of a chain of rounds."),
+]
+Token = Annotated[
+    str, typer.Option(help="A file with the token for it, where Kubeflow has several users.")
+]
 
 STATUS_EPILOG = """Examples:
 
@@ -34,12 +41,20 @@ def status(
     ] = None,
     namespace: Namespace = "roundsmith",
     release: Release = "roundsmith",
+    pipelines: Pipelines = None,
+    token: Token = "",
     json_: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Tell how far the runs on a cluster are: queued, waiting, running, done or failed.
 
     A queued run waits for quota, and takes nothing; a waiting one has no pod that runs yet.
     """
+    if pipelines is not None:
+        from roundsmith.commands.pipeline_runs import show_chains
+        from roundsmith.platform.pipelines_api import PipelinesApi
+
+        show_chains(PipelinesApi(pipelines, namespace, token), run, json_)
+        return
     from dataclasses import asdict
 
     from rich.console import Console
@@ -81,11 +96,31 @@ def logs(run: Run, namespace: Namespace = "roundsmith", release: Release = "roun
     raise typer.Exit(code)
 
 
-def cancel(run: Run, namespace: Namespace = "roundsmith", release: Release = "roundsmith") -> None:
+def cancel(
+    run: Run,
+    namespace: Namespace = "roundsmith",
+    release: Release = "roundsmith",
+    pipelines: Pipelines = None,
+    token: Token = "",
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            help="With --pipelines: the storage root, where a marker keeps a next round from "
+            "beginning whatever is submitted."
+        ),
+    ] = None,
+) -> None:
     """End a run on a cluster: its pods at once, its trainings with it.
 
-    One that is over already is left as it is.
+    One that is over already is left as it is. With --pipelines, all rounds of a chain that are
+    under way.
     """
+    if pipelines is not None:
+        from roundsmith.commands.pipeline_runs import cancel_chain
+        from roundsmith.platform.pipelines_api import PipelinesApi
+
+        say(cancel_chain(PipelinesApi(pipelines, namespace, token), run, storage))
+        return
     from roundsmith.platform.followed_run import find_run
     from roundsmith.platform.kubernetes_api import KubernetesApi
 

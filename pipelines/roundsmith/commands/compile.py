@@ -1,4 +1,4 @@
-"""`roundsmith compile`: the round as a Kubeflow pipeline, in kfp's YAML."""
+"""`roundsmith compile`: the round as a Kubeflow pipeline, as YAML or Kubernetes objects."""
 
 import importlib.metadata
 from pathlib import Path
@@ -6,59 +6,57 @@ from typing import Annotated
 
 import typer
 
-from roundsmith.commands import options
-from roundsmith.commands.groups import grouped
-
 EPILOG = """Examples:
 
-roundsmith compile --recipe gift --output gift.yaml
+roundsmith compile --release roundsmith --output pipeline.yaml
 
-roundsmith compile --recipe rft --model org/name --tasks /data/mbpp.jsonl --image registry/x:1
+roundsmith compile --image registry/roundsmith:0.1.0 --manifests --output objects.yaml
 
-Then upload the file in the Kubeflow UI, or by kfp's client. A run asks there for `store`, the
-storage root, and `services`, where they listen: `roundsmith serve all` prints that JSON."""
+Upload the first in the Kubeflow UI, or start a round with: roundsmith submit --pipelines HOST. The
+second is for `kubectl apply`, where pipelines are stored as Kubernetes objects."""
+
+Image = Annotated[
+    str,
+    typer.Option(
+        help="Image that the tasks run in: Roundsmith with the extra cluster.",
+        show_default="roundsmith:VERSION",
+    ),
+]
+Secret = Annotated[
+    str,
+    typer.Option(
+        help="The Secret with the storage's keys; it need not be there.",
+        show_default="RELEASE-storage, the chart's",
+    ),
+]
 
 
-@grouped
 def compile_(
-    choice: options.Choice,
     output: Annotated[
         Path, typer.Option(help="The file to write; ends in .yaml, .yml or .json.")
     ] = Path("pipeline.yaml"),
-    image: Annotated[
-        str,
-        typer.Option(
-            help="Image that the steps run in: Roundsmith with the extras local and cluster.",
-            show_default="roundsmith:VERSION",
-        ),
-    ] = "",
-    round_: Annotated[
-        int | None,
-        typer.Option(
-            "--round",
-            help="Which of --rounds the pipeline is for: only the last evaluates on final.",
-            show_default="the last",
-        ),
-    ] = None,
-    preset: Annotated[
-        str | None,
-        typer.Option(
-            help="lab, laptop or paper. By default lab for the lab's model and paper for others."
-        ),
-    ] = None,
+    image: Image = "",
+    release: Annotated[
+        str, typer.Option(help="The installation of the chart in the namespace of the runs.")
+    ] = "roundsmith",
+    storage_secret: Secret = "",
+    manifests: Annotated[
+        bool, typer.Option("--manifests", help="Write objects: Pipeline and PipelineVersion.")
+    ] = False,
 ) -> None:
-    """Write a round as a Kubeflow pipeline: the same steps in the same order as `run`.
+    """Write a round as a Kubeflow pipeline: the same order and the same rows as `run`.
 
-    Each step is a task of its own; they hand each other references into the storage root. Models,
-    task files and recipes are named as the image sees them. A task that is retried finds what was
-    finished; so does a second run of the same settings in the same storage root.
+    A run plays one round and submits the next. What is played a person says in the Kubeflow UI: the
+    parameters have descriptions and defaults, and the first task refuses what can not be. Each
+    task finds in the storage what was finished, so that it may be retried at any time.
     """
-    from roundsmith.commands.run import check, preset_elsewhere
-    from roundsmith.platform.pipeline import compile_pipeline
+    from roundsmith.platform.pipeline import Installed, compile_pipeline
 
-    settings = choice.settings(preset or preset_elsewhere)
-    check(settings)
-    number = settings.rounds if round_ is None else round_
-    name = image or f"roundsmith:{importlib.metadata.version('roundsmith')}"
-    compile_pipeline(settings, number, name, output)
-    typer.echo(f"{output}: round {number} of {settings.rounds} of {settings.recipe}, image {name}")
+    chosen = image or default_image()
+    compile_pipeline(Installed.of(release, chosen, storage_secret), output, manifests=manifests)
+    typer.echo(f"{output}: a round of {release}, image {chosen}")
+
+
+def default_image() -> str:
+    """The image that `make images` builds of this version."""
+    return f"roundsmith:{importlib.metadata.version('roundsmith')}"

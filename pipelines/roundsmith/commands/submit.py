@@ -14,10 +14,13 @@ roundsmith submit --namespace ml --release roundsmith -- --recipe gift --preset 
 
 roundsmith submit --namespace ml --name first -- --recipe rft --limit 50 --rounds 2
 
+roundsmith submit --pipelines http://localhost:8888 --name c --param recipe=gift --param rounds=3
+
 Ctrl-C leaves the run alone: the same command looks at it again. A run that has ended is started
 anew by it, and computes nothing twice. `roundsmith cancel NAME` ends a run; submitted again it goes
 on. Files of its rounds are in the storage root, under runs/NAME/round-N."""
 
+PIPELINES = "Through Kubeflow Pipelines"
 OF_THIS_MACHINE = ("out", "cluster", "config")
 """Options of `roundsmith run` that name files of the machine it is started on."""
 _GIVEN = ("COMMANDLINE", "PROMPT", "ENVIRONMENT")
@@ -41,12 +44,64 @@ def submit(
             show_default="from the options",
         ),
     ] = None,
+    pipelines: Annotated[
+        str | None,
+        typer.Option(
+            help="The API of Kubeflow Pipelines: rounds are runs there, and --name is their chain.",
+            rich_help_panel=PIPELINES,
+        ),
+    ] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A parameter of the pipeline, such as rounds=3.", rich_help_panel=PIPELINES
+        ),
+    ] = None,
+    image: Annotated[
+        str,
+        typer.Option(
+            help="What its tasks run in.",
+            show_default="roundsmith:VERSION",
+            rich_help_panel=PIPELINES,
+        ),
+    ] = "",
+    storage_secret: Annotated[
+        str,
+        typer.Option(
+            help="The Secret with the storage's keys.",
+            show_default="RELEASE-storage",
+            rich_help_panel=PIPELINES,
+        ),
+    ] = "",
+    token: Annotated[
+        str,
+        typer.Option(
+            help="A file with the token to show, where Kubeflow has several users.",
+            rich_help_panel=PIPELINES,
+        ),
+    ] = "",
 ) -> None:
     """Run rounds on a cluster, where the chart is installed, with the kubeconfig of this machine.
 
     The run is a Job whose pod asks the services of the installation and trains in PyTorchJobs. Its
     log is shown here, and its exit code is this command's.
+
+    With --pipelines each round is a run of the pipeline, which this command only starts.
     """
+    if pipelines is not None:
+        from roundsmith.commands.compile import default_image
+        from roundsmith.commands.pipeline_runs import submit_chain
+        from roundsmith.platform.pipeline import Installed
+        from roundsmith.platform.pipelines_api import PipelinesApi
+
+        if options:
+            raise ConfigError(
+                f"-- {' '.join(options)}: expected --param NAME=VALUE with --pipelines, saw "
+                "options of `roundsmith run`: give them as parameters"
+            )
+        installed = Installed.of(release, image or default_image(), storage_secret)
+        say(submit_chain(PipelinesApi(pipelines, namespace, token), installed, name, param or ()))
+        return
     from roundsmith.platform.cluster_config import ClusterConfig
     from roundsmith.platform.control_job import control_job, job_name, run_name, submit_job
     from roundsmith.platform.followed_run import Followed

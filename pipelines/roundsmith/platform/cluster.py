@@ -45,11 +45,12 @@ def on_cluster(config: RunConfig, cluster: ClusterConfig, stages: Sequence[Stage
 class ClusterPlatform:
     """Runs the steps of one process against a cluster; nothing is started here but trainings.
 
-    `owners` are the references of what trainings end with, such as the Job of this run.
+    `owners` are the references of what trainings end with, such as the Job of this run; `run` is
+    what they are labelled with, where a run ends them itself.
     """
 
-    def __init__(self, cluster: ClusterConfig, owners: Sequence[Json] = ()) -> None:
-        self._cluster, self._owners = cluster, owners
+    def __init__(self, cluster: ClusterConfig, owners: Sequence[Json] = (), run: str = "") -> None:
+        self._cluster, self._owners, self._run = cluster, owners, run
         self._stack = AsyncExitStack()
         self._services: Services | None = None
 
@@ -100,7 +101,7 @@ class ClusterPlatform:
         await asyncio.to_thread(area.begin, request.model_copy(update=every))
         api = await asyncio.to_thread(KubernetesApi, self._cluster.namespace)
         kind = await asyncio.to_thread(find_kind, api, self._cluster.training.job)
-        asked = Asked(self._cluster, area.request_uri, self._owners)
+        asked = Asked(self._cluster, area.request_uri, self._owners, self._run)
         await run_in_pods(api, kind, asked, area, on_progress)
         if (done := await asyncio.to_thread(finished, area, request)) is None:
             raise PlatformError(

@@ -76,6 +76,17 @@ class ClusterControl(Settings):
         return with_container(template, CONTROL_CONTAINER)
 
 
+class ClusterPipelines(Settings):
+    """The API of Kubeflow Pipelines, where the next round of a chain is submitted."""
+
+    host: str = ""
+    """Its URL as pods reach it; none submits no round."""
+    experiment: str = "roundsmith"
+    """What the runs are gathered under."""
+    token: str = ""
+    """A file with the token to show, where the platform has several users; none shows none."""
+
+
 class ClusterConfig(Settings):
     """Where things are on a cluster."""
 
@@ -88,6 +99,7 @@ class ClusterConfig(Settings):
     services: ClusterServices
     training: ClusterTraining
     control: ClusterControl
+    pipelines: ClusterPipelines = ClusterPipelines()
 
     @field_validator("storage")
     @classmethod

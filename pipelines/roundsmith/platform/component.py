@@ -1,90 +1,171 @@
-"""What a pipeline's task runs: one step of a round, with references in and a reference out."""
+"""What the tasks of the pipeline run: a part of a round, its report, what follows it."""
 
 import asyncio
 import logging
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
-from pydantic import ValidationError
-
-from roundsmith.clients import Endpoints
-from roundsmith.config import Settings
-from roundsmith.errors import ConfigError
-from roundsmith.platform.local import AttachedPlatform
+from roundsmith.commands.run import RunPlatform, export
+from roundsmith.platform.chain import Chain
+from roundsmith.platform.cluster_config import ClusterConfig
+from roundsmith.platform.kubernetes_api import KubernetesApi
+from roundsmith.platform.manifests import RUN
+from roundsmith.platform.parameters import RoundPlan, check_parameters, run_name
+from roundsmith.platform.place import platform_of, read_place
+from roundsmith.platform.stages import REPORT, play_until
+from roundsmith.platform.training_kinds import KINDS
 from roundsmith.report.summary import Summary, from_json
+from roundsmith.round import RoundRefs
 from roundsmith.steps import run_step
-from roundsmith.steps.config import RunConfig
 from roundsmith.steps.context import Context
-from roundsmith.store import Manifest, Store
-from roundsmith.wrong_settings import explain
+from roundsmith.steps.seen import round_seen
+from roundsmith.steps.spent import Spent, spent_on
+from roundsmith.store import Store
+from roundsmith.store.exports import copy_round
 
 log = logging.getLogger(__name__)
 
-SettingsT = TypeVar("SettingsT", bound=Settings)
+Ended = Callable[[Context, RoundRefs[str]], object]
+"""Told of a round that is over, and what it made."""
 LINE_EVERY_S = 5.0
 """How often a task logs the progress of its step at most."""
 
 
-def run_component(
-    step: str,
-    split: str,
-    references: Mapping[str, str],
-    *,
-    store: str,
-    services: str,
-    settings: str,
-    round_number: int,
-    work_folder: str,
-) -> str:
-    """Runs a step on references of earlier steps and returns the reference of what it made.
+def check(parameters: Mapping[str, Any], run: str) -> str:
+    """The plan of a run as JSON, for its other tasks. Raises ConfigError for what can not be."""
+    plan = check_parameters(parameters, run)
+    log.info("chain %s, round %d of %d", plan.chain, plan.round, plan.config.rounds)
+    return plan.model_dump_json()
 
-    `settings` is a RunConfig and `services` are Endpoints, both as JSON. A step that has finished
-    before is found in the store and not run again, so that a task may be retried at any time.
-    Raises ConfigError for JSON or a round that do not fit.
+
+def run_stage(stage: str, plan: str) -> str:
+    """Plays a part of a round; the reference of what it made last. A part that was played is found
+    in the store, so that a task may be retried at any time.
     """
-    config = _read(RunConfig, "settings", settings)
-    where = _read(Endpoints, "services", services)
-    if not 1 <= round_number <= config.rounds:
-        raise ConfigError(
-            f"round_number: expected 1 to {config.rounds} (rounds in the settings), saw "
-            f"{round_number}"
+    planned = PlannedRound(RoundPlan.model_validate_json(plan))
+    reached = planned.play(stage, lambda context, refs: None)
+    return reached if isinstance(reached, str) else reached.report
+
+
+def write_report(plan: str, metric: Callable[[str, float], None], path: str) -> str:
+    """Ends a round: its files to `runs/CHAIN/round-N` of the storage root, each of its numbers to
+    `metric`, its report.html to `path`. The URL of the files.
+    """
+    planned = PlannedRound(RoundPlan.model_validate_json(plan))
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch, "round")
+        planned.play(REPORT, lambda context, refs: export(context, refs, folder))
+        for name, value in metrics(from_json((folder / "summary.json").read_text())).items():
+            metric(name, value)
+        Path(path).write_text((folder / "report.html").read_text("utf-8"), "utf-8")
+        return planned.keep(folder)
+
+
+def next_round(plan: str) -> str:
+    """Submits the run of the chain's next round, once; says what was done."""
+    planned = RoundPlan.model_validate_json(plan)
+    place, number = planned.place, planned.round + 1
+    chain = Chain(place.storage, planned.chain)
+    record = chain.record(planned.round)
+    assert record is not None, "the report of the round was written"
+    name = run_name(planned.chain, number)
+    if record.last:
+        return f"chain {planned.chain} has ended: {record.last}"
+    if chain.stopped:
+        return f"chain {planned.chain} was cancelled: {name} is not submitted"
+    if not isinstance(place, ClusterConfig) or not place.pipelines.host:
+        return f"{name} is not submitted: no API of Kubeflow Pipelines is named"
+    if not chain.claim(number, planned.run):
+        return f"{name} is submitted by another run of round {planned.round}"
+    from roundsmith.platform.pipelines_api import PipelinesApi
+
+    api = PipelinesApi(place.pipelines.host, place.namespace, place.pipelines.token)
+    changes = {"round_number": number, "chain": planned.chain}
+    return f"{name} is submitted: {api.submit_again(planned.run, name, changes)}"
+
+
+def release(cluster: str, run: str) -> str:
+    """Ends the trainings that a run left behind, however it ended; says which."""
+    place = read_place(cluster)
+    if not isinstance(place, ClusterConfig):
+        return "nothing to release on one machine"
+    api = KubernetesApi(place.namespace)
+    ended = []
+    for kind in KINDS.values():
+        if api.serves(kind.kind):
+            for job in api.select(kind.kind, RUN, run):
+                api.delete(kind.kind, job["metadata"]["name"])
+                ended.append(f"{kind.title} {job['metadata']['name']}")
+    return ", ".join(ended) or "no training was left"
+
+
+class PlannedRound:
+    """A round of a chain over the store that it shares with the others."""
+
+    def __init__(self, plan: RoundPlan) -> None:
+        self._plan, self._place = plan, plan.place
+        self._chain = Chain(self._place.storage, plan.chain)
+        self._store = Store(self._place.store)
+
+    def play(self, stage: str, ended: Ended) -> RoundRefs[str] | str:
+        """Plays up to the end of a part; `ended` is told of a round that is over."""
+        plan = self._plan
+        platform = platform_of(plan.config, self._place, plan.run)
+        context = Context(self._store, plan.config, plan.round, platform, LoggedProgress())
+        with asyncio.Runner() as runner:
+            try:
+                reached = self._until(stage, context, platform, runner)
+                if not isinstance(reached, str):
+                    ended(context, reached)
+                return reached
+            finally:
+                runner.run(platform.close())
+
+    def keep(self, folder: Path) -> str:
+        """Copies a round's folder to where whoever has the storage finds it; that URL."""
+        url = f"{self._place.storage}/runs/{self._plan.chain}/round-{self._plan.round}"
+        if isinstance(self._place, ClusterConfig):
+            return copy_round(folder, url)
+        shutil.copytree(folder, url, dirs_exist_ok=True)
+        return url
+
+    def _until(
+        self, stage: str, context: Context, platform: RunPlatform, runner: asyncio.Runner
+    ) -> RoundRefs[str] | str:
+        plan, recipe = self._plan, context.recipe
+        start = self._chain.model_before(plan.round)
+        before, spent = start or "", dict[str, Spent]()
+        made: dict[str, str] = {}
+
+        def do(step: str, split: str = "", of: str = "", /, **refs: str) -> str:
+            ref = runner.run(platform.watched(run_step(context, step, split=split, **refs)))
+            spent[ref] = spent_on(context.manifest(ref))
+            made.setdefault(step, ref)
+            return ref
+
+        def last(decision: str, rows: str) -> bool:
+            promoted = bool(context.manifest(decision).stats["promoted"])
+            seen = round_seen(
+                context, context.manifest(decision), context.manifest(rows), promoted, spent
+            )
+            model = made["train"] if promoted else before or made["load_model"]
+            record = self._chain.decided(plan.config, seen, plan.round, model, spent)
+            log.info("round %d: %s", plan.round, record.last or "another one follows")
+            return bool(record.last)
+
+        return play_until(
+            stage,
+            do,
+            start=start,
+            last=last,
+            control=plan.config.control,
+            own_writer=recipe.own_writer,
+            on_train=recipe.on_train,
         )
-    work = Path(work_folder).resolve()
-    work.mkdir(parents=True, exist_ok=True)
-    platform = AttachedPlatform(config, work, where)
-    context = Context(Store(store), config, round_number, platform, LoggedProgress())
-
-    async def play() -> str:
-        try:
-            return await run_step(context, step, split=split, **references)
-        finally:
-            await platform.close()
-
-    return asyncio.run(play())
-
-
-def begin(start: str, model: str, *, store: str) -> str:
-    """The reference of the model that the round begins with: `start`, or where it is empty `model`.
-
-    Raises ConfigError when the store has nothing of that name.
-    """
-    if start:
-        _manifest(Store(store), "start", start)
-    return start or model
-
-
-def write_report(
-    reference: str, store: str, metric: Callable[[str, float], None], path: str
-) -> None:
-    """Gives each number of a finished round to `metric`, and writes its report.html to `path`."""
-    kept = Store(store)
-    report = _manifest(kept, "report", reference)
-    texts = [kept.get_blob(ref).decode() for ref in report.of_kind("blob")]
-    for name, value in metrics(from_json(texts[0])).items():
-        metric(name, value)
-    Path(path).write_text(texts[1], "utf-8")
 
 
 def metrics(summary: Summary) -> dict[str, float]:
@@ -116,22 +197,3 @@ class LoggedProgress:
         if done == total or now - self._logged_at > LINE_EVERY_S:
             self._logged_at = now
             log.info("%s: %d/%d %s", step, done, total, note)
-
-
-def _manifest(store: Store, name: str, reference: str) -> Manifest:
-    step, _, key = reference.partition("/")
-    if not key or (found := store.find(step, key)) is None:
-        raise ConfigError(
-            f"{name} {reference!r}: expected the reference of a finished step, such as "
-            f"train/3f0c..., saw none in {store.url}"
-        )
-    return found
-
-
-def _read(cls: type[SettingsT], name: str, text: str) -> SettingsT:
-    try:
-        return cls.model_validate_json(text)
-    except ValidationError as error:
-        raise ConfigError(
-            f"{name}: expected the JSON of {cls.__name__}: {explain(error, cls)}"
-        ) from error

@@ -10,6 +10,7 @@ from roundsmith.hashing import content_hash
 from roundsmith.platform.cluster_config import CONTROL_CONTAINER, ClusterConfig
 from roundsmith.platform.kubernetes_api import Json, KubernetesApi
 from roundsmith.platform.manifests import (
+    RUN,
     container_of,
     hashed,
     labels,
@@ -19,7 +20,6 @@ from roundsmith.platform.manifests import (
 )
 
 OPTIONS = "roundsmith.dev/options"
-RUN = "roundsmith.dev/run"
 JOB_LABEL, UID_LABEL = "batch.kubernetes.io/job-name", "batch.kubernetes.io/controller-uid"
 """Set on the pods of a Job."""
 CONFIG_FILE = "/etc/roundsmith/cluster.json"
@@ -29,7 +29,7 @@ LOST_PODS = 6
 KEEP_S = 7 * 24 * 3600
 """How long a finished Job is kept. A run that is started again later recomputes nothing either."""
 LOOK_S = 1.0
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
+NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 
 
 def run_name(options: Sequence[str]) -> str:
@@ -40,7 +40,7 @@ def run_name(options: Sequence[str]) -> str:
 def job_name(release: str, run: str) -> str:
     """The name of a run's Job. Raises ConfigError for a run that can not be called so."""
     name = f"{release}-{run}"
-    if not _NAME.fullmatch(run) or len(name) > 63:
+    if not NAME.fullmatch(run) or len(name) > 63:
         raise ConfigError(
             f"--name {run!r}: expected at most 40 letters a-z, digits and dashes between them "
             "(63 with the release's): give such a name"

@@ -11,11 +11,11 @@ from roundsmith.platform.control_job import (
     JOB_LABEL,
     LOOK_S,
     OPTIONS,
-    RUN,
     exit_code,
     finished,
 )
 from roundsmith.platform.kubernetes_api import Json, KubernetesApi
+from roundsmith.platform.manifests import RUN
 from roundsmith.platform.pod_troubles import troubles
 
 

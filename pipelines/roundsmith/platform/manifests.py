@@ -9,6 +9,8 @@ from roundsmith.platform.cluster_config import ClusterJobs
 from roundsmith.platform.kubernetes_api import Json
 
 SPEC_HASH = "roundsmith.dev/spec-sha256"
+RUN = "roundsmith.dev/run"
+"""The label of the run that something belongs to."""
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 SIDECAR_LABEL = "sidecar.istio.io/inject"
 

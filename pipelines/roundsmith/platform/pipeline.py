@@ -1,8 +1,7 @@
-"""The round as a Kubeflow pipeline: the order of `round.py`, each step a thin component.
+"""The round as a Kubeflow pipeline: its parameters, and a task for each part of a round.
 
-A task names a step, hands it the references of earlier ones and returns a reference; everything
-else is in `platform.component` and the store. The image brings the code, so that no task installs
-anything.
+One run plays one round; its last task submits the next. Tasks hand on a plan and references; all
+else is in the storage. The image brings the code, so that no task installs anything.
 """
 
 import importlib.util
@@ -12,132 +11,159 @@ from pathlib import Path
 from typing import Any
 
 from roundsmith.errors import ConfigError
-from roundsmith.pair_builder.rules import find_rule, load_rules
-from roundsmith.platform.tasks import Component, components
-from roundsmith.round import play_round
-from roundsmith.steps.config import RunConfig
+from roundsmith.platform.control_job import CONFIG_FILE
+from roundsmith.platform.parameters import FIELDS, Parameters
+from roundsmith.platform.tasks import components
 from roundsmith.storage import make_output_folder
 
 SUFFIXES = (".yaml", ".yml", ".json")
+NAME = "roundsmith"
 RETRIES = 2
 """A task that is lost with its node is run again: a finished step is found, not repeated."""
 TITLES = {
-    "load_tasks": "Load the tasks",
-    "load_model": "Load the model",
-    "evaluate": "Evaluate on {split}",
-    "writer": "Train the writer",
-    "sample": "Sample and verify",
-    "score": "Score",
+    "measure": "Measure the model at the gate",
+    "sample": "Sample, verify and score",
     "select": "Select rows",
-    "select_gold": "Keep gold rows",
     "train": "Train",
-    "decide": "Decide at the gate",
-    "report": "Report",
+    "decide": "Measure again and decide",
+    "look_back": "Look at final, in the last round",
 }
+CPU, MEMORY, MOST_MEMORY = "200m", "512Mi", "4Gi"
+"""Of every task: models and programs run in the services, trainings in jobs."""
+TOKEN_LABEL = "access-ml-pipeline"
+"""By it a Kubeflow profile gives a pod the token for its API."""
 
 
-def compile_pipeline(config: RunConfig, number: int, image: str, output: Path) -> None:
-    """Writes the pipeline of one round as kfp's YAML; in the last of `config.rounds` it also
-    evaluates on `final`.
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """What tasks find of the chart's installation in their namespace."""
 
-    Raises ConfigError without kfp, for a round that is not planned and a name kfp can not write.
+    image: str
+    """Roundsmith with the extra cluster."""
+    cluster: str
+    """The ConfigMap that tells where everything is."""
+    secret: str
+    """The Secret with the storage's keys; need not be there."""
+
+    @classmethod
+    def of(cls, release: str, image: str, secret: str = "") -> "Installed":
+        """An installation by its name; its Secret is the chart's unless it is named."""
+        return cls(image, f"{release}-cluster", secret or f"{release}-storage")
+
+
+def compile_pipeline(installed: Installed, output: Path, *, manifests: bool = False) -> None:
+    """Writes the pipeline as kfp's YAML, or as the objects Pipeline and PipelineVersion.
+
+    Raises ConfigError without kfp, and for a name kfp can not write.
     """
-    if importlib.util.find_spec("kfp") is None:
+    if (
+        importlib.util.find_spec("kfp") is None
+        or importlib.util.find_spec("kfp.kubernetes") is None
+    ):
         raise ConfigError("compile needs kfp, saw none: pip install 'roundsmith[cluster]'")
-    if not 1 <= number <= config.rounds:
-        raise ConfigError(f"--round: expected 1 to {config.rounds} (--rounds), saw {number}")
     if output.suffix not in SUFFIXES:
         raise ConfigError(f"--output {output}: expected a name that ends in {', '.join(SUFFIXES)}")
     from kfp import compiler  # type: ignore[import-untyped]  # ships no types
+    from kfp.compiler.compiler_utils import (  # type: ignore[import-untyped]  # ships no types
+        KubernetesManifestOptions,
+    )
 
     make_output_folder(output.parent, "--output")
-    compiler.Compiler().compile(round_pipeline(config, number, image), str(output))
+    options = KubernetesManifestOptions(
+        pipeline_name=NAME,
+        pipeline_display_name="Roundsmith",
+        pipeline_version_name=f"{NAME}-{_version(installed.image)}",
+        include_pipeline_manifest=True,
+    )
+    compiler.Compiler().compile(
+        round_pipeline(installed),
+        str(output),
+        kubernetes_manifest_format=manifests,
+        kubernetes_manifest_options=options if manifests else None,
+    )
 
 
-def round_pipeline(config: RunConfig, number: int, image: str) -> Callable[..., Any]:
-    """The kfp pipeline of one round; its parameters default to this round of this run."""
+def round_pipeline(installed: Installed) -> Callable[..., Any]:
+    """The kfp pipeline of one round of a chain; its parameters are those of `Parameters`."""
     from kfp import dsl
 
-    by_step = components(image)
-    resolved = config.model_dump_json()
-    recipe = find_rule(load_rules(config.recipes), config.recipe)
-    parts = {name: bool(getattr(recipe, name, False)) for name in ("own_writer", "on_train")}
-
-    @dsl.pipeline(  # type: ignore[untyped-decorator]  # ships no types
-        name=f"roundsmith-{config.recipe.replace('_', '-')}",
-        display_name=f"Roundsmith: a round of {config.recipe}",
-        description="Sample, verify, score, select, train, evaluate, decide at the gate, report.",
-    )
     def pipeline(
-        store: str,
-        services: str,
-        settings: str = resolved,
-        round_number: int = number,
-        start: str = "",
-        work_folder: str = "/tmp/roundsmith",
+        recipe: str = "gift",
+        model: str = "lab",
+        tasks: str = "lab",
+        rounds: int = 1,
+        seed: int = 0,
+        preset: str = "",
+        limit: int = 0,
+        eval_limit: int = 0,
+        config: dict = {},  # type: ignore[type-arg]  # noqa: B006  # what kfp reads as a default
+        budget: dict = {},  # type: ignore[type-arg]  # noqa: B006  # what kfp reads as a default
+        control: bool = True,
+        replicas: int = 0,
+        node_pool: str = "",
+        chain: str = "",
+        round_number: int = 1,
+        cluster: str = CONFIG_FILE,
     ) -> None:
-        """One round of self-training.
+        _add_tasks(installed, locals())
 
-        Args:
-            store: Storage root of tasks, rows and checkpoints, a folder or a URL such as
-                s3://bucket/runs. Steps that have finished in it are not run again.
-            services: Where the services listen, as JSON with the keys generator, generator_admin,
-                executor, scorer, scorer_admin and pair_builder.
-            settings: The resolved settings of the run, as JSON.
-            round_number: Which of the planned rounds this is, from 1. Samples of two rounds differ.
-            start: Reference of the checkpoint that the round begins with, such as train/3f0c...;
-                empty means the model that the settings name.
-            work_folder: Local folder for checkpoints. The services load them from its subfolder
-                checkpoints, so it must lie where they see it, under their storage root.
-        """
-        shared = {
-            "store": store,
-            "services": services,
-            "settings": settings,
-            "round_number": round_number,
-            "work_folder": work_folder,
-        }
-        add = AddTask(by_step, shared)
-        tasks, first = add("load_tasks"), add("load_model")
-        given = {"start": start, "model": first, "store": store}
-        model = add.task("begin", given, "Choose where to begin")
-        play_round(
-            add,
-            first=first,
-            model=model,
-            tasks=tasks,
-            last=lambda *_: number == config.rounds,
-            control=config.control,
-            **parts,
-        )
-
-    return pipeline  # type: ignore[no-any-return]  # kfp's decorator
+    fields = Parameters.model_fields.items()
+    told = "".join(f"    {name}: {field.description}\n" for name, field in fields)
+    pipeline.__doc__ = f"A round of self-training.\n\nArgs:\n{told}"
+    described = dsl.pipeline(
+        name=NAME,
+        display_name="Roundsmith: a round of self-training",
+        description="Sample, verify, score, select, train, measure, decide at the gate, report.",
+    )
+    return described(pipeline)  # type: ignore[no-any-return]  # kfp's decorator
 
 
-@dataclass
+def _add_tasks(installed: Installed, parameters: Mapping[str, Any]) -> None:
+    """The tasks of a round, one after another; the last one runs however the others end."""
+    from kfp import dsl
+
+    by_name = components(installed.image)
+    run = dsl.PIPELINE_JOB_ID_PLACEHOLDER
+    added = AddTask(installed)
+    ending = by_name["release"](cluster=parameters["cluster"], run=run)
+    with dsl.ExitHandler(added.task(ending, "Release GPUs"), name="round"):
+        first = by_name["check"](run=run, **{name: parameters[name] for name in FIELDS})
+        plan = added.task(first, "Check the parameters", retries=0).output
+        before = first
+        for stage, title in TITLES.items():
+            part = by_name[stage](stage=stage, plan=plan)
+            before = added.task(part.after(before), title)
+        report = added.task(by_name["report"](plan=plan).after(before), "Report")
+        added.task(by_name["next"](plan=plan).after(report), "Submit the next round")
+
+
+@dataclass(frozen=True)
 class AddTask:
-    """`do` of `round.py`: adds a task to the pipeline that is being traced; its output is returned.
+    """Gives each task what all have in common."""
 
-    Tasks follow one another, because one generator serves one set of weights at a time.
-    """
+    installed: Installed
 
-    components: Mapping[str, Component]
-    """By step."""
-    shared: Mapping[str, Any]
-    before: Any = None
+    def task(self, task: Any, title: str, retries: int = RETRIES) -> Any:
+        """The task, with its title; what refuses parameters is not tried again."""
+        from kfp import kubernetes
 
-    def __call__(self, step: str, split: str = "", of: str = "", /, **inputs: Any) -> Any:
-        title = TITLES[step].format(split=split) + (f" ({of})" if of else "")
-        own = {} if step == "report" else {"step": step, "split": str(split)}
-        return self.task(step, {**own, **self.shared, **inputs}, title)
-
-    def task(self, step: str, arguments: Mapping[str, Any], title: str) -> Any:
-        """The output of a task that is added after the one before."""
-        task = self.components[step](**arguments)
         task.set_display_name(title)
         task.set_caching_options(False)  # kfp's cache outlives the store; ours is the store
-        task.set_retry(RETRIES)
-        if self.before is not None:
-            task.after(self.before)
-        self.before = task
-        return task.outputs["Output"]
+        if retries:
+            task.set_retry(retries, backoff_duration="30s")
+        task.set_cpu_request(CPU).set_memory_request(MEMORY).set_memory_limit(MOST_MEMORY)
+        told, keys = self.installed.cluster, self.installed.secret
+        kubernetes.use_config_map_as_volume(task, told, str(Path(CONFIG_FILE).parent))
+        for name in ("AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL"):
+            kubernetes.use_config_map_as_env(task, told, {name: name}, optional=True)
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            kubernetes.use_secret_as_env(task, keys, {name: name}, optional=True)
+        kubernetes.add_pod_label(task, TOKEN_LABEL, "true")
+        return task
+
+
+def _version(image: str) -> str:
+    """A name of a PipelineVersion for an image: its tag, as far as Kubernetes takes it."""
+    tag = image.rpartition("@")[0] or image
+    tag = tag.rpartition(":")[2] if ":" in tag.rpartition("/")[2] else "untagged"
+    return "".join(c if c.isalnum() else "-" for c in tag.lower()).strip("-")

@@ -1,130 +1,111 @@
 """The components of the pipeline: functions that call `platform.component` and do nothing else.
 
 kfp takes the source of each function alone and runs it in the image, so that each imports what it
-needs, and its parameters are what the Kubeflow UI shows.
+needs.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from roundsmith.steps import NAMES
+from roundsmith.platform.stages import PARTS
 
 Component = Callable[..., Any]
 """Adds a task of kfp, which ships no types."""
 
 
 def components(image: str) -> Mapping[str, Component]:
-    """The component of every step, and of `begin`, which says where a round begins."""
+    """The components by name; tasks are called after them."""
     from kfp import dsl  # type: ignore[import-untyped]  # ships no types
 
-    functions = dict.fromkeys(NAMES, _step()) | {"begin": _begin(), "report": _report()}
+    functions = dict.fromkeys(PARTS, _part()) | {
+        "check": _check(),
+        "report": _report(),
+        "next": _next(),
+        "release": _release(),
+    }
     made = {
         name: dsl.component(function, base_image=image, install_kfp_package=False)
         for name, function in functions.items()
     }
     for name, component in made.items():
-        component.component_spec.name = name.replace("_", "-")  # what tasks are called after
+        component.component_spec.name = name.replace("_", "-")
     return made
 
 
-def _step() -> Callable[..., str]:
-    def step(
-        step: str,
-        split: str,
-        store: str,
-        services: str,
-        settings: str,
+def _check() -> Callable[..., str]:
+    def check(
+        recipe: str,
+        model: str,
+        tasks: str,
+        rounds: int,
+        seed: int,
+        preset: str,
+        limit: int,
+        eval_limit: int,
+        config: dict,  # type: ignore[type-arg]  # kfp knows the bare type
+        budget: dict,  # type: ignore[type-arg]  # kfp knows the bare type
+        control: bool,
+        replicas: int,
+        node_pool: str,
+        chain: str,
         round_number: int,
-        work_folder: str,
-        tasks: str = "",
-        model: str = "",
-        groups: str = "",
-        rows: str = "",
-        before: str = "",
-        after: str = "",
-        like: str = "",
-        first: str = "",
-        checkpoint: str = "",
+        cluster: str,
+        run: str,
     ) -> str:
-        """Runs one step of a round and returns the reference of what it made."""
-        from roundsmith.platform.component import run_component
+        """Refuses what can not be played; returns the plan of the round."""
+        from roundsmith.platform.component import check
 
-        references = {"tasks": tasks, "model": model, "groups": groups, "rows": rows}
-        references |= {"before": before, "after": after, "like": like}
-        references |= {"first": first}
-        references |= {"checkpoint": checkpoint}
-        return run_component(
-            step,
-            split,
-            references,
-            store=store,
-            services=services,
-            settings=settings,
-            round_number=round_number,
-            work_folder=work_folder,
-        )
+        parameters = {"recipe": recipe, "model": model, "tasks": tasks, "rounds": rounds}
+        parameters |= {"seed": seed, "preset": preset, "limit": limit, "eval_limit": eval_limit}
+        parameters |= {"config": config, "budget": budget, "control": control}
+        parameters |= {"replicas": replicas, "node_pool": node_pool, "chain": chain}
+        parameters |= {"round_number": round_number, "cluster": cluster}
+        return check(parameters, run)
 
-    return step
+    return check
 
 
-def _begin() -> Callable[..., str]:
-    def begin(start: str, model: str, store: str) -> str:
-        """The reference of the model that the round begins with."""
-        from roundsmith.platform.component import begin
+def _part() -> Callable[..., str]:
+    def part(stage: str, plan: str) -> str:
+        """Plays a part of the round; returns the reference of what it made last."""
+        from roundsmith.platform.component import run_stage
 
-        return begin(start, model, store=store)
+        return run_stage(stage, plan)
 
-    return begin
+    return part
 
 
 def _report() -> Callable[..., str]:
     from kfp import dsl
 
     def report(
-        store: str,
-        services: str,
-        settings: str,
-        round_number: int,
-        work_folder: str,
-        tasks: str,
-        model: str,
-        groups: str,
-        scored: str,
-        rows: str,
-        checkpoint: str,
-        gate_before: str,
-        gate_after: str,
-        decision: str,
+        plan: str,
         numbers: dsl.Output[dsl.Metrics],
         page: dsl.Output[dsl.HTML],
-        final_before: str = "",
-        final_after: str = "",
-        final_control: str = "",
-        control: str = "",
-        writer: str = "",
-        train_before: str = "",
-        train_after: str = "",
     ) -> str:
         """The round's summary as metrics and its report as a page; returns their reference."""
-        from roundsmith.platform.component import run_component, write_report
+        from roundsmith.platform.component import write_report
 
-        references = {"tasks": tasks, "model": model, "groups": groups, "scored": scored}
-        references |= {"rows": rows, "checkpoint": checkpoint, "decision": decision}
-        references |= {"gate_before": gate_before, "gate_after": gate_after}
-        references |= {"final_before": final_before, "final_after": final_after}
-        references |= {"final_control": final_control, "control": control, "writer": writer}
-        references |= {"train_before": train_before, "train_after": train_after}
-        reference = run_component(
-            "report",
-            "",
-            references,
-            store=store,
-            services=services,
-            settings=settings,
-            round_number=round_number,
-            work_folder=work_folder,
-        )
-        write_report(reference, store, numbers.log_metric, page.path)
-        return reference
+        return write_report(plan, numbers.log_metric, page.path)
 
     return report
+
+
+def _next() -> Callable[..., str]:
+    def next_round(plan: str) -> str:
+        """Submits the next round of the chain, if there is one; says what was done."""
+        from roundsmith.platform.component import next_round
+
+        return next_round(plan)
+
+    return next_round
+
+
+def _release() -> Callable[..., str]:
+    def release(cluster: str, run: str) -> str:
+        """Ends the trainings that the run left behind, however it ended."""
+        from roundsmith.platform.component import release
+
+        return release(cluster, run)
+
+    return release

@@ -8,7 +8,7 @@ from typing import Any
 from roundsmith.hashing import content_hash
 from roundsmith.platform.cluster_config import ClusterConfig
 from roundsmith.platform.kubernetes_api import Json, Kind
-from roundsmith.platform.manifests import labels, queued
+from roundsmith.platform.manifests import RUN, labels, queued
 
 TRAINING = "roundsmith.dev/training"
 ENTRY = ("python3", "-m", "roundsmith.training.stored")
@@ -32,6 +32,8 @@ class Asked:
     cluster: ClusterConfig
     request_uri: str
     owners: Sequence[Json] = ()
+    run: str = ""
+    """The run that asks for it, where that ends its trainings itself."""
 
     @property
     def name(self) -> str:
@@ -42,10 +44,11 @@ class Asked:
 
     def metadata(self, annotations: Mapping[str, str], *, is_job: bool = True) -> Json:
         """Of every object that is made for it; only a job waits for a queue."""
+        own = {RUN: self.run} if self.run else {}
         made: Json = {
             "name": self.name,
             "namespace": self.cluster.namespace,
-            "labels": labels("training") | (queued(self.cluster.jobs) if is_job else {}),
+            "labels": labels("training") | own | (queued(self.cluster.jobs) if is_job else {}),
             "annotations": {**annotations, TRAINING: self.request_uri},
         }
         return made | ({"ownerReferences": list(self.owners)} if self.owners else {})

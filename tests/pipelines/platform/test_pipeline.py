@@ -1,4 +1,4 @@
-"""The pipeline that kfp compiles: its order, what it hands on and what the Kubeflow UI shows."""
+"""The pipeline that kfp compiles: its order, its parameters, what the Kubeflow UI shows."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,27 +8,58 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # ships no types
 
 from roundsmith.errors import ConfigError
-from roundsmith.platform.pipeline import compile_pipeline
-from roundsmith.presets import run_config
-from roundsmith.round import play_round
-from roundsmith.steps.config import RunConfig
+from roundsmith.platform.parameters import Parameters
+from roundsmith.platform.pipeline import Installed, compile_pipeline
+from roundsmith.platform.stages import PARTS
 
 pytest.importorskip("kfp", reason="needs the extra cluster")
 
-SHARED = {"store", "services", "settings", "round_number", "work_folder"}
+IMAGE = "registry/roundsmith:1.2.0"
+INSTALLED = Installed.of("r", IMAGE)
+DEFAULTS = {
+    "recipe": "gift",
+    "model": "lab",
+    "tasks": "lab",
+    "rounds": 1,
+    "seed": 0,
+    "preset": "",
+    "limit": 0,
+    "eval_limit": 0,
+    "config": {},
+    "budget": {},
+    "control": True,
+    "replicas": 0,
+    "node_pool": "",
+    "chain": "",
+    "round_number": 1,
+    "cluster": "/etc/roundsmith/cluster.json",
+}
+"""Names and defaults that scripts rely on: they may grow, and do not change."""
 
 
-def settings(**options: Any) -> RunConfig:
-    """The settings of a GiFT run on the lab."""
-    return run_config("lab", None, {"recipe": "gift", **options}, [])
+@pytest.fixture(scope="module")
+def documents(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What kfp wrote: the IR, and what it asks of Kubernetes."""
+    path = tmp_path_factory.mktemp("compiled") / "deep" / "round.yaml"
+    compile_pipeline(INSTALLED, path)
+    return list(yaml.safe_load_all(path.read_text()))
 
 
-def compiled(folder: Path, config: RunConfig, number: int = 1) -> dict[str, Any]:
-    """The pipeline's IR as kfp wrote it."""
-    path = folder / "deep" / "round.yaml"
-    compile_pipeline(config, number, "registry/roundsmith:1", path)
-    ir: dict[str, Any] = yaml.safe_load(path.read_text())
-    return ir
+@pytest.fixture(scope="module")
+def ir(documents: list[dict[str, Any]]) -> dict[str, Any]:
+    """The IR."""
+    return documents[0]
+
+
+def tasks(ir: dict[str, Any]) -> dict[str, Any]:
+    """The tasks of the round, which its exit handler holds."""
+    found: dict[str, Any] = ir["components"]["comp-exit-handler-1"]["dag"]["tasks"]
+    return found
+
+
+def executors(ir: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What each task runs."""
+    return (made["container"] for made in ir["deploymentSpec"]["executors"].values())
 
 
 def in_order(tasks: dict[str, Any]) -> list[str]:
@@ -42,108 +73,88 @@ def in_order(tasks: dict[str, Any]) -> list[str]:
     return order
 
 
-def steps(ir: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, str]]]:
-    """Every task in order: its step, its split, and which task each reference comes from."""
-    tasks = ir["root"]["dag"]["tasks"]
-    for name in in_order(tasks):
-        given = tasks[name]["inputs"]["parameters"]
-        sources = {
-            key: value["taskOutputParameter"]["producerTask"]
-            for key, value in given.items()
-            if "taskOutputParameter" in value
-        }
-        own = {
-            key: v["runtimeValue"]["constant"] for key, v in given.items() if "runtimeValue" in v
-        }
-        yield own.get("step", name), own.get("split", ""), sources
+def test_the_tasks_are_the_parts_of_a_round_in_their_order(ir: dict[str, Any]) -> None:
+    parts = [part.replace("_", "-") for part in PARTS]
+    assert in_order(tasks(ir)) == ["check", *parts, "report", "next"]
+    for part in PARTS:
+        given = tasks(ir)[part.replace("_", "-")]["inputs"]["parameters"]
+        assert given["stage"]["runtimeValue"]["constant"] == part
+        assert given["plan"]["taskOutputParameter"]["producerTask"] == "check"
 
 
-def played(last: bool, control: bool) -> list[tuple[str, str, dict[str, str]]]:
-    """The order of round.py, with references named as kfp names its tasks."""
-    found: list[tuple[str, str, dict[str, str]]] = []
-
-    def do(step: str, split: str = "", of: str = "", /, **inputs: str) -> str:
-        found.append((step, str(split), inputs))
-        before = sum(name == step for name, _, _ in found) - 1
-        return step.replace("_", "-") + (f"-{before + 1}" if before else "")
-
-    tasks, first = do("load_tasks"), do("load_model")
-    found.append(("begin", "", {"model": first}))
-    play_round(do, first=first, model="begin", tasks=tasks, last=lambda *_: last, control=control)
-    return found
+def test_gpus_are_released_however_the_round_ends(ir: dict[str, Any]) -> None:
+    outer = ir["root"]["dag"]["tasks"]
+    assert set(outer) == {"exit-handler-1", "release"}
+    assert outer["release"]["triggerPolicy"]["strategy"] == "ALL_UPSTREAM_TASKS_COMPLETED"
+    assert outer["release"]["dependentTasks"] == ["exit-handler-1"]
 
 
-@pytest.mark.parametrize("control", [True, False])
-@pytest.mark.parametrize(("rounds", "number"), [(1, 1), (3, 1), (3, 3)])
-def test_the_pipeline_is_the_order_of_the_round(
-    tmp_path: Path, rounds: int, number: int, control: bool
-) -> None:
-    ir = compiled(tmp_path, settings(rounds=rounds, control=control), number)
-    assert list(steps(ir)) == played(last=number == rounds, control=control)
+def test_the_parameters_are_those_that_scripts_know(ir: dict[str, Any]) -> None:
+    parameters = ir["root"]["inputDefinitions"]["parameters"]
+    assert {name: told["defaultValue"] for name, told in parameters.items()} == DEFAULTS
+    assert all(told["isOptional"] for told in parameters.values())
+    assert all(len(told["description"]) > 30 for told in parameters.values())
+    assert set(Parameters.model_fields) == set(DEFAULTS)
+    assert set(tasks(ir)["check"]["inputs"]["parameters"]) == set(DEFAULTS) | {"run"}
 
 
-def test_the_ir_is_valid_and_kfp_loads_it(tmp_path: Path) -> None:
+def test_the_ir_is_valid_and_kfp_loads_it(ir: dict[str, Any], tmp_path: Path) -> None:
     from google.protobuf import json_format
     from kfp import components  # type: ignore[import-untyped]  # ships no types
     from kfp.pipeline_spec import (  # type: ignore[import-untyped]  # ships no types
         pipeline_spec_pb2,
     )
 
-    ir = compiled(tmp_path, settings())
     spec = json_format.ParseDict(ir, pipeline_spec_pb2.PipelineSpec())
     assert spec.schema_version == "2.1.0"
-    assert set(spec.deployment_spec["executors"]) == {
-        component.executor_label for component in spec.components.values()
-    }
-    loaded = components.load_component_from_file(str(tmp_path / "deep" / "round.yaml"))
-    assert loaded.name == "roundsmith-gift"
+    assert components.load_component_from_text(yaml.safe_dump(ir)).name == "roundsmith"
 
 
-def test_every_parameter_says_what_it_is(tmp_path: Path) -> None:
-    config = settings(seed=5)
-    parameters = compiled(tmp_path, config)["root"]["inputDefinitions"]["parameters"]
-    assert set(parameters) == SHARED | {"start"}
-    assert all(len(parameter["description"]) > 20 for parameter in parameters.values())
-    assert {name for name, p in parameters.items() if not p.get("isOptional")} == {
-        "store",
-        "services",
-    }
-    assert RunConfig.model_validate_json(parameters["settings"]["defaultValue"]) == config
-
-
-def test_tasks_install_nothing_and_run_in_the_given_image(tmp_path: Path) -> None:
-    for executor in compiled(tmp_path, settings())["deploymentSpec"]["executors"].values():
-        container = executor["container"]
-        assert container["image"] == "registry/roundsmith:1"
+def test_tasks_install_nothing_run_in_the_given_image_and_are_small(ir: dict[str, Any]) -> None:
+    for container in executors(ir):
+        assert container["image"] == IMAGE
         assert "pip" not in " ".join(container["command"])
+        assert container["resources"]["resourceCpuRequest"] == "200m"
+        assert "accelerator" not in container["resources"]
 
 
-def test_tasks_are_retried_never_cached_and_have_a_title(tmp_path: Path) -> None:
-    tasks = compiled(tmp_path, settings())["root"]["dag"]["tasks"]
-    assert all(task["cachingOptions"] == {} for task in tasks.values())
-    assert {task["retryPolicy"]["maxRetryCount"] for task in tasks.values()} == {2}
-    titles = {name: task["taskInfo"]["name"] for name, task in tasks.items()}
-    assert titles["evaluate"] == "Evaluate on gate (before)"
-    assert titles["evaluate-3"] == "Evaluate on final (before)"
-    assert titles["train-2"] == "Train (control)"
+def test_tasks_are_never_cached_and_retried_but_for_the_check(ir: dict[str, Any]) -> None:
+    every = {**tasks(ir), "release": ir["root"]["dag"]["tasks"]["release"]}
+    assert all(task["cachingOptions"] == {} for task in every.values())
+    retried = {n: t.get("retryPolicy", {}).get("maxRetryCount") for n, t in every.items()}
+    assert retried.pop("check") is None, "what is refused once is refused again"
+    assert set(retried.values()) == {2}
+    titles = {task["taskInfo"]["name"] for task in every.values()}
+    assert titles >= {"Check the parameters", "Sample, verify and score", "Release GPUs"}
 
 
-def test_the_last_task_gives_metrics_and_a_page(tmp_path: Path) -> None:
-    artifacts = compiled(tmp_path, settings())["components"]["comp-report"]["outputDefinitions"]
-    kinds = {
-        name: artifact["artifactType"]["schemaTitle"]
-        for name, artifact in artifacts["artifacts"].items()
-    }
+def test_tasks_find_the_installation_of_the_chart(documents: list[dict[str, Any]]) -> None:
+    asked = documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    assert len(asked) == len(list(executors(documents[0])))
+    for told in asked.values():
+        (mounted,) = told["configMapAsVolume"]
+        assert (mounted["configMapName"], mounted["mountPath"]) == ("r-cluster", "/etc/roundsmith")
+        assert {secret["secretName"] for secret in told["secretAsEnv"]} == {"r-storage"}
+        assert all(secret["optional"] for secret in told["secretAsEnv"])
+
+
+def test_the_report_gives_metrics_and_a_page(ir: dict[str, Any]) -> None:
+    artifacts = ir["components"]["comp-report"]["outputDefinitions"]["artifacts"]
+    kinds = {name: artifact["artifactType"]["schemaTitle"] for name, artifact in artifacts.items()}
     assert kinds == {"numbers": "system.Metrics", "page": "system.HTML"}
 
 
-@pytest.mark.parametrize(
-    ("number", "name", "seen"),
-    [(2, "round.yaml", "--round: expected 1 to 1"), (1, "round.txt", "--output")],
-)
-def test_a_pipeline_that_can_not_be_is_refused(
-    tmp_path: Path, number: int, name: str, seen: str
-) -> None:
-    with pytest.raises(ConfigError, match=seen):
-        compile_pipeline(settings(), number, "image", tmp_path / name)
-    assert not (tmp_path / name).exists()
+def test_the_objects_hold_the_same_pipeline(ir: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "objects.yaml"
+    compile_pipeline(INSTALLED, path, manifests=True)
+    made = list(yaml.safe_load_all(path.read_text()))
+    assert [one["kind"] for one in made] == ["Pipeline", "PipelineVersion"]
+    assert {one["apiVersion"] for one in made} == {"pipelines.kubeflow.org/v2beta1"}
+    assert made[1]["metadata"]["name"] == "roundsmith-1-2-0"
+    assert made[1]["spec"]["pipelineSpec"] == ir
+
+
+def test_a_file_that_can_not_be_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--output"):
+        compile_pipeline(INSTALLED, tmp_path / "round.txt")
+    assert not (tmp_path / "round.txt").exists()

@@ -23,6 +23,11 @@ OPTIONS = (
     *("--recipe", "gift", "--preset", "lab", "--seed", "3", "--limit", "8", "--eval-limit", "6"),
     *("--no-control", "--set", "iterations=2", "--set", "training.epochs=1"),
 )
+PARAMETERS = {
+    **{"recipe": "gift", "preset": "lab", "seed": 3, "limit": 8, "eval_limit": 6, "chain": "c"},
+    **{"control": False, "config": {"iterations": 2, "training": {"epochs": 1}}},
+}
+"""The same as the pipeline's parameters."""
 PLAYER = Path(__file__).with_name("play_locally.py")
 
 
@@ -49,11 +54,11 @@ async def play(config: RunConfig, pipeline: Path, folder: Path) -> None:
     try:
         await platform.services(str(MODEL))
         assert isinstance(platform.endpoints, Endpoints)
-        arguments = {
-            "store": str(folder / "store"),
-            "services": platform.endpoints.model_dump_json(),
-            "work_folder": str(folder / "work"),
-        }
+        place = folder / "machine.json"
+        endpoints = platform.endpoints.model_dump(mode="json")
+        machine = {"type": "machine", "endpoints": endpoints, "storage": str(folder)}
+        place.write_text(json.dumps(machine))
+        arguments = {**PARAMETERS, "cluster": str(place)}
         played = (str(PLAYER), str(pipeline), str(folder / "kfp"), json.dumps(arguments))
         await platform.watched(asyncio.to_thread(command, *played))
     finally:
@@ -63,7 +68,7 @@ async def play(config: RunConfig, pipeline: Path, folder: Path) -> None:
 @pytest.mark.slow
 def test_the_pipeline_makes_the_same_rows_and_result_as_run(tmp_path: Path) -> None:
     pipeline, ran, played = tmp_path / "round.yaml", tmp_path / "ran", tmp_path / "played"
-    command("-m", "roundsmith.cli", "compile", *OPTIONS, "--output", str(pipeline))
+    command("-m", "roundsmith.cli", "compile", "--output", str(pipeline))
     command("-m", "roundsmith.cli", "run", *OPTIONS, "--out", str(ran))
     config = RunConfig.model_validate_json((ran / "run.json").read_text())
 
@@ -77,8 +82,12 @@ def test_the_pipeline_makes_the_same_rows_and_result_as_run(tmp_path: Path) -> N
     assert asdict(from_json(texts[0]).result) == asdict(summary.result)
     (page,) = (played / "kfp").rglob("page")
     assert page.read_text("utf-8") == texts[1]
+    kept = from_json((played / "runs/c/round-1/summary.json").read_text())
+    assert asdict(kept.result) == asdict(summary.result)
+    following = next((played / "kfp").rglob("next/executor_output.json")).read_text()
+    assert "has ended: 1 of 1 rounds are played" in following
     numbers = json.loads(next((played / "kfp").rglob("report/executor_output.json")).read_text())
-    (kept,) = numbers["artifacts"]["numbers"]["artifacts"]
-    assert kept["metadata"]["final_pass_at_1_after"] == (
+    (artifact,) = numbers["artifacts"]["numbers"]["artifacts"]
+    assert artifact["metadata"]["final_pass_at_1_after"] == (
         summary.result.pass_at_k["final"]["1"].after
     )

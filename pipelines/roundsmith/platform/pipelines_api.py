@@ -1,0 +1,186 @@
+"""Runs of the pipeline by the API of Kubeflow Pipelines: submitted once, told, ended."""
+
+import contextlib
+import io
+import json
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from roundsmith.errors import PlatformError, UnknownName
+
+log = logging.getLogger(__name__)
+
+OVER = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED")
+PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineRun:
+    """A run as the API tells of it."""
+
+    name: str
+    run_id: str
+    state: str
+    """PENDING, RUNNING, SUCCEEDED, FAILED, CANCELING, CANCELED, or empty before it is known."""
+    since: str
+    error: str = ""
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended."""
+        return self.state in OVER
+
+
+class PipelinesApi:
+    """One namespace of one API. Blocking."""
+
+    def __init__(self, host: str, namespace: str = "", token: str = "") -> None:
+        """`token` is a file that holds one, which is read again as it changes; the namespace counts
+        where there is one. Raises PlatformError where nothing answers.
+        """
+        import kfp  # type: ignore[import-untyped]  # ships no types
+        from kfp.client.set_volume_credentials import (  # type: ignore[import-untyped]  # no types
+            ServiceAccountTokenVolumeCredentials as FileCredentials,
+        )
+
+        self._host = host
+        with self._asked("a connection"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of versions before 2
+            self._client = kfp.Client(
+                host=host,
+                namespace=namespace if token else "kubeflow",
+                credentials=FileCredentials(token) if token else None,
+            )
+        # Kubeflow for one user knows no namespaces, and refuses them.
+        self._namespace = namespace if token else None
+
+    def submit(
+        self, package: Path, name: str, parameters: Mapping[str, Any], experiment: str
+    ) -> tuple[str, bool]:
+        """Starts a run of a compiled pipeline; its id, and whether it is new: a run of this name
+        that did not fail is gone on with.
+        """
+        if (there := self._standing(name)) is not None:
+            return there.run_id, False
+        with self._asked(f"run {name}"):
+            kept = self._client.create_experiment(experiment, namespace=self._namespace)
+            made = self._client.run_pipeline(
+                kept.experiment_id, name, str(package), params=dict(parameters)
+            )
+        return str(made.run_id), True
+
+    def submit_again(self, run_id: str, name: str, changes: Mapping[str, Any]) -> str:
+        """Starts a run with the pipeline, the experiment and the parameters of another one, but for
+        `changes`; the id of the run of that name.
+        """
+        if (there := self._standing(name)) is not None:
+            return there.run_id
+        with self._asked(f"run {name}"):
+            own = self._client.get_run(run_id)
+            told = {
+                "params": {**(own.runtime_config.parameters or {}), **changes},
+                "pipeline_root": own.runtime_config.pipeline_root,
+                "service_account": own.service_account,
+            }
+            if (version := own.pipeline_version_reference) is not None:
+                told |= {
+                    "pipeline_id": version.pipeline_id,
+                    "version_id": version.pipeline_version_id,
+                }
+                made = self._client.run_pipeline(own.experiment_id, name, **told)
+                return str(made.run_id)
+            with tempfile.TemporaryDirectory() as folder:
+                package = Path(folder, "pipeline.yaml")
+                package.write_text(_package(own.pipeline_spec))
+                made = self._client.run_pipeline(own.experiment_id, name, str(package), **told)
+                return str(made.run_id)
+
+    def runs(self, chain: str = "") -> list[PipelineRun]:
+        """The runs of a chain, or of all, the latest first."""
+        prefix = f"{chain}-round-" if chain else ""
+        predicate = {"operation": "IS_SUBSTRING", "key": "display_name", "stringValue": prefix}
+        kept = json.dumps({"predicates": [predicate]}) if prefix else None
+        return [run for run in self._listed(kept) if run.name.startswith(prefix)]
+
+    def end(self, chain: str) -> list[PipelineRun]:
+        """Ends the runs of a chain that are under way; those. Raises UnknownName without a run."""
+        found = self.runs(chain)
+        if not found:
+            raise UnknownName(
+                f"chain {chain!r}: expected runs {chain}-round-N at {self._host}, saw none: check "
+                "the name"
+            )
+        ended = [run for run in found if not run.over]
+        for run in ended:
+            with self._asked(f"run {run.name}"):
+                self._client.terminate_run(run.run_id)
+        return ended
+
+    def page(self, run_id: str) -> str:
+        """Where the UI shows a run."""
+        return f"{self._host.rstrip('/')}/#/runs/details/{run_id}"
+
+    def _standing(self, name: str) -> PipelineRun | None:
+        """The run of this name that runs or is done."""
+        predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
+        named = self._listed(json.dumps({"predicates": [predicate]}))
+        return next((run for run in named if run.state not in ("FAILED", "CANCELED")), None)
+
+    def _listed(self, kept: str | None) -> Iterator[PipelineRun]:
+        page = ""
+        while True:
+            with self._asked("the list of runs"):
+                answer = self._client.list_runs(
+                    page_token=page,
+                    page_size=PAGE,
+                    sort_by="created_at desc",
+                    namespace=self._namespace,
+                    filter=kept,
+                )
+            for run in answer.runs or ():
+                why = run.error.message if run.error else ""
+                yield PipelineRun(
+                    run.display_name, run.run_id, run.state or "", str(run.created_at), why or ""
+                )
+            page = answer.next_page_token or ""
+            if not page:
+                return
+
+    @contextlib.contextmanager
+    def _asked(self, what: str) -> Iterator[None]:
+        """Raises PlatformError for what the API refuses; kfp's own prints are left out."""
+        import kfp_server_api  # type: ignore[import-untyped]  # ships no types
+        import urllib3
+
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                yield
+        except kfp_server_api.ApiException as error:
+            raise PlatformError(
+                f"{self._host}: expected {what} of Kubeflow Pipelines, saw status {error.status}: "
+                f"{_message(error.body) or error.reason}"
+            ) from error
+        except (urllib3.exceptions.HTTPError, TimeoutError) as error:
+            raise PlatformError(
+                f"{self._host}: expected the API of Kubeflow Pipelines to answer, saw {error}: "
+                "check the address"
+            ) from error
+
+
+def _package(spec: Mapping[str, Any]) -> str:
+    """A pipeline as the API tells of it, as a file that kfp reads."""
+    documents = (spec.get("pipeline_spec", spec), spec.get("platform_spec", {}))
+    return "\n---\n".join(json.dumps(document) for document in documents if document) + "\n"
+
+
+def _message(body: Any) -> str:
+    try:
+        told = json.loads(body)
+        return str(told.get("error_details") or told.get("error") or told.get("message") or "")
+    except (TypeError, ValueError, AttributeError):
+        return ""

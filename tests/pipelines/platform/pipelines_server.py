@@ -1,0 +1,154 @@
+"""An API of Kubeflow Pipelines on loopback, as far as runs are submitted, listed and ended there.
+
+No backend is behind it: nothing runs. Each request is held to the models of `kfp_server_api`, which
+are made from the backend's own description, and a pipeline to the schema of its IR.
+"""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import kfp_server_api  # type: ignore[import-untyped]  # ships no types
+from google.protobuf import json_format
+from kfp.pipeline_spec import pipeline_spec_pb2  # type: ignore[import-untyped]  # ships no types
+
+BASE = "/apis/v2beta1"
+
+
+def held_to(model: str, told: dict[str, Any]) -> dict[str, Any]:
+    """The body as the model of the API has it; raises ValueError for anything it does not know."""
+    known = getattr(kfp_server_api, model)
+    unknown = set(told) - set(known.attribute_map.values())
+    if unknown:
+        raise ValueError(f"{model}: unknown fields {sorted(unknown)}")
+    client = kfp_server_api.ApiClient()
+    answer = SimpleNamespace(data=json.dumps(told))
+    return dict(client.sanitize_for_serialization(client.deserialize(answer, model)))
+
+
+def is_pipeline(spec: dict[str, Any]) -> None:
+    """Raises an error unless it is a pipeline in the IR's schema, and its platform one."""
+    json_format.ParseDict(spec["pipeline_spec"], pipeline_spec_pb2.PipelineSpec())
+    json_format.ParseDict(spec["platform_spec"], pipeline_spec_pb2.PlatformSpec())
+
+
+@dataclass
+class Backend:
+    """What was asked for."""
+
+    token: str = ""
+    """What every request must show; empty asks for none."""
+    experiments: dict[str, dict[str, Any]] = field(default_factory=dict)
+    runs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    url: str = ""
+
+    def answer(self, method: str, path: str, query: dict[str, str], body: Any) -> dict[str, Any]:
+        """The answer to a request; raises KeyError for what is not there, ValueError for what is
+        wrong.
+        """
+        match method, path.removeprefix(BASE).strip("/").split("/"):
+            case "GET", ["healthz"]:
+                return {"multi_user": bool(self.token)}
+            case "POST", ["experiments"]:
+                return self._made(self.experiments, "V2beta1Experiment", "experiment_id", body)
+            case "GET", ["experiments"]:
+                return {"experiments": self._kept(self.experiments, query)}
+            case "POST", ["runs"]:
+                return self._run(body)
+            case "GET", ["runs"]:
+                return {"runs": self._kept(self.runs, query)}
+            case "GET", ["runs", run_id]:
+                return self.runs[run_id]
+            case "POST", ["runs", named] if named.endswith(":terminate"):
+                self.runs[named.removesuffix(":terminate")]["state"] = "CANCELED"
+                return {}
+        raise KeyError(f"{method} {path}")
+
+    def _run(self, body: Any) -> dict[str, Any]:
+        held_to("V2beta1Run", body)
+        held_to("V2beta1RuntimeConfig", body["runtime_config"])
+        if body["experiment_id"] not in self.experiments:
+            raise ValueError("experiment_id")
+        if ("pipeline_spec" in body) == ("pipeline_version_reference" in body):
+            raise ValueError("expected a pipeline or the reference of one")
+        if "pipeline_spec" in body:
+            is_pipeline(body["pipeline_spec"])
+        else:
+            held_to("V2beta1PipelineVersionReference", body["pipeline_version_reference"])
+        return self._made(self.runs, "V2beta1Run", "run_id", body | {"state": "RUNNING"})
+
+    def _made(self, kept: dict[str, Any], model: str, key: str, body: Any) -> dict[str, Any]:
+        named = f"{key[:3]}-{len(kept) + 1}"
+        now = datetime.now(UTC).isoformat()
+        kept[named] = held_to(model, {**body, key: named, "created_at": now})
+        made: dict[str, Any] = kept[named]
+        return made
+
+    @staticmethod
+    def _kept(found: dict[str, dict[str, Any]], query: dict[str, str]) -> list[dict[str, Any]]:
+        """Those that the filter of a request lets through, the latest first."""
+        kept = list(found.values())[::-1]
+        if "filter" not in query:
+            return kept
+        for told in json.loads(query["filter"])["predicates"]:
+            operation = {str: told["operation"], int: ("", "EQUALS")[told["operation"] == 1]}
+            wanted, key = told.get("stringValue", told.get("string_value")), told["key"]
+            seen = {"name": "display_name"}.get(key, key)
+            if operation.get(type(told["operation"])) == "EQUALS":
+                kept = [one for one in kept if one[seen] == wanted]
+            elif told["operation"] == "IS_SUBSTRING":
+                kept = [one for one in kept if wanted in one[seen]]
+            else:
+                raise ValueError(f"filter: {told}")
+        return kept
+
+
+@contextmanager
+def serving(backend: Backend) -> Iterator[Backend]:
+    """The API at `backend.url`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def _answer(self) -> None:
+            address = urlsplit(self.path)
+            query = {name: values[0] for name, values in parse_qs(address.query).items()}
+            length = int(self.headers.get("Content-Length") or 0)
+            body = json.loads(self.rfile.read(length)) if length else None
+            try:
+                if backend.token and self.headers.get("Authorization") != f"Bearer {backend.token}":
+                    status, told = 401, {"error": "Unauthenticated"}
+                else:
+                    status = 200
+                    told = backend.answer(self.command, address.path, query, body)
+            except KeyError as error:
+                status, told = 404, {"error": f"not found: {error}"}
+            except (ValueError, json_format.ParseError) as error:
+                status, told = 400, {"error": f"invalid: {error}"}
+            content = json.dumps(told).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST = _answer  # the names that http.server calls
+
+        def log_message(self, *_: Any) -> None:
+            """Says nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    backend.url = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield backend
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

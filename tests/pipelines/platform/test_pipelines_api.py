@@ -1,0 +1,164 @@
+"""Chains of rounds through kfp's client, against an API on loopback: nothing runs behind it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("kfp", reason="needs the extra cluster")
+
+from typer.testing import CliRunner
+
+from roundsmith.cli import app
+from roundsmith.errors import ConfigError, PlatformError, UnknownName
+from roundsmith.platform.chain import Chain
+from roundsmith.platform.component import check, next_round
+from roundsmith.platform.pipelines_api import PipelinesApi
+from roundsmith.steps.config import RunConfig
+from roundsmith.steps.rules import RoundSeen
+from roundsmith.steps.spent import Spent
+from tests.pipelines.platform.clusters import described
+from tests.pipelines.platform.pipelines_server import Backend, serving
+from tests.pipelines.platform.test_pipeline import DEFAULTS
+
+
+@pytest.fixture
+def backend() -> Iterator[Backend]:
+    """The API of a Kubeflow for one user."""
+    with serving(Backend()) as found:
+        yield found
+
+
+def typed(*command: str) -> str:
+    """What a command says; it must succeed."""
+    done = CliRunner().invoke(app, list(command), catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def submit(backend: Backend, *parameters: str, name: str = "c") -> str:
+    """Starts a chain as a person does."""
+    given = [word for parameter in parameters for word in ("--param", parameter)]
+    return typed("submit", "--pipelines", backend.url, "--name", name, *given)
+
+
+def plan(folder: Path, backend: Backend, run: str, **changes: Any) -> str:
+    """The plan of a round on a cluster whose storage is a folder and whose API is this one."""
+    place = folder / "cluster.json"
+    told = described() | {"storage": str(folder), "pipelines": {"host": backend.url}}
+    place.write_text(json.dumps(told))
+    return check({**DEFAULTS, "rounds": 2, "chain": "c", "cluster": str(place), **changes}, run)
+
+
+def decide(folder: Path, text: str, *, promoted: bool = True) -> None:
+    """Ends the first round of a chain."""
+    config = RunConfig.model_validate(json.loads(text)["config"])
+    seen = RoundSeen(promoted, 0.5, Spent())
+    Chain(str(folder), "c").decided(config, seen, 1, "train/1", {})
+
+
+def test_a_chain_begins_with_one_run_however_often_it_is_submitted(backend: Backend) -> None:
+    parameters = ("recipe=rft", "rounds=2", 'config={"samples": 3}')
+    assert "c-round-1 is submitted" in submit(backend, *parameters)
+    assert "c-round-1 is there already" in submit(backend, *parameters)
+    (run,) = backend.runs.values()
+    given = run["runtime_config"]["parameters"]
+    assert given == {"recipe": "rft", "rounds": 2, "config": {"samples": 3}, "chain": "c"}
+    (experiment,) = backend.experiments.values()
+    assert experiment["display_name"] == "roundsmith"
+
+
+def test_a_run_that_failed_is_submitted_anew(backend: Backend) -> None:
+    submit(backend)
+    next(iter(backend.runs.values()))["state"] = "FAILED"
+    assert "is submitted" in submit(backend)
+    assert len(backend.runs) == 2
+
+
+@pytest.mark.parametrize(
+    ("parameter", "seen"),
+    [
+        ("round=3", "did you mean 'rounds'"),
+        ("rounds", "expected name=value"),
+        ("rounds=many", "--param rounds: expected JSON of a number_integer, saw 'many'"),
+        ("rounds=true", "expected JSON of a number_integer"),
+        ("config=3", "expected JSON of a struct"),
+    ],
+)
+def test_a_wrong_parameter_is_refused_before_anything_is_sent(
+    backend: Backend, parameter: str, seen: str
+) -> None:
+    with pytest.raises(ConfigError, match=seen):
+        submit(backend, parameter)
+    assert not backend.experiments
+
+
+@pytest.mark.parametrize("by_version", [True, False])
+def test_the_last_task_submits_the_next_round_once(
+    backend: Backend, tmp_path: Path, by_version: bool
+) -> None:
+    submit(backend, "rounds=2", "seed=4")
+    first = backend.runs["run-1"]
+    if by_version:  # as the UI starts an uploaded pipeline
+        first["pipeline_version_reference"] = {"pipeline_id": "p", "pipeline_version_id": "v"}
+        del first["pipeline_spec"]
+    text = plan(tmp_path, backend, "run-1", seed=4)
+    decide(tmp_path, text)
+    assert next_round(text) == "c-round-2 is submitted: run-2"
+    assert next_round(text) == "c-round-2 is submitted: run-2"
+    assert list(backend.runs) == ["run-1", "run-2"]
+    second = backend.runs["run-2"]
+    given = second["runtime_config"]["parameters"]
+    assert given == {"rounds": 2, "seed": 4, "chain": "c", "round_number": 2}
+    for same in ("experiment_id", "pipeline_spec", "pipeline_version_reference"):
+        assert second.get(same) == first.get(same)
+    other = plan(tmp_path, backend, "run-9", seed=4)
+    assert next_round(other) == "c-round-2 is submitted by another run of round 1"
+
+
+def test_a_chain_that_is_over_or_cancelled_submits_nothing(
+    backend: Backend, tmp_path: Path
+) -> None:
+    submit(backend)
+    text = plan(tmp_path, backend, "run-1", rounds=1)
+    decide(tmp_path, text)
+    assert next_round(text) == "chain c has ended: 1 of 1 rounds are played"
+    other = tmp_path / "other"
+    other.mkdir()
+    text = plan(other, backend, "run-1")
+    decide(other, text)
+    said = typed("cancel", "c", "--pipelines", backend.url, "--storage", str(other))
+    assert "ended c-round-1" in said
+    assert backend.runs["run-1"]["state"] == "CANCELED"
+    assert next_round(text) == "chain c was cancelled: c-round-2 is not submitted"
+    with pytest.raises(ConfigError, match="it was cancelled: give another name"):
+        plan(other, backend, "run-1")
+    assert len(backend.runs) == 1
+
+
+def test_status_tells_of_a_chain_alone(backend: Backend) -> None:
+    submit(backend, name="c")
+    submit(backend, name="cc")
+    told = json.loads(typed("status", "c", "--pipelines", backend.url, "--json"))
+    assert [(run["name"], run["state"]) for run in told] == [("c-round-1", "RUNNING")]
+    assert "cc-round-1" in typed("status", "--pipelines", backend.url)
+
+
+def test_what_the_api_refuses_is_told(backend: Backend) -> None:
+    with pytest.raises(UnknownName, match="chain 'none': expected runs none-round-N"):
+        typed("cancel", "none", "--pipelines", backend.url)
+    with pytest.raises(PlatformError, match="check the address"):
+        typed("status", "--pipelines", "http://127.0.0.1:9")
+
+
+def test_a_platform_of_several_users_is_shown_a_token_and_a_namespace(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    with serving(Backend(token="secret")) as backend:
+        api = PipelinesApi(backend.url, "alice", str(file))
+        file.write_text("wrong")
+        with pytest.raises(PlatformError, match="status 401: Unauthenticated"):
+            api.runs()
+        file.write_text("secret")
+        assert api.runs() == [], "read again, as the kubelet renews it"
