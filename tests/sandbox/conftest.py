@@ -2,10 +2,13 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from typing import Literal
 
 import pytest
@@ -13,13 +16,18 @@ import pytest
 from roundsmith.executor.capabilities import Capabilities
 from roundsmith.executor.pool import Pool
 from roundsmith.executor.settings import ExecutorSettings
-from roundsmith.sandbox import profiles
+from roundsmith.sandbox import go_packages, profiles
 from roundsmith.sandbox.syscalls import number
 from roundsmith.types import AssertTest, CallTest, ExecuteItem, Limits, Outcome, Program, StdioTest
 from roundsmith.types import Test as AnyTest
 from roundsmith.verdicts import Verdict
 from tests.services.executor.containers import container_pod
-from tests.services.executor.sandbox_pod import sandbox_pod
+from tests.services.executor.sandbox_pod import (
+    SandboxPod,
+    sandbox_interpreter,
+    sandbox_pod,
+    scientific,
+)
 
 LIMITS = Limits(cpu_s=0.5, memory_bytes=128 * 2**20, file_bytes=2**20, wall_factor=4.0)
 Place = Literal["T2", "T1", "pod", "T3"]
@@ -144,27 +152,42 @@ def _has_thread(pid: str, marker: str) -> bool:
     return False
 
 
+EVERYWHERE = ("T2", "T1", "pod", "T3")
 _FROM_PYTHON = " from Python"
-_PLACES = [
-    *("T2", "T1", "pod", "T3"),
-    *(pytest.param(tier + _FROM_PYTHON, marks=pytest.mark.slow) for tier in ("T2", "T1")),
-]
+ALSO_FROM_PYTHON = (*EVERYWHERE, *(tier + _FROM_PYTHON for tier in ("T2", "T1")))
+"""The launcher in C starts programs, and Python where a test rests on the steps that it does."""
 
 
-@pytest.fixture(scope="session", params=_PLACES)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test has its box at every place, or at those that its mark `places` names."""
+    if "box" in metafunc.fixturenames:
+        mark = metafunc.definition.get_closest_marker("places")
+        places = mark.args if mark else EVERYWHERE
+        assert set(places) <= set(ALSO_FROM_PYTHON), places
+        slow = [pytest.mark.slow]
+        wanted = [
+            pytest.param(place, marks=slow if place.endswith(_FROM_PYTHON) else [])
+            for place in places
+        ]
+        metafunc.parametrize("box", wanted, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
 def box(request: pytest.FixtureRequest) -> Iterator[Box]:
-    """The local pool at T2 and T1, where the launcher in C starts programs and, marked slow, where
-    Python does; a sandbox pod, where programs have the supervisor's user; the same pod in gVisor.
-    A tier that this machine does not hold is skipped. Nothing is kept, so that
-    every run is one.
+    """The local pool at T2 and T1; a sandbox pod, where programs have the supervisor's user; the
+    same pod in gVisor. A tier that this machine does not hold is skipped. Nothing is kept, so that
+    every run is one. Where Go is, its packages are compiled once, for this and later sessions.
     """
+    if (go := go_packages.root()) and not go_packages.find(go):
+        go_packages.make(go)
     place: Place = request.param.removesuffix(_FROM_PYTHON)
     launcher: Literal["c", "python"] = "c" if place == request.param else "python"
     with ExitStack() as stack:
         if place == "pod":
-            settings = stack.enter_context(sandbox_pod()).settings(cache_bytes=0)
+            settings = stack.enter_context(_scientific_pod()).settings(cache_bytes=0)
         elif place == "T3":
-            settings = stack.enter_context(container_pod("runsc")).settings(slots=1, cache_bytes=0)
+            pod = container_pod("runsc", beside=scientific())
+            settings = stack.enter_context(pod).settings(slots=1, cache_bytes=0)
         else:
             settings = ExecutorSettings(slots=2, highest=place, cache_bytes=0, launcher=launcher)
         loop = stack.enter_context(_looping())
@@ -176,6 +199,14 @@ def box(request: pytest.FixtureRequest) -> Iterator[Box]:
             yield Box(pool, loop, place)
         finally:
             asyncio.run_coroutine_threadsafe(pool.close(), loop).result(60)
+
+
+def _scientific_pod() -> AbstractContextManager[SandboxPod]:
+    """With packages, where its interpreter can load those of this one."""
+    code = "import sys; print(sys.version_info[:2])"
+    found = subprocess.run([sandbox_interpreter(), "-c", code], stdout=subprocess.PIPE, text=True)
+    fits = found.stdout.strip() == str(sys.version_info[:2])
+    return sandbox_pod(make=partial(SandboxPod, beside=scientific() if fits else ()))
 
 
 @contextmanager

@@ -24,19 +24,29 @@ class Fault:
     instead: str
 
 
+def faulty(faults: Iterable[Fault]) -> dict[str, str]:
+    """The files that have the faults. Raises ValueError for one whose text is not there exactly
+    once.
+    """
+    found: dict[str, str] = {}
+    for fault in faults:
+        package, name = fault.file.split("/")
+        text = found.get(fault.file) or (FOLDERS[package] / name).read_text(encoding="utf-8")
+        if text.count(fault.text) != 1:
+            raise ValueError(f"{fault.file} has {text.count(fault.text)} times {fault.text!r}")
+        found[fault.file] = text.replace(fault.text, fault.instead)
+    return found
+
+
 def plant(folder: Path, faults: Iterable[Fault]) -> dict[str, str]:
     """Copies both packages below the folder, with the faults; the environment in which they are the
-    ones that run. Raises ValueError for a fault whose text is not there exactly once.
+    ones that run. Raises ValueError as `faulty` does.
     """
     for name, source in FOLDERS.items():
         target = folder / "roundsmith" / name
         shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-    for fault in faults:
-        path = folder / "roundsmith" / fault.file
-        text = path.read_text(encoding="utf-8")
-        if text.count(fault.text) != 1:
-            raise ValueError(f"{fault.file} has {text.count(fault.text)} times {fault.text!r}")
-        path.write_text(text.replace(fault.text, fault.instead), encoding="utf-8")
+    for file, text in faulty(faults).items():
+        (folder / "roundsmith" / file).write_text(text, encoding="utf-8")
     for directory in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
         directory.chmod(0o755)
     return {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}

@@ -7,6 +7,8 @@ import pytest
 from roundsmith.types import JudgedAt, UnittestTest
 from roundsmith.verdicts import Verdict
 
+pytestmark = pytest.mark.places("T2", "pod")
+
 if TYPE_CHECKING:
     from roundsmith.types import Outcome
     from tests.sandbox.conftest import Box

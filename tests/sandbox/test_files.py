@@ -4,15 +4,14 @@ import os
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from roundsmith.types import Limits
 from roundsmith.verdicts import Verdict
+from tests.sandbox.conftest import ALSO_FROM_PYTHON, Box
 
-if TYPE_CHECKING:
-    from tests.sandbox.conftest import Box
+pytestmark = pytest.mark.places(*ALSO_FROM_PYTHON)
 
 SMALL = Limits(cpu_s=2.0, memory_bytes=64 * 2**20, file_bytes=2**20)
 LISTED = "import os\ndef f():\n    return os.listdir('.')\n"
@@ -32,7 +31,7 @@ OUT_OF_REACH = (Verdict.DENIED, Verdict.ERROR)
         "/dev/vda",
     ],
 )
-def test_case_30_secrets_are_out_of_reach(box: "Box", path: str) -> None:
+def test_case_30_secrets_are_out_of_reach(box: Box, path: str) -> None:
     if path in ("/etc/passwd", "/proc/1/environ", "/tmp"):
         box.needs_landlock()
     source = (
@@ -42,7 +41,7 @@ def test_case_30_secrets_are_out_of_reach(box: "Box", path: str) -> None:
     assert box.call(source).verdict in OUT_OF_REACH
 
 
-def test_case_30_other_runs_directories_are_out_of_reach(box: "Box") -> None:
+def test_case_30_other_runs_directories_are_out_of_reach(box: Box) -> None:
     box.needs_landlock()
     source = "import os\ndef f():\n    return os.listdir('..')\n"
     wanted = Verdict.PASS if box.place == "T2" else Verdict.DENIED
@@ -50,7 +49,7 @@ def test_case_30_other_runs_directories_are_out_of_reach(box: "Box") -> None:
 
 
 @pytest.mark.parametrize("path", ["/tmp/x", "/x", "../x", "/dev/shm/x", "/var/tmp/x", "../../x"])
-def test_case_31_nothing_outside_the_box_can_be_written(box: "Box", path: str) -> None:
+def test_case_31_nothing_outside_the_box_can_be_written(box: Box, path: str) -> None:
     if path in ("/tmp/x", "../x"):
         box.needs_landlock()
     path += f"-{time.monotonic_ns()}"  # what somebody else left is not the program's
@@ -61,7 +60,7 @@ def test_case_31_nothing_outside_the_box_can_be_written(box: "Box", path: str) -
     assert not written
 
 
-def test_case_31_the_box_itself_can_be_written(box: "Box") -> None:
+def test_case_31_the_box_itself_can_be_written(box: Box) -> None:
     source = (
         "import os\ndef f():\n    open('x', 'w').write('hi')\n"
         "    os.mkdir('d')\n    os.rename('x', 'y')\n"
@@ -71,13 +70,13 @@ def test_case_31_the_box_itself_can_be_written(box: "Box") -> None:
 
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "..", "y"])
-def test_case_32_symbolic_links_can_not_be_planted(box: "Box", target: str) -> None:
+def test_case_32_symbolic_links_can_not_be_planted(box: Box, target: str) -> None:
     box.needs_landlock()
     source = f"import os\ndef f():\n    os.symlink({target!r}, 'x')\n"
     assert box.call(source).verdict is Verdict.DENIED
 
 
-def test_case_32_hard_links_to_what_is_not_the_programs_can_not_be_planted(box: "Box") -> None:
+def test_case_32_hard_links_to_what_is_not_the_programs_can_not_be_planted(box: Box) -> None:
     links = os.stat(os.__file__).st_nlink
     # EXDEV: across mounts at T2, across the rights of Landlock at T1.
     source = "import os\ndef f():\n    os.link(os.__file__, 'x')\n"
@@ -86,7 +85,7 @@ def test_case_32_hard_links_to_what_is_not_the_programs_can_not_be_planted(box: 
 
 
 @pytest.mark.parametrize("kind", ["os.mkfifo('x')", "os.mknod('x', 0o60666, 1)", "os.mknod('x')"])
-def test_case_33_special_files_are_refused(box: "Box", kind: str) -> None:
+def test_case_33_special_files_are_refused(box: Box, kind: str) -> None:
     assert box.call(f"import os\ndef f():\n    {kind}\n").verdict is Verdict.DENIED
 
 
@@ -98,11 +97,11 @@ def test_case_33_special_files_are_refused(box: "Box", kind: str) -> None:
         "import os\n    os.posix_fallocate(os.open('x', os.O_CREAT | os.O_RDWR), 0, 2 ** 40)",
     ],
 )
-def test_case_34_large_files_hit_the_file_limit(box: "Box", body: str) -> None:
+def test_case_34_large_files_hit_the_file_limit(box: Box, body: str) -> None:
     assert box.call(f"def f():\n    {body}\n", limits=SMALL).verdict is Verdict.FILE_LIMIT
 
 
-def test_case_35_deep_directories_leave_nothing_behind(box: "Box") -> None:
+def test_case_35_deep_directories_leave_nothing_behind(box: Box) -> None:
     source = (
         "import os\ndef f():\n    for _ in range(400):\n        os.mkdir('d')\n"
         "        os.chdir('d')\n    return True\n"
@@ -111,14 +110,14 @@ def test_case_35_deep_directories_leave_nothing_behind(box: "Box") -> None:
     assert box.call(LISTED, []).verdict is Verdict.PASS
 
 
-def test_case_35_inodes_are_bounded_at_t2_and_only_cleared_at_t1(box: "Box") -> None:
+def test_case_35_inodes_are_bounded_at_t2_and_only_cleared_at_t1(box: Box) -> None:
     source = "def f():\n    for at in range(1500): open(str(at), 'w').close()\n    return True\n"
     wanted = Verdict.FILE_LIMIT if box.place == "T2" else Verdict.PASS
     assert box.call(source, limits=SMALL).verdict is wanted
     assert box.call(LISTED, []).verdict is Verdict.PASS
 
 
-def test_case_36_odd_file_names_leave_nothing_behind(box: "Box") -> None:
+def test_case_36_odd_file_names_leave_nothing_behind(box: Box) -> None:
     source = (
         "def f():\n    for name in (b'\\xff', b'a\\nb', b'-rf', b'\\x01', b'x' * 255):\n"
         "        open(name, 'w').close()\n    return True\n"
@@ -129,13 +128,13 @@ def test_case_36_odd_file_names_leave_nothing_behind(box: "Box") -> None:
 
 
 @pytest.mark.parametrize("name", ["sitecustomize.py", "usercustomize.py", "__pycache__/os.pyc"])
-def test_case_37_the_runtime_can_not_be_poisoned(box: "Box", name: str) -> None:
+def test_case_37_the_runtime_can_not_be_poisoned(box: Box, name: str) -> None:
     folder = "os.path.dirname(os.__file__)"
     source = f"import os\ndef f():\n    open({folder} + '/{name}', 'w')\n"
     assert box.call(source).verdict is Verdict.DENIED
 
 
-def test_case_37_what_a_run_did_to_its_interpreter_is_gone_in_the_next(box: "Box") -> None:
+def test_case_37_what_a_run_did_to_its_interpreter_is_gone_in_the_next(box: Box) -> None:
     source = """
 import os, sys, math
 def f():
@@ -152,7 +151,7 @@ def f():
         assert outcome.verdict is Verdict.PASS, outcome.detail
 
 
-def test_case_38_what_one_run_left_is_gone_in_the_next(box: "Box") -> None:
+def test_case_38_what_one_run_left_is_gone_in_the_next(box: Box) -> None:
     source = (
         "import os\ndef f():\n    seen = os.listdir('.')\n"
         "    open('left', 'w').close()\n    return seen\n"
@@ -166,7 +165,7 @@ def test_case_38_what_one_run_left_is_gone_in_the_next(box: "Box") -> None:
         assert box.call(f"def f():\n    open({path!r}, 'w')\n").verdict in OUT_OF_REACH
 
 
-def test_case_39_no_descriptor_is_inherited(box: "Box") -> None:
+def test_case_39_no_descriptor_is_inherited(box: Box) -> None:
     source = """
 import os
 def f():
@@ -181,7 +180,7 @@ def f():
     assert box.call(source, [0, 1, 2, 3]).verdict is Verdict.PASS
 
 
-def test_case_40_output_can_not_be_taken_back_nor_input_changed(box: "Box") -> None:
+def test_case_40_output_can_not_be_taken_back_nor_input_changed(box: Box) -> None:
     source = """
 import os
 print('first', flush=True)
@@ -199,7 +198,7 @@ print(os.read(0, 9).decode())
     assert outcome.verdict is Verdict.PASS, outcome.detail
 
 
-def test_a_program_that_closes_its_own_directory_harms_no_other(box: "Box") -> None:
+def test_a_program_that_closes_its_own_directory_harms_no_other(box: Box) -> None:
     closing = "import os\ndef f():\n    os.mkdir('d')\n    os.chmod('.', 0)\n    return True\n"
     writing = "def f():\n    return open('a', 'w').write('x')\n"
     for _ in range(3):

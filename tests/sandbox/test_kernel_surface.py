@@ -6,15 +6,14 @@ import re
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from roundsmith.types import Limits
 from roundsmith.verdicts import Verdict
+from tests.sandbox.conftest import ALSO_FROM_PYTHON, Box
 
-if TYPE_CHECKING:
-    from tests.sandbox.conftest import Box
+pytestmark = pytest.mark.places(*ALSO_FROM_PYTHON)
 
 MANY = Limits(cpu_s=1.0, processes=8)
 OUT_OF_REACH = (Verdict.DENIED, Verdict.ERROR)
@@ -30,7 +29,7 @@ def f():
 """
 
 
-def test_every_promise_of_the_tier_was_tried_and_held(box: "Box") -> None:
+def test_every_promise_of_the_tier_was_tried_and_held(box: Box) -> None:
     held = box.capabilities
     order = {"T1": ("T1",), "T2": ("T1", "T2"), "T3": ("T1", "T3")}[held.tier]
     assert len(held.checks) > 30
@@ -38,7 +37,7 @@ def test_every_promise_of_the_tier_was_tried_and_held(box: "Box") -> None:
     assert [check.name for check in lost if not (check.by_landlock and held.tier == "T3")] == []
 
 
-def test_case_46_other_processes_can_not_be_traced_or_copied(box: "Box") -> None:
+def test_case_46_other_processes_can_not_be_traced_or_copied(box: Box) -> None:
     pid = box.supervisor_pids[0]
     source = f"""
 import ctypes, os
@@ -55,7 +54,7 @@ def f():
 
 
 @pytest.mark.parametrize("name", ["mem", "environ", "fd", "maps"])
-def test_case_47_the_supervisor_can_not_be_read(box: "Box", name: str) -> None:
+def test_case_47_the_supervisor_can_not_be_read(box: Box, name: str) -> None:
     path = f"/proc/{box.supervisor_pids[0]}/{name}"
     source = (
         f"import os\ndef f():\n    os.close(os.open({path!r}, os.O_RDONLY))\n"
@@ -64,7 +63,7 @@ def test_case_47_the_supervisor_can_not_be_read(box: "Box", name: str) -> None:
     assert box.call(source).verdict in OUT_OF_REACH
 
 
-def test_case_48_namespaces_can_not_be_made(box: "Box") -> None:
+def test_case_48_namespaces_can_not_be_made(box: Box) -> None:
     source = """
 import ctypes, os
 def f():
@@ -85,24 +84,24 @@ def f():
     box.refuses("unshare setns")
 
 
-def test_case_49_nothing_can_be_mounted_and_no_root_changed(box: "Box") -> None:
+def test_case_49_nothing_can_be_mounted_and_no_root_changed(box: Box) -> None:
     box.refuses(
         "mount umount2 pivot_root chroot open_tree open_tree_attr move_mount fsopen fsconfig "
         "fsmount fspick mount_setattr statmount listmount"
     )
 
 
-def test_case_50_keyrings_are_no_channel(box: "Box") -> None:
+def test_case_50_keyrings_are_no_channel(box: Box) -> None:
     box.refuses("keyctl add_key request_key")
 
 
-def test_case_51_the_kernels_large_interfaces_are_closed(box: "Box") -> None:
+def test_case_51_the_kernels_large_interfaces_are_closed(box: Box) -> None:
     box.refuses(
         "bpf perf_event_open userfaultfd io_uring_setup io_uring_enter io_uring_register seccomp"
     )
 
 
-def test_case_52_calls_of_another_architecture_kill(box: "Box") -> None:
+def test_case_52_calls_of_another_architecture_kill(box: Box) -> None:
     if os.uname().machine != "x86_64":
         pytest.skip("x86-64 only")
     x32 = "import ctypes\ndef f():\n    return ctypes.CDLL(None).syscall(0x40000000 | 39)\n"
@@ -117,7 +116,7 @@ def test_case_52_calls_of_another_architecture_kill(box: "Box") -> None:
     assert [box.call(i386, -9).verdict, box.call(filtered, -1).verdict] == [Verdict.PASS] * 2
 
 
-def test_machine_code_of_this_architecture_runs_so_the_case_before_can_fail(box: "Box") -> None:
+def test_machine_code_of_this_architecture_runs_so_the_case_before_can_fail(box: Box) -> None:
     code = {"x86_64": b"\xb8\x14\0\0\0\xc3", "aarch64": b"\x80\x02\x80\x52\xc0\x03\x5f\xd6"}
     source = MACHINE.format(code=code[os.uname().machine])
     assert box.call(source, 20).verdict is Verdict.PASS
@@ -133,14 +132,14 @@ def test_machine_code_of_this_architecture_runs_so_the_case_before_can_fail(box:
         "fcntl.fcntl(stream, 1026, 1)",  # F_NOTIFY
     ],
 )
-def test_case_53_files_that_others_can_open_can_not_be_locked(box: "Box", body: str) -> None:
+def test_case_53_files_that_others_can_open_can_not_be_locked(box: Box, body: str) -> None:
     source = f"import fcntl, os\ndef f():\n    stream = open(os.__file__)\n    {body}\n"
     assert box.call(source).verdict is Verdict.DENIED
 
 
 @pytest.mark.parametrize("path", ["/proc/self/exe", "/proc/sys/kernel/core_pattern", "sys.prefix"])
 def test_case_54_the_interpreter_and_the_kernels_settings_can_not_be_written(
-    box: "Box", path: str
+    box: Box, path: str
 ) -> None:
     pattern = Path("/proc/sys/kernel/core_pattern").read_text()
     name = repr(path) if path.startswith("/") else f"{path} + '/lib/x'"
@@ -149,14 +148,14 @@ def test_case_54_the_interpreter_and_the_kernels_settings_can_not_be_written(
     assert Path("/proc/sys/kernel/core_pattern").read_text() == pattern
 
 
-def test_case_55_nothing_of_the_machine_can_be_changed(box: "Box") -> None:
+def test_case_55_nothing_of_the_machine_can_be_changed(box: Box) -> None:
     box.refuses(
         "personality kexec_load kexec_file_load init_module finit_module delete_module reboot "
         "ioperm iopl modify_ldt lookup_dcookie capset"
     )
 
 
-def test_case_56_a_program_can_ask_for_no_more_than_its_share_of_cpu(box: "Box") -> None:
+def test_case_56_a_program_can_ask_for_no_more_than_its_share_of_cpu(box: Box) -> None:
     """By default one thread of ordinary priority; caches and timing are shared and not guarded."""
     box.refuses(
         "setpriority sched_setscheduler sched_setparam sched_setattr sched_setaffinity ioprio_set "
@@ -166,7 +165,7 @@ def test_case_56_a_program_can_ask_for_no_more_than_its_share_of_cpu(box: "Box")
     assert box.call(source).verdict is Verdict.PROCESS_LIMIT
 
 
-def test_case_85_a_program_can_not_raise_its_own_limits(box: "Box") -> None:
+def test_case_85_a_program_can_not_raise_its_own_limits(box: Box) -> None:
     source = """
 import resource
 def f():
@@ -184,7 +183,7 @@ def f():
     assert outcome.verdict is Verdict.PASS, outcome.detail
 
 
-def test_case_85_every_limit_of_the_kernel_is_set_and_hard(box: "Box") -> None:
+def test_case_85_every_limit_of_the_kernel_is_set_and_hard(box: Box) -> None:
     names = ("FSIZE", "NOFILE", "CORE", "STACK", "MEMLOCK")
     wanted = {"FSIZE": SMALL.file_bytes, "NOFILE": 64, "CORE": 0, "STACK": 64 * 2**20, "MEMLOCK": 0}
     source = f"""
@@ -206,13 +205,13 @@ def f():
         assert box.call(queues, (0, 0)).verdict is Verdict.PASS
 
 
-def test_case_47_a_program_is_closed_to_others_of_its_user(box: "Box") -> None:
+def test_case_47_a_program_is_closed_to_others_of_its_user(box: Box) -> None:
     source = "import ctypes\ndef f():\n    return ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)\n"
     assert box.call(source, 0).verdict is Verdict.PASS  # PR_GET_DUMPABLE
 
 
 def test_case_97_at_t2_a_run_shares_no_namespace_with_the_machine_nor_its_files_with_another(
-    box: "Box",
+    box: Box,
 ) -> None:
     if box.place != "T2" or os.geteuid() != 0:
         pytest.skip("namespaces are T2's, and only root can look at another's")
@@ -254,7 +253,7 @@ def _named(marker: str) -> str:
     raise AssertionError(f"no process {marker}")
 
 
-def test_case_86_clock_name_swap_and_accounts_of_the_machine_can_not_be_changed(box: "Box") -> None:
+def test_case_86_clock_name_swap_and_accounts_of_the_machine_can_not_be_changed(box: Box) -> None:
     name, before = os.uname().nodename, time.time()
     box.refuses(
         "settimeofday clock_settime adjtimex clock_adjtime sethostname setdomainname "
@@ -264,11 +263,11 @@ def test_case_86_clock_name_swap_and_accounts_of_the_machine_can_not_be_changed(
     assert 0 <= time.time() - before < 60
 
 
-def test_case_87_a_program_can_not_watch_files_that_others_open(box: "Box") -> None:
+def test_case_87_a_program_can_not_watch_files_that_others_open(box: Box) -> None:
     box.refuses("inotify_init inotify_init1 inotify_add_watch fanotify_init fanotify_mark")
 
 
-def test_case_88_memory_can_not_be_pinned(box: "Box") -> None:
+def test_case_88_memory_can_not_be_pinned(box: Box) -> None:
     source = """
 import ctypes, mmap
 def f():
@@ -278,7 +277,7 @@ def f():
     assert box.call(source, [-1, -1]).verdict is Verdict.PASS
 
 
-def test_case_89_the_environment_holds_no_secrets(box: "Box") -> None:
+def test_case_89_the_environment_holds_no_secrets(box: Box) -> None:
     os.environ["ROUNDSMITH_TEST_SECRET"] = "hush"
     try:
         source = "import os\ndef f():\n    return sorted(os.environ)\n"
@@ -288,7 +287,7 @@ def test_case_89_the_environment_holds_no_secrets(box: "Box") -> None:
         del os.environ["ROUNDSMITH_TEST_SECRET"]
 
 
-def test_case_89_runs_do_not_see_the_servers_modules(box: "Box") -> None:
+def test_case_89_runs_do_not_see_the_servers_modules(box: Box) -> None:
     source = (
         "def f():\n    import importlib.util\n"
         "    return [importlib.util.find_spec(n) is None for n in ('numpy', 'grpc', 'pytest')]\n"

@@ -1,34 +1,32 @@
 """Programs that take more memory than they may (cases 11 to 20)."""
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from roundsmith.types import CallTest, ExecuteItem, Limits, Program
 from roundsmith.verdicts import Verdict
+from tests.sandbox.conftest import ALSO_FROM_PYTHON, Box
 
-if TYPE_CHECKING:
-    from tests.sandbox.conftest import Box
+pytestmark = pytest.mark.places(*ALSO_FROM_PYTHON)
 
 SMALL = Limits(cpu_s=2.0, memory_bytes=32 * 2**20, file_bytes=2**20)
 SMALL_MANY = Limits(cpu_s=2.0, memory_bytes=32 * 2**20, file_bytes=2**20, processes=8)
 
 
-def test_case_11_one_huge_bytearray_is_memory(box: "Box") -> None:
+def test_case_11_one_huge_bytearray_is_memory(box: Box) -> None:
     assert box.call("def f():\n    bytearray(2 ** 30)\n", limits=SMALL).verdict is Verdict.MEMORY
 
 
-def test_case_12_a_slow_leak_of_small_objects_is_memory(box: "Box") -> None:
+def test_case_12_a_slow_leak_of_small_objects_is_memory(box: Box) -> None:
     source = "def f():\n    kept = []\n    while True: kept.append([len(kept)])\n"
     assert box.call(source, limits=SMALL).verdict is Verdict.MEMORY
 
 
-def test_case_13_an_anonymous_mapping_is_refused(box: "Box") -> None:
+def test_case_13_an_anonymous_mapping_is_refused(box: Box) -> None:
     source = "import mmap\ndef f():\n    mmap.mmap(-1, 2 ** 30, mmap.MAP_PRIVATE)\n"
     assert box.call(source, limits=SMALL).verdict is Verdict.MEMORY
 
 
-def test_case_14_shared_memory_is_refused_sparse_or_dense(box: "Box") -> None:
+def test_case_14_shared_memory_is_refused_sparse_or_dense(box: Box) -> None:
     source = "import mmap\ndef f():\n    mmap.mmap(-1, 2 ** 30, mmap.MAP_SHARED)\n"
     assert box.call(source, limits=SMALL).verdict is Verdict.MEMORY
     source = "import os\ndef f():\n    os.open('/dev/shm/x', os.O_CREAT | os.O_RDWR)\n"
@@ -38,12 +36,12 @@ def test_case_14_shared_memory_is_refused_sparse_or_dense(box: "Box") -> None:
     box.refuses("shmget shmat shmctl")
 
 
-def test_case_15_memory_files_are_denied(box: "Box") -> None:
+def test_case_15_memory_files_are_denied(box: Box) -> None:
     box.refuses("memfd_create memfd_secret")
 
 
 def test_case_15_filling_the_runs_directory_is_bounded_at_t2_and_only_cleared_at_t1(
-    box: "Box",
+    box: Box,
 ) -> None:
     source = """
 def f():
@@ -58,14 +56,14 @@ def f():
     assert box.call("import os\ndef f():\n    return os.listdir('.')\n", []).verdict is Verdict.PASS
 
 
-def test_case_16_hoarding_pipes_ends_at_the_descriptor_limit(box: "Box") -> None:
+def test_case_16_hoarding_pipes_ends_at_the_descriptor_limit(box: Box) -> None:
     outcome = box.call("import os\ndef f():\n    while True: os.pipe()\n")
     assert outcome.verdict is Verdict.ERROR
     assert "Too many open files" in outcome.detail
     box.refuses("socketpair socket")
 
 
-def test_case_17_deep_recursion_with_a_raised_limit_never_hangs_or_passes(box: "Box") -> None:
+def test_case_17_deep_recursion_with_a_raised_limit_never_hangs_or_passes(box: Box) -> None:
     source = """
 import sys
 def f(n=0):
@@ -77,13 +75,13 @@ def f(n=0):
     assert box.call(source, limits=SMALL).verdict in allowed
 
 
-def test_recursion_without_a_raised_limit_is_an_ordinary_error(box: "Box") -> None:
+def test_recursion_without_a_raised_limit_is_an_ordinary_error(box: Box) -> None:
     outcome = box.call("def f():\n    return f()\n")
     assert outcome.verdict is Verdict.ERROR
     assert "RecursionError" in outcome.detail
 
 
-def test_case_18_an_overflow_of_the_c_stack_ends_this_program_only(box: "Box") -> None:
+def test_case_18_an_overflow_of_the_c_stack_ends_this_program_only(box: Box) -> None:
     source = """
 import gc
 def f():
@@ -97,7 +95,7 @@ def f():
     assert box.call("def f():\n    return True\n").verdict is Verdict.PASS
 
 
-def test_case_19_children_share_no_limit_so_by_default_there_are_none(box: "Box") -> None:
+def test_case_19_children_share_no_limit_so_by_default_there_are_none(box: Box) -> None:
     source = """
 import os
 def f():
@@ -114,7 +112,7 @@ def f():
 
 @pytest.mark.parametrize("hungry", ["return bytearray(2 ** 40)", "kept = [bytearray(2 ** 30)] * 9"])
 def test_case_20_a_program_out_of_memory_does_not_disturb_its_neighbours(
-    box: "Box", hungry: str
+    box: Box, hungry: str
 ) -> None:
     programs = [Program(f"honest{at}", "def f():\n    return 1\n") for at in range(8)]
     programs[4:4] = [Program(name, f"def f():\n    {hungry}\n") for name in ("h1", "h2")]

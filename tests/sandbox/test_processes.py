@@ -2,26 +2,24 @@
 
 import os
 import time
-from typing import TYPE_CHECKING
 
 import pytest
 
 from roundsmith.types import CallTest, ExecuteItem, Limits, Program
 from roundsmith.verdicts import Verdict
-from tests.sandbox.conftest import living
+from tests.sandbox.conftest import ALSO_FROM_PYTHON, Box, living
 
-if TYPE_CHECKING:
-    from tests.sandbox.conftest import Box
+pytestmark = pytest.mark.places(*ALSO_FROM_PYTHON)
 
 MANY = Limits(cpu_s=1.0, processes=8)
 
 
-def test_case_21_a_fork_bomb_is_stopped_at_the_first_fork(box: "Box") -> None:
+def test_case_21_a_fork_bomb_is_stopped_at_the_first_fork(box: Box) -> None:
     outcome = box.call("import os\ndef f():\n    while True: os.fork()\n")
     assert outcome.verdict is Verdict.PROCESS_LIMIT
 
 
-def test_case_21_a_fork_bomb_is_stopped_at_a_higher_limit(box: "Box") -> None:
+def test_case_21_a_fork_bomb_is_stopped_at_a_higher_limit(box: Box) -> None:
     marker = f"case21-{time.monotonic_ns() % 10**8}"
     source = f"""
 import ctypes, os, time
@@ -34,7 +32,7 @@ def f():
     assert not living(marker)
 
 
-def test_case_85_no_more_processes_than_the_limit_can_be_forked(box: "Box") -> None:
+def test_case_85_no_more_processes_than_the_limit_can_be_forked(box: Box) -> None:
     source = """
 import os, time
 def f():
@@ -48,7 +46,7 @@ def f():
     assert box.call(source, limits=MANY).verdict is Verdict.PASS
 
 
-def test_case_22_a_thread_bomb_is_stopped(box: "Box") -> None:
+def test_case_22_a_thread_bomb_is_stopped(box: Box) -> None:
     source = (
         "import threading, time\ndef f():\n"
         "    while True: threading.Thread(target=time.sleep, args=(60,)).start()\n"
@@ -57,7 +55,7 @@ def test_case_22_a_thread_bomb_is_stopped(box: "Box") -> None:
     assert box.call(source, limits=MANY).verdict is Verdict.PROCESS_LIMIT
 
 
-def test_case_23_double_forked_daemon_does_not_survive(box: "Box") -> None:
+def test_case_23_double_forked_daemon_does_not_survive(box: Box) -> None:
     marker = f"case23-{time.monotonic_ns() % 10**8}"
     source = f"""
 import ctypes, os, time
@@ -75,14 +73,14 @@ def f():
     assert not living(marker)
 
 
-def test_case_24_a_child_that_keeps_the_output_open_does_not_hang_the_run(box: "Box") -> None:
+def test_case_24_a_child_that_keeps_the_output_open_does_not_hang_the_run(box: Box) -> None:
     source = "import os, time\ndef f():\n    if not os.fork(): time.sleep(300)\n    return True\n"
     started = time.monotonic()
     assert box.call(source, limits=MANY).verdict is box.if_it_may_fork(Verdict.PASS)
     assert time.monotonic() - started < 10
 
 
-def test_case_25_a_signal_to_everyone_is_denied(box: "Box") -> None:
+def test_case_25_a_signal_to_everyone_is_denied(box: Box) -> None:
     pids = box.supervisor_pids
     for number in (9, 15, 19):
         source = f"import os\ndef f():\n    os.kill(-1, {number})\n"
@@ -93,7 +91,7 @@ def test_case_25_a_signal_to_everyone_is_denied(box: "Box") -> None:
 @pytest.mark.parametrize("number", [9, 19])
 @pytest.mark.parametrize("target", ["os.getppid()", "1 if os.getpid() != 1 else 2", "ZYGOTE", 0, 1])
 def test_case_26_others_can_not_be_killed_or_stopped(
-    box: "Box", target: str | int, number: int
+    box: Box, target: str | int, number: int
 ) -> None:
     pids = box.supervisor_pids
     pid = pids[target] if isinstance(target, int) else target.replace("ZYGOTE", str(zygote(pids)))
@@ -108,7 +106,7 @@ def zygote(pids: list[int]) -> int:
         return int(stream.read().split()[0])
 
 
-def test_case_26_nobody_can_be_reniced_or_limited(box: "Box") -> None:
+def test_case_26_nobody_can_be_reniced_or_limited(box: Box) -> None:
     pid = box.supervisor_pids[0]
     nice = os.getpriority(os.PRIO_PROCESS, pid)
     for target in (pid, 0):
@@ -119,7 +117,7 @@ def test_case_26_nobody_can_be_reniced_or_limited(box: "Box") -> None:
     assert os.getpriority(os.PRIO_PROCESS, pid) == nice
 
 
-def test_case_27_a_flood_of_zombies_ends_at_the_process_limit_and_with_the_run(box: "Box") -> None:
+def test_case_27_a_flood_of_zombies_ends_at_the_process_limit_and_with_the_run(box: Box) -> None:
     marker = f"case27-{time.monotonic_ns() % 10**8}"
     source = f"""
 import ctypes, os
@@ -132,7 +130,7 @@ def f():
     assert not living(marker)
 
 
-def test_case_28_no_other_program_can_be_started(box: "Box") -> None:
+def test_case_28_no_other_program_can_be_started(box: Box) -> None:
     box.refuses("execve execveat")
     for path in ("/bin/sh", "/usr/bin/su", "/proc/self/exe"):
         source = f"import os\ndef f():\n    os.execv({path!r}, ['x'])\n"
@@ -142,12 +140,12 @@ def test_case_28_no_other_program_can_be_started(box: "Box") -> None:
     assert box.call(source, limits=MANY).verdict is box.if_it_may_fork(Verdict.DENIED)
 
 
-def test_case_28_nothing_that_is_started_could_gain_a_privilege(box: "Box") -> None:
+def test_case_28_nothing_that_is_started_could_gain_a_privilege(box: Box) -> None:
     source = "import ctypes\ndef f():\n    return ctypes.CDLL(None).prctl(39, 0, 0, 0, 0)\n"
     assert box.call(source, 1).verdict is Verdict.PASS  # PR_GET_NO_NEW_PRIVS
 
 
-def test_case_29_the_processes_of_every_run_are_counted_by_themselves(box: "Box") -> None:
+def test_case_29_the_processes_of_every_run_are_counted_by_themselves(box: Box) -> None:
     source = """
 import os, time
 def f():

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from roundsmith.types import Outcome
     from tests.sandbox.conftest import Box
 
+JUDGED_ALIKE = pytest.mark.places("T2")
 LIMITS = Limits(cpu_s=2.0, memory_bytes=256 * 2**20)
 HEAD = "import numpy as np\nimport pandas as pd\n"
 
@@ -54,6 +55,7 @@ def checked(box: "Box", program: str, statements: str) -> "Outcome":
     return outcome(box, program, AssertTest("t", HEAD + statements))
 
 
+@JUDGED_ALIKE
 @pytest.mark.parametrize(
     ("program", "statements"),
     [
@@ -87,6 +89,7 @@ def test_values_of_numpy_and_pandas_cross_to_a_test_and_back(
     assert (found.verdict, found.judge) == (Verdict.PASS, JudgedAt.INSIDE), found
 
 
+@JUDGED_ALIKE
 @pytest.mark.parametrize(
     ("program", "statements"),
     [
@@ -105,6 +108,7 @@ def test_wrong_values_do_not_pass(sci: "Box", program: str, statements: str) -> 
     assert checked(sci, program, statements).verdict is not Verdict.PASS
 
 
+@JUDGED_ALIKE
 def test_scalars_are_compared_outside_by_value_for_an_assert_and_by_type_for_a_call(
     sci: "Box",
 ) -> None:
@@ -116,6 +120,7 @@ def test_scalars_are_compared_outside_by_value_for_an_assert_and_by_type_for_a_c
     assert (by_type.verdict, by_type.detail) == (Verdict.FAIL, "expected [3], got [numpy's 3]")
 
 
+@JUDGED_ALIKE
 def test_unittest_classes_see_arrays(sci: "Box") -> None:
     classes = (
         "import unittest\nclass T(unittest.TestCase):\n    def test(self):\n"

@@ -1,6 +1,7 @@
 """Programs that try to run for longer than they may (cases 1 to 10)."""
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -122,7 +123,8 @@ def test_case_09_reading_on_after_the_end_of_a_scripts_input_does_not_hang(box: 
 def test_case_10_cpu_burned_in_a_thread_is_charged(box: "Box") -> None:
     source = THREAD.format(marker="case10", then="time.sleep(60)")
     wanted = box.if_it_may_fork(Verdict.CPU_TIMEOUT)
-    assert box.call(source, limits=SHORT_MANY).verdict is wanted
+    # On a busy machine a thread may wait long for its first turn.
+    assert box.call(source, limits=replace(SHORT_MANY, wall_factor=40)).verdict is wanted
 
 
 def test_case_10_cpu_burned_in_a_grandchild_ends_by_wall_time_where_a_run_may_have_one(

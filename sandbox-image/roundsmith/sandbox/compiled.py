@@ -13,7 +13,7 @@ from roundsmith.sandbox.codec import encode
 from roundsmith.sandbox.events import Event
 from roundsmith.sandbox.exchange import ask
 from roundsmith.sandbox.hardening import RunLimits
-from roundsmith.sandbox.languages import COMPILE, LIMITS, RUN, Language
+from roundsmith.sandbox.languages import COMPILE, LIMITS, MEMORY, RUN, Language
 from roundsmith.sandbox.questions import COMPILE as ASK_COMPILE
 from roundsmith.sandbox.questions import LAUNCH, Budget, Ended, Reply
 from roundsmith.sandbox.runs import LOADING, Run
@@ -21,10 +21,14 @@ from roundsmith.sandbox.zygotes import Zygotes
 
 _KEPT = 8
 _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
-_WORDS_BYTES = 1500
+_WORDS = 750
 _STACK, _THREAD_STACK = 64 * 2**20, 8 * 2**20
 """A thread gets as much as the first one may have, and all of it counts as memory."""
 _SAID_BY_RUNTIMES = {
+    "unable to create native thread": "PROCESS_LIMIT",
+    "failed to create new OS thread": "PROCESS_LIMIT",
+    "java.lang.OutOfMemoryError": "MEMORY",
+    "insufficient memory for the Java Runtime": "MEMORY",
     "std::bad_alloc": "MEMORY",
     "out of memory": "MEMORY",
     "Cannot allocate memory": "MEMORY",
@@ -71,7 +75,17 @@ class Compiled:
     def _compile(self, run: Run, language: Language, memory: int) -> Reply | Ended:
         children = self._zygotes.children(run.profile, COMPILE)
         text = f"{run.setup}\n{run.source}" if run.setup else run.source
-        asked = encode((language.compile, language.source, text, language.product), 2**31)
+        asked = encode(
+            (
+                language.compile,
+                _environment(language, LIMITS.memory_bytes),
+                language.source,
+                text,
+                language.product,
+                language.packed,
+            ),
+            2**31,
+        )
         budget = Budget(LIMITS.cpu_s, LIMITS.cpu_s * LIMITS.wall_factor, 2**16)
         limits = RunLimits(
             int(LIMITS.cpu_s) + 5, LIMITS.memory_bytes, LIMITS.file_bytes, LIMITS.processes
@@ -88,7 +102,8 @@ class Compiled:
         children = self._zygotes.children(run.profile, RUN)
         asked = encode(
             (
-                language.run,
+                tuple(_filled(text, run.memory_bytes) for text in language.run),
+                _environment(language, run.memory_bytes),
                 language.interpreter,
                 language.product,
                 language.address_space + run.memory_bytes,
@@ -106,6 +121,14 @@ class Compiled:
             children.end_all()
 
 
+def _filled(text: str, memory_bytes: int) -> str:
+    return text.replace(MEMORY, str(memory_bytes))
+
+
+def _environment(language: Language, memory_bytes: int) -> tuple[tuple[str, str], ...]:
+    return tuple((name, _filled(text, memory_bytes)) for name, text in language.environment)
+
+
 def _ran(child: Child, ended: Reply | Ended) -> Event:
     """What counts is what it printed, when it ended well."""
     printed, errors = (bytes(stream) for stream in child.streams.values())
@@ -114,11 +137,14 @@ def _ran(child: Child, ended: Reply | Ended) -> Event:
         return 0, "answer", "", printed, event[4], event[5]
     if event[1] not in ("exit", "signal"):
         return event
-    words = errors.decode("utf-8", "replace")[-_WORDS_BYTES:].strip()
+    words = errors.decode("utf-8", "replace")
     kind = next((kind for said, kind in _SAID_BY_RUNTIMES.items() if said in words), "")
+    if len(words) > 2 * _WORDS:
+        # Some runtimes say why first, others last.
+        words = f"{words[:_WORDS].rstrip()}\n...\n{words[-_WORDS:]}"
     if event[1] == "signal" and not kind:
         return event
-    why = f"{event[1]} {event[2]}: {words}".rstrip(": ")
+    why = f"{event[1]} {event[2]}: {words.strip()}".rstrip(": ")
     return 0, "failure", "", encode((kind or "ERROR", why)), event[4], event[5]
 
 

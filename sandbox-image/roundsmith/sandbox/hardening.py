@@ -66,6 +66,8 @@ class Box(NamedTuple):
     """`compile` or `run` in a profile of another language, where children become other programs."""
     executable: tuple[str, ...] = ()
     """What they may start then."""
+    pairs: bool = False
+    """Whether they may make a pair of connected sockets then."""
 
 
 class Hardening:
@@ -95,9 +97,10 @@ class Hardening:
     def _filter(self, threads: bool, own_pid: int) -> seccomp.Filter:
         match self._box.phase:
             case languages.COMPILE:
-                return seccomp.Filter(seccomp.compiler_filter(own_pid))
+                return seccomp.Filter(seccomp.compiler_filter(own_pid, self._box.pairs))
             case languages.RUN:
-                return seccomp.Filter(seccomp.program_filter(own_pid, PROGRAM_FD))
+                pairs = self._box.pairs
+                return seccomp.Filter(seccomp.program_filter(own_pid, PROGRAM_FD, pairs))
         return seccomp.Filter(seccomp.child_filter(threads, own_pid))
 
     def protect_zygote(self) -> None:

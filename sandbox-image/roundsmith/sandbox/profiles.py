@@ -52,6 +52,8 @@ class Rights(NamedTuple):
     """What they may start, in a profile of another language."""
     address_space: int = 0
     """Bytes that what they start may reserve on top of the program's memory."""
+    pairs: bool = False
+    """Whether they may make a pair of connected sockets."""
 
 
 class Profile(NamedTuple):
@@ -108,11 +110,16 @@ def find(places: Mapping[str, str], isolate: bool) -> Profiles:
 
 def _of_language(language: Language, base: tuple[str, ...]) -> Profile:
     compiling = Rights(
-        (*base, *language.headers), (*language.tools, *_LOADERS), languages.LIMITS.memory_bytes
+        (*base, *language.headers),
+        (*language.tools, *_LOADERS),
+        languages.LIMITS.memory_bytes,
+        language.pairs,
     )
     started = (language.interpreter,) if language.interpreter else ()
-    libraries = base if language.loader else ("/dev/urandom",)
-    running = Rights(libraries, (*started, *language.loader), language.address_space)
+    libraries = (*base, *language.libraries) if language.loader else ("/dev/urandom",)
+    running = Rights(
+        libraries, (*started, *language.loader), language.address_space, language.pairs
+    )
     return Profile((), {}, {languages.COMPILE: compiling, languages.RUN: running})
 
 

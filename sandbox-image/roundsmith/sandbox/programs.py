@@ -1,8 +1,9 @@
 """The child's own side in the profiles of other languages: it compiles a program, or becomes one.
 
-K: (compiler's arguments, name of the source, its text, name of the product): the answer is A, with
-the product in the memory at descriptor 4, or E with what the compiler said. L: the child becomes
-the program in that memory, or an interpreter that reads it as a file; there is no answer to it.
+K: (commands, environment, name of the source, its text, name of the product, ending of the files
+that it is an archive of): the answer is A, with the product in the memory at descriptor 4, or E
+with what the compiler said. L: the child becomes the program in that memory, or an interpreter that
+reads it as a file; there is no answer to it.
 """
 
 import ctypes
@@ -39,18 +40,28 @@ def serve(control: int) -> None:
             write_frame(control, letter, nonce, answer)
 
 
-def _compile(arguments: Sequence[str], source: str, text: str, product: str) -> tuple[bytes, bytes]:
+def _compile(
+    commands: Sequence[Sequence[str]],
+    environment: Sequence[tuple[str, str]],
+    source: str,
+    text: str,
+    product: str,
+    packed: str,
+) -> tuple[bytes, bytes]:
     with open(source, "w", encoding="utf-8", errors="surrogatepass") as stream:
         stream.write(text)
     words = os.open(_WORDS, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     said = [(os.POSIX_SPAWN_DUP2, words, 1), (os.POSIX_SPAWN_DUP2, words, 2)]
-    pid = os.posix_spawn(arguments[0], tuple(arguments), _ENVIRONMENT, file_actions=said)
-    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    told = os.pread(words, _WORDS_BYTES, 0).decode("utf-8", "replace").strip()
-    if status:
-        why = told or f"the compiler ended with {status} and no word"
-        return b"E", encode(("COMPILE_ERROR", why))
+    for command in commands:
+        variables = _ENVIRONMENT | dict(environment)
+        pid = os.posix_spawn(command[0], tuple(command), variables, file_actions=said)
+        if status := os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]):
+            told = os.pread(words, _WORDS_BYTES, 0).decode("utf-8", "replace").strip()
+            why = told or f"the compiler ended with {status} and no word"
+            return b"E", encode(("COMPILE_ERROR", why))
     try:
+        if packed:
+            _pack(product, packed)
         made = os.open(product, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
         return b"E", encode(("COMPILE_ERROR", f"the compiler made no program: {error}"))
@@ -58,8 +69,19 @@ def _compile(arguments: Sequence[str], source: str, text: str, product: str) -> 
     return b"A", encode(None)
 
 
+def _pack(product: str, ending: str) -> None:
+    """Makes an archive of all files of that ending, below the directory of the run."""
+    import zipfile  # here alone: programs of most languages need none
+
+    with zipfile.ZipFile(product, "w") as archive:
+        for folder, _, files in os.walk("."):
+            for file in sorted(file for file in files if file.endswith(ending)):
+                archive.write(os.path.join(folder, file))
+
+
 def _launch(
     arguments: Sequence[str],
+    environment: Sequence[tuple[str, str]],
     interpreter: str,
     file: str,
     address_space: int,
@@ -79,13 +101,13 @@ def _launch(
     ):
         size = min(size, resource.getrlimit(limit)[1])
         resource.setrlimit(limit, (size, size))
-    environment = [f"{name}={value}" for name, value in _ENVIRONMENT.items()]
+    variables = _ENVIRONMENT | dict(environment)
     LIBC.syscall(
         ctypes.c_long(number("execveat")),
         ctypes.c_long(PROGRAM_FD),
         b"",
         _texts(arguments),
-        _texts(environment),
+        _texts([f"{name}={value}" for name, value in variables.items()]),
         ctypes.c_long(_AT_EMPTY_PATH),
     )
     why = os.strerror(ctypes.get_errno())

@@ -9,6 +9,7 @@ children (`Stage.CHILD`).
 import ctypes
 import errno
 import signal
+import socket
 import struct
 from collections.abc import Iterable, Mapping
 
@@ -94,16 +95,18 @@ def zygote_filter(executes: bool = False) -> bytes:
     return _program({number(name): _refuse() for name in EVER.split() if name not in allowed})
 
 
-def compiler_filter(own_pid: int) -> bytes:
+def compiler_filter(own_pid: int, pairs: bool = False) -> bytes:
     """The filter of a child that has a compiler run: as a child's with several processes, which may
-    become other programs; no memory that is shared without a file, which no limit counts.
+    become other programs; no memory that is shared without a file, which no limit counts; with
+    `pairs`, pairs of sockets that are connected to each other.
     """
-    return _program(_child_code(True, own_pid) | {number("mmap"): _no_shared_memory()})
+    code = _child_code(True, own_pid) | {number("mmap"): _no_shared_memory()}
+    return _program(code | _pairs(pairs))
 
 
-def program_filter(own_pid: int, program_fd: int) -> bytes:
+def program_filter(own_pid: int, program_fd: int, pairs: bool = False) -> bytes:
     """The filter of a child that becomes a program: once what is open at `program_fd`, which is
-    closed then; threads, but no process.
+    closed then; threads, but no process; `pairs` as a compiler's.
     """
     whole = _refuse_unless(4, _AT_EMPTY_PATH, [(_RETURN, 0, 0, _ALLOW)])
     code = _child_code(True, own_pid) | {
@@ -114,7 +117,13 @@ def program_filter(own_pid: int, program_fd: int) -> bytes:
         number("vfork"): _refuse(errno.EAGAIN),
         number("mmap"): _no_shared_memory(),
     }
-    return _program(code)
+    return _program(code | _pairs(pairs))
+
+
+def _pairs(allowed: bool) -> dict[int, Code]:
+    """Of Unix sockets alone: the machine's other kinds stay closed."""
+    whole = _refuse_unless(0, socket.AF_UNIX, [(_RETURN, 0, 0, _ALLOW)])
+    return {number("socketpair"): whole} if allowed else {}
 
 
 def _thread() -> Code:

@@ -82,6 +82,7 @@ class Zygotes:
                 executable=rights.executable,
                 phase=phase,
                 address_space=size,
+                pairs=rights.pairs,
             )
             zygote = Zygote(control, box, self._compiled)
             control.send(_READY)

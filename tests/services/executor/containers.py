@@ -4,11 +4,12 @@ interpreter, its standard library and `roundsmith.sandbox`, as `sandbox-image/Do
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +20,7 @@ from tests.services.executor.sandbox_pod import ROOT, SANDBOX, SANDBOX_USER, San
 
 Runtime = Literal["runc", "runsc"]
 PROFILE = ROOT / "sandbox-image" / "seccomp.json"
+_BESIDE = Path("/opt/beside")
 _LEFT_OUT = ("test", "tests", "idlelib", "ensurepip", "site-packages", "dist-packages", "*.a")
 _FLAGS = {
     "runc": (),
@@ -35,15 +37,23 @@ def needs(runtime: Runtime) -> None:
         pytest.skip(f"{runtime}: expected to be root, saw user {os.geteuid()}")
 
 
-def make_root(root: Path) -> str:
-    """A root file system; the interpreter's path in it."""
+def make_root(root: Path, beside: Sequence[Path]) -> str:
+    """A root file system, with room for what is mounted beside the sandbox; the interpreter's path
+    in it.
+    """
     interpreter = Path(os.path.realpath(getattr(sys, "_base_executable", sys.executable)))
     library = Path(os.__file__).parent
     _copy(interpreter, root)
     ignored = shutil.ignore_patterns(*_LEFT_OUT)
     shutil.copytree(library, root / library.relative_to("/"), ignore=ignored)
-    for binary in (interpreter, *(library / "lib-dynload").glob("*.so")):
-        for shared in _shared_libraries(binary):
+    binaries = [interpreter, *(library / "lib-dynload").glob("*.so")]
+    for path in beside:
+        place = root / _BESIDE.relative_to("/") / path.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.mkdir() if path.is_dir() else place.touch()
+        binaries += path.rglob("*.so")
+    for shared in _shared_libraries(binaries):
+        if not any(shared.is_relative_to(path) for path in beside):
             _copy(shared, root)
     shutil.copytree(SANDBOX, root / "opt/roundsmith-sandbox/roundsmith/sandbox")
     for name in ("dev", "etc", "proc", "run/sandbox", "sys", "tmp"):
@@ -55,9 +65,12 @@ def make_root(root: Path) -> str:
     return str(interpreter)
 
 
-def _shared_libraries(binary: Path) -> list[Path]:
-    listed = subprocess.run(["ldd", str(binary)], capture_output=True, text=True).stdout
-    return [Path(word) for word in listed.split() if word.startswith("/")]
+def _shared_libraries(binaries: Sequence[Path]) -> list[Path]:
+    """Those of the system that they are linked with; packages bring the others."""
+    listed = subprocess.run(["ldd", *map(str, binaries)], capture_output=True, text=True).stdout
+    found = [words[2] for words in map(str.split, listed.splitlines()) if "=>" in words]
+    loader = re.findall(r"^\s*(/\S+) \(", listed, re.MULTILINE)
+    return [Path(path) for path in dict.fromkeys((*found, *loader)) if path.startswith("/")]
 
 
 def _copy(path: Path, root: Path) -> None:
@@ -67,14 +80,19 @@ def _copy(path: Path, root: Path) -> None:
         shutil.copy(path, target)
 
 
-def config(root: Path, command: list[str], socket: Path, profile: Path | None) -> dict[str, Any]:
+def config(
+    root: Path, command: list[str], socket: Path, profile: Path | None, beside: Sequence[Path]
+) -> dict[str, Any]:
     """What a restricted pod's sandbox container is to the runtime, as the chart asks for it."""
     found: dict[str, Any] = {
         "ociVersion": "1.0.2",
         "process": {
             "user": {"uid": SANDBOX_USER, "gid": SANDBOX_USER},
             "args": command,
-            "env": ["PYTHONPATH=/opt/roundsmith-sandbox", "PYTHONDONTWRITEBYTECODE=1", "PATH=/"],
+            "env": [
+                f"PYTHONPATH=/opt/roundsmith-sandbox:{_BESIDE}",
+                *("PYTHONDONTWRITEBYTECODE=1", "PATH=/"),
+            ],
             "cwd": "/",
             "capabilities": {},
             "noNewPrivileges": True,
@@ -85,6 +103,7 @@ def config(root: Path, command: list[str], socket: Path, profile: Path | None) -
             {"destination": "/proc", "type": "proc", "source": "proc"},
             {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid"]},
             _bind(socket.parent, "/run/sandbox"),
+            *(_bind(path, str(_BESIDE / path.name)) for path in beside),
             {
                 "destination": "/tmp",
                 "type": "tmpfs",
@@ -111,18 +130,21 @@ def _bind(source: Path, destination: str) -> dict[str, Any]:
 class ContainerPod(SandboxPod):
     """A pod whose sandbox container is run by a container runtime; the worker is as always."""
 
-    def __init__(self, folder: Path, runtime: Runtime, profile: Path | None) -> None:
-        super().__init__(folder)
+    def __init__(
+        self, folder: Path, runtime: Runtime, profile: Path | None, beside: Sequence[Path]
+    ) -> None:
+        super().__init__(folder, beside)
         self._runtime, self._profile = runtime, profile
         self._name = f"roundsmith-test-{uuid.uuid4().hex[:8]}"
         self._state = folder / "state"
-        self._interpreter = make_root(folder / "root")
+        self._interpreter = make_root(folder / "root", beside)
 
     def start_init(self) -> None:
         """The container, whose process 1 connects to the worker."""
         command = [self._interpreter, "-m", "roundsmith.sandbox.pod"]
         command += ["--socket", f"/run/sandbox/{self.socket.name}"]
-        found = config(self.folder / "root", command, self.socket, self._profile)
+        root = self.folder / "root"
+        found = config(root, command, self.socket, self._profile, self.beside)
         (self.folder / "config.json").write_text(json.dumps(found))
         self.init = subprocess.Popen(
             [*self._command, "run", "--bundle", str(self.folder), self._name]
@@ -139,8 +161,10 @@ class ContainerPod(SandboxPod):
 
 
 @contextmanager
-def container_pod(runtime: Runtime, profile: Path | None = None) -> Iterator[SandboxPod]:
+def container_pod(
+    runtime: Runtime, profile: Path | None = None, beside: Sequence[Path] = ()
+) -> Iterator[SandboxPod]:
     """A pod that is ready, and gone afterwards; skips where the runtime is not there."""
     needs(runtime)
-    with sandbox_pod(make=lambda folder: ContainerPod(folder, runtime, profile)) as pod:
+    with sandbox_pod(make=lambda folder: ContainerPod(folder, runtime, profile, beside)) as pod:
         yield pod

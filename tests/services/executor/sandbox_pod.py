@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -18,6 +18,8 @@ import pytest
 
 import roundsmith.sandbox
 from roundsmith.executor.settings import ExecutorSettings
+from roundsmith.sandbox import packages
+from roundsmith.sandbox.profiles import open_to_all
 
 ROOT = Path(__file__).parents[3]
 SANDBOX_USER = 65532
@@ -50,11 +52,18 @@ def as_sandbox(command: list[str]) -> list[str]:
     return [sys.executable, "-c", _BECOME, str(SANDBOX_USER), *command]
 
 
-class SandboxPod:
-    """The pod's folder and its processes."""
+def scientific() -> tuple[Path, ...]:
+    """What the profile `scientific` reads of the packages that are installed here."""
+    return tuple(map(Path, packages.readable_paths(packages.find())))
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self._port = folder, 0
+
+class SandboxPod:
+    """The pod's folder and its processes; with `beside`, folders and modules that are beside its
+    sandbox.
+    """
+
+    def __init__(self, folder: Path, beside: Sequence[Path] = ()) -> None:
+        self.folder, self.beside, self._port = folder, beside, 0
         self.socket = folder / "run" / "supervisors.sock"
         self.scratch = folder / "scratch"
         self.other_user = os.geteuid() == 0
@@ -65,10 +74,19 @@ class SandboxPod:
         """The sandbox container's process 1, here an ordinary one."""
         command = [sandbox_interpreter(), "-m", "roundsmith.sandbox.pod"]
         command += ["--socket", str(self.socket), "--scratch", str(self.scratch)]
+        modules = f"{self.folder}:{self._beside()}"
         self.init = subprocess.Popen(
-            as_sandbox(command),
-            env={"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"},
+            as_sandbox(command), env={"PYTHONPATH": modules, "PYTHONDONTWRITEBYTECODE": "1"}
         )
+
+    def _beside(self) -> Path:
+        """A folder of them, where the sandbox's user may go."""
+        folder = self.folder / "beside"
+        if not folder.exists():
+            folder.mkdir(mode=0o755)
+            for path in self.beside:
+                _bring(path, folder / path.name)
+        return folder
 
     def begin_worker(self, supervisors: int = 8) -> None:
         """The worker's container; it is ready when the sandbox is connected."""
@@ -111,6 +129,15 @@ class SandboxPod:
         for process in (self.worker, self.init):
             process.kill()
             process.wait()
+
+
+def _bring(path: Path, target: Path) -> None:
+    if open_to_all((str(path),)):
+        target.symlink_to(path)
+    elif path.is_dir():
+        shutil.copytree(path, target, ignore=shutil.ignore_patterns("tests"))
+    else:
+        shutil.copy(path, target)
 
 
 def _below(pid: str) -> list[str]:
