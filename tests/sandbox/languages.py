@@ -6,7 +6,7 @@ from roundsmith.types import ExecuteItem, Limits, Outcome, Program, StdioTest
 from tests.sandbox.conftest import Box
 
 LIMITS = Limits(
-    cpu_s=0.25, wall_factor=8, memory_bytes=64 * 2**20, output_bytes=2**16, file_bytes=2**20
+    cpu_s=2.0, wall_factor=20, memory_bytes=64 * 2**20, output_bytes=2**16, file_bytes=2**20
 )
 DOUBLE = {
     "cpp": "#include <iostream>\nint main() { long n; std::cin >> n; std::cout << 2 * n; }\n",
@@ -22,9 +22,9 @@ DOUBLE = {
 """A program of each language, which doubles a number."""
 
 
-def item(profile: str, source: str, *tests: StdioTest) -> ExecuteItem:
+def item(profile: str, source: str, *tests: StdioTest, limits: Limits = LIMITS) -> ExecuteItem:
     programs = (Program("c", source),)
-    return ExecuteItem("i", programs, tests, limits=LIMITS, profile=profile, no_cache=True)
+    return ExecuteItem("i", programs, tests, limits=limits, profile=profile, no_cache=True)
 
 
 def needs(box: Box, language: str) -> None:
@@ -33,8 +33,15 @@ def needs(box: Box, language: str) -> None:
         pytest.skip(f"{box.place}: {language}: {why}")
 
 
-def ended(box: Box, language: str, source: str, stdout: str = "", stdin: str = "") -> Outcome:
+def ended(
+    box: Box,
+    language: str,
+    source: str,
+    stdout: str = "",
+    stdin: str = "",
+    limits: Limits = LIMITS,
+) -> Outcome:
     """The outcome of a script that should print `stdout`."""
     needs(box, language)
-    (found,) = box.matrix(item(language, source, StdioTest("t", stdin, stdout)))
+    (found,) = box.matrix(item(language, source, StdioTest("t", stdin, stdout), limits=limits))
     return found

@@ -1,15 +1,22 @@
 """Profiles of other languages: compiled once, sealed, run confined; every end has its verdict."""
 
+from dataclasses import replace
+
 import pytest
 
 from roundsmith.errors import ConfigError, UnknownName
 from roundsmith.types import CallTest, ExecuteItem, Phase, Program, StdioTest
 from roundsmith.verdicts import Verdict
 from tests.sandbox.conftest import EVERYWHERE, Box
-from tests.sandbox.languages import DOUBLE, ended, item, needs
+from tests.sandbox.languages import DOUBLE, LIMITS, ended, item, needs
 
 pytestmark = pytest.mark.places("T2")
 LANGUAGES = sorted(DOUBLE)
+HURRIED = {
+    Verdict.CPU_TIMEOUT: replace(LIMITS, cpu_s=0.1),
+    Verdict.WALL_TIMEOUT: replace(LIMITS, cpu_s=0.2, wall_factor=2),
+}
+"""What a program that reaches the limit of its verdict may take."""
 
 
 @pytest.fixture(params=LANGUAGES)
@@ -96,7 +103,8 @@ JAVA_THREADS = (
     ],
 )
 def test_every_end_has_its_verdict(box: Box, program: tuple[str, str], verdict: Verdict) -> None:
-    found = ended(box, *program)
+    limits = HURRIED.get(verdict, LIMITS)
+    found = ended(box, *program, limits=limits)
     assert (found.verdict, found.phase) == (verdict, Phase.RUN), found
 
 
