@@ -306,9 +306,9 @@ def test_the_control_pod_may_do_what_a_round_needs_and_nothing_more(job: str) ->
         for resource in rule["resources"]
     }
     kinds: dict[str, set[tuple[str, ...]]] = {
-        "pytorchjob": {("pytorchjobs", "create", "delete", "get", "watch")},
+        "pytorchjob": {("pytorchjobs", "create", "delete", "get", "list", "watch")},
         "trainjob": {
-            ("trainjobs", "create", "delete", "get", "watch"),
+            ("trainjobs", "create", "delete", "get", "list", "watch"),
             ("trainingruntimes", "create", "delete"),
         },
     }

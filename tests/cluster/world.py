@@ -14,7 +14,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.prefix) / "bin"
-NAMESPACE = "roundsmith-test"
+NAMESPACE = os.environ.get("ROUNDSMITH_TEST_NAMESPACE", "roundsmith-test")
 SANDBOX = f"{NAMESPACE}-sandbox"
 RELEASE = "r"
 NEEDED = {
@@ -72,6 +72,17 @@ class Cluster:
         loaded: Object = json.loads(self.kubectl("get", *what, "-o", "json", namespace=namespace))
         return loaded
 
+    def apply(self, manifest: Object) -> None:
+        """Creates or changes an object."""
+        subprocess.run(
+            ["kubectl", "apply", "--server-side", "--filename", "-"],
+            input=json.dumps(manifest),
+            text=True,
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
+
     def python(self, pod: str, source: str, *arguments: object, container: str = "") -> str:
         """What a program prints inside of a pod `NAMESPACE/NAME`, without the last line's end."""
         namespace, name = pod.split("/", 1)
@@ -88,6 +99,19 @@ class Cluster:
             said = process.stdout.readline()  # Forwarding from 127.0.0.1:40123 -> 8033
             yield said.split()[2]
             process.terminate()
+
+    @contextmanager
+    def started(self, *command: object) -> Iterator[subprocess.Popen[str]]:
+        """A command that runs meanwhile, and is ended afterwards."""
+        words = [str(word) for word in command]
+        with subprocess.Popen(
+            words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True,
+            env=self.environment,
+        ) as process:  # fmt: skip
+            try:
+                yield process
+            finally:
+                process.terminate()
 
     @contextmanager
     def watched(self, kind: str) -> Iterator[list[str]]:

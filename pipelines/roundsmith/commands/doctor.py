@@ -3,15 +3,21 @@
 import asyncio
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from roundsmith.platform.checks import Check
+    from roundsmith.platform.cluster_config import ClusterConfig
 
 EPILOG = """Examples:
 
 roundsmith doctor
 
 roundsmith doctor --json | jq '.[] | select(.ok | not)'
+
+roundsmith doctor --release roundsmith --namespace ml
 
 roundsmith doctor --cluster /etc/roundsmith/cluster.json"""
 
@@ -20,8 +26,22 @@ def doctor(
     json_: Annotated[bool, typer.Option("--json", help="Print the checks as a JSON list.")] = False,
     cluster: Annotated[
         Path | None,
-        typer.Option(help="Check the services that this JSON of the chart names, not the machine."),
+        typer.Option(
+            help="Check the cluster that this JSON of the chart tells of, not the machine; inside "
+            "of it."
+        ),
     ] = None,
+    runs: Annotated[
+        bool,
+        typer.Option(
+            "--runs", help="With --cluster: also what runs need of it, in a pod as they have it."
+        ),
+    ] = False,
+    release: Annotated[
+        str | None,
+        typer.Option(help="Check the cluster of this installation, from a pod as runs have it."),
+    ] = None,
+    namespace: Annotated[str, typer.Option(help="Where the installation is.")] = "roundsmith",
     patience: Annotated[
         float, typer.Option(help="Seconds that a service of --cluster may take to answer.")
     ] = 30.0,
@@ -31,8 +51,13 @@ def doctor(
     The isolation is tried for real: a program attempts what it must not do. Exit code 1 when a
     check is not ok. A GPU, the hub and Kubeflow are optional; their checks only inform.
 
-    With --cluster, inside of a cluster, each service is asked for its health and for some work.
+    With --release, the cluster is looked at from a pod as runs have it, before a GPU is asked for:
+    kinds and versions, permissions, storage, isolation of programs, GPUs; and each service is asked
+    for its health and for some work. With --cluster services are asked from here, with --runs too
+    all is looked at.
     """
+    if release is not None:
+        raise typer.Exit(_in_a_pod(release, namespace, ["--json"] if json_ else []))
     from dataclasses import asdict
 
     from rich.console import Console
@@ -45,9 +70,8 @@ def doctor(
         found = checks()
     else:
         from roundsmith.platform.cluster_config import ClusterConfig
-        from roundsmith.platform.service_checks import service_checks
 
-        found = asyncio.run(service_checks(ClusterConfig.read(cluster).endpoints, patience))
+        found = asyncio.run(_cluster(ClusterConfig.read(cluster), patience, runs))
     if json_:
         typer.echo(json.dumps([asdict(check) for check in found], indent=2))
     else:
@@ -61,3 +85,30 @@ def doctor(
         console.print(table)
     if not all(check.ok for check in found):
         raise typer.Exit(1)
+
+
+async def _cluster(cluster: "ClusterConfig", patience: float, runs: bool) -> "list[Check]":
+    """What is looked at on a cluster: its services, and with `runs` what runs need beside them."""
+    from roundsmith.platform.cluster_checks import cluster_checks, isolation
+    from roundsmith.platform.service_checks import service_checks
+
+    services = await service_checks(cluster.endpoints, patience)
+    if not runs:
+        return services
+    seen = await asyncio.to_thread(cluster_checks, cluster)
+    return [*seen, *services, await isolation(cluster)]
+
+
+def _in_a_pod(release: str, namespace: str, options: list[str]) -> int:
+    """The exit code of the same command in a pod of the installation; what it prints is shown."""
+    from roundsmith.commands.installation import find_installation
+    from roundsmith.commands.submit import say
+    from roundsmith.platform.control_job import DOCTOR, doctor_job, job_name, submit_job
+    from roundsmith.platform.followed_run import Followed
+    from roundsmith.platform.kubernetes_api import KubernetesApi
+
+    api = KubernetesApi(namespace)
+    cluster, owner = find_installation(api, release)
+    name = job_name(release, DOCTOR)
+    submit_job(api, doctor_job(cluster, name, options, owner))
+    return Followed(api, name, show=lambda line: print(line, flush=True), warn=say).to_its_end()

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from roundsmith.errors import ConfigError, UnknownName
+from roundsmith.errors import ConfigError
 
 EPILOG = """Examples:
 
@@ -102,7 +102,7 @@ def submit(
         installed = Installed.of(release, image or default_image(), storage_secret)
         say(submit_chain(PipelinesApi(pipelines, namespace, token), installed, name, param or ()))
         return
-    from roundsmith.platform.cluster_config import ClusterConfig
+    from roundsmith.commands.installation import find_installation
     from roundsmith.platform.control_job import control_job, job_name, run_name, submit_job
     from roundsmith.platform.followed_run import Followed
     from roundsmith.platform.kubernetes_api import KubernetesApi
@@ -112,16 +112,7 @@ def submit(
     run = name or run_name(given)
     job = job_name(release, run)
     api = KubernetesApi(namespace)
-    config = f"{release}-cluster"
-    found = api.get("configmaps", config)
-    if found is None:
-        raise UnknownName(
-            f"--release {release}: expected the ConfigMap {config} in namespace {namespace}, saw "
-            "none: install the chart there, or name its namespace and release"
-        )
-    cluster = ClusterConfig.parse(found["data"]["cluster.json"], f"configmap {config}")
-    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": config}
-    owner["uid"] = found["metadata"]["uid"]
+    cluster, owner = find_installation(api, release)
     new = submit_job(api, control_job(cluster, job, run, given, owner))
     say(f"run {run}: job {job} {'is created' if new else 'is under way: following it'}")
     try:

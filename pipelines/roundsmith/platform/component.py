@@ -1,15 +1,17 @@
 """What the tasks of the pipeline run: a part of a round, its report, what follows it."""
 
 import asyncio
+import functools
 import logging
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from roundsmith.commands.run import RunPlatform, export
+from roundsmith.errors import RoundsmithError
 from roundsmith.platform.chain import Chain
 from roundsmith.platform.cluster_config import ClusterConfig
 from roundsmith.platform.kubernetes_api import KubernetesApi
@@ -29,12 +31,30 @@ from roundsmith.store.exports import copy_round
 
 log = logging.getLogger(__name__)
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 Ended = Callable[[Context, RoundRefs[str]], object]
 """Told of a round that is over, and what it made."""
 LINE_EVERY_S = 5.0
 """How often a task logs the progress of its step at most."""
 
 
+def _readable(task: Callable[P, T]) -> Callable[P, T]:
+    """The function of a task, whose refusal is one message at the end of its log."""
+
+    @functools.wraps(task)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+        try:
+            return task(*args, **kwargs)
+        except RoundsmithError as error:
+            raise SystemExit(f"{type(error).__name__}: {error}") from error
+
+    return run
+
+
+@_readable
 def check(parameters: Mapping[str, Any], run: str) -> str:
     """The plan of a run as JSON, for its other tasks. Raises ConfigError for what can not be."""
     plan = check_parameters(parameters, run)
@@ -42,6 +62,7 @@ def check(parameters: Mapping[str, Any], run: str) -> str:
     return plan.model_dump_json()
 
 
+@_readable
 def run_stage(stage: str, plan: str) -> str:
     """Plays a part of a round; the reference of what it made last. A part that was played is found
     in the store, so that a task may be retried at any time.
@@ -51,6 +72,7 @@ def run_stage(stage: str, plan: str) -> str:
     return reached if isinstance(reached, str) else reached.report
 
 
+@_readable
 def write_report(plan: str, metric: Callable[[str, float], None], path: str) -> str:
     """Ends a round: its files to `runs/CHAIN/round-N` of the storage root, each of its numbers to
     `metric`, its report.html to `path`. The URL of the files.
@@ -65,6 +87,7 @@ def write_report(plan: str, metric: Callable[[str, float], None], path: str) -> 
         return planned.keep(folder)
 
 
+@_readable
 def next_round(plan: str) -> str:
     """Submits the run of the chain's next round, once; says what was done."""
     planned = RoundPlan.model_validate_json(plan)
@@ -88,6 +111,7 @@ def next_round(plan: str) -> str:
     return f"{name} is submitted: {api.submit_again(planned.run, name, changes)}"
 
 
+@_readable
 def release(cluster: str, run: str) -> str:
     """Ends the trainings that a run left behind, however it ended; says which."""
     place = read_place(cluster)

@@ -24,6 +24,8 @@ JOB_LABEL, UID_LABEL = "batch.kubernetes.io/job-name", "batch.kubernetes.io/cont
 """Set on the pods of a Job."""
 CONFIG_FILE = "/etc/roundsmith/cluster.json"
 WORK = "/runs"
+DOCTOR = "doctor"
+"""The name of what looks at a cluster; no run may be called so."""
 LOST_PODS = 6
 """Pods of a run that may be lost, with their node or by a kill, before it is given up."""
 KEEP_S = 7 * 24 * 3600
@@ -56,12 +58,30 @@ def control_job(
     An exit code of `roundsmith run` is final; a pod that was lost or killed is replaced, and goes
     on where the run was.
     """
+    words = ["run", "--cluster", CONFIG_FILE, "--out", f"{WORK}/{run}", *options]
+    return command_job(cluster, name, run, words, options, owner)
+
+
+def doctor_job(cluster: ClusterConfig, name: str, options: Sequence[str], owner: Json) -> Json:
+    """The Job that looks at the cluster from where runs are played."""
+    words = ["doctor", "--cluster", CONFIG_FILE, "--runs", *options]
+    return command_job(cluster, name, DOCTOR, words, options, owner)
+
+
+def command_job(
+    cluster: ClusterConfig,
+    name: str,
+    run: str,
+    words: Sequence[str],
+    options: Sequence[str],
+    owner: Json,
+) -> Json:
+    """The Job whose pod runs a command of Roundsmith; `options` are what a person gave."""
     template = pod_template(cluster.control.template, "control", cluster.jobs)
     template["metadata"]["labels"][RUN] = run
     template["spec"]["restartPolicy"] = "Never"
     container = container_of(template, CONTROL_CONTAINER)
-    out = f"{WORK}/{run}"
-    container["args"] = ["run", "--cluster", CONFIG_FILE, "--out", out, *options]
+    container["args"] = list(words)
     container["env"] = [*container.get("env", []), *_own_job()]
     spec: Json = {
         "backoffLimit": LOST_PODS,

@@ -46,6 +46,25 @@ class KubernetesApi:
         resources = json.loads(text)["resources"] if text else []
         return any(resource["name"] == kind for resource in resources)
 
+    def read(self, path: str) -> Json | None:
+        """What is at a path of the API, or None where there is nothing or it may not be seen."""
+        try:
+            text = self._ask_text(path, {})
+        except PlatformError:
+            return None
+        return None if text is None else dict(json.loads(text))
+
+    def allowed(self, verb: str, resource: str, group: str = "", name: str = "") -> bool:
+        """Whether this login may do it in the namespace; `resource` may be `pods/log`."""
+        resource, _, part = resource.partition("/")
+        asked = {"namespace": self.namespace, "verb": verb, "group": group, "resource": resource}
+        asked |= {"subresource": part, "name": name}
+        kind = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview"}
+        path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+        body = {**kind, "spec": {"resourceAttributes": asked}}
+        text = self._ask_text(path, {}, "POST", body)
+        return bool(text and json.loads(text)["status"]["allowed"])
+
     def wait(self, kind: Kind, seen: Json, wait_s: float) -> None:
         """Returns as soon as an object is no longer as it was `seen`, and after `wait_s` at the
         latest: ask for it then. A connection that breaks ends the wait, and costs nothing else.

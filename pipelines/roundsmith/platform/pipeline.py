@@ -12,6 +12,7 @@ from typing import Any
 
 from roundsmith.errors import ConfigError
 from roundsmith.platform.control_job import CONFIG_FILE
+from roundsmith.platform.manifests import labels
 from roundsmith.platform.parameters import FIELDS, Parameters
 from roundsmith.platform.tasks import components
 from roundsmith.storage import make_output_folder
@@ -44,11 +45,13 @@ class Installed:
     """The ConfigMap that tells where everything is."""
     secret: str
     """The Secret with the storage's keys; need not be there."""
+    release: str
+    """The name of the installation: its policies let in what is labelled as of it."""
 
     @classmethod
     def of(cls, release: str, image: str, secret: str = "") -> "Installed":
         """An installation by its name; its Secret is the chart's unless it is named."""
-        return cls(image, f"{release}-cluster", secret or f"{release}-storage")
+        return cls(image, f"{release}-cluster", secret or f"{release}-storage", release)
 
 
 def compile_pipeline(installed: Installed, output: Path, *, manifests: bool = False) -> None:
@@ -159,6 +162,9 @@ class AddTask:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             kubernetes.use_secret_as_env(task, keys, {name: name}, optional=True)
         kubernetes.add_pod_label(task, TOKEN_LABEL, "true")
+        kubernetes.add_pod_label(task, "app.kubernetes.io/instance", self.installed.release)
+        for label, value in labels("control").items():
+            kubernetes.add_pod_label(task, label, value)
         return task
 
 

@@ -136,6 +136,10 @@ def test_tasks_find_the_installation_of_the_chart(documents: list[dict[str, Any]
         assert (mounted["configMapName"], mounted["mountPath"]) == ("r-cluster", "/etc/roundsmith")
         assert {secret["secretName"] for secret in told["secretAsEnv"]} == {"r-storage"}
         assert all(secret["optional"] for secret in told["secretAsEnv"])
+        labels = told["podMetadata"]["labels"]
+        assert labels["app.kubernetes.io/instance"] == "r", "network policies let it in by these"
+        assert labels["app.kubernetes.io/name"] == "roundsmith"
+        assert labels["app.kubernetes.io/component"] == "control"
 
 
 def test_the_report_gives_metrics_and_a_page(ir: dict[str, Any]) -> None:

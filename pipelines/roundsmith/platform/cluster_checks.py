@@ -1,0 +1,161 @@
+"""Whether a cluster can play rounds, looked at before a GPU is asked for; each with its remedy.
+
+They are asked from where a run plays: with the service account of its pod, over its network.
+"""
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+from roundsmith.clients import connect
+from roundsmith.errors import RoundsmithError
+from roundsmith.platform.checks import LEAVES, Check
+from roundsmith.platform.cluster_config import TRAINING_CONTAINER, ClusterConfig
+from roundsmith.platform.kubernetes_api import PATHS, KubernetesApi
+from roundsmith.platform.manifests import container_of
+from roundsmith.platform.training_job import TrainingKind
+from roundsmith.platform.training_kinds import find_kind
+from roundsmith.store.root import Root
+
+OLDEST = (1, 29)
+"""The first Kubernetes with all that the chart uses."""
+GPU = "nvidia.com/gpu"
+GROUPS = {
+    "kserve": ("/apis/serving.kserve.io", "install KServe 0.16 or later in Standard mode"),
+    "queue": ("/apis/kueue.x-k8s.io", "install Kueue, or leave jobs.queue empty"),
+}
+
+
+def cluster_checks(cluster: ClusterConfig) -> list[Check]:
+    """Every check but those of services, in the order a person would mend them."""
+    checks: list[Check] = []
+    try:
+        api = KubernetesApi(cluster.namespace)
+        version = api.read("/version")
+    except RoundsmithError as error:
+        return [Check("kubernetes", False, str(error), "run it by: roundsmith doctor --release")]
+    if version is None:
+        remedy = "let the pod reach the API server: control.apiServer of the chart"
+        return [Check("kubernetes", False, "the API server does not answer", remedy)]
+    checks.append(_kubernetes(version))
+    checks.append(_group(api, "kserve"))
+    checks += _trainings(api, cluster)
+    if cluster.jobs.queue:
+        checks.append(_group(api, "queue"))
+    if cluster.jobs.priority_class:
+        checks.append(_priority(api, cluster.jobs.priority_class))
+    return [*checks, gpus(api, cluster), storage(cluster)]
+
+
+def storage(cluster: ClusterConfig) -> Check:
+    """Whether the storage takes a file, once: a run commits its work so."""
+    name = f"doctor/{uuid.uuid4().hex}"
+    try:
+        root = Root(cluster.storage)
+        wrote = root.create(name, b"roundsmith")
+        again = root.create(name, b"another")
+        kept = root.read(name)
+        root.remove(name)
+    except RoundsmithError as error:
+        remedy = "check storage.url, storage.endpoint, storage.cidrs and the keys"
+        return Check("storage", False, str(error), remedy)
+    if not wrote or again or kept != b"roundsmith":
+        seen = f"written {wrote}, overwritten {again}, read {kept!r}"
+        return Check("storage", False, seen, "use storage with conditional puts (If-None-Match)")
+    return Check("storage", True, f"{cluster.storage} takes a file, and keeps the first of two")
+
+
+async def isolation(cluster: ClusterConfig) -> Check:
+    """The tier that holds in the sandbox pods, as their executor found by trying."""
+    try:
+        async with connect(cluster.endpoints) as services:
+            tier = (await services.executor.capabilities()).tier
+    except RoundsmithError as error:
+        return Check("isolation", False, str(error), "look at the log of the executor")
+    remedy = "" if tier == "T3" else "set sandbox.runtimeClassName to gVisor's or Kata's class"
+    return Check("isolation", tier in LEAVES, f"{tier}: {LEAVES.get(tier, 'not known')}", remedy)
+
+
+def gpus(api: KubernetesApi, cluster: ClusterConfig) -> Check:
+    """Whether the nodes have the GPUs that one training asks for."""
+    wanted = _gpus_of(container_of(cluster.training.template, TRAINING_CONTAINER))
+    wanted *= cluster.training.replicas
+    if not wanted:
+        return Check("gpus", True, "trainings ask for none")
+    nodes = api.read("/api/v1/nodes")
+    if nodes is None:
+        seen = f"a training asks for {wanted}; which the nodes have may not be seen from here"
+        return Check("gpus", True, seen)
+    pool = cluster.training.template["spec"].get("nodeSelector", {})
+    have = sum(
+        int(node.get("status", {}).get("allocatable", {}).get(GPU, 0))
+        for node in nodes["items"]
+        if pool.items() <= node["metadata"].get("labels", {}).items()
+    )
+    place = f" of {pool}" if pool else ""
+    remedy = "" if have >= wanted else "add nodes, or lower training.replicas"
+    return Check("gpus", have >= wanted, f"a training asks for {wanted}, nodes{place} have {have}",
+                 remedy)  # fmt: skip
+
+
+def needed(kind: TrainingKind) -> Iterator[tuple[str, str, str, str]]:
+    """What a run asks of Kubernetes: verb, resource, API group, name."""
+    for verb in ("create", "get", "list", "watch", "delete"):
+        yield verb, kind.kind, PATHS[kind.kind].split("/")[2], ""
+    if kind.kind == "trainjobs":
+        for verb in ("create", "delete"):
+            yield verb, "trainingruntimes", PATHS["trainingruntimes"].split("/")[2], ""
+    yield "list", "pods", "", ""
+    yield "get", "pods/log", "", ""
+
+
+def _kubernetes(version: dict[str, Any]) -> Check:
+    seen = str(version.get("gitVersion", "unknown"))
+    numbers = tuple(int("".join(filter(str.isdigit, version.get(key, ""))) or 0)
+                    for key in ("major", "minor"))  # fmt: skip
+    ok = numbers >= OLDEST
+    remedy = "" if ok else f"upgrade Kubernetes to {'.'.join(map(str, OLDEST))} or later"
+    return Check("kubernetes", ok, seen, remedy)
+
+
+def _group(api: KubernetesApi, name: str) -> Check:
+    path, remedy = GROUPS[name]
+    told = api.read(path)
+    if told is None:
+        return Check(name, False, f"{path.rpartition('/')[2]} is not there", remedy)
+    versions = ", ".join(one["version"] for one in told["versions"])
+    return Check(name, True, f"{path.rpartition('/')[2]} {versions}")
+
+
+def _trainings(api: KubernetesApi, cluster: ClusterConfig) -> list[Check]:
+    """The kind of training job, and whether this pod may do with it what a run does."""
+    try:
+        kind = find_kind(api, cluster.training.job)
+    except RoundsmithError as error:
+        return [Check("trainings", False, str(error), "install one of them")]
+    lacking = [
+        f"{verb} {resource}"
+        for verb, resource, group, name in needed(kind)
+        if not api.allowed(verb, resource, group, name)
+    ]
+    remedy = "grant it as the chart's role for runs does" if lacking else ""
+    seen = f"may not {', '.join(lacking)}" if lacking else "all that a run asks for"
+    return [
+        Check("trainings", True, f"{kind.title}, {PATHS[kind.kind][6:]}"),
+        Check("permissions", not lacking, seen, remedy),
+    ]
+
+
+def _priority(api: KubernetesApi, name: str) -> Check:
+    """The PriorityClass, as far as it may be seen: a job with none of this name makes no pod."""
+    told = api.read("/apis/scheduling.k8s.io/v1/priorityclasses")
+    if told is None:
+        return Check("priority", True, f"{name}: which there are may not be seen from here")
+    there = name in {one["metadata"]["name"] for one in told["items"]}
+    remedy = "" if there else "make it, or change jobs.priorityClassName"
+    return Check("priority", there, f"{name} is {'there' if there else 'not there'}", remedy)
+
+
+def _gpus_of(container: dict[str, Any]) -> int:
+    resources = container.get("resources", {})
+    return int(resources.get("limits", {}).get(GPU, resources.get("requests", {}).get(GPU, 0)))

@@ -1,0 +1,164 @@
+"""Trainings as jobs of pods: either kind of job gives the same weights, whatever happens to its
+pods; what waits for quota takes nothing; what fails says why.
+"""
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from roundsmith.errors import PlatformError
+from roundsmith.platform.cluster import ClusterPlatform
+from roundsmith.platform.cluster_config import ClusterConfig
+from roundsmith.platform.kubernetes_api import KubernetesApi
+from roundsmith.platform.training_job import Asked, State
+from roundsmith.platform.training_kinds import KINDS
+from roundsmith.platform.training_pods import remove, run_in_pods, submit
+from roundsmith.presets import run_config
+from roundsmith.recipes.stage import Stage
+from roundsmith.steps import run_step
+from roundsmith.steps.context import Context
+from roundsmith.store import EXAMPLES, Store
+from roundsmith.training import StoredResult, StoredTraining
+from roundsmith.training.area import TrainingArea
+from roundsmith.types import Example, Provenance
+from tests.cluster.conftest import Installed
+from tests.cluster.world import NAMESPACE, RELEASE
+
+STEPS = 6
+
+
+@pytest.fixture(scope="module")
+def here(installed: Installed) -> ClusterConfig:
+    """The cluster as its chart tells of it."""
+    told = installed.cluster.get(f"configmap/{RELEASE}-cluster")["data"]["cluster.json"]
+    return ClusterConfig.parse(told, "the ConfigMap")
+
+
+def request(here: ClusterConfig, name: str) -> StoredTraining:
+    """A few steps of the lab's model on a few rows, in the storage of the cluster."""
+    config = run_config("lab", None, {"recipe": "gift"}, [])
+    context = Context(Store(here.store), config, 1, ClusterPlatform(here), lambda *_: None)
+    model = context.manifest(asyncio.run(run_step(context, "load_model")))
+    rows = [
+        Example(f"row-{n}", f"Add {n}.", f"    return x + {n}\n", Provenance(f"t{n}", "gift", 1))
+        for n in range(16)
+    ]
+    return StoredTraining(
+        name=name * 64,
+        store=here.store,
+        rows=(context.store.write_rows(EXAMPLES, rows),),
+        model=context.stored(model),
+        stage=Stage(batch_size=4),
+        steps=STEPS,
+        seed=0,
+        arithmetic=ClusterPlatform(here).training_arithmetic,
+    )
+
+
+def train(here: ClusterConfig, kind: str, name: str, seen: Callable[[int], None]) -> StoredResult:
+    """The training by this kind of job; `seen` is told each step."""
+    changes: dict[str, Any] = {"job": kind, "checkpoint_every_steps": 2}
+    on = here.model_copy(update={"training": here.training.model_copy(update=changes)})
+    platform = ClusterPlatform(on)
+    return asyncio.run(platform.train(request(on, name), lambda progress: seen(progress.step)))
+
+
+def test_either_kind_of_job_trains_the_same_weights_though_a_pod_is_killed(
+    installed: Installed, here: ClusterConfig
+) -> None:
+    cluster = installed.cluster
+    killed: list[str] = []
+
+    def kill(step: int) -> None:
+        if step >= 2 and not killed:
+            label = KINDS["trainjob"].pod_label
+            pods = cluster.get("pods", "-l", label)["items"]
+            killed.append(max(pod["metadata"]["name"] for pod in pods))
+            cluster.kubectl("delete", "pod", killed[0], "--grace-period=0", "--force")
+
+    one = train(here, "pytorchjob", "a", lambda _: None)
+    other = train(here, "trainjob", "b", kill)
+    assert killed, "the training was over before its pod could be killed"
+    assert one.folder.weights_sha256 == other.folder.weights_sha256
+    assert (one.processes, len(one.loss), one.loss) == (2, STEPS, other.loss)
+    for kind in ("pytorchjobs", "trainjobs", "trainingruntimes"):
+        assert cluster.get(kind)["items"] == [], "what is done is removed"
+
+
+def unwritten(here: ClusterConfig, kind: str, image: str = "") -> Asked:
+    """A training whose request was never written: its pods end at once with exit code 2."""
+    template = json.loads(json.dumps(here.training.template))
+    if image:
+        template["spec"]["containers"][0]["image"] = image
+    changes = {"job": kind, "template": template, "disturbances": 0}
+    on = here.model_copy(update={"training": here.training.model_copy(update=changes)})
+    return Asked(on, f"{here.storage}/training/{'c' * 64}/request.json")
+
+
+@pytest.fixture(params=sorted(KINDS))
+def asked(request: pytest.FixtureRequest, here: ClusterConfig) -> Iterator[tuple[str, Asked]]:
+    """A job of each kind whose pods never start; gone afterwards."""
+    kind = request.param
+    made = unwritten(here, kind, "roundsmith.invalid/none:1")
+    api = KubernetesApi(NAMESPACE)
+    yield kind, made
+    remove(api, KINDS[kind], made)
+
+
+def test_a_job_that_waits_for_quota_is_queued_and_has_no_pods(
+    installed: Installed, asked: tuple[str, Asked]
+) -> None:
+    kind, made = KINDS[asked[0]], asked[1]
+    api, cluster = KubernetesApi(NAMESPACE), installed.cluster
+    submit(api, kind, made)
+    submit(api, kind, made)  # the same one is gone on with
+    _until(lambda: len(api.select("pods", kind.pod_label, made.name)) == 2)
+    held = {
+        "spec": {"runPolicy": {"suspend": True}}
+        if kind.title == "PyTorchJob"
+        else {"suspend": True}
+    }
+    # As Kueue holds it back.
+    cluster.kubectl("patch", kind.kind, made.name, "--type=merge", "-p", json.dumps(held))
+    _until(lambda: kind.state(api.get(kind.kind, made.name) or {})[0] is State.QUEUED)
+    _until(lambda: not api.select("pods", kind.pod_label, made.name))
+
+
+def test_a_watch_ends_with_a_change_and_not_before(asked: tuple[str, Asked]) -> None:
+    kind, made = KINDS[asked[0]], asked[1]
+    api = KubernetesApi(NAMESPACE)
+    submit(api, kind, made)
+    _until(lambda: len(api.select("pods", kind.pod_label, made.name)) == 2)
+    time.sleep(2)
+    there = api.get(kind.kind, made.name)
+    assert there is not None
+    began = time.monotonic()
+    api.wait(kind.kind, there, 2)
+    assert time.monotonic() - began > 1.5
+    threading.Timer(1, lambda: api.delete(kind.kind, made.name)).start()
+    began = time.monotonic()
+    api.wait(kind.kind, there, 30)
+    assert time.monotonic() - began < 15
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_a_job_that_fails_tells_what_its_pods_printed(here: ClusterConfig, kind: str) -> None:
+    made = unwritten(here, kind)
+    api, area = KubernetesApi(NAMESPACE), TrainingArea.of(made.request_uri)
+    try:
+        with pytest.raises(PlatformError, match=r"exit code 2(.|\n)*expected the request of a tr"):
+            asyncio.run(run_in_pods(api, KINDS[kind], made, area, lambda _: None))
+    finally:
+        remove(api, KINDS[kind], made)
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 120
+    while not holds():
+        assert time.monotonic() < end, "it did not come to hold in 120 s"
+        time.sleep(0.5)

@@ -1,0 +1,52 @@
+"""What `roundsmith doctor --cluster` says where no cluster is, and of storage."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from roundsmith.platform.cluster_checks import cluster_checks, needed, storage
+from roundsmith.platform.control_job import doctor_job
+from roundsmith.platform.training_kinds import KINDS
+from tests.pipelines.platform.clusters import cluster
+from tests.pipelines.platform.test_control_job import OWNER
+
+
+def test_storage_that_keeps_the_first_of_two_is_ok_and_left_as_it_was(tmp_path: Path) -> None:
+    here = cluster().model_copy(update={"storage": str(tmp_path)})
+    found = storage(here)
+    assert found.ok, found
+    assert "keeps the first of two" in found.detail
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_storage_that_can_not_be_written_says_what_to_check(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    found = storage(cluster().model_copy(update={"storage": str(file)}))
+    assert not found.ok
+    assert "storage.url" in found.remedy
+
+
+def test_without_a_login_one_check_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    (found,) = cluster_checks(cluster())
+    assert (found.name, found.ok) == ("kubernetes", False)
+    assert "kubeconfig" in found.detail
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_a_run_asks_for_its_kind_of_job_alone(kind: str) -> None:
+    asked = list(needed(KINDS[kind]))
+    trainings = {resource for _, resource, group, _ in asked if group}
+    assert trainings == {"pytorchjob": {"pytorchjobs"}, "trainjob": {"trainjobs",
+        "trainingruntimes"}}[kind]  # fmt: skip
+    assert ("get", "pods/log", "", "") in asked
+
+
+def test_it_looks_from_a_pod_as_runs_have_it() -> None:
+    made = doctor_job(cluster(), "r-doctor", ["--json"], OWNER)
+    (container,) = made["spec"]["template"]["spec"]["containers"]
+    looked_at = ["doctor", "--cluster", "/etc/roundsmith/cluster.json", "--runs"]
+    assert container["args"] == [*looked_at, "--json"]
+    assert json.loads(made["metadata"]["annotations"]["roundsmith.dev/options"]) == ["--json"]
