@@ -26,11 +26,12 @@ LAYERS = (
         "statistics",
         "lab",
         "presets",
+        "claims",
         "report",
         "lineage",
         "handover",
     },
-    {"round", "platform", "commands", "cli", "cli_lab", "cli_runs", "cli_serve"},
+    {"round", "platform", "reproduce", "commands", "cli", "cli_lab", "cli_runs", "cli_serve"},
 )
 """Each may import its own layer and those before it. The sandbox stands apart: it imports none."""
 LAYER_BY_UNIT = {unit: number for number, units in enumerate(LAYERS) for unit in units}

@@ -3,8 +3,6 @@
 import logging
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -13,9 +11,20 @@ import typer
 from roundsmith.cli_lab import lab_app
 from roundsmith.cli_runs import add_commands
 from roundsmith.cli_serve import serve_app
-from roundsmith.commands import audit, bench, cluster_runs, doctor, options, schema, submit
+from roundsmith.commands import (
+    audit,
+    bench,
+    cluster_runs,
+    compare,
+    doctor,
+    options,
+    reproduce,
+    schema,
+    submit,
+)
 from roundsmith.commands import compile as compiling
 from roundsmith.commands.groups import grouped
+from roundsmith.commands.interrupt import resumable
 from roundsmith.errors import RoundsmithError
 
 app = typer.Typer(
@@ -70,7 +79,7 @@ def run(
     default = preset_elsewhere if cluster else default_preset
     settings = choice.settings(preset or default)
     console = error_console()
-    with _resumable():
+    with resumable():
         if dry_run:
             plan_run(settings, out, cluster, Console(highlight=False))
         elif cluster:
@@ -119,7 +128,7 @@ def evaluate(
             "max_tokens": max_tokens,
         },
     }
-    with _resumable():
+    with resumable():
         evaluate_model(given, style, split, out, json_, error_console())
 
 
@@ -139,6 +148,8 @@ def report(
 
 
 add_commands(app)
+app.command("reproduce", epilog=reproduce.EPILOG)(reproduce.reproduce)
+app.command("compare", epilog=compare.EPILOG)(compare.compare)
 app.command("submit", epilog=submit.EPILOG)(submit.submit)
 app.command("status", epilog=cluster_runs.STATUS_EPILOG)(cluster_runs.status)
 app.command("logs", epilog=cluster_runs.LOGS_EPILOG)(cluster_runs.logs)
@@ -165,19 +176,6 @@ def main() -> None:
         _fail(error)
     except ExceptionGroup as group:
         _fail(_first(group))
-
-
-@contextmanager
-def _resumable() -> Iterator[None]:
-    """Ctrl-C, and SIGTERM as a node's last warning, end a command that goes on when it is run again
-    in order, with exit code 130.
-    """
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    try:
-        yield
-    except KeyboardInterrupt as error:
-        _say("interrupted: run the same command again and it goes on")
-        raise typer.Exit(130) from error
 
 
 def _first(error: Exception) -> Exception:

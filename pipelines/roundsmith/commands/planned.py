@@ -16,7 +16,7 @@ from roundsmith.store.overlay import Overlay, existing
 
 def planned(config: RunConfig, store: str, platform: Platform) -> list[PlannedStep]:
     """Every step of every planned round, in order: found in the store at a URL, or to be done."""
-    with _plan(config, store, platform) as plan, asyncio.Runner() as runner:
+    with plan_over(config, store, platform) as plan, asyncio.Runner() as runner:
 
         def do(step: str, split: str = "", of: str = "", /, **inputs: str) -> str:
             return runner.run(plan.look(step, split, of, inputs))
@@ -31,7 +31,8 @@ def planned(config: RunConfig, store: str, platform: Platform) -> list[PlannedSt
 
 
 @contextmanager
-def _plan(config: RunConfig, store: str, platform: Platform) -> Iterator[Plan]:
+def plan_over(config: RunConfig, store: str, platform: Platform) -> Iterator[Plan]:
+    """A plan over the store at a URL, which is left as it is."""
     below = existing(store)
     with tempfile.TemporaryDirectory() as scratch:
         overlay = Overlay(below, Path(scratch))

@@ -115,7 +115,7 @@ def play(
                 keep(folder)
 
         try:
-            return _mended(context.store, lambda: _shown(rounds(), out, console))
+            return mended(context.store, lambda: _shown(rounds(), out, console))
         finally:
             runner.run(platform.close())
 
@@ -129,7 +129,7 @@ def _shown(summaries: Iterable[Summary], out: Path, console: Console) -> list[Su
     return shown
 
 
-def _mended(store: Store, work: Callable[[], T]) -> T:
+def mended(store: Store, work: Callable[[], T]) -> T:
     """The result of `work`, which is begun again after an object turned out to be damaged: what
     names it is taken back, and made anew.
     """

@@ -1,9 +1,10 @@
-"""The smallest difference that so many tasks can show."""
+"""The smallest difference that so many tasks, or seeds and tasks, can show."""
 
 import math
 
 from scipy.optimize import brentq
 from scipy.stats import norm
+from scipy.stats import t as student
 
 from roundsmith.errors import ConfigError
 
@@ -52,6 +53,18 @@ def smallest_difference_of_solved(
     if short_of(changed) < 0:
         return None
     return float(brentq(short_of, 0.0, changed))
+
+
+def smallest_contrast(
+    standard_error: float, degrees: int, *, alpha: float = 0.05, power: float = 0.8
+) -> float | None:
+    """The true difference that a two-sided t-test with this standard error finds with probability
+    `power`, d = (t_{1-alpha/2} + t_power) SE (Bloom 1995); None where the error is not known.
+    """
+    if degrees < 1 or math.isinf(standard_error):
+        return None
+    reach = student.ppf(1 - alpha / 2, degrees) + student.ppf(power, degrees)
+    return float(reach) * standard_error
 
 
 def _refuse_bad(num_tasks: int, alpha: float, power: float) -> None:

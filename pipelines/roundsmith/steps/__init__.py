@@ -6,6 +6,7 @@ from roundsmith.steps.context import Context
 
 NAMES = (
     "load_tasks",
+    "compared_tasks",
     "load_model",
     "evaluate",
     "writer",
@@ -13,6 +14,8 @@ NAMES = (
     "score",
     "select",
     "select_gold",
+    "corpus",
+    "matched",
     "train",
     "decide",
     "report",
@@ -21,9 +24,9 @@ NAMES = (
 
 def find_step(name: str) -> Callable[..., Awaitable[str]]:
     """The step of this name: `await step(context, **references)` gives a reference."""
-    from roundsmith.steps import decide, evaluate, inputs, report, sample, select, train
+    from roundsmith.steps import compared, decide, evaluate, inputs, report, sample, select, train
 
-    modules = (decide, evaluate, inputs, report, sample, select, train)
+    modules = (compared, decide, evaluate, inputs, report, sample, select, train)
     assert name in NAMES, name
     step: Callable[..., Awaitable[str]] = next(
         getattr(module, name) for module in modules if hasattr(module, name)

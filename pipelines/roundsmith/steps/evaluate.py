@@ -11,7 +11,7 @@ from roundsmith.statistics import Evaluation, TaskCount
 from roundsmith.steps.context import Context, reference
 from roundsmith.steps.inputs import tasks_of
 from roundsmith.steps.shards import sharded
-from roundsmith.store import EVALS, EvalRecord, Manifest, TaskResult
+from roundsmith.store import EVALS, EvalRecord, Manifest, Store, TaskResult
 from roundsmith.types import Outcome, Sample, Sampling, Split, Task
 from roundsmith.verdicts import solved
 
@@ -83,9 +83,14 @@ def evaluation_of(ctx: Context, manifest: Manifest, *, strict: bool = False) -> 
     """The counts of an evaluation's manifest, ready for pass@k and the gate; with `strict` those of
     the tests that the prompt does not show.
     """
+    return counted(ctx.store, manifest, strict=strict)
+
+
+def counted(store: Store, manifest: Manifest, *, strict: bool = False) -> Evaluation:
+    """The same, where there is no context."""
     drawn: dict[str, int] = {}
     correct: dict[str, int] = {}
-    for record in ctx.store.read_all(EVALS, manifest):
+    for record in store.read_all(EVALS, manifest):
         drawn[record.task_id] = drawn.get(record.task_id, 0) + 1
         correct[record.task_id] = correct.get(record.task_id, 0) + (
             record.strict if strict else record.solved

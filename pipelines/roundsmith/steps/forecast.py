@@ -10,7 +10,7 @@ from roundsmith.steps.spent import Spent, spent_on, total
 from roundsmith.store import Manifest
 from roundsmith.types import Split
 
-CONSTANT = ("tasks", "model", "select", "gold", "decide", "report")
+CONSTANT = ("tasks", "model", "select", "gold", "corpus", "matched", "decide", "report")
 """Steps whose time hardly depends on the size of a round, as long as one fits a machine."""
 
 
@@ -37,7 +37,7 @@ class Size:
         match manifest.step:
             case "tasks":
                 return replace(self, tasks={str(s): manifest.stats[str(s)] for s in Split})
-            case "select":
+            case "select" | "matched" | "corpus":
                 return replace(self, rows=manifest.stats["rows"])
         return self
 

@@ -36,27 +36,29 @@ async def writer(ctx: Context, tasks: str, model: str, first: str) -> str:
     task_set, manifest = ctx.manifest(tasks), ctx.manifest(model)
     if manifest.hash != ctx.manifest(first).hash:
         return model
-    rows = await _gold(ctx, task_set, manifest)
+    rows = ctx.manifest(await corpus(ctx, tasks, model))
     for number, stage in enumerate(ctx.recipe.writer_stages()):
         manifest = await _train(ctx, rows, manifest, task_set, stage, number, 0)
     return reference(manifest)
 
 
-async def _gold(ctx: Context, tasks: Manifest, model: Manifest) -> Manifest:
+async def corpus(ctx: Context, tasks: str, model: str) -> str:
+    """The gold rows of all training tasks, in the style of the model; nothing is drawn."""
+    task_set, weights = ctx.manifest(tasks), ctx.manifest(model)
     settings = {"recipe": ctx.recipe.name, "style": ctx.recipe.config.style}
 
     async def make() -> Made:
-        services = await ctx.services(model)
-        session = await ctx.session(services, model, ctx.recipe.name, ctx.round)
+        services = await ctx.services(weights)
+        session = await ctx.session(services, weights, ctx.recipe.name, ctx.round)
         style, name = session.style, session.recipe
         rows = [
             gold_example(task, style.code(task, task.description), style.gold(task), name)
-            for task in tasks_of(ctx, tasks, Split.TRAIN)
+            for task in tasks_of(ctx, task_set, Split.TRAIN)
             if task.reference is not None
         ]
         return Made([ctx.store.write_rows(EXAMPLES, rows)], {"rows": len(rows)})
 
-    return await ctx.once("corpus", 1, settings, (tasks, model), make)
+    return reference(await ctx.once("corpus", 1, settings, (task_set, weights), make))
 
 
 async def _train(

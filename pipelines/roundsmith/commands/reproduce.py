@@ -1,0 +1,126 @@
+"""`roundsmith reproduce`: a paper's claims as arms over seeds, each with a verdict."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EPILOG = """Examples:
+
+roundsmith reproduce dstc --seeds 3 --limit 40 --eval-limit 100 --dry-run
+
+roundsmith reproduce gift --arms headline --base lab --base runs/base-1 --base runs/base-2
+
+roundsmith reproduce gift --arm gift --arm rft --seeds 5 --json gift.json
+
+roundsmith reproduce all
+
+An arm is one way to train (GiFT, RFT, gold rows alone, ...). Every arm is played on every seed:
+arms of a seed share one sampled pool where they may, train for as many optimizer steps, and their
+last checkpoint is judged on the split final. What counts as yes and as no is fixed beforehand in
+the claims file of the recipe; docs/reproduce.md explains it. Stop it at any moment: the same
+command goes on, and every finished (arm, seed) is found."""
+
+
+def reproduce(
+    recipe: Annotated[
+        str, typer.Argument(help="gift, dstc, inverse_instruct, atomic, or all of them.")
+    ],
+    seeds: Annotated[
+        int | None,
+        typer.Option(min=1, help="Seeds of each arm; by default those of the claims file."),
+    ] = None,
+    arms: Annotated[
+        str, typer.Option(help="headline, or all: the sweeps after the headline arms.")
+    ] = "all",
+    arm: Annotated[
+        list[str] | None, typer.Option("--arm", help="Only these arms; may be repeated.")
+    ] = None,
+    base: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--base",
+            "--model",
+            help="`lab`, a Hugging Face folder, or a hub id; given several times, seeds take "
+            "turns at them.",
+        ),
+    ] = None,
+    tasks: Annotated[
+        str | None, typer.Option(help="`lab`, or a file of tasks, as in `roundsmith run`.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="Training tasks at most.")] = None,
+    eval_limit: Annotated[
+        int | None, typer.Option(help="Tasks of gate and of final at most.")
+    ] = None,
+    tune: Annotated[
+        bool,
+        typer.Option(
+            help="Choose learning rate and beta of every arm by `gate`; else the preset's stand."
+        ),
+    ] = True,
+    preset: Annotated[str | None, typer.Option(help="lab, laptop or paper.")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file of settings of all arms.")] = None,
+    engine: Annotated[str | None, typer.Option(help="Of the generator.")] = None,
+    trust_remote_code: Annotated[bool, typer.Option("--trust-remote-code")] = False,
+    out: Annotated[
+        Path, typer.Option(help="Folder of the comparison. Run again in it to go on.")
+    ] = Path("runs/reproduce"),
+    json_: Annotated[Path | None, typer.Option("--json", help="Also write the numbers.")] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Only list the arms, and what is to be done for them."),
+    ] = False,
+) -> None:
+    """Compare the arms of a recipe's claims over seeds, and say of each claim yes, no or undecided.
+
+    OUT/RECIPE holds results.json and report.html; `all` ends in one page on which method to use
+    when, OUT/report.html.
+    """
+    from rich.console import Console
+
+    from roundsmith import claims
+    from roundsmith.commands.interrupt import resumable
+    from roundsmith.commands.progress import error_console
+    from roundsmith.commands.reproduce_all import write_page
+    from roundsmith.commands.reproduce_dry import show_dry
+    from roundsmith.commands.reproduce_run import Wanted, compare_arms, own_base
+    from roundsmith.commands.run import default_preset
+    from roundsmith.reproduce.arms import chosen_arms
+    from roundsmith.reproduce.choice import Choice
+    from roundsmith.storage import make_output_folder
+
+    names = claims.names() if recipe == "all" else [recipe]
+    console, printed = error_console(), Console(highlight=False)
+    wanted = []
+    for name in names:
+        fixed = claims.read_claims(name)
+        own = [one for one in arm or () if recipe != "all" or one in fixed.arms]
+        wanted.append(
+            Wanted(
+                fixed,
+                Choice(
+                    preset=preset or default_preset(base[0] if base else "lab"),
+                    models=tuple(base or [own_base(fixed, out)]),
+                    tasks=tasks or fixed.tasks,
+                    limit=limit,
+                    eval_limit=eval_limit,
+                    config=config,
+                    engine=engine,
+                    trust_remote_code=trust_remote_code,
+                ),
+                chosen_arms(fixed, arms, own),
+                seeds or fixed.seeds,
+                tune,
+            )
+        )
+    if json_ is not None and recipe == "all":
+        raise typer.BadParameter("expected one recipe with --json, saw all: see OUT/RECIPE")
+    with resumable():
+        if dry_run:
+            for one in wanted:
+                show_dry(one, out, printed)
+            return
+        make_output_folder(out)
+        done = [compare_arms(one, out, console, printed, json_) for one in wanted]
+        if recipe == "all":
+            write_page(done, out, printed)

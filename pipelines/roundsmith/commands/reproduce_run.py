@@ -1,0 +1,156 @@
+"""A comparison of one recipe's arms, played to its end and written down."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+
+from roundsmith.claims import Claims
+from roundsmith.commands.progress import ProgressView
+from roundsmith.commands.reproduce_show import said, show_arms, show_claims
+from roundsmith.commands.run import mended, only_run
+from roundsmith.platform.local import LocalPlatform
+from roundsmith.report.comparison import render
+from roundsmith.reproduce.arms import pairs
+from roundsmith.reproduce.choice import Choice, Tuned, config_of
+from roundsmith.reproduce.finished import Finished, finished
+from roundsmith.reproduce.judged import Judged, judge
+from roundsmith.reproduce.player import Player
+from roundsmith.reproduce.results import Scope, page_of, scope_of, to_json
+from roundsmith.reproduce.steps import DoneSteps
+from roundsmith.reproduce.tuning import tune
+from roundsmith.steps import run_step
+from roundsmith.steps.context import Context
+from roundsmith.steps.evaluate import evaluation_of
+from roundsmith.storage import make_output_folder
+from roundsmith.store import Store
+from roundsmith.types import Split
+
+ATOMS_BASE = "atoms-base"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What of a recipe's claims is to be compared, and at which size."""
+
+    claims: Claims
+    choice: Choice
+    arms: tuple[str, ...]
+    seeds: int
+    tune: bool
+
+
+@dataclass(slots=True)
+class Compared:
+    """What a comparison has so far."""
+
+    wanted: Wanted
+    tuned: Mapping[str, Tuned] = field(default_factory=dict)
+    done: dict[str, dict[int, Finished]] = field(default_factory=dict)
+
+    def judged(self) -> list[Judged]:
+        """The claims, by what is there."""
+        return judge(self.wanted.claims, self.done)
+
+    def scope(self) -> Scope:
+        """What its results hold for."""
+        wanted = self.wanted
+        return scope_of(wanted.claims, wanted.choice, wanted.tune, self.done)
+
+
+def compare_arms(
+    wanted: Wanted, out: Path, console: Console, printed: Console, json_: Path | None
+) -> Compared:
+    """Plays every arm on every seed, headline arms first, tells each as it is finished, and prints
+    the tables. OUT/RECIPE/results.json and report.html are written anew after each.
+    """
+    _train_base(wanted, out, console)
+    with only_run(out), asyncio.Runner() as runner, ProgressView(console) as view:
+        first = config_of(wanted.claims, wanted.choice, wanted.claims.method, 0, {})
+        platform = LocalPlatform(first, (out / "work").resolve())
+        context = Context(Store(str(out / "store")), first, 1, platform, view)
+
+        def run(context: Context, step: str, refs: dict[str, str]) -> str:
+            return runner.run(platform.watched(run_step(context, step, **refs)))
+
+        try:
+            found = mended(
+                context.store, lambda: _compare(wanted, DoneSteps(context, run), out, view, console)
+            )
+        finally:
+            runner.run(platform.close())
+    if json_ is not None:
+        make_output_folder(json_.parent, "--json")
+        json_.write_text(_json(found))
+    printed.print(f"\n[bold]{wanted.claims.recipe}[/]: {found.scope().sentence}")
+    show_arms(found.done, wanted.claims, printed)
+    show_claims(found.judged(), printed)
+    printed.print(f"report: {out / wanted.claims.recipe / 'report.html'}")
+    return found
+
+
+def _compare(
+    wanted: Wanted, steps: DoneSteps, out: Path, view: ProgressView, console: Console
+) -> Compared:
+    claims, player = wanted.claims, Player(wanted.claims, wanted.choice, steps)
+    found = Compared(wanted)
+    if wanted.tune:
+        found.tuned = tune(player, wanted.arms, lambda ref: _pass_at_1(steps, player, ref))
+        for arm, values in found.tuned.items():
+            console.print(f"tuned on gate: {arm}: {said(values)}")
+    for arm, seed in pairs(wanted.arms, claims, wanted.seeds):
+        view.forget()
+        played = player.play(arm, seed, found.tuned, Split.FINAL)
+        values = found.tuned.get(claims.chain(arm)[-1], {})
+        config = config_of(claims, wanted.choice, arm, seed, values)
+        one = finished(steps.context(config), arm, played, values)
+        found.done.setdefault(arm, {})[seed] = one
+        console.print(
+            f"{arm}, seed {seed}: final pass@1 {100 * one.metric('pass@1', 'final'):.1f} %, "
+            f"{one.steps} steps on {one.rows} rows, {one.tokens} tokens"
+        )
+        _write(found, out / claims.recipe)
+    return found
+
+
+def _pass_at_1(steps: DoneSteps, player: Player, ref: str) -> float:
+    context = steps.context(config_of(player.claims, player.choice, player.claims.method, 0, {}))
+    return evaluation_of(context, steps.manifest(ref)).mean(1)
+
+
+def _write(found: Compared, folder: Path) -> None:
+    make_output_folder(folder)
+    for name, text in (
+        ("results.json", _json(found)),
+        (
+            "report.html",
+            render(page_of(found.wanted.claims, found.scope(), found.done, found.judged())),
+        ),
+    ):
+        partial = folder / f".{name}"
+        partial.write_text(text, "utf-8")
+        partial.replace(folder / name)
+
+
+def _json(found: Compared) -> str:
+    fields = to_json(found.scope(), found.tuned, found.done, found.judged())
+    return json.dumps(fields, indent=2, allow_nan=False) + "\n"
+
+
+def own_base(claims: Claims, out: Path) -> str:
+    """The model that a comparison begins with where none is given."""
+    return "lab" if claims.base == "lab" else str(out / ATOMS_BASE)
+
+
+def _train_base(wanted: Wanted, out: Path, console: Console) -> None:
+    """Trains the base that sees single atoms alone, where it is asked for and not there."""
+    folder = out / ATOMS_BASE
+    if str(folder) not in wanted.choice.models or (folder / "training.jsonl").exists():
+        return
+    from roundsmith.commands.lab import train
+
+    console.print("training the base that sees single atoms alone")
+    train(folder, 0, None, console, atoms_only=True)

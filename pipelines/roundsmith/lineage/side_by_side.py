@@ -1,0 +1,127 @@
+"""Finished runs side by side: settings that differ, checkpoints paired task by task, costs."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from roundsmith.errors import ConfigError
+from roundsmith.report.summary import Summary, from_json
+from roundsmith.statistics import Evaluation, PairedDifference, paired_difference
+from roundsmith.steps.evaluate import counted
+from roundsmith.store import Manifest, Store
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedRun:
+    """A run's settings, what its last checkpoint did on a split, and what all its rounds took."""
+
+    name: str
+    settings: Mapping[str, Any]
+    evaluation: Evaluation
+    tokens: int
+    """Sampled and scored for the rows."""
+    executions: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A run against the first one, on the tasks that both looked at."""
+
+    name: str
+    difference: PairedDifference
+    left_out: int
+
+
+def read_run(folder: str, split: str) -> FinishedRun:
+    """A run by its folder. Raises ConfigError where it is none, is not finished, or its last
+    checkpoint was not looked at on the split.
+    """
+    path = Path(folder)
+    summaries = _summaries(path)
+    if not (path / "run.json").exists() or not summaries:
+        raise ConfigError(
+            f"{folder}: expected the --out of a finished run (run.json and round-N/summary.json), "
+            "saw none: give another folder, or finish the run with the command that began it"
+        )
+    settings = json.loads((path / "run.json").read_text("utf-8"))
+    last = summaries[-1].result
+    store = Store(str(path / "store"))
+    found = _evaluation(store, str(last.checkpoint_sha256), split, settings)
+    if found is None:
+        raise ConfigError(
+            f"{folder}: expected an evaluation of the last checkpoint on {split}, saw none: final "
+            "is looked at when a run is over; finish it, or use --split gate"
+        )
+    return FinishedRun(
+        name=folder.rstrip("/"),
+        settings=flat(settings),
+        evaluation=counted(store, found),
+        tokens=sum(s.result.tokens["sampled"] + s.result.tokens["scored"] for s in summaries),
+        executions=sum(s.cost.steps["groups"].executions for s in summaries),
+        seconds=sum(sum(s.cost.seconds.values()) for s in summaries),
+    )
+
+
+def beside(first: FinishedRun, other: FinishedRun, k: int) -> Beside:
+    """The second against the first, paired by task. Raises ConfigError where they share no task."""
+    ids = [{count.task_id for count in run.evaluation.counts} for run in (first, other)]
+    common = ids[0] & ids[1]
+    if not common:
+        raise ConfigError(
+            f"{first.name} and {other.name}: expected tasks that both were looked at on, saw none: "
+            "compare runs on the same tasks"
+        )
+    values = [run.evaluation.only(common).pass_at_k(k) for run in (first, other)]
+    seed = int(first.settings["seed"])
+    found = paired_difference(values[0], values[1], seed=seed)
+    return Beside(other.name, found, len(ids[0] ^ ids[1]))
+
+
+def differences(runs: Sequence[FinishedRun]) -> dict[str, list[Any]]:
+    """The settings that are not the same in all runs, each with its value in every run; None where
+    a run has no such setting.
+    """
+    names = sorted(set[str]().union(*(run.settings for run in runs)))
+    values = {name: [run.settings.get(name) for run in runs] for name in names}
+    return {name: of for name, of in values.items() if any(value != of[0] for value in of)}
+
+
+def flat(settings: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """Nested settings by their dotted names."""
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{before}{name}.")
+        else:
+            found[f"{before}{name}"] = value
+    return found
+
+
+def _summaries(path: Path) -> list[Summary]:
+    """By round."""
+    texts = [p.read_text("utf-8") for p in path.glob("round-*/summary.json")]
+    return sorted(map(from_json, texts), key=lambda summary: summary.result.round)
+
+
+def _evaluation(
+    store: Store, weights_sha256: str, split: str, settings: Mapping[str, Any]
+) -> Manifest | None:
+    """The evaluation of these weights on a split, with the settings of the run."""
+    of_weights = {
+        m.hash
+        for step in ("train", "model")
+        for m in store.manifests(step)
+        if m.stats["weights_sha256"] == weights_sha256
+    }
+    wanted = {"split": split, "seed": settings["seed"], "evaluation": settings["evaluation"]}
+    return next(
+        (
+            m
+            for m in store.manifests("evaluate")
+            if of_weights & set(m.parents) and all(m.config[n] == v for n, v in wanted.items())
+        ),
+        None,
+    )

@@ -1,0 +1,53 @@
+"""Regeneration: codes for the corpus's own instructions, the best of them by P(yes): what
+Inverse-Instruct's Table 6 compares with (Wu et al., AAAI 2025, arXiv 2407.05700).
+"""
+
+from collections.abc import Sequence
+from random import Random
+
+from roundsmith.recipes.contract import gold_rows, sample_example
+from roundsmith.recipes.inverse_instruct import InverseInstruct
+from roundsmith.recipes.session import Session
+from roundsmith.recipes.styles import style_of_group, whole_answer
+from roundsmith.types import Group, Row, Sample, Sampling, ScoreItem, Task
+
+
+class Regenerate(InverseInstruct):
+    """Text to code in the place of code to text; writer, judging, number of candidates and training
+    are Inverse-Instruct's, and so are its departures.
+    """
+
+    name = "regenerate"
+
+    async def sample(self, task: Task, session: Session) -> Group:
+        """K codes for the instruction; nothing is run."""
+        cfg = self.config
+        sampling = Sampling(
+            cfg.max_tokens,
+            cfg.temperature,
+            repetition_penalty=cfg.repetition_penalty,
+            stop=session.style.code_stops,
+        )
+        codes = await session.write_codes(
+            task, task.description, sampling, step=0, n=cfg.candidates
+        )
+        return Group(task, codes)
+
+    def question(self, sample: Sample, group: Group) -> ScoreItem:
+        """P(yes) that the code answers the instruction, or the code's perplexity under it."""
+        style, task = style_of_group(group), group.task
+        answer = whole_answer(sample)
+        if self.config.choose == "p_yes":
+            prompt = style.judge(task, task.description, answer)
+            top_k = self.config.p_yes_top_k
+            return ScoreItem(sample.sample_id, prompt, p_yes=True, p_yes_top_k=top_k)
+        return ScoreItem(sample.sample_id, style.code(task, task.description), answer)
+
+    def select(self, group: Group, random: Random) -> Sequence[Row]:
+        """The corpus's own pair, and the instruction with its best codes."""
+        prompt = style_of_group(group).code(group.task, group.task.description)
+        best = [sample_example(prompt, sample, group) for sample in self._best(group, random)]
+        return [*gold_rows(group, self.name), *best]
+
+
+RECIPE = Regenerate

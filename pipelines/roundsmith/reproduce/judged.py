@@ -1,0 +1,133 @@
+"""From finished arms to verdicts on claims: a pure function of both.
+
+The unit is the seed: two arms are compared on each seed, task by task, and the interval is for
+other seeds and other tasks. All headline claims are one family for Holm, all sweeps another.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from roundsmith.claims import Claim, Claims
+from roundsmith.reproduce.finished import Finished
+from roundsmith.statistics import (
+    Contrast,
+    Evaluation,
+    Holds,
+    Interval,
+    Part,
+    contrast,
+    holm,
+    smallest_contrast,
+    verdict,
+)
+
+BySeed = Mapping[str, Mapping[int, Finished]]
+"""Finished arms by name and seed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a comparison says of one claim. `interval` is Holm's; `ci95` is of this claim alone."""
+
+    claim: Claim
+    headline: bool
+    found: Contrast | None
+    """None where no seed has both arms."""
+    interval: Interval
+    ci95: Interval
+    p_value: float
+    """Holm's."""
+    holds: Holds
+    detects: float | None
+    """The smallest true difference found four times in five, at the strictest level of Holm."""
+
+
+def judge(claims: Claims, done: BySeed) -> list[Judged]:
+    """Every claim both arms of which were played, the headline first. Those that were not played
+    count for Holm, so that a part of a comparison is no easier to pass than the whole.
+    """
+    judged = [
+        one
+        for headline in (True, False)
+        for one in _family(
+            [claim for claim in claims.claims if claims.is_headline(claim) is headline],
+            headline,
+            done,
+            claims.alpha,
+        )
+    ]
+    return [one for one in judged if one.found is not None]
+
+
+def difference(claim: Claim, done: BySeed) -> Contrast | None:
+    """`better` over `than` on the seeds that have both; what is lower counts as better where the
+    claim says so.
+    """
+    better, than = done.get(claim.better, {}), done.get(claim.than, {})
+    seeds = sorted(better.keys() & than.keys())
+    if not seeds:
+        return None
+    sign = -1.0 if claim.lower_is_better else 1.0
+    pairs = [(better[seed], than[seed]) for seed in seeds]
+    if not claim.metric.startswith("pass@"):
+        values = [
+            sign * (one.metric(claim.metric, "") - two.metric(claim.metric, ""))
+            for one, two in pairs
+        ]
+        return contrast([Part(np.array(values)[:, None])])
+    k = int(claim.metric.removeprefix("pass@"))
+    signs = (sign, *([-sign] * claim.on.count(" - ")))
+    return contrast(
+        [
+            Part(_paired([(a.parts[part], b.parts[part]) for a, b in pairs], k), weight)
+            for part, weight in zip(claim.on.split(" - "), signs, strict=True)
+        ]
+    )
+
+
+def _paired(pairs: Sequence[tuple[Evaluation, Evaluation]], k: int) -> np.ndarray:
+    """Differences of pass@k, [S, T]; one column of means where the seeds have not the same
+    tasks.
+    """
+    sets = [{count.task_id for count in of.counts} for pair in pairs for of in pair]
+    if all(ids == sets[0] for ids in sets):
+        return np.array([a.pass_at_k(k) - b.pass_at_k(k) for a, b in pairs])
+    return np.array([[a.mean(k) - b.mean(k)] for a, b in pairs])
+
+
+def _family(family: Sequence[Claim], headline: bool, done: BySeed, alpha: float) -> list[Judged]:
+    found = [difference(claim, done) for claim in family]
+    bounds = [_bounds(claim) for claim in family]
+    p_values = [
+        1.0 if one is None else one.p_value(b[0]) for one, b in zip(found, bounds, strict=True)
+    ]
+    adjusted = holm(p_values, alpha)
+    none = Interval(-math.inf, math.inf)
+    judged = []
+    for claim, one, (shown, refuted), step in zip(family, found, bounds, adjusted, strict=True):
+        interval = none if one is None else one.interval(step.level)
+        judged.append(
+            Judged(
+                claim=claim,
+                headline=headline,
+                found=one,
+                interval=interval,
+                ci95=none if one is None else one.interval(1 - alpha),
+                p_value=step.p_value,
+                holds=verdict(interval, shown, refuted),
+                detects=None
+                if one is None
+                else smallest_contrast(one.standard_error, one.degrees, alpha=alpha / len(family)),
+            )
+        )
+    return judged
+
+
+def _bounds(claim: Claim) -> tuple[float, float]:
+    """Above what a claim is shown, and below what it is refuted."""
+    if claim.direction == "no_worse":
+        return -claim.margin, -claim.margin
+    return 0.0, claim.margin

@@ -1,0 +1,176 @@
+"""One arm on one seed, read downwards: the pool that it shares, its rows, its training, what it is
+judged by. Every step is found where it was done before.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from roundsmith.claims import Arm, Claims
+from roundsmith.reproduce.choice import Choice, Tuned, built, config_of
+from roundsmith.steps.config import RunConfig
+from roundsmith.types import Split
+
+
+class Steps(Protocol):
+    """Runs or plans the steps of many runs over one store."""
+
+    def do(
+        self, config: RunConfig, round: int, step: str, split: str, of: str, /, **refs: str
+    ) -> str:
+        """The reference of what a step made."""
+
+    def tokens(self, refs: tuple[str, ...]) -> int | None:
+        """Sampled and scored tokens of pools; None where they are not drawn yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """An arm's rows in one round, by reference, with what they were drawn from."""
+
+    rows: str
+    pool: tuple[str, ...] = ()
+    """What sampled and what scored them."""
+    start: str = ""
+    """The model that training on them begins with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """An arm on a seed, by reference."""
+
+    tasks: str
+    checkpoint: str
+    rounds: tuple[Rows, ...]
+    evaluations: Mapping[str, str]
+    """By split."""
+
+
+class Player:
+    """Plays arms of one file of claims."""
+
+    def __init__(self, claims: Claims, choice: Choice, steps: Steps) -> None:
+        self.claims, self.choice, self._steps = claims, choice, steps
+
+    def play(self, arm: str, seed: int, tuned: Mapping[str, Tuned], split: Split) -> Played:
+        """Trains an arm on a seed with the tuned values of all arms, and looks at a split; at the
+        training tasks too where its recipe's claims need them.
+        """
+        config, tasks = self.common(seed), self._tasks(seed)
+        checkpoint, rounds = self.checkpoint(arm, seed, tuned)
+        splits = [
+            split,
+            *([Split.TRAIN] if split is Split.FINAL and built(config).on_train else ()),
+        ]
+        evaluations = {
+            str(one): self._do(config, "evaluate", one, arm, tasks=tasks, model=checkpoint)
+            for one in splits
+        }
+        return Played(tasks, checkpoint, rounds, evaluations)
+
+    def checkpoint(
+        self, arm: str, seed: int, tuned: Mapping[str, Tuned]
+    ) -> tuple[str, tuple[Rows, ...]]:
+        """The last checkpoint of an arm, with the rows of its rounds."""
+        config, one = self._config(arm, seed, tuned), self.claims.arms[arm]
+        tasks, first = self._tasks(seed), self._model(seed)
+        if one.train == "nothing":
+            return first, ()
+        if one.train == "writer":
+            return self._do(config, "writer", "", arm, tasks=tasks, model=first, first=first), ()
+        like = {}
+        if one.steps_of:
+            like = {"like": self.checkpoint(one.steps_of, seed, tuned)[0]}
+        model, rounds = first, []
+        for number in range(1, one.rounds + 1):
+            rows = self._rows(arm, seed, tuned, number, model)
+            rounds.append(rows)
+            given = {"rows": rows.rows, "model": rows.start, "tasks": tasks, **like}
+            model = self._do(config, "train", "", arm, number, **given)
+        return model, tuple(rounds)
+
+    def _rows(
+        self, arm: str, seed: int, tuned: Mapping[str, Tuned], number: int, model: str
+    ) -> Rows:
+        """What an arm trains on: matched with the other arms of its word in the first round."""
+        config, one = self._config(arm, seed, tuned), self.claims.arms[arm]
+        if one.train == "gold":
+            tasks = self._tasks(seed)
+            return Rows(self._do(config, "corpus", "", arm, tasks=tasks, model=model), (), model)
+        own = self._selected(arm, seed, tuned, number, model)
+        if not one.matched or number > 1:
+            return own
+        group = {
+            f"arm_{other}": self._selected(other, seed, tuned, number, model).rows
+            for other, of in self.claims.arms.items()
+            if of.matched == one.matched
+        }
+        rows = self._do(config, "matched", "", arm, rows=own.rows, **group)
+        return Rows(rows, own.pool, own.start)
+
+    def _selected(
+        self,
+        arm: str,
+        seed: int,
+        tuned: Mapping[str, Tuned],
+        number: int,
+        model: str,
+        scale: int | None = None,
+    ) -> Rows:
+        """The rows that an arm's recipe chooses from its pool, which others may share."""
+        one = self.claims.arms[arm]
+        if one.tokens_of and scale is None:
+            scale = self._scale(arm, one, seed, tuned, number, model)
+        config = self._config(arm, seed, tuned, scale)
+        tasks, first = self._tasks(seed), self._model(seed)
+        writer, start = model, model
+        if built(config).own_writer:
+            start = first
+            writer = self._do(config, "writer", "", arm, tasks=tasks, model=model, first=first)
+        drawn = self._do(config, "sample", "", arm, number, tasks=tasks, model=writer)
+        scored = self._do(config, "score", "", arm, number, groups=drawn, model=writer)
+        given = {"groups": scored, "model": writer, "tasks": tasks}
+        rows = self._do(config, "select", "", arm, number, **given)
+        return Rows(rows, (drawn, scored), start)
+
+    def _scale(
+        self,
+        arm: str,
+        one: Arm,
+        seed: int,
+        tuned: Mapping[str, Tuned],
+        number: int,
+        model: str,
+    ) -> int:
+        """How much an arm samples so that it spends as many tokens as another does."""
+        usual = getattr(built(self._config(arm, seed, tuned)).config, one.scaled)
+        mine = self._steps.tokens(self._selected(arm, seed, tuned, number, model, usual).pool)
+        other = self._selected(one.tokens_of, seed, tuned, number, model).pool
+        theirs = self._steps.tokens(other)
+        return max(1, round(usual * theirs / mine)) if mine and theirs else int(usual)
+
+    def _config(
+        self, arm: str, seed: int, tuned: Mapping[str, Tuned], scale: int | None = None
+    ) -> RunConfig:
+        of = self.claims.chain(arm)[-1]
+        return config_of(self.claims, self.choice, arm, seed, tuned.get(of, {}), scale)
+
+    def common(self, seed: int) -> RunConfig:
+        """The settings by which the arms of a seed are given tasks and model, and are judged."""
+        return self._config(self.claims.method, seed, {})
+
+    def _model(self, seed: int) -> str:
+        return self._do(self.common(seed), "load_model", "", "")
+
+    def _tasks(self, seed: int) -> str:
+        """Training tasks of the seed's own, and held-out tasks that all seeds look at."""
+        config = self.common(seed)
+        drawn = self._do(config, "load_tasks", "", "")
+        fixed = config.model_copy(update={"seed": 0})
+        held = self._do(fixed, "load_tasks", "", "")
+        return self._do(config, "compared_tasks", "", "", drawn=drawn, held=held)
+
+    def _do(
+        self, config: RunConfig, step: str, split: str, of: str, number: int = 1, /, **refs: str
+    ) -> str:
+        return self._steps.do(config, number, step, split, of, **refs)
