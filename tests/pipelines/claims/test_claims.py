@@ -1,0 +1,104 @@
+"""The claims files: what they fix holds together, and each arm's settings exist."""
+
+import pytest
+
+from roundsmith.claims import names, parse_claims, read_claims
+from roundsmith.errors import ConfigError
+from roundsmith.reproduce.arms import chosen_arms, pairs
+from roundsmith.reproduce.choice import Choice, built, config_of, recipe_of
+
+SMALL = """
+recipe = "gift"
+method = "gift"
+needs = "tests"
+needs_tests = true
+needs_references = false
+seeds = 2
+grids = { sft = [{ learning_rate_times = 1.0 }] }
+claims = [{ claim = "c", source = "s", better = "gift", than = "none" }]
+[arms.gift]
+says = "it"
+[arms.none]
+says = "nothing"
+train = "nothing"
+"""
+LAB = Choice("lab", ("lab",), "lab")
+
+
+def test_every_recipe_with_claims_of_its_own_is_there() -> None:
+    assert names() == ["atomic", "dstc", "gift", "inverse_instruct"]
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_arm_has_settings_that_its_recipe_knows(name: str) -> None:
+    claims = read_claims(name)
+    for arm, one in claims.arms.items():
+        grid = claims.grids[claims.arms[claims.chain(arm)[-1]].grid]
+        rates = {
+            str(built(config_of(claims, LAB, arm, 0, row)).config.training.model_dump())
+            for row in grid
+        }
+        if one.train != "nothing":
+            assert len(rates) == len(grid), f"{arm}: rows of its grid that change nothing"
+
+
+@pytest.mark.parametrize("name", names())
+def test_each_comparison_has_its_controls(name: str) -> None:
+    claims = read_claims(name)
+    trained = [arm for arm in claims.arms.values() if arm.headline]
+    assert any(arm.train == "nothing" for arm in trained)
+    assert claims.seeds >= (10 if name in ("gift", "dstc") else 5)
+    assert all(claims.arms[c.better].says and claims.arms[c.than].says for c in claims.claims)
+
+
+def test_gift_and_rft_draw_equally_many_codes() -> None:
+    claims = read_claims("gift")
+    for preset in ("lab", "laptop", "paper"):
+        choice = Choice(preset, ("lab",), "lab")
+        gift, rft, rewritten = (
+            built(config_of(claims, choice, arm, 0, {})).config for arm in ("gift", "rft", "rft_rd")
+        )
+        codes = gift.iterations * gift.codes_per_iteration
+        assert codes == rft.samples_per_task == rewritten.samples_per_task
+
+
+def test_an_arm_that_is_like_another_takes_its_recipe_and_settings() -> None:
+    claims = read_claims("gift")
+    assert recipe_of(claims, "rft_tokens") == "rft"
+    config = config_of(claims, LAB, "two_rounds_tail_0", 0, {"learning_rate_times": 2.0})
+    assert config.recipe_config["tail"] == 0.0
+    assert config.recipe_config["training"]["learning_rate"] == pytest.approx(6e-4)
+
+
+def test_headline_arms_come_first_and_seeds_together() -> None:
+    claims = read_claims("gift")
+    arms = chosen_arms(claims, "all", ["tail_0", "gift", "untrained"])
+    assert pairs(arms, claims, 2) == [
+        ("untrained", 0),
+        ("gift", 0),
+        ("untrained", 1),
+        ("gift", 1),
+        ("tail_0", 0),
+        ("tail_0", 1),
+    ]
+    assert "tail_0" not in chosen_arms(claims, "headline", [])
+    with pytest.raises(ConfigError, match="expected one of"):
+        chosen_arms(claims, "all", ["nobody"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('better = "gift"', 'better = "nobody"', r"claims\[0\].better: expected an arm"),
+        ('says = "it"', 'says = "it"\nlike = "gift"', "no circle"),
+        ('says = "it"', 'says = "it"\ngrid = "dpo"', r"arms.gift.grid: expected one of \['sft'\]"),
+        ("[{ learning_rate_times = 1.0 }] }", "[{ a = 1 }], b = [] }", "all of one size"),
+        ('says = "it"', 'says = "it"\ntokens_of = "none"', "tokens_of and scaled together"),
+        ("seeds = 2", "seeds = two", "expected TOML"),
+        ("seeds = 2", "seed = 2", "no such setting"),
+    ],
+)
+def test_a_file_that_does_not_hold_together_is_refused(old: str, new: str, told: str) -> None:
+    assert parse_claims(SMALL, "small").seeds == 2
+    with pytest.raises(ConfigError, match=told):
+        parse_claims(SMALL.replace(old, new, 1), "small")

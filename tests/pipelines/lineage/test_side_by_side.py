@@ -1,0 +1,42 @@
+"""Runs side by side: settings that differ, pairs of tasks, refusals."""
+
+from pathlib import Path
+
+import pytest
+
+from roundsmith.errors import ConfigError
+from roundsmith.lineage.side_by_side import FinishedRun, beside, differences, flat, read_run
+from roundsmith.statistics import Evaluation, TaskCount
+
+
+def run(name: str, solved: dict[str, int], **settings: object) -> FinishedRun:
+    counts = tuple(TaskCount(task, 4, number) for task, number in solved.items())
+    return FinishedRun(name, flat({"seed": 0, **settings}), Evaluation(counts, 4), 10, 5, 1.0)
+
+
+def test_only_settings_that_differ_are_told_by_their_dotted_names() -> None:
+    runs = [
+        run("a", {"t": 1}, recipe_config={"tail": 2, "training": {"epochs": 1}}),
+        run("b", {"t": 1}, recipe_config={"tail": 2, "training": {"epochs": 3}}),
+        run("c", {"t": 1}, recipe_config={"training": {"epochs": 1}}),
+    ]
+    assert differences(runs) == {
+        "recipe_config.tail": [2, 2, None],
+        "recipe_config.training.epochs": [1, 3, 1],
+    }
+
+
+def test_runs_are_paired_on_the_tasks_that_both_looked_at() -> None:
+    one = run("one", {"a": 0, "b": 2, "c": 4})
+    two = run("two", {"b": 4, "c": 4, "d": 1})
+    found = beside(one, two, 1)
+    assert found.difference.num_tasks == 2
+    assert found.difference.difference == pytest.approx(0.25)
+    assert found.left_out == 2
+    with pytest.raises(ConfigError, match="saw none"):
+        beside(one, run("three", {"x": 1}), 1)
+
+
+def test_a_folder_that_is_no_finished_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"run.json and round-N/summary.json"):
+        read_run(str(tmp_path), "final")

@@ -1,0 +1,173 @@
+"""From finished arms to verdicts, costs, tables and pages, by hand."""
+
+import json
+import math
+
+import pytest
+
+from roundsmith.claims import parse_claims
+from roundsmith.report.choosing import ChoosingPage, MethodRow
+from roundsmith.report.choosing import render as render_choosing
+from roundsmith.report.comparison import render
+from roundsmith.reproduce.choice import Choice
+from roundsmith.reproduce.finished import Finished
+from roundsmith.reproduce.judged import judge
+from roundsmith.reproduce.results import costs_of, page_of, scope_of, to_json
+from roundsmith.statistics import Evaluation, Holds, TaskCount
+
+CLAIMS = parse_claims(
+    """
+recipe = "gift"
+method = "gift"
+needs = "tests"
+needs_tests = true
+needs_references = false
+seeds = 3
+grids = { sft = [{ learning_rate_times = 1.0 }] }
+[arms.untrained]
+says = "the base"
+train = "nothing"
+headline = true
+[arms.gift]
+says = "the method"
+headline = true
+[arms.other]
+says = "another"
+headline = true
+[arms.sweep]
+says = "a sweep"
+[[claims]]
+claim = "better than the base"
+source = "s"
+better = "gift"
+than = "untrained"
+[[claims]]
+claim = "better than another"
+source = "s"
+better = "gift"
+than = "other"
+margin = 0.2
+[[claims]]
+claim = "less noise"
+source = "s"
+better = "gift"
+than = "other"
+metric = "T{tail}: noise"
+lower_is_better = true
+[[claims]]
+claim = "no worse than a sweep"
+source = "s"
+better = "gift"
+than = "sweep"
+direction = "no_worse"
+[[claims]]
+claim = "never played"
+source = "s"
+better = "sweep"
+than = "other"
+""",
+    "test",
+)
+
+
+def arm(name: str, seed: int, solved: list[int], noise: float = 0.0, tokens: int = 0) -> Finished:
+    counts = tuple(TaskCount(f"t{i}", 10, number) for i, number in enumerate(solved))
+    return Finished(
+        name,
+        seed,
+        "lab",
+        {"final": Evaluation(counts, 10)},
+        (1,),
+        {"tail": 2},
+        measured={"T2: noise": noise},
+        tokens=tokens,
+    )
+
+
+DONE = {
+    "untrained": {s: arm("untrained", s, [2, 4, 3 + s % 2, 5]) for s in range(3)},
+    "gift": {s: arm("gift", s, [7, 9, 8, 9 + s % 2], 0.1 + s / 100, tokens=900) for s in range(3)},
+    "other": {s: arm("other", s, [7, 9, 8, 9 + s % 2], 0.3) for s in range(3)},
+}
+
+
+def test_verdicts_of_a_plain_case() -> None:
+    found = {one.claim.claim: one for one in judge(CLAIMS, DONE)}
+    assert set(found) == {"better than the base", "better than another", "less noise"}
+    base = found["better than the base"]
+    assert base.holds is Holds.YES
+    # Differences .5 .5 .5 .4 / .5 .5 .4 .5 / .5 .5 .5 .4.
+    assert base.found is not None
+    assert base.found.difference == pytest.approx(0.475)
+    assert base.interval.low < base.ci95.low < 0.475
+    assert found["better than another"].holds is Holds.UNDECIDED  # equal cell by cell: no spread
+    noise = found["less noise"]
+    assert noise.found is not None
+    assert noise.found.difference == pytest.approx(0.3 - 0.11)
+    assert noise.holds is Holds.YES
+
+
+def test_unplayed_claims_of_the_family_make_holm_stricter() -> None:
+    alone = judge(CLAIMS, DONE)[0]
+    fewer = CLAIMS.model_copy(update={"claims": CLAIMS.claims[:1]})
+    (single,) = judge(fewer, DONE)
+    assert alone.p_value >= single.p_value
+    assert alone.interval.low <= single.interval.low
+
+
+def test_seeds_that_lack_an_arm_are_left_out() -> None:
+    part = {**DONE, "gift": {s: DONE["gift"][s] for s in (0, 2)}}
+    one = judge(CLAIMS, part)[0]
+    assert one.found is not None
+    assert one.found.num_seeds == 2
+    single = judge(CLAIMS, {**DONE, "gift": {1: DONE["gift"][1]}})[0]
+    assert single.holds is Holds.UNDECIDED
+    assert math.isinf(single.interval.high)
+
+
+def test_costs_are_for_a_point_over_the_untrained_model() -> None:
+    costs = costs_of("gift", DONE)
+    assert costs.gain == pytest.approx(0.475)
+    assert costs.per_point(costs.tokens) == pytest.approx(900 / 47.5)
+    assert costs_of("untrained", DONE).gain is None
+
+
+def test_json_and_page_tell_arms_claims_and_scope() -> None:
+    choice = Choice("lab", ("lab",), "lab", limit=6)
+    single = {name: {0: of[0]} for name, of in DONE.items()}
+    for done in (DONE, single):
+        judged, scope = judge(CLAIMS, done), scope_of(CLAIMS, choice, True, done)
+        told = json.loads(json.dumps(to_json(scope, {}, done, judged), allow_nan=False))
+        assert told["arms"]["gift"]["tokens"] == [900] * len(done["gift"])
+        assert {claim["holds"] for claim in told["claims"]} <= {"yes", "no", "undecided"}
+        assert told["scope"]["sentence"].startswith("model lab; tasks lab (6 a seed of train, 4")
+        page = render(page_of(CLAIMS, scope, done, judged))
+        assert page == render(page_of(CLAIMS, scope, done, judged))
+        assert "better than the base" in page
+        assert "nan" not in page.lower().replace("finan", "")
+        assert "inf" not in page.split("</style>")[1].replace("info", "")
+
+
+def method(recipe: str, gain: float, cost: float, **needs: bool) -> MethodRow:
+    return MethodRow(
+        recipe, "says", "needs", needs.get("tests", False), needs.get("references", False),
+        "lab from lab", "scope", 0.8, (gain, gain - 0.01, gain + 0.01), None, None, cost, cost,
+        {"yes": 1, "no": 0, "undecided": 2},
+    )  # fmt: skip
+
+
+def test_advice_is_the_largest_shown_gain_that_the_tasks_allow() -> None:
+    methods = (
+        method("big", 0.2, 500.0, tests=True),
+        method("cheap", 0.05, 20.0),
+        method("unshown", 0.005, 1.0),
+    )
+    page = ChoosingPage(methods)
+    with_tests, _, without, neither = page.advice
+    assert "big, +20.0 points" in with_tests
+    assert "cheapest a point: cheap" in with_tests
+    assert "big" not in without
+    assert "cheap, +5.0 points" in neither
+    assert "unshown" not in "".join(page.advice)
+    assert "cheap" in render_choosing(page)
+    assert "no method" in ChoosingPage(methods[2:]).advice[0]
