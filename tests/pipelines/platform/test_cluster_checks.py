@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from roundsmith.platform.cluster_checks import cluster_checks, needed, storage
+from roundsmith.platform.cluster_checks import needed, storage
 from roundsmith.platform.control_job import doctor_job
 from roundsmith.platform.training_kinds import KINDS
 from tests.pipelines.platform.clusters import cluster
