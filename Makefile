@@ -43,9 +43,10 @@ test-fast: $(VENV)/dev.stamp ## run the tests that take a minute or two together
 	$(BIN)/pytest -m 'not slow and not cluster and not gpu'
 
 .PHONY: test-vllm
-test-vllm: $(VENV)/dev.stamp ## run the generator's tests on vLLM's CPU build, in an environment of its own
+test-vllm: $(VENV)/dev.stamp ## run the generator's tests, and a small round, on vLLM's CPU build, in an environment of its own
 	$(BIN)/python tests/tools/make_vllm_environment.py $(VLLM)
-	VLLM_REQUIRED=1 $(VLLM)/bin/python -m pytest -W default -p no:cacheprovider -m vllm tests/services/generator
+	VLLM_REQUIRED=1 $(VLLM)/bin/python -m pytest -W default -p no:cacheprovider -m vllm tests/services/generator \
+	  tests/pipelines/round/test_vllm.py
 
 .PHONY: chaos
 chaos: $(VENV)/dev.stamp ## kill processes of lab rounds, 100 times by a seed: they must end as undisturbed ones do

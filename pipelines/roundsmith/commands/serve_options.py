@@ -2,15 +2,27 @@
 model.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-_TLS = "TLS"
-_WEIGHTS = "Weights"
-_ENGINE = "Engine"
+
+def _in_panel(panel: str) -> Callable[..., Any]:
+    """Makes the options of one panel of the help: what they mean, then their names where these are
+    not the field's own; `default` is how one that the settings have is shown.
+    """
+
+    def option(help_: str, *names: str, default: str | None = None) -> Any:
+        shown = True if default is None else default
+        return typer.Option(*names, help=help_, show_default=shown, rich_help_panel=panel)
+
+    return option
+
+
+_tls, _weights, _engine = map(_in_panel, ("TLS", "Weights", "Engine"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +60,12 @@ class Listen:
     ] = None
     tls_certificate: Annotated[
         Path | None,
-        typer.Option(
-            help="PEM file. Replaced files are served to connections that open later.",
-            rich_help_panel=_TLS,
-        ),
+        _tls("PEM file. Replaced files are served to connections that open later."),
     ] = None
-    tls_key: Annotated[Path | None, typer.Option(help="PEM file.", rich_help_panel=_TLS)] = None
+    tls_key: Annotated[Path | None, _tls("PEM file.")] = None
     tls_client_ca: Annotated[
         Path | None,
-        typer.Option(
-            help="PEM file: only callers with a certificate of this authority are let in.",
-            rich_help_panel=_TLS,
-        ),
+        _tls("PEM file: only callers with a certificate of this authority are let in."),
     ] = None
 
 
@@ -67,16 +73,13 @@ class Listen:
 class Admin:
     """Where the owner of the weights calls; fields of ServeSettings too."""
 
-    admin_port: Annotated[
-        int, typer.Option(help="Where weights are swapped.", rich_help_panel=_WEIGHTS)
-    ] = 0
+    admin_port: Annotated[int, _weights("Where weights are swapped.")] = 0
     admin_subjects: Annotated[
         list[str] | None,
-        typer.Option(
-            "--admin-subject",
-            help="A name in the certificate of who may call there (again for more; needs "
+        _weights(
+            "A name in the certificate of who may call there (again for more; needs "
             "--tls-client-ca); everybody by default.",
-            rich_help_panel=_WEIGHTS,
+            "--admin-subject",
         ),
     ] = None
 
@@ -87,25 +90,20 @@ class Weights:
 
     storage_root: Annotated[
         str | None,
-        typer.Option(
-            help="Folder or URL (s3://bucket/prefix) that new weights may come from.",
-            rich_help_panel=_WEIGHTS,
-        ),
+        _weights("Folder or URL (s3://bucket/prefix) that new weights may come from."),
     ] = None
     weights_cache: Annotated[
         Path | None,
-        typer.Option(
-            help="Folder of this service alone that weights from a URL are copied to; the last two "
-            "are kept. A temporary one by default.",
-            rich_help_panel=_WEIGHTS,
+        _weights(
+            "Folder of this service alone that weights from a URL are copied to; the last two "
+            "are kept. A temporary one by default."
         ),
     ] = None
     weights_record: Annotated[
         str | None,
-        typer.Option(
-            help="File or URL that keeps which weights are served, the same for all replicas: one "
-            "that starts later serves them too.",
-            rich_help_panel=_WEIGHTS,
+        _weights(
+            "File or URL that keeps which weights are served, the same for all replicas: one "
+            "that starts later serves them too."
         ),
     ] = None
 
@@ -135,85 +133,55 @@ class Engine:
 
     engine: Annotated[
         str,
-        typer.Option(
-            help="`transformers`, or `vllm` where it is installed.", rich_help_panel=_ENGINE
-        ),
+        _engine("`transformers`, or `vllm` where it is installed."),
     ] = "transformers"
     slots: Annotated[
         int | None,
-        typer.Option(
-            help="Sequences decoded at once.",
-            show_default="32, vllm: 256",
-            rich_help_panel=_ENGINE,
-        ),
+        _engine("Sequences decoded at once.", default="32, vllm: 256"),
     ] = None
     max_waiting: Annotated[
         int | None,
-        typer.Option(
-            help="Completions that may wait for a slot; more are refused with a time to retry.",
-            show_default="8192",
-            rich_help_panel=_ENGINE,
+        _engine(
+            "Completions that may wait for a slot; more are refused with a time to retry.",
+            default="8192",
         ),
     ] = None
     context_tokens: Annotated[
         int | None,
-        typer.Option(
-            help="Longest prompt and completion together.",
-            show_default="the model's",
-            rich_help_panel=_ENGINE,
-        ),
+        _engine("Longest prompt and completion together.", default="the model's"),
     ] = None
     max_adapters: Annotated[
         int | None,
-        typer.Option(
-            help="Adapters (LoRA) that may be loaded at once.",
-            show_default="8, vllm: 0",
-            rich_help_panel=_ENGINE,
-        ),
+        _engine("Adapters (LoRA) that may be loaded at once.", default="8, vllm: 0"),
     ] = None
     max_adapter_rank: Annotated[
         int | None,
-        typer.Option(
-            help="vllm: their largest rank, of 8, 16, 32 to 512.",
-            show_default="64",
-            rich_help_panel=_ENGINE,
-        ),
+        _engine("vllm: their largest rank, of 8, 16, 32 to 512.", default="64"),
     ] = None
     tensor_parallel: Annotated[
         int | None,
-        typer.Option(
-            help="vllm: devices that the model is spread over.",
-            show_default="1",
-            rich_help_panel=_ENGINE,
-        ),
+        _engine("vllm: devices that the model is spread over.", default="1"),
     ] = None
     quantization: Annotated[
         str | None,
-        typer.Option(help="vllm: a method that it knows, such as fp8.", rich_help_panel=_ENGINE),
+        _engine("vllm: a method that it knows, such as fp8."),
     ] = None
     kv_cache_gib: Annotated[
         float | None,
-        typer.Option(
-            help="vllm: memory for keys and values.",
-            show_default="what --memory-share leaves; on a CPU 1",
-            rich_help_panel=_ENGINE,
+        _engine(
+            "vllm: memory for keys and values.", default="what --memory-share leaves; on a CPU 1"
         ),
     ] = None
     memory_share: Annotated[
         float | None,
-        typer.Option(
-            help="vllm: share of a GPU's memory that it takes.",
-            show_default="0.9",
-            rich_help_panel=_ENGINE,
-        ),
+        _engine("vllm: share of a GPU's memory that it takes.", default="0.9"),
     ] = None
     reproducible: Annotated[
         bool | None,
-        typer.Option(
+        _engine(
+            "vllm: batch-invariant arithmetic where the device has it, or faster.",
             "--reproducible/--fast",
-            help="vllm: batch-invariant arithmetic where the device has it, or faster.",
-            show_default="reproducible",
-            rich_help_panel=_ENGINE,
+            default="reproducible",
         ),
     ] = None
 
