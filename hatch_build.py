@@ -1,5 +1,5 @@
 """Build hook: writes the Python stubs of protos/ beside them, so that an install is a typed import,
-and compiles the sandbox's launcher where there is a C compiler.
+and compiles the sandbox's zygote where there is a C compiler.
 
 By hand: `python hatch_build.py` does the same, and `python hatch_build.py --descriptor-set FILE`
 writes the descriptors of protos/ to FILE instead.
@@ -18,7 +18,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from packaging.tags import platform_tags
 
 PROTOS = Path(__file__).parent / "protos"
-LAUNCHER = Path(__file__).parent / "sandbox-image/roundsmith/sandbox/launch.c"
+FORKING = Path(__file__).parent / "sandbox-image/roundsmith/sandbox/forking.c"
 STUBS = ("*_pb2.py", "*_pb2.pyi", "*_pb2_grpc.py", "*_pb2_grpc.pyi")
 
 
@@ -78,8 +78,8 @@ def _plugin(name: str) -> str:
     raise SystemExit(f"mypy-protobuf is installed without its script {name}; install it again")
 
 
-def compile_launcher(source: Path) -> bool:
-    """Compiles `launch.so` beside its source; whether there is one now. Without a compiler, or
+def compile_forking(source: Path) -> bool:
+    """Compiles `forking.so` beside its source; whether there is one now. Without a compiler, or
     where it fails, the sandbox starts its programs from Python, slower and as safe.
     """
     library = source.with_suffix(".so")
@@ -99,13 +99,13 @@ def compile_launcher(source: Path) -> bool:
 
 
 class GenerateStubs(BuildHookInterface):  # type: ignore[type-arg]  # hatchling leaves the builder's config open
-    """Runs `generate` and `compile_launcher` before every build, editable ones too."""
+    """Runs `generate` and `compile_forking` before every build, editable ones too."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Generates before hatchling collects the files. A source distribution holds no library."""
         generate(PROTOS)
-        if self.target_name == "wheel" and compile_launcher(LAUNCHER):
-            build_data["artifacts"].append(LAUNCHER.with_suffix(".so").name)
+        if self.target_name == "wheel" and compile_forking(FORKING):
+            build_data["artifacts"].append(FORKING.with_suffix(".so").name)
             build_data["pure_python"] = False
             build_data["tag"] = f"py3-none-{next(platform_tags())}"
 
@@ -114,7 +114,7 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case []:
             generate(PROTOS)
-            compile_launcher(LAUNCHER)
+            compile_forking(FORKING)
         case ["--descriptor-set", out]:
             descriptor_set(PROTOS, Path(out))
         case _:

@@ -58,7 +58,7 @@ ZYGOTE_FILTER = _without(
 ADDRESS_SPACE, DATA = _limit("AS", "memory"), _limit("DATA", "memory")
 CPU_LIMIT = _limit("CPU", "limits.cpu_s")
 CPU_CLOCK = _without(EXCHANGE, "        if cpu_s <= 0:\n", "        if cpu_s <= -1000:\n")
-SWEEP = _without(ZYGOTE, "            sweep(self._id_by_pid)\n")
+SWEEP = _without(ZYGOTE, "            sweep(living)\n")
 UNDUMPABLE = _without(
     "sandbox/supervisor.py", '    call("prctl", syscalls.PR_SET_DUMPABLE, 0, 0, 0, 0)\n'
 )
@@ -74,7 +74,7 @@ DROP = _without(STEPS, "            *self._drop_privileges(),\n")
 DEATH_SIGNAL = "syscalls.PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0"
 CHILD_UNDUMPABLE = _step("prctl", "syscalls.PR_SET_DUMPABLE, 0, 0, 0, 0")
 ZYGOTE_UNDUMPABLE = _without(STEPS, '        call("prctl", syscalls.PR_SET_DUMPABLE, 0, 0, 0, 0)\n')
-OWN_PIDS = _without(ZYGOTE, '            call("unshare", syscalls.CLONE_NEWPID)\n')
+OWN_PIDS = _step("unshare", "syscalls.CLONE_NEWPID,")
 DOUBLE = "self._at == len(self._nonces) and (right"
 NONCES = _without(EXCHANGE, NONCE)
 COUNTS = _without(EXCHANGE, f"if {DOUBLE}", f"if False and {DOUBLE}")

@@ -3,7 +3,6 @@ of its own, sealed, and run in a fresh child for each input.
 """
 
 import fcntl
-import hashlib
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -42,7 +41,7 @@ class Compiled:
 
     def __init__(self, zygotes: Zygotes, languages: Mapping[str, Language]) -> None:
         self._zygotes, self.languages = zygotes, languages
-        self._kept: OrderedDict[bytes, int] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str, str], int] = OrderedDict()
 
     def execute(self, run: Run, report: Callable[[Event], None]) -> None:
         """Compiles, where that is not done, and runs on the input; leaves no process behind."""
@@ -57,7 +56,7 @@ class Compiled:
 
     def _program(self, run: Run, language: Language) -> int | Reply | Ended:
         """The sealed memory of the program, or why there is none."""
-        key = hashlib.sha256(encode((run.profile, run.setup, run.source), 2**31)).digest()
+        key = run.profile, run.setup, run.source
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key]

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from roundsmith.sandbox.children import Child, Children
 from roundsmith.sandbox.codec import HEADER, CodecError
 from roundsmith.sandbox.frames import MAX_FRAME
+from roundsmith.sandbox.hardening import GREETING
 from roundsmith.sandbox.questions import LAUNCH, QUIET, Asked, Budget, Ended, Reply
-from roundsmith.sandbox.zygote import GREETING
 
 _CHUNK = 1 << 16
 _CREDENTIALS = struct.Struct("3i")

@@ -25,6 +25,11 @@ class Exits:
             signal.signal(signal.SIGCHLD, lambda number, frame: None)
             poll.register(self._told, select.POLLIN)
 
+    @property
+    def by_descriptor(self) -> bool:
+        """Whether the kernel has pidfds."""
+        return self._told < 0
+
     def forget(self) -> None:
         """In a child: the signal is none of its business."""
         if self._told >= 0:

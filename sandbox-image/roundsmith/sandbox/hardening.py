@@ -9,10 +9,14 @@ import struct
 from typing import NamedTuple
 
 from roundsmith.sandbox import landlock, languages, namespaces, seccomp, syscalls
+from roundsmith.sandbox.codec import HEADER
 from roundsmith.sandbox.launcher import Descriptor, Launcher, Step, StorePid
 from roundsmith.sandbox.syscalls import call
 
 CONTROL_FD, PROGRAM_FD = 3, 4
+GREETING = b"H"
+"""A child's first frame, its last step: confined by then, it has run nothing yet."""
+_GREETING_FRAME = HEADER.pack(len(GREETING)) + GREETING
 _EVERY_DESCRIPTOR = 2**31 - 1
 _SECCOMP_FILTER = 2
 # Kinds of limits at once in a slot; beyond that they are made again.
@@ -137,7 +141,18 @@ class Hardening:
             Step("close_range", (self.num_descriptors, _EVERY_DESCRIPTOR, 0)),
             *(() if self._box.isolated else map(StorePid, chosen.places(_OWN_PID))),
             Step("prctl", (syscalls.PR_SET_SECCOMP, _SECCOMP_FILTER, chosen.address, 0, 0)),
+            Step("write", (CONTROL_FD, _GREETING_FRAME, len(_GREETING_FRAME))),
         ]
+
+    def before(self, own_pidfd: int) -> Launcher:
+        """What the zygote does before each fork, to have the child in a pid namespace of its own
+        below the zygote's, which it holds by `own_pidfd`.
+        """
+        steps = (
+            Step("setns", (own_pidfd, syscalls.CLONE_NEWPID)),
+            Step("unshare", (syscalls.CLONE_NEWPID,)),
+        )
+        return Launcher(steps if self._box.isolated else (), None)
 
     def _own_mounts(self, limits: RunLimits) -> tuple[Step, ...]:
         owner = 0 if self._box.child_uid is None else self._box.child_uid

@@ -15,6 +15,15 @@ struct step {
 
 enum { STORE_PID = -1 };
 
+static long carry_out(const struct step *step)
+{
+    const long *a = step->arguments;
+    if (step->number != STORE_PID)
+        return syscall(step->number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    *(uint32_t *)a[0] = (uint32_t)getpid();
+    return 0;
+}
+
 /* In the parent the child's process number, or -1 with errno. In the child 0, and in *failed the place, from 1, of the
    step that the kernel refused, with its errno; later steps were not tried then. */
 long roundsmith_fork(const struct step *steps, long count, long *failed)
@@ -22,14 +31,10 @@ long roundsmith_fork(const struct step *steps, long count, long *failed)
     pid_t pid = fork();
     if (pid)
         return pid;
-    for (long at = 0; at < count; at++) {
-        const long *a = steps[at].arguments;
-        if (steps[at].number == STORE_PID) {
-            *(uint32_t *)a[0] = (uint32_t)getpid();
-        } else if (syscall(steps[at].number, a[0], a[1], a[2], a[3], a[4], a[5]) < 0) {
+    for (long at = 0; at < count; at++)
+        if (carry_out(steps + at) < 0) {
             *failed = at + 1;
             break;
         }
-    }
     return 0;
 }

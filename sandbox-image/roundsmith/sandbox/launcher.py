@@ -1,5 +1,5 @@
 """Forks children that carry out a list of system calls before anything else runs in them: in C
-where `launch.c` was compiled at install, else the same list by ctypes.
+where `forking.c` and with it `launch.c` was compiled at install, else the same list by ctypes.
 """
 
 import ctypes
@@ -10,7 +10,7 @@ from typing import NamedTuple
 from roundsmith.sandbox.syscalls import LIBC, number
 
 _STORE_PID = -1
-LIBRARY = os.path.join(os.path.dirname(__file__), "launch.so")
+LIBRARY = os.path.join(os.path.dirname(__file__), "forking.so")
 
 
 class Descriptor(NamedTuple):
@@ -40,6 +40,12 @@ class _Step(ctypes.Structure):
     _fields_ = (("number", ctypes.c_long), ("arguments", ctypes.c_long * 6))
 
 
+class Place(ctypes.Structure):
+    """An argument of a step, which is the descriptor that a fork is given at a place."""
+
+    _fields_ = (("argument", ctypes.c_void_p), ("at", ctypes.c_long))
+
+
 def compiled() -> ctypes.PyDLL | None:
     """The C launcher, None where it was not compiled or not for this machine."""
     try:
@@ -49,6 +55,9 @@ def compiled() -> ctypes.PyDLL | None:
         return None
     library.roundsmith_fork.restype = ctypes.c_long
     library.roundsmith_fork.argtypes = (ctypes.c_void_p, ctypes.c_long, ctypes.c_void_p)
+    for name in ("roundsmith_zygote", "roundsmith_zygote_tell"):
+        getattr(library, name).restype = ctypes.c_long
+        getattr(library, name).argtypes = (ctypes.c_void_p,)
     return library
 
 
@@ -80,11 +89,25 @@ class Launcher:
             else:
                 raw.arguments[at] = argument
 
+    @property
+    def steps(self) -> tuple[int, int]:
+        """Address and number of the steps."""
+        return self._arguments[:2]
+
+    def places(self) -> "ctypes.Array[Place]":
+        """The arguments that are descriptors of the next fork."""
+        size = ctypes.sizeof(ctypes.c_long)
+        found = [
+            Place(ctypes.addressof(arguments) + at * size, place)
+            for arguments, at, place in self._places
+        ]
+        return (Place * len(found))(*found)
+
     def place(self, descriptors: Sequence[int]) -> tuple[int, int]:
         """Puts the descriptors of the next fork into its steps; address and number of the steps."""
         for arguments, at, place in self._places:
             arguments[at] = descriptors[place]
-        return self._arguments[:2]
+        return self.steps
 
     def fork(self, descriptors: Sequence[int]) -> int:
         """Forks. In the parent the child's process number; 0 in the child, when all steps are done.
@@ -96,26 +119,27 @@ class Launcher:
         if self._library is None:
             pid = os.fork()
             if not pid:
-                self._carry_out()
+                self.carry_out()
             return pid
         pid = self._library.roundsmith_fork(*self._arguments)
         if pid < 0:
             error = ctypes.get_errno()
             raise OSError(error, f"fork: {os.strerror(error)}")
         if not pid and self._failed.value:
-            raise _refused(self._names[self._failed.value - 1])
+            raise self.refused(self._failed.value)
         return int(pid)
 
-    def _carry_out(self) -> None:
-        for name, step in zip(self._names, self._steps, strict=True):
+    def carry_out(self) -> None:
+        """Carries the steps out in the calling process. Raises StepRefused."""
+        for place, step in enumerate(self._steps, 1):
             if step.number == _STORE_PID:
                 ctypes.c_uint32.from_address(step.arguments[0]).value = os.getpid()
                 continue
             words = [ctypes.c_long(word) for word in (step.number, *step.arguments)]
             if LIBC.syscall(*words) < 0:
-                raise _refused(name)
+                raise self.refused(place)
 
-
-def _refused(name: str) -> StepRefused:
-    error = ctypes.get_errno()
-    return StepRefused(error, f"{name}: {os.strerror(error)}")
+    def refused(self, place: int) -> StepRefused:
+        """What it means that the step at this place, from 1, was refused just now."""
+        error = ctypes.get_errno()
+        return StepRefused(error, f"{self._names[place - 1]}: {os.strerror(error)}")

@@ -69,7 +69,8 @@ class Runner:
         """Loads, asks every cell until the child ends, and has every process ended."""
         run = self._run
         child = self._children.start(run.limits(), run.stdin)
-        program = encode((run.name, run.setup, run.source), 2**31)
+        texts = (run.name, run.setup, run.source)
+        program = pack_blobs([text.encode("utf-8", "surrogatepass") for text in texts])
         try:
             if run.name == "__main__":
                 ended = ask(self._children, child, b"P", program, self._budget(fresh=True))

@@ -21,10 +21,12 @@ from collections.abc import Callable
 from typing import Any
 
 from roundsmith.sandbox import tester
-from roundsmith.sandbox.codec import CodecError, decode, encode, encode_opaque
+from roundsmith.sandbox.codec import HEADER, CodecError, decode, encode, encode_opaque
+from roundsmith.sandbox.events import pack_blobs, unpack_blobs
 from roundsmith.sandbox.exposure import Exposure
 from roundsmith.sandbox.failures import classify, compile_failure
-from roundsmith.sandbox.frames import FrameBuffer, write_frame
+from roundsmith.sandbox.frames import write_frame
+from roundsmith.sandbox.hardening import CONTROL_FD
 from roundsmith.sandbox.tester import NONCE_BYTES, TEST
 
 SOLUTION = "<solution>"
@@ -34,23 +36,15 @@ _clock, _sleep, _ioctl = time.monotonic, time.sleep, fcntl.ioctl
 _PAUSES = 10_000
 _PRINTED, _SENT = 0x541B, 0x5411  # FIONREAD of a pipe, SIOCOUTQ of a socket
 _NO_BYTES = bytes(4)
+_HEAD = HEADER.size
+_NOTHING = encode(None)
 
 
-def serve(control: int) -> None:
-    """Answers frames until the supervisor closes the socket or kills the process."""
-    solver, asked = Solver(control), FrameBuffer(2**32)
+def prepared() -> Callable[[int], None]:
+    """What a child serves with, made before the fork, so that no child has to."""
+    _rehearse()
     random.seed(0)
-    gc.enable()
-    while chunk := os.read(control, _CHUNK):
-        asked.feed(chunk)
-        for frame in asked.frames():
-            if solver.unloadable:
-                continue
-            start = _clock()
-            solver.answer(frame[:1], frame[1 : 1 + NONCE_BYTES], frame[1 + NONCE_BYTES :])
-            if solver.printed or _clock() - start > _LONG_S:
-                # The supervisor reads clock and output now, and not after the next cells.
-                _until_read(control)
+    return Solver(CONTROL_FD).serve
 
 
 def _until_read(control: int) -> None:
@@ -70,21 +64,19 @@ def _unread(fd: int, what: int) -> bool:
         return False
 
 
-def rehearse() -> None:
+def _rehearse() -> None:
     """Answers a few frames of a program of our own, before any fork: what the interpreter sets up
     at first use is then there, and a child does not copy the pages of it.
     """
+    program = pack_blobs((b"solution", b"", b"def f(x):\n    return [x]\n"))
+    asked = [(b"P", program), *[(b"C", encode(("f", (1,), {})))] * 16, (b"Q", b"")]
     ours, theirs = socket.socketpair()
-    program = encode(("solution", "", "def f(x):\n    return [x]\n"))
-    frames = [(b"P", program), *[(b"C", encode(("f", (1,), {})))] * 16, (b"Q", b"")]
     with ours, theirs:
-        solver = Solver(theirs.fileno())
-        for kind, body in frames:
+        for kind, body in asked:
             write_frame(ours.fileno(), kind, bytes(NONCE_BYTES), body)
-            asked = FrameBuffer()
-            asked.feed(os.read(theirs.fileno(), _CHUNK))
-            for frame in asked.frames():
-                solver.answer(frame[:1], frame[1 : 1 + NONCE_BYTES], frame[1 + NONCE_BYTES :])
+        ours.shutdown(socket.SHUT_WR)
+        Solver(theirs.fileno()).serve(theirs.fileno())
+    gc.disable()
     del sys.modules["solution"]
 
 
@@ -111,6 +103,27 @@ class Solver:
             b"Q": self._nothing,
         }
 
+    def serve(self, control: int) -> None:
+        """Answers frames until the supervisor closes the socket or kills the process."""
+        gc.enable()
+        waiting = b""
+        while chunk := os.read(control, _CHUNK):
+            waiting += chunk
+            at, size = 0, len(waiting)
+            while size - at >= _HEAD:
+                end = at + _HEAD + int.from_bytes(waiting[at : at + _HEAD])
+                if end > size:
+                    break
+                start = _clock()
+                if not self.unloadable:
+                    kind, body = at + _HEAD + 1, at + _HEAD + 1 + NONCE_BYTES
+                    self.answer(waiting[kind - 1 : kind], waiting[kind:body], waiting[body:end])
+                if self.printed or _clock() - start > _LONG_S:
+                    # The supervisor reads clock and output now, and not after the next cells.
+                    _until_read(control)
+                at = end
+            waiting = waiting[at:]
+
     def answer(self, kind: bytes, nonce: bytes, body: bytes) -> None:
         """Does what one frame asks and writes exactly one answer."""
         if kind == b"T":
@@ -123,20 +136,21 @@ class Solver:
         write_frame(self._control, letter.lower() if self.printed else letter, nonce, result)
 
     def _load(self, body: bytes) -> bytes:
-        name, setup, source = decode(body, 2**26)
+        name, setup, source = [blob.decode("utf-8", "surrogatepass") for blob in unpack_blobs(body)]
         self._module.__name__ = name
         sys.modules[name] = self._module
         try:
-            for text, filename in ((setup, "<setup>"), (source, SOLUTION)):
-                if text:
-                    exec(_compile(text, filename), self._module.__dict__)
+            if setup:
+                exec(_compile(setup, "<setup>"), self._module.__dict__)
+            if source:
+                exec(_compile(source, SOLUTION), self._module.__dict__)
         except SystemExit as leaving:
             # A script may end so; a module that tests call into may not.
             if name != "__main__":
                 raise
             if leaving.code:
                 raise RuntimeError(f"exit status {leaving.code!r}") from leaving
-        return encode(None)
+        return _NOTHING
 
     def _call(self, body: bytes) -> bytes:
         entry_point, args, kwargs = decode(body)

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from roundsmith.sandbox import kernels, landlock, namespaces, profiles, solver, syscalls
+from roundsmith.sandbox import kernels, landlock, launcher, namespaces, profiles, solver, syscalls
 from roundsmith.sandbox.children import Cancelled, ZygoteGone
 from roundsmith.sandbox.codec import decode, encode
 from roundsmith.sandbox.compiled import Compiled
@@ -64,12 +64,14 @@ def _zygotes(
 ) -> Zygotes:
     """The zygotes, that of `base` started."""
     prepare_interpreter()
+    # Its file is out of sight once the root is the runtime's.
+    library = launcher.compiled() if compiled else None
     proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     readable = (
         found.readable if isolate else found.here[profiles.BASE].rights[profiles.ONLY].readable
     )
     box = make_box(isolate, uid_base, readable, scratch)
-    zygotes = Zygotes(server, found, box, compiled, proc)
+    zygotes = Zygotes(server, found, box, library, proc)
     zygotes.children(profiles.BASE)
     return zygotes
 

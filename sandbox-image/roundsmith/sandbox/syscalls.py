@@ -190,4 +190,5 @@ NUMBERS = {
     "userfaultfd": (323, 282),
     "vfork": (58, -1),
     "vhangup": (153, 58),
+    "write": (1, 64),
 }

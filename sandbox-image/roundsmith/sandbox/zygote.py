@@ -1,5 +1,6 @@
 """The zygote: one thread, never sees a program, forks a hardened child when the supervisor asks.
 
+The loop is `forking.c` where that was compiled, else, and for what that leaves to it, this file.
 Messages on its SOCK_SEQPACKET socket: FORK (id and limits, with the descriptors that the child has
 from 0 on); KILL (id); EXITED (id, wait status, CPU) comes once for each child. Closing the socket
 ends the zygote and every child.
@@ -7,25 +8,26 @@ ends the zygote and every child.
 
 import array
 import contextlib
+import ctypes
 import gc
 import os
+import random
 import select
 import signal
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NoReturn
 
-from roundsmith.sandbox import launcher, programs, solver, syscalls
+from roundsmith.sandbox import launcher, programs, solver
 from roundsmith.sandbox.exits import Exits
 from roundsmith.sandbox.frames import write_frame
 from roundsmith.sandbox.hardening import CONTROL_FD, PROGRAM_FD, Box, Hardening, RunLimits
 from roundsmith.sandbox.reaping import sweep
 from roundsmith.sandbox.scratch import empty
-from roundsmith.sandbox.syscalls import call
+from roundsmith.sandbox.zygote_loop import Why, ZygoteLoop
 
 FORK, KILL, EXITED = b"F", b"K", b"x"
-GREETING = b"H"
 CHILD_ID = struct.Struct("!I")
 EXITED_BODY = struct.Struct("!IiQ")  # id, wait status, CPU microseconds
 
@@ -33,25 +35,36 @@ EXITED_BODY = struct.Struct("!IiQ")  # id, wait status, CPU microseconds
 class Zygote:
     """Serves one supervisor until its socket closes."""
 
-    def __init__(self, control: socket.socket, box: Box, compiled: bool) -> None:
-        """Children are started in C where that was compiled and is wanted (`compiled`)."""
+    def __init__(self, control: socket.socket, box: Box, library: ctypes.PyDLL | None) -> None:
+        """Children are started in C where there is a `library` for it."""
         self._control, self._box = control, box
         _occupy_low_descriptors()
-        self._hardening = Hardening(box, launcher.compiled() if compiled else None)
+        self._hardening = Hardening(box, library)
         self._pid_by_id: dict[int, int] = {}
         self._id_by_pid: dict[int, int] = {}
         self._poll = select.poll()
         self._poll.register(control, select.POLLIN)
         self._exits = Exits(self._poll)
-        self._self_pidfd = os.pidfd_open(os.getpid()) if box.isolated else -1
+        self._before = self._hardening.before(os.pidfd_open(os.getpid()) if box.isolated else -1)
+        self._loop: ZygoteLoop | None = None
+        if library is not None and self._exits.by_descriptor:
+            self._loop = ZygoteLoop(
+                library,
+                control.fileno(),
+                self._hardening.num_descriptors,
+                self._before,
+                None if box.isolated else box.scratch,
+            )
         self._hardening.protect_zygote()
-        if not box.phase:
-            solver.rehearse()
+        self._work = programs.serve if box.phase else solver.prepared()
         gc.collect()
         gc.freeze()
 
     def serve(self) -> None:
         """Forks, kills and reaps until the supervisor goes away."""
+        if self._loop is not None:
+            self._serve_in_c(self._loop)
+            return
         control = self._control.fileno()
         while True:
             for fd, _ in self._poll.poll():
@@ -61,6 +74,21 @@ class Zygote:
                     continue
                 for pid in self._exits.ended(fd):
                     self._reap(self._id_by_pid[pid])
+
+    def _serve_in_c(self, loop: ZygoteLoop) -> None:
+        while (why := loop.run()) is not Why.ENDED:
+            match why:
+                case Why.CHILD:
+                    _become_child(self._work)
+                case Why.REFUSED:
+                    _end_child(loop.refused())
+                case Why.NEW_LIMITS:
+                    loop.add(loop.limits, self._hardening.launcher(RunLimits.unpack(loop.limits)))
+                case Why.UNTIDY:
+                    self._tidy(loop.pids)
+                    loop.tell()
+                case Why.FAILED:
+                    raise loop.error()
 
     def _obey(self) -> bool:
         """Obeys one message; whether there was one."""
@@ -81,16 +109,15 @@ class Zygote:
 
     def _fork(self, child_id: int, limits: RunLimits, descriptors: "array.array[int]") -> None:
         start = self._hardening.launcher(limits)
-        if self._box.isolated:
-            call("setns", self._self_pidfd, syscalls.CLONE_NEWPID)
-            call("unshare", syscalls.CLONE_NEWPID)
+        self._before.carry_out()
         try:
             pid = start.fork(descriptors)
         except launcher.StepRefused as error:
             _end_child(error)
         if not pid:
             self._exits.forget()
-            _become_child(programs.serve if self._box.phase else solver.serve)
+            random.seed(0)  # which Python's own fork draws anew
+            _become_child(self._work)
         self._exits.watch(pid)
         self._pid_by_id[child_id], self._id_by_pid[pid] = pid, child_id
 
@@ -105,12 +132,16 @@ class Zygote:
         _, status, usage = os.wait4(pid, 0)
         del self._id_by_pid[pid]
         self._exits.reaped(pid)
-        if not self._box.isolated:
-            sweep(self._id_by_pid)
-            if not self._id_by_pid:
-                clean(self._box)
+        self._tidy(self._id_by_pid)
         cpu_us = int((usage.ru_utime + usage.ru_stime) * 1e6)
         self._control.send(EXITED + EXITED_BODY.pack(child_id, status, cpu_us))
+
+    def _tidy(self, living: Collection[int]) -> None:
+        """Leaves no process but the children that live, and no file when none does."""
+        if not self._box.isolated:
+            sweep(living)
+            if not living:
+                clean(self._box)
 
 
 def clean(box: Box) -> None:
@@ -128,9 +159,8 @@ def _occupy_low_descriptors() -> None:
 
 
 def _become_child(serve: Callable[[int], None]) -> None:
-    """Never returns. Confined by now: what is said first is that, then come answers."""
+    """Never returns. Confined by now, which was said: what comes is answers."""
     try:
-        write_frame(CONTROL_FD, GREETING)
         serve(CONTROL_FD)
     except BaseException as error:
         _end_child(error)

@@ -3,6 +3,7 @@ it is first asked for. So a slot changes its profile at no cost, and holds no me
 used.
 """
 
+import ctypes
 import os
 import socket
 import sys
@@ -23,12 +24,14 @@ class ProfileBroken(Exception):
 
 class Zygotes:
     """Makes zygotes below the calling process, which has one thread. `proc` is a descriptor of
-    `/proc`, which is out of sight by then.
+    `/proc`, which is out of sight by then, and `library` what starts children in C.
     """
 
-    def __init__(self, server: int, found: Profiles, box: Box, compiled: bool, proc: int) -> None:
+    def __init__(
+        self, server: int, found: Profiles, box: Box, library: ctypes.PyDLL | None, proc: int
+    ) -> None:
         self._server, self._found, self._box = server, found, box
-        self._compiled, self._proc = compiled, proc
+        self._library, self._proc = library, proc
         self._children: dict[tuple[str, str], Children] = {}
         self._broken: dict[tuple[str, str], str] = {}
 
@@ -84,7 +87,7 @@ class Zygotes:
                 address_space=size,
                 pairs=rights.pairs,
             )
-            zygote = Zygote(control, box, self._compiled)
+            zygote = Zygote(control, box, self._library)
             control.send(_READY)
             zygote.serve()
         except BaseException as error:

@@ -45,7 +45,7 @@ def main(asked: dict[str, Any]) -> None:
         steps = launcher.place(nowhere[4:])
         own_pidfd = os.pidfd_open(os.getpid()) if isolate else -1
         confining.protect_zygote()
-    solver.rehearse()
+    solver.prepared()
     gc.collect()
     gc.freeze()
     at = ctypes.c_long(0)
