@@ -27,17 +27,19 @@ class FaultyPool:
         self._pool, self._share, self._random = pool, share, Random(seed)
         self._counts, self._cells, self._faults = counts, 0, 0
 
-    async def execute(self, item: ExecuteItem, caller: str) -> AsyncIterator[Outcome]:
+    async def batches(self, item: ExecuteItem, caller: str) -> AsyncIterator[list[Outcome]]:
         """The outcomes of a matrix, some of them lost."""
-        async for outcome in self._pool.execute(item, caller):
-            self._cells += 1
-            if self._random.random() < self._share:
-                self._faults += 1
-                verdict = self._random.choice((Verdict.INFRA_ERROR, Verdict.CANCELLED))
-                yield replace(outcome, verdict=verdict, detail="a fault of the test")
-            else:
-                yield outcome
+        async for batch in self._pool.batches(item, caller):
+            yield [self._perhaps_lost(outcome) for outcome in batch]
         self._counts.write_text(f"{self._faults} {self._cells}")
+
+    def _perhaps_lost(self, outcome: Outcome) -> Outcome:
+        self._cells += 1
+        if self._random.random() >= self._share:
+            return outcome
+        self._faults += 1
+        verdict = self._random.choice((Verdict.INFRA_ERROR, Verdict.CANCELLED))
+        return replace(outcome, verdict=verdict, detail="a fault of the test")
 
     def capabilities(self) -> Capabilities:
         """Those of the real one."""

@@ -123,9 +123,15 @@ class ExecutorClient:
         """
         attempt = f"/{next(self._attempts)}" if fresh else ""
         request = executor_pb2.ExecuteStreamRequest(
-            request_id=self._request_id + attempt, item=to_message(item)
+            request_id=self._request_id + attempt, item=to_message(item), together=True
         )
-        return [from_message(Outcome, a.outcome) for a in await ask(self.stream, request)]
+        found: list[Outcome] = []
+        for answer in await ask(self.stream, request):
+            # A server that does not know of `together` sends them one by one.
+            one = answer.WhichOneof("result") == "outcome"
+            outcomes = [answer.outcome] if one else answer.outcomes.outcomes
+            found += [from_message(Outcome, outcome) for outcome in outcomes]
+        return found
 
     async def capabilities(self, timeout_s: float = 10.0) -> executor_pb2.GetCapabilitiesResponse:
         """Which isolation really holds there."""

@@ -19,6 +19,8 @@ from roundsmith.types import Outcome
 from roundsmith.verdicts import Verdict
 
 _WAITING_OUTCOMES = 1024
+_BATCH_OUTCOMES = 64
+"""Small ones are handed out together up to so many."""
 _DETAIL_CHARACTERS = 2000
 
 
@@ -57,10 +59,12 @@ class Execution:
         self._waiting: set[asyncio.Future[None]] = set()
 
     async def outcomes(self) -> AsyncGenerator[list[Outcome], None]:
-        """Outcomes as they are confirmed. Raises what `fail` was told."""
+        """Outcomes as they are confirmed, by batches. Raises what `fail` was told."""
         while True:
             while self._ready:
                 batch = self._ready.popleft()
+                while self._ready and len(batch) + len(self._ready[0]) <= _BATCH_OUTCOMES:
+                    batch += self._ready.popleft()
                 self._num_ready -= len(batch)
                 self._wake()
                 yield batch

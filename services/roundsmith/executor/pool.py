@@ -175,6 +175,15 @@ class Pool:
         return [supervisor.started.pid for supervisor in running]
 
     async def execute(self, item: ExecuteItem, caller: str = "") -> AsyncGenerator[Outcome, None]:
+        """The outcomes of `batches`, one by one."""
+        async with aclosing(self.batches(item, caller)) as batches:
+            async for batch in batches:
+                for outcome in batch:
+                    yield outcome
+
+    async def batches(
+        self, item: ExecuteItem, caller: str = ""
+    ) -> AsyncGenerator[list[Outcome], None]:
         """The outcome of every cell, once, as a canary confirms it, in any order.
 
         Slots are shared between callers. Raises ConfigError for an item that can not be run,
@@ -191,18 +200,19 @@ class Pool:
         left = plan.num_cells
         self.tally.num_open += left
         try:
-            async with aclosing(self._execute(item, plan, caller)) as outcomes:
-                async for outcome in outcomes:
-                    left -= 1 + outcome.left_out
-                    self.tally.num_open -= 1 + outcome.left_out
-                    yield outcome
+            async with aclosing(self._execute(item, plan, caller)) as batches:
+                async for batch in batches:
+                    told = len(batch) + sum(outcome.left_out for outcome in batch)
+                    left -= told
+                    self.tally.num_open -= told
+                    yield batch
         finally:
             self.tally.num_open -= left
             self._load.end(caller, plan.num_cells)
 
-    async def _execute(
+    def _execute(
         self, item: ExecuteItem, plan: Plan, caller: str
-    ) -> AsyncGenerator[Outcome, None]:
+    ) -> AsyncGenerator[list[Outcome], None]:
         nowhere = Place(self._capabilities.tier, self._capabilities.image)
         memory = None
         if plan.once:
@@ -210,8 +220,4 @@ class Pool:
             memory = Memory(self._kept, caller, item.profile, plan.rules, places)
         execution = Execution(plan, self.settings.attempts, nowhere, memory, self.tally)
         rows_at_once = min(self.settings.slots, len(item.programs))
-        batches = run_all(execution, self._turns, caller, rows_at_once)
-        async with aclosing(batches):
-            async for batch in batches:
-                for outcome in batch:
-                    yield outcome
+        return run_all(execution, self._turns, caller, rows_at_once)

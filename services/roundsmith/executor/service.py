@@ -19,9 +19,9 @@ Request = pb2.ExecuteRequest | pb2.ExecuteStreamRequest
 
 
 class ExecutorEngine(Protocol):
-    """What runs matrices: outcomes as each is known, every cell once."""
+    """What runs matrices: outcomes as they become known, every cell once."""
 
-    def execute(self, item: ExecuteItem, caller: str) -> AsyncIterator[Outcome]: ...
+    def batches(self, item: ExecuteItem, caller: str) -> AsyncIterator[list[Outcome]]: ...
 
     def capabilities(self) -> Capabilities: ...
 
@@ -31,10 +31,15 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
 
     def __init__(self, engine: ExecutorEngine, settings: ServeSettings) -> None:
         self._engine = engine
-        self._items = ItemCalls(self._execute, pb2.ExecuteStreamResponse, "outcome", settings)
+        names = {pb2.Outcome: "outcome", pb2.Outcomes: "outcomes"}
+        self._items = ItemCalls(self._execute, pb2.ExecuteStreamResponse, names, settings)
 
     async def Execute(self, request: pb2.ExecuteRequest, context: Any) -> pb2.ExecuteResponse:
-        return pb2.ExecuteResponse(outcomes=await self._items.answer(request, context))
+        response = pb2.ExecuteResponse()
+        for part in await self._items.answer(request, context):
+            assert isinstance(part, pb2.Outcomes), "an answer on its own is asked for together"
+            response.outcomes.extend(part.outcomes)
+        return response
 
     def ExecuteStream(
         self, requests: AsyncIterator[pb2.ExecuteStreamRequest], context: Any
@@ -61,11 +66,19 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
             rerun_share=held.rerun_share,
         )
 
-    async def _execute(self, request: Request, caller: str) -> AsyncIterator[pb2.Outcome]:
+    async def _execute(
+        self, request: Request, caller: str
+    ) -> AsyncIterator[pb2.Outcome | pb2.Outcomes]:
         large = request.ByteSize() > _LARGE_BYTES  # read beside the event loop, which serves others
         item = await asyncio.to_thread(_item, request.item) if large else _item(request.item)
-        async for outcome in self._engine.execute(item, caller):
-            yield to_message(outcome)
+        together = isinstance(request, pb2.ExecuteRequest) or request.together
+        async for batch in self._engine.batches(item, caller):
+            outcomes = map(to_message, batch)
+            if together:
+                yield pb2.Outcomes(outcomes=outcomes)
+                continue
+            for outcome in outcomes:
+                yield outcome
 
 
 def bindings(engine: ExecutorEngine, settings: ServeSettings) -> list[Binding]:

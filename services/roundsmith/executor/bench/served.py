@@ -44,16 +44,17 @@ class Served:
         call = self.stub.ExecuteStream(timeout=DEADLINE_S)
         unsent, count, left = iter(items), 0, len(items)
         for item in itertools.islice(unsent, _IN_FLIGHT):
-            await call.write(pb2.ExecuteStreamRequest(item=item))
+            await call.write(pb2.ExecuteStreamRequest(item=item, together=True))
         while left:
             response = await call.read()
-            if response.outcome.verdict != pb2.VERDICT_PASS:
+            outcomes = response.outcomes.outcomes
+            if not outcomes or any(o.verdict != pb2.VERDICT_PASS for o in outcomes):
                 raise RuntimeError(f"{workload.name}: expected PASS, saw {response}")
-            count += 1
+            count += len(outcomes)
             if response.last:
                 left -= 1
                 if (item := next(unsent, None)) is not None:
-                    await call.write(pb2.ExecuteStreamRequest(item=item))
+                    await call.write(pb2.ExecuteStreamRequest(item=item, together=True))
         await call.done_writing()
         return count
 
