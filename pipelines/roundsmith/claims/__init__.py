@@ -40,6 +40,10 @@ class Arm(Settings):
     """Arms of the same word train on equally many distinct rows of each task."""
     rounds: int = Field(1, gt=0)
     grid: str = "sft"
+    samples: int = Field(0, ge=0)
+    """Samples of each task that it is judged by, for pass@1 and pass@samples; 0 is the preset's."""
+    seeds: int = Field(0, ge=0)
+    """Seeds that it is played on at most; 0 is all."""
     headline: bool = False
     """Played before the sweeps, and of the family of the headline claims."""
 
@@ -58,6 +62,10 @@ class Claim(Settings):
     on: str = "final"
     """A split, or a split with a set; `A - B` is the gap between two."""
     lower_is_better: bool = False
+    reachable: str = ""
+    """An arm with `samples`: where not one of them solves a task of `on`, nothing can be learnt
+    from rewards there, and the claim stays undecided; so it does where the arm is not played.
+    """
     direction: Literal["better", "no_worse"] = "better"
     """`no_worse` is shown above -margin and refuted below it."""
     margin: float = Field(0.01, gt=0)
@@ -98,6 +106,9 @@ class Claims(Settings):
         for at, claim in enumerate(self.claims):
             self._known(claim.better, f"claims[{at}].better")
             self._known(claim.than, f"claims[{at}].than")
+            self._known(claim.reachable, f"claims[{at}].reachable")
+            if claim.reachable and not self.arms[claim.reachable].samples:
+                raise ValueError(f"claims[{at}].reachable: expected an arm with samples")
         self._known(self.method, "method")
         if len({len(grid) for grid in self.grids.values()}) > 1:
             raise ValueError("grids: expected all of one size, so that no arm is tuned more")

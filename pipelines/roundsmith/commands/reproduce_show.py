@@ -57,6 +57,9 @@ def show_claims(judged: Sequence[Judged], console: Console) -> None:
             str(one.holds),
         )
     console.print(table)
+    for one in judged:
+        if one.because:
+            console.print(f"undecided: {one.claim.claim}: {one.because}")
     console.print(
         "yes: the interval is above 0 (of `no worse`: above minus the margin); no: it is below the "
         "margin, as fixed in the claims file; detects: the difference found four times in five"

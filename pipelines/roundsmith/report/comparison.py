@@ -56,6 +56,7 @@ class ClaimRow:
     p_value: float
     detects: float | None
     holds: str
+    because: str
     headline: bool
 
 

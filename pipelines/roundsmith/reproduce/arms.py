@@ -30,4 +30,10 @@ def pairs(arms: Sequence[str], claims: Claims, seeds: int) -> list[tuple[str, in
     """
     first = [name for name in arms if claims.arms[name].headline]
     rest = [name for name in arms if not claims.arms[name].headline]
-    return [(arm, seed) for part in (first, rest) for seed in range(seeds) for arm in part]
+    return [
+        (arm, seed)
+        for part in (first, rest)
+        for seed in range(seeds)
+        for arm in part
+        if seed < (claims.arms[arm].seeds or seeds)
+    ]

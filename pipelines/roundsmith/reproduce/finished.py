@@ -59,7 +59,7 @@ def finished(context: Context, arm: str, played: Played, tuned: Tuned) -> Finish
         seed=context.config.seed,
         model=context.config.model,
         parts=dict(_parts(context, played, chosen)),
-        ks=context.config.evaluation.ks,
+        ks=tuple(looked[0].config["evaluation"]["ks"]),
         settings=context.recipe.config.model_dump(mode="json"),
         tuned=tuned,
         measured=chosen[-1].stats.get("measured", {}) if chosen else {},

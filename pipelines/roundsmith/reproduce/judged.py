@@ -43,6 +43,8 @@ class Judged:
     holds: Holds
     detects: float | None
     """The smallest true difference found four times in five, at the strictest level of Holm."""
+    because: str = ""
+    """Why it stays undecided whatever the interval is."""
 
 
 def judge(claims: Claims, done: BySeed) -> list[Judged]:
@@ -53,10 +55,10 @@ def judge(claims: Claims, done: BySeed) -> list[Judged]:
         one
         for headline in (True, False)
         for one in _family(
+            claims,
             [claim for claim in claims.claims if claims.is_headline(claim) is headline],
             headline,
             done,
-            claims.alpha,
         )
     ]
     return [one for one in judged if one.found is not None]
@@ -98,17 +100,17 @@ def _paired(pairs: Sequence[tuple[Evaluation, Evaluation]], k: int) -> np.ndarra
     return np.array([[a.mean(k) - b.mean(k)] for a, b in pairs])
 
 
-def _family(family: Sequence[Claim], headline: bool, done: BySeed, alpha: float) -> list[Judged]:
+def _family(claims: Claims, family: Sequence[Claim], headline: bool, done: BySeed) -> list[Judged]:
+    alpha, none = claims.alpha, Interval(-math.inf, math.inf)
     found = [difference(claim, done) for claim in family]
-    bounds = [_bounds(claim) for claim in family]
     p_values = [
-        1.0 if one is None else one.p_value(b[0]) for one, b in zip(found, bounds, strict=True)
+        1.0 if one is None else one.p_value(_bounds(claim)[0])
+        for claim, one in zip(family, found, strict=True)
     ]
-    adjusted = holm(p_values, alpha)
-    none = Interval(-math.inf, math.inf)
     judged = []
-    for claim, one, (shown, refuted), step in zip(family, found, bounds, adjusted, strict=True):
+    for claim, one, step in zip(family, found, holm(p_values, alpha), strict=True):
         interval = none if one is None else one.interval(step.level)
+        because = _unreachable(claim, claims, done)
         judged.append(
             Judged(
                 claim=claim,
@@ -117,13 +119,27 @@ def _family(family: Sequence[Claim], headline: bool, done: BySeed, alpha: float)
                 interval=interval,
                 ci95=none if one is None else one.interval(1 - alpha),
                 p_value=step.p_value,
-                holds=verdict(interval, shown, refuted),
+                holds=Holds.UNDECIDED if because else verdict(interval, *_bounds(claim)),
                 detects=None
                 if one is None
                 else smallest_contrast(one.standard_error, one.degrees, alpha=alpha / len(family)),
+                because=because,
             )
         )
     return judged
+
+
+def _unreachable(claim: Claim, claims: Claims, done: BySeed) -> str:
+    """Why nothing can be said: the base solves none of the tasks, or was not asked."""
+    if not claim.reachable:
+        return ""
+    samples = claims.arms[claim.reachable].samples
+    seen = done.get(claim.reachable, {}).values()
+    if not seen:
+        return f"arm {claim.reachable} was not played, which tells whether the base solves any"
+    if any(one.metric(f"pass@{samples}", claim.on) > 0 for one in seen):
+        return ""
+    return f"the base solves none of these tasks in {samples} samples"
 
 
 def _bounds(claim: Claim) -> tuple[float, float]:

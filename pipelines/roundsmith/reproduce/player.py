@@ -57,11 +57,14 @@ class Player:
         training tasks too where its recipe's claims need them.
         """
         config, tasks = self.common(seed), self._tasks(seed)
+        if samples := self.claims.arms[arm].samples:
+            more = {"samples": samples, "ks": (1, samples)}
+            how = config.evaluation.model_copy(update=more)
+            config = config.model_copy(update={"evaluation": how})
         checkpoint, rounds = self.checkpoint(arm, seed, tuned)
-        splits = [
-            split,
-            *([Split.TRAIN] if split is Split.FINAL and built(config).on_train else ()),
-        ]
+        splits = [split]
+        if split is Split.FINAL and built(config).on_train and not samples:
+            splits.append(Split.TRAIN)
         evaluations = {
             str(one): self._do(config, "evaluate", one, arm, tasks=tasks, model=checkpoint)
             for one in splits

@@ -110,6 +110,7 @@ def _claim(one: Judged) -> dict[str, Any]:
         "seeds": one.found.num_seeds,
         "tasks": one.found.num_tasks,
         "holds": str(one.holds),
+        "because": one.because,
     }
 
 
@@ -193,5 +194,6 @@ def _row(one: Judged) -> ClaimRow:
         p_value=one.p_value,
         detects=one.detects,
         holds=str(one.holds),
+        because=one.because,
         headline=one.headline,
     )

@@ -81,6 +81,8 @@ def test_headline_arms_come_first_and_seeds_together() -> None:
         ("tail_0", 0),
         ("tail_0", 1),
     ]
+    few = read_claims("atomic")
+    assert pairs(("untrained_64", "sft"), few, 2) == [("untrained_64", 0), ("sft", 0), ("sft", 1)]
     assert "tail_0" not in chosen_arms(claims, "headline", [])
     with pytest.raises(ConfigError, match="expected one of"):
         chosen_arms(claims, "all", ["nobody"])

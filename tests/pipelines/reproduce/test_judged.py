@@ -125,6 +125,20 @@ def test_seeds_that_lack_an_arm_are_left_out() -> None:
     assert math.isinf(single.interval.high)
 
 
+def test_a_claim_on_tasks_that_the_base_never_solves_stays_undecided() -> None:
+    asked = CLAIMS.arms["untrained"].model_copy(update={"samples": 10})
+    claim = CLAIMS.claims[0].model_copy(update={"reachable": "untrained"})
+    claims = CLAIMS.model_copy(
+        update={"arms": {**CLAIMS.arms, "untrained": asked}, "claims": (claim,)}
+    )
+    assert judge(claims, DONE)[0].holds is Holds.YES
+    never = {s: arm("untrained", s, [0, 0, 0, 0]) for s in range(3)}
+    found = judge(claims, {**DONE, "untrained": never})[0]
+    assert found.interval.low > 0
+    assert found.holds is Holds.UNDECIDED
+    assert found.because == "the base solves none of these tasks in 10 samples"
+
+
 def test_costs_are_for_a_point_over_the_untrained_model() -> None:
     costs = costs_of("gift", DONE)
     assert costs.gain == pytest.approx(0.475)
