@@ -65,16 +65,14 @@ class Pool:
         """Starts the supervisors and tries what isolation holds. Raises IsolationFloor below the
         floor.
         """
-        pool = cls(settings)
-        try:
-            await pool._start()
-        except BaseException:
-            await pool.close()
-            raise
-        return pool
+        return await cls(settings).__aenter__()
 
     async def __aenter__(self) -> Self:
-        await self._start()
+        try:
+            await self._start()
+        except BaseException:
+            await self.close()
+            raise
         return self
 
     async def __aexit__(

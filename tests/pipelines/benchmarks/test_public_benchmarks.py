@@ -81,10 +81,10 @@ async def verdicts(tasks: tuple[Task, ...], body: str | None = None) -> dict[str
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("file", FILES)
-def test_every_reference_passes_its_own_tests_in_our_executor(file: str) -> None:
-    seen = asyncio.run(verdicts(loaded(file).tasks))
-    assert len(seen) == len(loaded(file).tasks)
+def test_every_reference_of_mbpp_passes_its_own_tests_in_our_executor() -> None:
+    """Those of the other files are run beside impostors, in the executor's tests."""
+    seen = asyncio.run(verdicts(loaded(FILES[0]).tasks))
+    assert len(seen) == len(loaded(FILES[0]).tasks)
     assert {task_id: found for task_id, found in seen.items() if found != {Verdict.PASS}} == {}
 
 

@@ -99,6 +99,20 @@ def test_each_limit_is_held_for_one_test_or_one_program_alone(whose: str) -> Non
         assert {found[cell] for cell in found.keys() - larger} == {verdict}, (name, found)
 
 
+def test_who_waits_may_wait_longer_by_a_factor_of_its_own() -> None:
+    source = "import time\ndef f():\n    time.sleep(1)\n    return True\n"
+    patient = OwnLimits(wall_factor=100)
+    item = ExecuteItem(
+        "i",
+        (Program("plain", source), Program("own", source, limits=patient)),
+        (CallTest("plain", "f", (), True), CallTest("own", "f", (), True, limits=patient)),
+        limits=Limits(cpu_s=0.1, wall_factor=2),
+    )
+    found = {cell: outcome.verdict for cell, outcome in outcomes(item).items()}
+    assert found.pop(("plain", "plain")) is Verdict.WALL_TIMEOUT
+    assert set(found.values()) == {Verdict.PASS}
+
+
 def test_processes_may_be_allowed_to_one_test() -> None:
     tests = (
         CallTest("one", "fork", (), True),
