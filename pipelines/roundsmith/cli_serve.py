@@ -49,6 +49,10 @@ def serve_executor(
     floor: Annotated[
         str | None, typer.Option(help="Refuse to serve below this tier: T1, T2 or T3.")
     ] = None,
+    profiles: Annotated[
+        list[str] | None,
+        typer.Option("--profile", help="Offer only this one and others named so; else all."),
+    ] = None,
     pool: Annotated[
         str, typer.Option(help="Where programs run: `local` processes, or sandbox `pods`.")
     ] = "local",
@@ -66,7 +70,7 @@ def serve_executor(
 
     options = {"slots": slots or None, "floor": floor, "pool": pool, "sandboxes": sandboxes}
     options |= {"deployment": deployment, "min_pods": min_pods, "max_pods": max_pods}
-    executor(options, listen, process)
+    executor({**options, "profiles": tuple(profiles or ())}, listen, process)
 
 
 @serve_app.command("sandbox-worker")

@@ -25,6 +25,12 @@ def test_a_host_that_this_machine_does_not_have_is_told_as_that(host: str) -> No
     assert "stop what listens" not in said
 
 
+def test_a_profile_that_no_sandbox_has_is_named_with_those_that_there_are() -> None:
+    code, said = roundsmith("serve", "executor", "--slots", "1", "--profile", "fortran")
+    assert code == 2
+    assert "profile 'fortran': it is none; expected some of ['base'" in said
+
+
 def test_a_floor_that_does_not_hold_is_told_by_its_option() -> None:
     code, said = roundsmith("serve", "executor", "--floor", "T3")
     assert code == 1
