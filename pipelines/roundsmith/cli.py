@@ -18,6 +18,7 @@ from roundsmith.commands import (
     compare,
     doctor,
     options,
+    promote,
     reproduce,
     schema,
     submit,
@@ -155,6 +156,7 @@ app.command("status", epilog=cluster_runs.STATUS_EPILOG)(cluster_runs.status)
 app.command("logs", epilog=cluster_runs.LOGS_EPILOG)(cluster_runs.logs)
 app.command("cancel", epilog=cluster_runs.CANCEL_EPILOG)(cluster_runs.cancel)
 app.command("schema", epilog=schema.EPILOG)(schema.schema)
+app.command("promote", epilog=promote.EPILOG)(promote.promote)
 app.command("compile", epilog=compiling.EPILOG)(compiling.compile_)
 app.command("bench", epilog=bench.EPILOG)(bench.bench)
 app.command("audit", epilog=audit.EPILOG)(audit.audit)

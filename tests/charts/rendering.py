@@ -11,7 +11,7 @@ import yaml  # type: ignore[import-untyped]  # ships no types
 
 CHART = Path(__file__).parents[2] / "charts/roundsmith"
 HELM = Path(sys.prefix) / "bin/helm"
-STORED = ("storage.url=s3://bucket/prefix", "models.image.repository=with-torch")
+STORED = ("storage.url=s3://bucket/prefix",)
 WHOLE = (
     STORED[0],
     "storage.endpoint=http://10.0.0.1:7070",
@@ -26,7 +26,12 @@ WHOLE = (
     "training.replicas=3",
     "metrics.enabled=true",
     "metrics.dashboard=true",
+    "serve.enabled=true",
+    "training.stopsGenerator=true",
 )
+PRESETS = ("small", "gpu", "hardened", "openai")
+BEGUN = ("serve.checkpoint=s3://bucket/prefix/checkpoints/0",)
+"""What the preset `openai` asks for."""
 Object = dict[str, Any]
 
 
@@ -41,9 +46,16 @@ def template(*values: str) -> subprocess.CompletedProcess[str]:
     return helm("template", "r", str(CHART), "--namespace", "lab", *sets)
 
 
-def objects(*values: str) -> list[Object]:
+def with_preset(preset: str, *values: str) -> subprocess.CompletedProcess[str]:
+    """`helm template` with a preset."""
+    file = ("--values", str(CHART / f"values-{preset}.yaml"))
+    sets = [word for value in (*STORED, *BEGUN, *values) for word in ("--set", value)]
+    return helm("template", "r", str(CHART), "--namespace", "lab", *file, *sets)
+
+
+def objects(*values: str, preset: str = "") -> list[Object]:
     """The objects that the chart makes with these values; it must render."""
-    done = template(*values)
+    done = with_preset(preset, *values) if preset else template(*values)
     assert done.returncode == 0, done.stderr
     return [document for document in yaml.safe_load_all(done.stdout) if document]
 
@@ -62,11 +74,15 @@ def pods(found: list[Object]) -> Iterator[tuple[str, Object]]:
             yield name, item["spec"]["template"]["spec"]
         elif item["kind"] == "Pod":
             yield name, item["spec"]
-        elif item["kind"] == "InferenceService":
+        elif item["kind"] == "InferenceService" and _has_runtime(found, name):
             runtime = one(found, "ServingRuntime", name)["spec"]
             yield name, {**item["spec"]["predictor"], **runtime}
     for name in ("control", "training"):
         yield name, cluster(found)[name]["template"]["spec"]
+
+
+def _has_runtime(found: list[Object], name: str) -> bool:
+    return any(o["kind"] == "ServingRuntime" and o["metadata"]["name"] == name for o in found)
 
 
 def cluster(found: list[Object]) -> Object:

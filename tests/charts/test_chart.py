@@ -5,7 +5,6 @@ import os
 import subprocess
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -43,48 +42,9 @@ def test_the_chart_has_the_version_of_the_project() -> None:
 
 
 def test_what_must_be_given_is_named() -> None:
-    for given, said in zip(
-        STORED, ("hostPath or existingClaim", "s3://BUCKET/PREFIX"), strict=True
-    ):
-        done = template(given)
-        assert done.returncode != 0
-        assert f"expected {said}" in done.stderr
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        "nosuch=1",
-        "executor.nosuch=1",
-        "sandbox.programs.nosuch=1",
-        "image.tag=latest",
-        "models.image.tag=latest",
-        "models.device=tpu",
-        "training.replicas=0",
-        "storage.url=http://elsewhere",
-        "storage.cidrs={anywhere}",
-        "sandbox.programs.resources.limits.memory=null",
-        "sandbox.worker.resources.limits.cpu=null",
-    ],
-)
-def test_the_schema_refuses(value: str) -> None:
-    done = template(*STORED, value)
+    done = template()
     assert done.returncode != 0
-    assert "specifications of the schema" in done.stderr
-
-
-def test_the_schema_is_closed_at_every_level_that_has_names() -> None:
-    def open_levels(schema: Any, path: str = "") -> list[str]:
-        if not isinstance(schema, dict):
-            return []
-        closed = "properties" not in schema or schema.get("additionalProperties") is False
-        inner = [found for k, v in schema.items() for found in open_levels(v, f"{path}/{k}")]
-        return inner if closed else [path, *inner]
-
-    schema = json.loads((CHART / "values.schema.json").read_text())
-    assert schema["$schema"].endswith("2020-12/schema")
-    assert open_levels(schema) == []
-    assert template(*STORED, "global.anything=1").returncode == 0
+    assert "storage.url: expected s3://BUCKET/PREFIX, saw nothing" in done.stderr
 
 
 def test_every_object_says_what_it_belongs_to() -> None:
@@ -97,7 +57,7 @@ def test_every_object_says_what_it_belongs_to() -> None:
 
 def test_every_pod_is_hardened() -> None:
     found = dict(pods(objects(*WHOLE)))
-    assert len(found) == 8
+    assert len(found) == 9
     for name, pod in found.items():
         assert pod["securityContext"]["runAsNonRoot"] is True, name
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
@@ -111,7 +71,7 @@ def test_every_pod_is_hardened() -> None:
             assert security["capabilities"] == {"drop": ["ALL"]}, name
             assert container["resources"]["limits"]["memory"], name
             assert container["resources"]["requests"]["cpu"], name
-            assert container["image"].split(":")[1] not in {"", "latest"}, name
+            assert container["image"].rpartition(":")[2] == "0.1.0", name
 
 
 def test_the_requests_of_everything_fit_a_node_of_two_cores() -> None:
@@ -135,7 +95,7 @@ def test_the_sandbox_has_a_locked_namespace_of_its_own() -> None:
         assert namespace["metadata"]["labels"][label] == "restricted"
     inside = {o["kind"] for o in found if o["metadata"].get("namespace") == "lab-sandbox"}
     kept = {"Deployment", "Service", "NetworkPolicy", "ResourceQuota", "LimitRange"}
-    assert inside == kept | {"Role", "RoleBinding"}
+    assert inside == kept | {"Role", "RoleBinding", "PodDisruptionBudget"}
     hard = one(found, "ResourceQuota", "r-sandbox")["spec"]["hard"]
     assert hard == {
         "pods": "6",
@@ -281,7 +241,7 @@ def test_the_round_alone_may_swap_weights() -> None:
 
 
 def test_the_generator_declares_one_port_and_says_what_it_needs() -> None:
-    found = objects(*WHOLE, "generator.deploymentMode=RawDeployment")
+    found = objects(*WHOLE, "kserve.deploymentMode=RawDeployment")
     [container] = one(found, "ServingRuntime", "r-generator")["spec"]["containers"]
     assert container["name"] == "kserve-container"
     assert [port["containerPort"] for port in container["ports"]] == [8033]
@@ -290,11 +250,10 @@ def test_the_generator_declares_one_port_and_says_what_it_needs() -> None:
     assert service["spec"]["predictor"]["model"]["resources"] == container["resources"]
     mode = "serving.kserve.io/deploymentMode"
     assert service["metadata"]["annotations"][mode] == "RawDeployment"
-    for name, port in (("r-generator", 8033), ("r-generator-admin", 8034)):
-        own = one(found, "Service", name)["spec"]
-        assert own["selector"] == {"app": "isvc.r-generator-predictor"}
-        assert own["clusterIP"] == "None"
-        assert [p["port"] for p in own["ports"]] == [port]
+    own = one(found, "Service", "r-generator")["spec"]
+    assert own["selector"] == {"app": "isvc.r-generator-predictor"}
+    assert own["clusterIP"] == "None"
+    assert [p["port"] for p in own["ports"]] == [8033, 8034]
 
 
 @pytest.mark.parametrize("job", ["auto", "pytorchjob", "trainjob"])
@@ -317,6 +276,7 @@ def test_the_control_pod_may_do_what_a_round_needs_and_nothing_more(job: str) ->
         ("pods", "get", "list"),
         ("pods/log", "get", "list"),
         ("configmaps", "get", "r-cluster"),
+        ("inferenceservices", "get", "patch", "r-generator"),
     }
     assert not [o for o in found if o["kind"].startswith("ClusterRole")]
     [subject] = one(found, "RoleBinding", "r-control")["subjects"]
@@ -365,7 +325,7 @@ def test_an_environment_comes_from_a_folder_of_the_node_or_a_claim() -> None:
     volume = one(found, "PersistentVolume", "lab-r-environment")["spec"]
     assert volume["hostPath"]["path"] == "/environment"
     assert volume["claimRef"] == {"namespace": "lab", "name": "r-environment"}
-    claimed = objects(STORED[0], "environment.existingClaim=mine")
+    claimed = objects(*STORED, "environment.existingClaim=mine")
     assert not [o for o in claimed if o["kind"].startswith("PersistentVolume")]
     for name in ("r-generator", "r-scorer", "training"):
         [mount] = [

@@ -28,7 +28,7 @@ def test_every_service_is_read_on_the_port_that_its_pod_names() -> None:
         assert annotations["prometheus.io/port"] == "9090"
     policy = one(made, "NetworkPolicy", "r-metrics")["spec"]
     (selected,) = policy["podSelector"]["matchExpressions"]
-    assert set(selected["values"]) == found.keys()
+    assert set(selected["values"]) == {*found, "serve"}
     (rule,) = policy["ingress"]
     assert [port["port"] for port in rule["ports"]] == [9090]
     (peer,) = rule["from"]

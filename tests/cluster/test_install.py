@@ -54,7 +54,7 @@ def test_a_round_may_ask_of_kubernetes(
 
 def test_a_pod_that_is_not_restricted_is_refused_beside_the_sandbox(installed: Installed) -> None:
     done = installed.cluster.try_(
-        *("kubectl", "--namespace", SANDBOX, "run", "intruder", "--image=roundsmith:0.1.0"),
+        *("kubectl", "--namespace", SANDBOX, "run", "intruder", "--image=roundsmith-control:0.1.0"),
         *("--privileged", "--dry-run=server"),
     )
     assert done.returncode != 0

@@ -29,13 +29,17 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 dns:///{{ include "roundsmith.name" . }}.{{ .root.Release.Namespace }}.svc.cluster.local:{{ .port }}
 {{- end -}}
 
+{{/* The image of a role: takes (dict "root" $ "role" NAME). A digest is what counts where one is given. */}}
 {{- define "roundsmith.image" -}}
-{{- printf "%s:%s" .image.repository (.image.tag | default .root.Chart.AppVersion) -}}
+{{- $image := index .root.Values.images .role -}}
+{{- with .root.Values.global.imageRegistry }}{{ trimSuffix "/" . }}/{{ end -}}
+{{- $image.repository -}}
+{{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ .root.Values.images.tag | default .root.Chart.AppVersion }}{{ end -}}
 {{- end -}}
 
-{{/* The image of generator, scorer and training. */}}
+{{/* The image of a role with torch, which an environment brings to the image of the steps. */}}
 {{- define "roundsmith.modelImage" -}}
-{{- $image := .Values.image -}}
-{{- if .Values.models.image.repository }}{{ $image = .Values.models.image }}{{ end -}}
-{{- include "roundsmith.image" (dict "root" . "image" $image) -}}
+{{- $role := .role -}}
+{{- if include "roundsmith.hasEnvironment" .root }}{{ $role = "control" }}{{ end -}}
+{{- include "roundsmith.image" (dict "root" .root "role" $role) -}}
 {{- end -}}

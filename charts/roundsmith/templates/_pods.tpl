@@ -23,22 +23,51 @@ imagePullSecrets:
 {{- end }}
 {{- end -}}
 
-{{/* Ready when the health service says so; a model is given ten minutes to load. */}}
+{{/* Where the pods of a component may run: takes the value `placement`. */}}
+{{- define "roundsmith.placement" -}}
+{{- range $name, $value := . }}
+{{- with $value }}
+{{ $name }}: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/*
+Ready when the health service says so: takes (dict "root" $ "port" N "startupSeconds" S). A kubelet shows no
+certificate, so that with TLS it asks in plain HTTP.
+*/}}
 {{- define "roundsmith.probes" -}}
+{{- $ask := dict "grpc" (dict "port" .port) }}
+{{- if and .root.Values.tls.enabled (eq (int .port) 8033) }}
+{{- $ask = dict "httpGet" (dict "path" "/ready" "port" 9090) }}
+{{- end -}}
 startupProbe:
-  grpc: { port: {{ . }} }
+  {{- toYaml $ask | nindent 2 }}
   periodSeconds: 2
   timeoutSeconds: 5
-  failureThreshold: 300
+  failureThreshold: {{ div (add (int .startupSeconds) 1) 2 }}
 readinessProbe:
-  grpc: { port: {{ . }} }
+  {{- toYaml $ask | nindent 2 }}
   periodSeconds: 5
   timeoutSeconds: 5
 livenessProbe:
-  grpc: { port: {{ . }} }
+  {{- toYaml $ask | nindent 2 }}
   periodSeconds: 20
   timeoutSeconds: 10
   failureThreshold: 6
+{{- end -}}
+
+{{/* How new pods take over: `surge` starts one before another goes, `inPlace` needs no room for it. */}}
+{{- define "roundsmith.strategy" -}}
+type: RollingUpdate
+rollingUpdate:
+  {{- if eq . "inPlace" }}
+  maxSurge: 0
+  maxUnavailable: 1
+  {{- else }}
+  maxSurge: 1
+  maxUnavailable: 0
+  {{- end }}
 {{- end -}}
 
 {{/* The Secret of the storage's keys; empty where the pod's own identity opens it. */}}
@@ -89,6 +118,9 @@ livenessProbe:
 
 {{- define "roundsmith.modelMounts" -}}
 - { name: tmp, mountPath: /tmp }
+{{- if .Values.models.sharedMemory }}
+- { name: shared-memory, mountPath: /dev/shm }
+{{- end }}
 {{- if include "roundsmith.hasEnvironment" . }}
 # The image's Python looks here after its own packages: KServe forbids PYTHONPATH.
 - { name: environment, mountPath: /opt/environment, subPath: {{ .Values.environment.packages }}, readOnly: true }
@@ -98,6 +130,10 @@ livenessProbe:
 {{- define "roundsmith.modelVolumes" -}}
 - name: tmp
   emptyDir: { sizeLimit: {{ .Values.models.cacheSize }} }
+{{- with .Values.models.sharedMemory }}
+- name: shared-memory
+  emptyDir: { medium: Memory, sizeLimit: {{ . }} }
+{{- end }}
 {{- if include "roundsmith.hasEnvironment" . }}
 - name: environment
   persistentVolumeClaim:
@@ -106,22 +142,36 @@ livenessProbe:
 {{- end }}
 {{- end -}}
 
-{{/* The options of a service with weights. */}}
+{{/*
+The options of a service with weights, as a list: takes (dict "root" $ "component" NAME). What is served is recorded, so
+that a pod that starts later serves it too.
+*/}}
 {{- define "roundsmith.modelArguments" -}}
-- --model={{ .Values.models.model }}
+{{- $models := .root.Values.models }}
+{{- $storage := .root.Values.storage.url | trimSuffix "/" -}}
+- --model={{ $models.model }}
 - --host=0.0.0.0
 - --port=8033
 - --admin-port=8034
-- --storage-root={{ .Values.storage.url | trimSuffix "/" }}/checkpoints
+- --storage-root={{ $storage }}/checkpoints
 - --weights-cache=/tmp/weights
-- --dtype={{ .Values.models.dtype }}
-- --device={{ .Values.models.device }}
-- --threads={{ .Values.models.threads }}
+- --weights-record={{ include "roundsmith.record" . }}
+- --dtype={{ $models.dtype }}
+- --device={{ $models.device }}
+- --threads={{ $models.threads }}
+{{- if .root.Values.tls.enabled }}
+- --admin-subject={{ include "roundsmith.subject" .root }}
+{{- end }}
+{{- end -}}
+
+{{/* The file that keeps which weights a service serves: of this release, this service and this model. */}}
+{{- define "roundsmith.record" -}}
+{{- .root.Values.storage.url | trimSuffix "/" }}/served/{{ .root.Release.Namespace }}/{{ .root.Release.Name }}/{{ .component }}-{{ sha256sum .root.Values.models.model | trunc 12 }}.json
 {{- end -}}
 
 {{/* Where Prometheus reads a service, and what tells it so. */}}
 {{- define "roundsmith.metricsArguments" -}}
-{{- if .Values.metrics.enabled -}}
+{{- if or .Values.metrics.enabled .Values.tls.enabled -}}
 - --metrics-port=9090
 {{- end -}}
 {{- end -}}
@@ -131,5 +181,40 @@ livenessProbe:
 prometheus.io/scrape: "true"
 prometheus.io/port: "9090"
 prometheus.io/path: /metrics
+{{- end -}}
+{{- end -}}
+
+{{/* TLS: the certificate of all services, that of rounds, and the name in it. */}}
+{{- define "roundsmith.subject" -}}
+{{ include "roundsmith.name" (dict "root" . "component" "control") }}
+{{- end -}}
+
+{{- define "roundsmith.serverSecret" -}}
+{{- .Values.tls.serverSecret | default (include "roundsmith.name" (dict "root" . "component" "server-tls")) -}}
+{{- end -}}
+
+{{- define "roundsmith.clientSecret" -}}
+{{- .Values.tls.clientSecret | default (include "roundsmith.name" (dict "root" . "component" "client-tls")) -}}
+{{- end -}}
+
+{{- define "roundsmith.tlsArguments" -}}
+{{- if .Values.tls.enabled -}}
+- --tls-certificate=/etc/roundsmith-tls/tls.crt
+- --tls-key=/etc/roundsmith-tls/tls.key
+- --tls-client-ca=/etc/roundsmith-tls/ca.crt
+{{- end -}}
+{{- end -}}
+
+{{- define "roundsmith.tlsMounts" -}}
+{{- if .Values.tls.enabled -}}
+- { name: tls, mountPath: /etc/roundsmith-tls, readOnly: true }
+{{- end -}}
+{{- end -}}
+
+{{/* Takes (dict "root" $ "secret" NAME). */}}
+{{- define "roundsmith.tlsVolumes" -}}
+{{- if .root.Values.tls.enabled -}}
+- name: tls
+  secret: { secretName: {{ .secret }}, defaultMode: 0440 }
 {{- end -}}
 {{- end -}}

@@ -6,6 +6,7 @@ metadata:
   labels: {{- include "roundsmith.labels" $component | nindent 4 }}
 spec:
   restartPolicy: Never
+  {{- include "roundsmith.placement" .Values.control.placement | nindent 2 }}
   serviceAccountName: {{ include "roundsmith.name" $component }}
   automountServiceAccountToken: true
   enableServiceLinks: false
@@ -13,8 +14,8 @@ spec:
   {{- include "roundsmith.pullSecrets" . | nindent 2 }}
   containers:
     - name: control
-      image: {{ include "roundsmith.image" (dict "root" . "image" .Values.image) }}
-      imagePullPolicy: {{ .Values.image.pullPolicy }}
+      image: {{ include "roundsmith.image" (dict "root" . "role" "control") }}
+      imagePullPolicy: {{ .Values.images.pullPolicy }}
       env: {{- include "roundsmith.storageEnvironment" . | nindent 8 }}
       resources: {{- toYaml .Values.control.resources | nindent 8 }}
       securityContext: {{- include "roundsmith.containerSecurity" . | nindent 8 }}
@@ -22,6 +23,7 @@ spec:
         - { name: cluster, mountPath: /etc/roundsmith, readOnly: true }
         - { name: runs, mountPath: /runs }
         - { name: tmp, mountPath: /tmp }
+        {{- include "roundsmith.tlsMounts" . | nindent 8 }}
   volumes:
     - name: cluster
       configMap: { name: {{ include "roundsmith.name" (dict "root" . "component" "cluster") }} }
@@ -29,6 +31,7 @@ spec:
       emptyDir: { sizeLimit: {{ .Values.control.workSize }} }
     - name: tmp
       emptyDir: { sizeLimit: 1Gi }
+    {{- include "roundsmith.tlsVolumes" (dict "root" . "secret" (include "roundsmith.clientSecret" .)) | nindent 4 }}
 {{- end -}}
 
 {{- define "roundsmith.trainingTemplate" -}}
@@ -38,12 +41,13 @@ metadata:
 spec:
   automountServiceAccountToken: false
   enableServiceLinks: false
+  {{- include "roundsmith.placement" .Values.training.placement | nindent 2 }}
   securityContext: {{- include "roundsmith.podSecurity" . | nindent 4 }}
   {{- include "roundsmith.pullSecrets" . | nindent 2 }}
   containers:
     - name: pytorch
-      image: {{ include "roundsmith.modelImage" . }}
-      imagePullPolicy: {{ .Values.image.pullPolicy }}
+      image: {{ include "roundsmith.modelImage" (dict "root" . "role" "trainer") }}
+      imagePullPolicy: {{ .Values.images.pullPolicy }}
       env: {{- include "roundsmith.modelEnvironment" . | nindent 8 }}
       resources: {{- toYaml .Values.training.resources | nindent 8 }}
       securityContext: {{- include "roundsmith.containerSecurity" . | nindent 8 }}

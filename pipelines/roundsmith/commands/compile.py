@@ -10,7 +10,7 @@ EPILOG = """Examples:
 
 roundsmith compile --release roundsmith --output pipeline.yaml
 
-roundsmith compile --image registry/roundsmith:0.1.0 --manifests --output objects.yaml
+roundsmith compile --image registry/roundsmith-control:0.1.0 --manifests --output objects.yaml
 
 Upload the first in the Kubeflow UI, or start a round with: roundsmith submit --pipelines HOST. The
 second is for `kubectl apply`, where pipelines are stored as Kubernetes objects."""
@@ -19,7 +19,7 @@ Image = Annotated[
     str,
     typer.Option(
         help="Image that the tasks run in: Roundsmith with the extra cluster.",
-        show_default="roundsmith:VERSION",
+        show_default="roundsmith-control:VERSION",
     ),
 ]
 Secret = Annotated[
@@ -59,4 +59,4 @@ def compile_(
 
 def default_image() -> str:
     """The image that `make images` builds of this version."""
-    return f"roundsmith:{importlib.metadata.version('roundsmith')}"
+    return f"roundsmith-control:{importlib.metadata.version('roundsmith')}"

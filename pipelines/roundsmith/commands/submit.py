@@ -61,7 +61,7 @@ def submit(
         str,
         typer.Option(
             help="What its tasks run in.",
-            show_default="roundsmith:VERSION",
+            show_default="roundsmith-control:VERSION",
             rich_help_panel=PIPELINES,
         ),
     ] = "",

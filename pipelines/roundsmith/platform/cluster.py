@@ -9,6 +9,7 @@ from typing import TypeVar
 from roundsmith.clients import Services, connect
 from roundsmith.errors import ConfigError, PlatformError, StoreError
 from roundsmith.platform.cluster_config import ClusterConfig
+from roundsmith.platform.inference_service import InferenceService
 from roundsmith.platform.kubernetes_api import Json, KubernetesApi
 from roundsmith.platform.training_job import Asked
 from roundsmith.platform.training_kinds import find_kind
@@ -53,11 +54,12 @@ class ClusterPlatform:
         self._cluster, self._owners, self._run = cluster, owners, run
         self._stack = AsyncExitStack()
         self._services: Services | None = None
+        self._retries = 0
 
     @property
     def retries(self) -> int:
         """Items that were sent to a service more than once."""
-        return self._services.retries if self._services else 0
+        return self._retries + (self._services.retries if self._services else 0)
 
     @property
     def cpu_s(self) -> float | None:
@@ -85,6 +87,7 @@ class ClusterPlatform:
     async def services(self, uri: str) -> Services:
         """Clients of the cluster's services; they serve some model already."""
         if self._services is None:
+            await self._start_generator()  # a run that was killed in a training left it stopped
             self._services = await self._stack.enter_async_context(connect(self._cluster.endpoints))
         return self._services
 
@@ -102,7 +105,15 @@ class ClusterPlatform:
         api = await asyncio.to_thread(KubernetesApi, self._cluster.namespace)
         kind = await asyncio.to_thread(find_kind, api, self._cluster.training.job)
         asked = Asked(self._cluster, area.request_uri, self._owners, self._run)
-        await run_in_pods(api, kind, asked, area, on_progress)
+        generator = self._stopped_generator(api)
+        if generator is not None:
+            await self._leave_services()  # what comes back has other addresses
+            await asyncio.to_thread(generator.stop)
+        try:
+            await run_in_pods(api, kind, asked, area, on_progress)
+        finally:
+            if generator is not None:
+                await asyncio.to_thread(generator.start)
         if (done := await asyncio.to_thread(finished, area, request)) is None:
             raise PlatformError(
                 f"{kind.title} {asked.name}: expected a model in {area.url} that "
@@ -111,12 +122,29 @@ class ClusterPlatform:
             )
         return done
 
+    def _stopped_generator(self, api: KubernetesApi) -> InferenceService | None:
+        """The generator, where trainings get its node."""
+        generator = self._cluster.generator
+        if not generator.stopped_while_training:
+            return None
+        return InferenceService(api, generator.inference_service)
+
+    async def _start_generator(self) -> None:
+        if self._cluster.generator.stopped_while_training:
+            api = await asyncio.to_thread(KubernetesApi, self._cluster.namespace)
+            if (generator := self._stopped_generator(api)) is not None:
+                await asyncio.to_thread(generator.start)
+
     async def watched(self, work: Awaitable[T]) -> T:
         """The result of `work`: the cluster watches over its services itself."""
         return await work
 
     async def close(self) -> None:
         """Leaves the services alone."""
+        await self._leave_services()
+
+    async def _leave_services(self) -> None:
+        self._retries, self._services = self.retries, None
         await self._stack.aclose()
 
 

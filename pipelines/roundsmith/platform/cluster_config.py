@@ -36,6 +36,28 @@ class ClusterJobs(Settings):
     """Whether Istio puts its sidecar beside them, which outlives what a job runs."""
 
 
+class ClusterGenerator(Settings):
+    """The generator that rounds sample from, and who runs it."""
+
+    inference_service: str = ""
+    """The InferenceService that it is; none is a Deployment."""
+    stopped_while_training: bool = False
+    """Whether a training gets its node: KServe takes its pods away, and makes them again."""
+
+
+class ClusterServe(Settings):
+    """What serves promoted weights to others, apart from the generator of rounds."""
+
+    runtime: Literal["", "roundsmith", "stock"] = ""
+    """Our generator, which takes weights in place; KServe's own, which is rolled out; or none."""
+    endpoint: str = ""
+    admin: str = ""
+    inference_service: str = ""
+    """Of KServe's own runtime."""
+    history: str = ""
+    """A file at a URL: what was promoted, the latest last."""
+
+
 class ClusterTraining(Settings):
     """How a training is spread over pods, and what its pods look like."""
 
@@ -95,6 +117,8 @@ class ClusterConfig(Settings):
     """The storage root, such as `s3://bucket/prefix`: store, checkpoints, trainings and runs."""
     namespace: str = Field(min_length=1)
     """Of trainings and runs."""
+    generator: ClusterGenerator = ClusterGenerator()
+    serve: ClusterServe = ClusterServe()
     jobs: ClusterJobs = ClusterJobs()
     services: ClusterServices
     training: ClusterTraining

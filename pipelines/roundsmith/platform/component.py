@@ -18,6 +18,7 @@ from roundsmith.platform.kubernetes_api import KubernetesApi
 from roundsmith.platform.manifests import RUN
 from roundsmith.platform.parameters import RoundPlan, check_parameters, run_name
 from roundsmith.platform.place import platform_of, read_place
+from roundsmith.platform.promoting import after_round
 from roundsmith.platform.stages import REPORT, play_until
 from roundsmith.platform.training_kinds import KINDS
 from roundsmith.report.summary import Summary, from_json
@@ -153,7 +154,10 @@ class PlannedRound:
         """Copies a round's folder to where whoever has the storage finds it; that URL."""
         url = f"{self._place.storage}/runs/{self._plan.chain}/round-{self._plan.round}"
         if isinstance(self._place, ClusterConfig):
-            return copy_round(folder, url)
+            copy_round(folder, url)
+            if (served := after_round(self._place, url)) is not None:
+                log.info("served to others: %s", served.uri)
+            return url
         shutil.copytree(folder, url, dirs_exist_ok=True)
         return url
 

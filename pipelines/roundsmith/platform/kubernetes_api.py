@@ -12,11 +12,20 @@ from roundsmith.kubernetes_login import log_in
 log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
-Kind = Literal["pytorchjobs", "trainjobs", "trainingruntimes", "jobs", "pods", "configmaps"]
+Kind = Literal[
+    "pytorchjobs",
+    "trainjobs",
+    "trainingruntimes",
+    "inferenceservices",
+    "jobs",
+    "pods",
+    "configmaps",
+]
 PATHS: dict[Kind, str] = {
     "pytorchjobs": "/apis/kubeflow.org/v1",
     "trainjobs": "/apis/trainer.kubeflow.org/v1alpha1",
     "trainingruntimes": "/apis/trainer.kubeflow.org/v1alpha1",
+    "inferenceservices": "/apis/serving.kserve.io/v1beta1",
     "jobs": "/apis/batch/v1",
     "pods": "/api/v1",
     "configmaps": "/api/v1",
@@ -104,6 +113,10 @@ class KubernetesApi:
     def create(self, kind: Kind, manifest: Json) -> Json | None:
         """The object as it was created, or None when the name is taken."""
         return self._ask("POST", kind, body=manifest, absent=409)
+
+    def patch(self, kind: Kind, name: str, change: Json) -> Json | None:
+        """The object as it is with these fields, None where there is none; the rest of it stays."""
+        return self._ask("PATCH", kind, name, body=change, absent=404)
 
     def delete(self, kind: Kind, name: str) -> None:
         """Remove an object with all that it owns, if it is there; returns when it is gone."""
@@ -197,11 +210,12 @@ class KubernetesApi:
         body: Json | None,
         read_s: int | None,
     ) -> Any:
+        sent = "application/merge-patch+json" if method == "PATCH" else "application/json"
         return self._client.call_api(
             url,
             method,
             query_params=list(query.items()),
-            header_params={"Accept": "application/json", "Content-Type": "application/json"},
+            header_params={"Accept": "application/json", "Content-Type": sent},
             body=body,
             auth_settings=["BearerToken"],
             _return_http_data_only=True,

@@ -1,0 +1,75 @@
+{{/* How many pods a service has, and how many may go at once. */}}
+
+{{/* Whether somebody else counts the pods: takes the values of a component. */}}
+{{- define "roundsmith.scaled" -}}
+{{- with .scaling }}{{ if ne .by "none" }}true{{ end }}{{ end -}}
+{{- end -}}
+
+{{/* What is waiting for a pod of a component, as Prometheus knows it. */}}
+{{- define "roundsmith.waiting" -}}
+{{- $of := printf "{namespace=%q}" .root.Release.Namespace -}}
+{{- $metrics := dict "generator" "roundsmith_generator_completions_waiting" "scorer" "roundsmith_scorer_items_waiting"
+  "pair-builder" "roundsmith_items_in_flight" -}}
+{{- if eq .component "pair-builder" }}{{ $of = printf "{namespace=%q,service=\"roundsmith.v1.PairBuilderService\"}" .root.Release.Namespace }}{{ end -}}
+sum({{ index $metrics .component }}{{ $of }})
+{{- end -}}
+
+{{- define "roundsmith.prometheus" -}}
+{{- required "metrics.prometheus: expected the URL of a Prometheus, saw nothing: `scaling.by: keda` asks it what is waiting" .Values.metrics.prometheus -}}
+{{- end -}}
+
+{{- define "roundsmith.hpa" -}}
+---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata:
+  name: {{ include "roundsmith.name" . }}
+  labels: {{- include "roundsmith.labels" . | nindent 4 }}
+spec:
+  scaleTargetRef: { apiVersion: apps/v1, kind: Deployment, name: {{ include "roundsmith.name" . }} }
+  minReplicas: {{ .values.replicas }}
+  maxReplicas: {{ .values.scaling.maxReplicas }}
+  metrics:
+    - type: Resource
+      resource: { name: cpu, target: { type: Utilization, averageUtilization: {{ .values.scaling.target }} } }
+{{- end -}}
+
+{{- define "roundsmith.keda" -}}
+---
+apiVersion: keda.sh/v1alpha1
+kind: ScaledObject
+metadata:
+  name: {{ include "roundsmith.name" . }}
+  labels: {{- include "roundsmith.labels" . | nindent 4 }}
+spec:
+  scaleTargetRef: { apiVersion: apps/v1, kind: Deployment, name: {{ include "roundsmith.name" . }} }
+  minReplicaCount: {{ .values.replicas }}
+  maxReplicaCount: {{ .values.scaling.maxReplicas }}
+  triggers:
+    - type: prometheus
+      metadata:
+        serverAddress: {{ include "roundsmith.prometheus" .root }}
+        query: {{ include "roundsmith.waiting" . | quote }}
+        threshold: {{ .values.scaling.target | quote }}
+{{- end -}}
+
+{{/* One pod at a time may be evicted, where there is more than one. */}}
+{{- define "roundsmith.disruptions" -}}
+{{- $most := .values.replicas | default 1 | int }}
+{{- if include "roundsmith.scaled" .values }}{{ $most = int .values.scaling.maxReplicas }}{{ end }}
+{{- if gt $most 1 }}
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: {{ include "roundsmith.name" . }}
+  {{- with .namespace }}
+  namespace: {{ . }}
+  {{- end }}
+  labels: {{- include "roundsmith.labels" . | nindent 4 }}
+spec:
+  maxUnavailable: 1
+  selector:
+    matchLabels: {{- .selector | nindent 6 }}
+{{- end }}
+{{- end -}}

@@ -1,0 +1,108 @@
+"""An InferenceService of KServe, changed by one field at a time and waited for."""
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from roundsmith.errors import ConfigError, PlatformError
+from roundsmith.platform.kubernetes_api import Json, KubernetesApi
+
+log = logging.getLogger(__name__)
+
+STOP = "serving.kserve.io/stop"
+"""An annotation; `true` takes its pods away."""
+POD_LABEL = "serving.kserve.io/inferenceservice"
+LOOK_S = 1.0
+READY_S = 3600.0
+"""How long a model may take to load, with the node that its pods wait for."""
+GONE_S = 300.0
+"""How long its pods may take to end what they were asked."""
+
+
+@dataclass(frozen=True)
+class InferenceService:
+    """One of a namespace, by its name. Blocking: called in threads."""
+
+    api: KubernetesApi
+    name: str
+
+    def stop(self) -> None:
+        """Takes its pods away, and with them its GPUs; returns when they are gone."""
+        self._patch({"metadata": {"annotations": {STOP: "true"}}})
+        log.info("inference service %s: stopping", self.name)
+        end = time.monotonic() + GONE_S
+        while self.api.select("pods", POD_LABEL, self.name):
+            if time.monotonic() > end:
+                raise PlatformError(
+                    f"inference service {self.name}: expected its pods to be gone {GONE_S:.0f} s "
+                    "after it was stopped, saw some: look at them, and at KServe's controller"
+                )
+            time.sleep(LOOK_S)
+
+    def start(self, wait_s: float = READY_S) -> None:
+        """Lets it have pods; returns when it answers. Nothing to do where it was not stopped."""
+        annotations = self._get()["metadata"].get("annotations", {})
+        if annotations.get(STOP, "").lower() == "true":
+            self._patch({"metadata": {"annotations": {STOP: "false"}}})
+            log.info("inference service %s: starting", self.name)
+        self.wait_until_ready(wait_s)
+
+    def serve(self, uri: str, wait_s: float = READY_S) -> None:
+        """Rolls out the checkpoint at a URI; returns when it alone is served."""
+        self._patch({"spec": {"predictor": {"model": {"storageUri": uri}}}})
+        self.wait_until_ready(wait_s)
+
+    def served(self) -> str:
+        """The URI of the checkpoint that it is to serve."""
+        return str(self._get()["spec"]["predictor"]["model"].get("storageUri", ""))
+
+    def wait_until_ready(self, wait_s: float) -> None:
+        """Returns when the controller has carried out the last change and its pods answer."""
+        end = time.monotonic() + wait_s
+        while not is_ready(seen := self._get()):
+            if time.monotonic() > end:
+                raise PlatformError(
+                    f"inference service {self.name}: expected it to be ready within {wait_s:.0f} "
+                    f"s, saw {why_not(seen)}: look at its pods"
+                )
+            time.sleep(LOOK_S)
+
+    def _get(self) -> Json:
+        return self._there(self.api.get("inferenceservices", self.name))
+
+    def _patch(self, change: Json) -> None:
+        self._there(self.api.patch("inferenceservices", self.name, change))
+
+    def _there(self, found: Json | None) -> Json:
+        if found is None:
+            raise ConfigError(
+                f"inference service {self.name}: expected it in namespace {self.api.namespace}, "
+                "saw none: install the chart's present version there"
+            )
+        return found
+
+
+def is_ready(service: Json) -> bool:
+    """Whether its status tells of its latest change, and that all of it is ready."""
+    status: dict[str, Any] = service.get("status", {})
+    if status.get("observedGeneration") != service["metadata"]["generation"]:
+        return False
+    moved = status.get("modelStatus", {}).get("transitionStatus", "UpToDate")
+    return moved == "UpToDate" and _conditions(service).get("Ready") == "True"
+
+
+def why_not(service: Json) -> str:
+    """What its conditions say, for a person."""
+    conditions = service.get("status", {}).get("conditions") or []
+    said = [
+        f"{c['type']}: {c.get('reason') or c['status']} {c.get('message', '')}".strip()
+        for c in conditions
+        if c["status"] != "True"
+    ]
+    return "; ".join(said) or "that its controller has not looked at the last change yet"
+
+
+def _conditions(service: Json) -> dict[str, str]:
+    conditions = service.get("status", {}).get("conditions") or []
+    return {condition["type"]: condition["status"] for condition in conditions}

@@ -1,0 +1,48 @@
+"""Every alert has a runbook, asks for metrics that services tell, and comes only when wanted."""
+
+import re
+from typing import Any
+
+from tests.charts.rendering import CHART, STORED, objects, one
+
+ROOT = CHART.parents[1]
+ASKED = ("metrics.enabled=true", "metrics.alerts=true", "metrics.labels.release=prometheus")
+
+
+def rules() -> list[dict[str, Any]]:
+    """The alerts as the chart makes them."""
+    made = one(objects(*STORED, *ASKED), "PrometheusRule", "r-alerts")
+    assert made["metadata"]["labels"]["release"] == "prometheus"
+    [group] = made["spec"]["groups"]
+    found: list[dict[str, Any]] = group["rules"]
+    return found
+
+
+def test_no_alert_is_made_by_default() -> None:
+    assert "PrometheusRule" not in {o["kind"] for o in objects(*STORED)}
+
+
+def test_every_alert_has_a_runbook_and_every_runbook_an_alert() -> None:
+    text = (ROOT / "docs/alerts.md").read_text()
+    headings = re.findall(r"^## (\S+)$", text, re.MULTILINE)
+    assert headings == [rule["alert"] for rule in rules()]
+    for rule in rules():
+        annotations = rule["annotations"]
+        assert annotations["runbook"] == f"docs/alerts.md#{rule['alert'].lower()}"
+        assert annotations["summary"].endswith(".")
+        assert rule["labels"]["severity"] in ("warning", "critical")
+
+
+def test_alerts_ask_for_metrics_that_the_documents_name_and_for_this_namespace() -> None:
+    told = "".join((ROOT / "docs" / name).read_text() for name in ("operating.md", "executor.md"))
+    table = re.search(r"^\| `roundsmith_executor_\.\.\.`.*?\n\n", told, re.MULTILINE | re.DOTALL)
+    assert table is not None
+    own = re.findall(r"`([a-z_]+)`", table[0])
+    known = {
+        *re.findall(r"`(roundsmith_[a-z_]+)`", told),
+        *(f"roundsmith_executor_{n}" for n in own),
+    }
+    for rule in rules():
+        for metric, labels in re.findall(r"(\w+)\{([^}]*)\}", rule["expr"]):
+            assert metric in known | {"up"}, metric
+            assert 'namespace="lab"' in labels
