@@ -8,69 +8,94 @@ import signal
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
-from tests.chaos.processes import RUN, by_kind
+from tests.chaos.processes import RUN, SERVICES, SUPERVISOR, TRAINING, ZYGOTE, by_kind
 from tests.pipelines.round.lab_round import command, summary
 
 SETTINGS = "shard_tasks = 2\n"
 """Small shards, so that what was done between two kills is kept."""
+WATCH_S = 2.0
+"""How long at a time a process that is to be killed is looked for."""
 LIMIT_S = 900.0
 """A run that takes longer than this after its last kill is stuck."""
 
 
+VICTIMS = (RUN, TRAINING, *SERVICES, SUPERVISOR, ZYGOTE)
+
+
+def victims(seed: int) -> Iterator[str]:
+    """What is killed next, for ever: every kind once in each deal, in a random order."""
+    dealer = random.Random(seed)
+    while True:
+        yield from dealer.sample(VICTIMS, len(VICTIMS))
+
+
 @dataclass
 class Chaos:
-    """What was done to some rounds: kills by kind of process, and how often a run was started."""
+    """What was done to some rounds: kills by kind of process, and how often a run was started.
+
+    Victims are dealt, so that each kind is hit as often as every other; one that is not there yet
+    is waited for, in the next round if this one ends before.
+    """
 
     seed: int
-    least_s: float = 1.0
-    most_s: float = 15.0
+    least_s: float = 0.5
+    most_s: float = 8.0
     killed: Counter[str] = field(default_factory=Counter)
     starts: int = 0
 
-    def __post_init__(self) -> None:
-        self._random = random.Random(self.seed)
+    @property
+    def kills(self) -> int:
+        """How many there were."""
+        return self.killed.total()
 
-    def play(self, out: Path, kills: int, *options: str) -> int:
-        """Plays a round to its end with at most so many kills; how many there were.
-
-        A kind of process is drawn first, then one of the kind, so that one service is hit as often
-        as all sandboxes together.
-        """
-        done = 0
+    def play(self, out: Path, kills: int, *options: str) -> None:
+        """Plays a round to its end with at most so many kills."""
+        until = self.kills + kills
         while True:
             self.starts += 1
             with (out.parent / f"{out.name}-{self.starts}.log").open("wb") as log:
                 run = subprocess.Popen(command(out, *options), stdout=log, stderr=log)
                 try:
-                    done += self._disturb(run, kills - done)
+                    self._disturb(run, until)
                     if run.wait(timeout=LIMIT_S) == 0:
-                        return done
+                        return
                 finally:
                     run.kill()
                     run.wait()
 
-    def _disturb(self, run: "subprocess.Popen[bytes]", kills: int) -> int:
-        """Kills one process after another until the run ends; how many."""
-        if self._random.random() < 0.8:  # else it may be hit while it starts
-            while len(by_kind(run.pid)) < 2 and not _ended(run, 0.2):
-                continue
-        for done in range(kills):
-            if _ended(run, self._random.uniform(self.least_s, self.most_s)):
-                return done
-            living = by_kind(run.pid)
-            what = self._random.choice(sorted(living))
-            try:
-                os.kill(self._random.choice(living[what]), signal.SIGKILL)
-            except ProcessLookupError:  # it ended while we looked
-                continue
-            self.killed[what] += 1
+    def _disturb(self, run: "subprocess.Popen[bytes]", until: int) -> None:
+        """Kills one process after another until the run ends or there were enough."""
+        while self.kills < until:
+            what = next(islice(victims(self.seed), self.kills, None))
+            pause = random.Random(f"{self.seed} {self.kills} {self.starts}")
+            while not _ended(run, pause.uniform(self.least_s, self.most_s)):
+                if _kill_one(run.pid, what, pause):
+                    self.killed[what] += 1
+                    break
+            else:
+                return
             if what == RUN:
-                run.wait()
-                return done + 1
-        return kills
+                return
+
+
+def _kill_one(run: int, what: str, choice: random.Random) -> bool:
+    """Kills a process of this kind, if there is one within a while."""
+    deadline = time.monotonic() + WATCH_S
+    while time.monotonic() < deadline:
+        living = by_kind(run).get(what)
+        with suppress(ProcessLookupError):  # it ended while we looked
+            if living:
+                os.kill(choice.choice(living), signal.SIGKILL)
+                return True
+            os.kill(run, 0)
+        time.sleep(0.02)
+    return False
 
 
 def _ended(run: "subprocess.Popen[bytes]", seconds: float) -> bool:

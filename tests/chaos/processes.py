@@ -3,47 +3,46 @@
 import re
 from pathlib import Path
 
-RUN, SANDBOX = "run", "sandbox"
+RUN, TRAINING, EXECUTOR, SUPERVISOR, ZYGOTE = "run", "training", "executor", "supervisor", "zygote"
+SERVICES = ("generator", "scorer", EXECUTOR, "pair-builder")
 _SERVICE = re.compile(rb"roundsmith\.cli\0serve\0([a-z-]+)\0")
 
 
-def descendants(pid: int) -> list[int]:
-    """The process and all below it, in the order of their numbers; those that end meanwhile may be
-    left out.
+def by_kind(run: int) -> dict[str, list[int]]:
+    """The living processes of a run; those that end meanwhile may be left out.
+
+    Kinds are `run`, each service's name, `training`, `supervisor` for what the executor has
+    started, and `zygote` for what a supervisor has: zygotes, and the programs that they run.
     """
-    found, new = [pid], [pid]
-    while new:
-        children = []
-        for parent in new:
-            for task in Path(f"/proc/{parent}/task").glob("*/children"):
-                try:
-                    children += [int(child) for child in task.read_text().split()]
-                except (FileNotFoundError, ProcessLookupError):
-                    continue
-        found, new = found + children, children
-    return sorted(found)
+    found: dict[str, list[int]] = {}
+    waiting = [(run, RUN)]
+    while waiting:
+        pid, kind = waiting.pop()
+        found.setdefault(kind, []).append(pid)
+        waiting += [(child, what) for child in _children(pid) if (what := _kind(child, kind))]
+    return {kind: sorted(pids) for kind, pids in found.items()}
 
 
-def kind(pid: int, run: int) -> str | None:
-    """What a process of a run does: `run`, a service's name, `training`, or `sandbox` for whatever
-    the executor has started; None when it has ended.
+def _kind(pid: int, parents: str) -> str | None:
+    """What a process does, by its command line and what its parent does; None when it has
+    ended.
     """
-    if pid == run:
-        return RUN
     try:
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return None
     if b"roundsmith.training" in command:
-        return "training"
-    service = _SERVICE.search(command)
-    return service[1].decode() if service else SANDBOX
+        return TRAINING
+    if (service := _SERVICE.search(command)) is not None:
+        return service[1].decode()
+    return {EXECUTOR: SUPERVISOR, SUPERVISOR: ZYGOTE}.get(parents, parents)
 
 
-def by_kind(run: int) -> dict[str, list[int]]:
-    """The living processes of a run."""
-    found: dict[str, list[int]] = {}
-    for pid in descendants(run):
-        if (what := kind(pid, run)) is not None:
-            found.setdefault(what, []).append(pid)
-    return found
+def _children(pid: int) -> list[int]:
+    children = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            children += [int(child) for child in task.read_text().split()]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return children

@@ -18,5 +18,5 @@ def test_a_run_killed_anywhere_ends_with_the_same_rows_result_and_checkpoints(
     play(tmp_path / "undisturbed", *options)
     chaos = Chaos(seed=20261126)
     chaos.play(tmp_path / "killed", KILLS, *options)
-    assert sum(chaos.killed.values()) > 0
+    assert chaos.kills > 0
     assert differences(tmp_path / "killed", tmp_path / "undisturbed") == []

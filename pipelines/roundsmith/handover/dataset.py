@@ -10,9 +10,8 @@ import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
 import pyarrow.parquet as pq  # type: ignore[import-untyped]  # ships no types
 
 from roundsmith.errors import ConfigError
-from roundsmith.handover.round import FinishedRound
 from roundsmith.recipes.identities import row_id
-from roundsmith.store import EXAMPLES, PAIRS
+from roundsmith.store import EXAMPLES, PAIRS, Manifest, Store
 from roundsmith.types import ChatMessage, Example, Row
 
 ROWS_A_FILE, ROWS_A_GROUP = 100_000, 1024
@@ -47,7 +46,7 @@ class Exported:
     left_out: int
 
 
-def export_rows(of: FinishedRound, out: Path, unknown_licences: bool) -> Exported:
+def export_rows(store: Store, chosen: Manifest, out: Path, *, unknown_licences: bool) -> Exported:
     """Writes the rows of a round as Parquet under `data/KIND` of a folder, streamed.
 
     Rows of unknown licence are left out unless `unknown_licences`. Raises ConfigError when that
@@ -61,7 +60,7 @@ def export_rows(of: FinishedRound, out: Path, unknown_licences: bool) -> Exporte
 
     def kept(kind: Any) -> Iterator[dict[str, Any]]:
         nonlocal left_out
-        for row in of.store.read_all(kind, of.rows):
+        for row in store.read_all(kind, chosen):
             origin = row.provenance
             if not origin.licence and not unknown_licences:
                 left_out += 1
@@ -74,7 +73,7 @@ def export_rows(of: FinishedRound, out: Path, unknown_licences: bool) -> Exporte
         _write(kept(kind), SCHEMAS[kind.name], out / "data" / kind.name)
     if not counts:
         raise ConfigError(
-            f"round {of.result.round}: expected rows of known licence, saw {left_out} of unknown: "
+            f"{chosen.reference}: expected rows of known licence, saw {left_out} of unknown: "
             "give the tasks a `licence`, or export them with --unknown-licences"
         )
     return Exported(dict(counts), dict(sources), left_out)

@@ -81,7 +81,7 @@ def _parts(
     }
     for split, ref in played.evaluations.items():
         whole = evaluation_of(context, context.manifest(ref))
-        tasks = tasks_of(context, task_set, Split(split))
+        tasks = list(tasks_of(context, task_set, Split(split)))
         yield split, whole
         for name in sorted({task.meta[SET] for task in tasks if SET in task.meta}):
             ids = {task.task_id for task in tasks if task.meta.get(SET) == name}

@@ -85,6 +85,22 @@ class Made:
     """What was spent on it before it was stopped and gone on with: `seconds` and `cpu_s`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What names one piece of work; `parents` are the hashes of the manifests that it rests on."""
+
+    step: str
+    version: int
+    config: Mapping[str, Any]
+    parents: tuple[str, ...]
+    shard: int = 0
+
+    @property
+    def key(self) -> str:
+        """Its name among the finished work of the step."""
+        return step_key(self.step, self.version, self.config, self.parents, self.shard)
+
+
 @dataclass(frozen=True)
 class Context:
     """One round of a run. A manifest is named by its reference `step/key` wherever steps meet."""
@@ -141,22 +157,24 @@ class Context:
         shard: int = 0,
     ) -> Manifest:
         """The step's manifest: the committed one, or what `make` makes, committed."""
-        hashes = tuple(parent.hash for parent in parents)
-        key = step_key(step, version, config, hashes, shard)
-        if (found := await asyncio.to_thread(self.store.find, step, key)) is not None:
-            return found
+        work = Work(step, version, config, tuple(parent.hash for parent in parents), shard)
+        found = await asyncio.to_thread(self.store.find, step, work.key)
+        return await self.undone(work, make) if found is None else found
+
+    async def undone(self, work: "Work", make: Callable[[], Awaitable[Made]]) -> Manifest:
+        """Does work that the store does not hold, and commits it."""
         started, used = time.monotonic(), self.platform.cpu_s
         made = await make()
         manifest = Manifest(
-            step=step,
-            key=key,
+            step=work.step,
+            key=work.key,
             objects=tuple(made.objects),
-            parents=hashes,
-            config=dict(config),
+            parents=work.parents,
+            config=dict(work.config),
             stats=dict(made.stats),
             code_version=code_version(),
-            cost=self._cost(config, started, used, made),
-            reproducible=reproducible(config),
+            cost=self._cost(work.config, started, used, made),
+            reproducible=reproducible(work.config),
         )
         return await asyncio.to_thread(self.store.commit, manifest)
 

@@ -9,8 +9,8 @@ from roundsmith.benchmarks.asserted import hidden_first, shown_tests
 from roundsmith.benchmarks.verbatim import stops_of
 from roundsmith.statistics import Evaluation, TaskCount
 from roundsmith.steps.context import Context, reference
-from roundsmith.steps.inputs import tasks_of
-from roundsmith.steps.shards import sharded
+from roundsmith.steps.inputs import num_tasks, tasks_of
+from roundsmith.steps.shards import Job, sharded
 from roundsmith.store import EVALS, EvalRecord, Manifest, Store, TaskResult
 from roundsmith.types import Outcome, Sample, Sampling, Split, Task
 from roundsmith.verdicts import solved
@@ -24,7 +24,6 @@ async def evaluate(ctx: Context, tasks: str, model: str, split: str) -> str:
     same draws, and the same model has the same result in every round.
     """
     task_set, weights = ctx.manifest(tasks), ctx.manifest(model)
-    items = tasks_of(ctx, task_set, Split(split))
     how = ctx.config.evaluation
     settings = {
         "split": split,
@@ -56,10 +55,19 @@ async def evaluate(ctx: Context, tasks: str, model: str, split: str) -> str:
 
         yield work
 
-    parents = (task_set, weights)
-    label = f"evaluate {split}"
-    made = await sharded(ctx, "evaluate", 2, settings, parents, EVALS, items, begin, _count, label)
-    return reference(made)
+    job = Job(
+        "evaluate",
+        2,
+        settings,
+        (task_set, weights),
+        EVALS,
+        lambda: tasks_of(ctx, task_set, Split(split)),
+        num_tasks(task_set, Split(split)),
+        begin,
+        _count,
+        f"evaluate {split}",
+    )
+    return reference(await sharded(ctx, job))
 
 
 def _record(task: Task, code: Sample, seen: Sequence[Outcome], shown: Set[str]) -> EvalRecord:

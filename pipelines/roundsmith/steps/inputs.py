@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from roundsmith.benchmarks.corpus import load_corpus
@@ -16,7 +16,7 @@ from roundsmith.statistics import fewest_tasks, least_p_value
 from roundsmith.steps.config import RunConfig
 from roundsmith.steps.contamination import HeldOut, gives_away
 from roundsmith.steps.context import Context, Made, reference
-from roundsmith.store import TASKS, Manifest
+from roundsmith.store import TASKS, Manifest, ObjectRef
 from roundsmith.types import Split, Task
 
 log = logging.getLogger(__name__)
@@ -142,10 +142,18 @@ def model_source(name: str) -> str:
     return str(MODEL)
 
 
-def tasks_of(ctx: Context, tasks: Manifest, split: Split) -> list[Task]:
-    """The tasks of one split, in order."""
-    ref = tasks.of_kind(TASKS.name)[list(Split).index(split)]
-    return list(ctx.store.read_rows(TASKS, ref))
+def tasks_of(ctx: Context, tasks: Manifest, split: Split) -> Iterator[Task]:
+    """The tasks of one split, in order, streamed."""
+    return ctx.store.read_rows(TASKS, _split(tasks, split))
+
+
+def num_tasks(tasks: Manifest, split: Split) -> int:
+    """How many tasks a split has."""
+    return _split(tasks, split).rows
+
+
+def _split(tasks: Manifest, split: Split) -> ObjectRef:
+    return tasks.of_kind(TASKS.name)[list(Split).index(split)]
 
 
 def _refuse_empty(

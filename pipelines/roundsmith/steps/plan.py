@@ -2,14 +2,14 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import count, takewhile
 
 from roundsmith.steps import run_step
-from roundsmith.steps.context import Context, Made
+from roundsmith.steps.context import Context, Made, Work
 from roundsmith.steps.forecast import Forecast, Size
 from roundsmith.steps.inputs import is_here
 from roundsmith.steps.spent import Spent
-from roundsmith.store import Manifest, step_key
+from roundsmith.store import Manifest
 from roundsmith.store.overlay import Overlay
 
 TO_DO = "?"
@@ -22,40 +22,22 @@ tasks are what everything else is reckoned by."""
 class NotDone(Exception):  # no error: the answer of a step that would have work to do
     """A step whose work is not in the store."""
 
-    def __init__(self, step: str, config: Mapping[str, Any], parents: Sequence[Manifest]) -> None:
+    def __init__(self, step: str, shards_done: int) -> None:
         super().__init__(step)
-        self.step, self.config, self.parents = step, config, parents
-        self.shards_done = 0
+        self.shards_done = shards_done
 
 
 @dataclass(frozen=True)
 class PlannedContext(Context):
     """A context whose steps end where their work would begin. Its store is an Overlay."""
 
-    async def once(
-        self,
-        step: str,
-        version: int,
-        config: Mapping[str, Any],
-        parents: Sequence[Manifest],
-        make: Callable[[], Awaitable[Made]],
-        shard: int = 0,
-    ) -> Manifest:
-        """The step's manifest, if it is committed. Raises NotDone, with how many of its shards are
-        done, if it is not.
-        """
-        hashes = tuple(parent.hash for parent in parents)
-        found = self.store.find(step, step_key(step, version, config, hashes, shard))
-        if found is not None:
-            return found
-        if step in FREE:
-            return await super().once(step, version, config, parents, make, shard)
-        todo = NotDone(step, config, parents)
-        while self.store.find(
-            f"{step}-shard", step_key(f"{step}-shard", version, config, hashes, todo.shards_done)
-        ):
-            todo.shards_done += 1
-        raise todo
+    async def undone(self, work: Work, make: Callable[[], Awaitable[Made]]) -> Manifest:
+        """Raises NotDone, with how many shards of the work are done."""
+        if work.step in FREE:
+            return await super().undone(work, make)
+        shards = (replace(work, step=f"{work.step}-shard", shard=number) for number in count())
+        done = takewhile(lambda shard: self.store.find(shard.step, shard.key), shards)
+        raise NotDone(work.step, sum(1 for _ in done))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,12 @@ from roundsmith.report.html import ReportInputs, SampleRow, render
 from roundsmith.report.measure import gate, measured
 from roundsmith.report.summary import PassAtK, Result, Summary, to_json
 from roundsmith.statistics import Evaluation, GateDecision, Interval
+from roundsmith.steps.chosen import chosen_samples
 from roundsmith.steps.context import Context, Made, reference
 from roundsmith.steps.evaluate import evaluation_of, results_of
 from roundsmith.steps.inputs import tasks_of
 from roundsmith.steps.ledger import cost_of
-from roundsmith.store import DROPPED, EXAMPLES, GROUPS, PAIRS, RESULTS, Manifest, TaskResult
+from roundsmith.store import DROPPED, RESULTS, Manifest, TaskResult
 from roundsmith.types import Group, Kind, Sample, Split, Task
 
 SET = "set"
@@ -23,6 +24,8 @@ STRICT = "strict"
 WHEN = ("before", "after", "control")
 EVALUATED = ("gate_", "final_", "train_")
 """How the names of evaluations begin; behind it stands whose they are."""
+DRAWN = 100_000
+"""Perplexities that the report's histogram is drawn of: of more scored samples, an even spread."""
 BROWSED = 2000
 """Samples that the report's browser is offered; it shows an even spread of them."""
 
@@ -98,16 +101,17 @@ def summarise(ctx: Context, made: Mapping[str, Manifest]) -> Summary:
 
 def report_inputs(ctx: Context, made: Mapping[str, Manifest], summary: Summary) -> ReportInputs:
     """What the page shows beside the summary."""
-    chosen = _selected_ids(ctx, made["rows"])
     everything, selected, browsed, num_samples = [], [], [], 0
     every = max(1, made["groups"].stats["codes"] // BROWSED)
-    for group in ctx.store.read_all(GROUPS, made["scored"]):
+    spread, num_scored = max(1, made["scored"].stats.get("scored", 0) // DRAWN), 0
+    for group, chosen in chosen_samples(ctx.store, made["scored"], made["rows"]):
         for sample in group.samples:
             score = group.scores.get(sample.sample_id)
             if score is not None and score.p_yes is None:
-                everything.append(score.perplexity)
-                if sample.sample_id in chosen:
-                    selected.append(score.perplexity)
+                num_scored += 1
+                if num_scored % spread == 0:
+                    everything.append(score.perplexity)
+                    selected += [score.perplexity] if sample.sample_id in chosen else []
             if sample.kind is Kind.CODE:
                 num_samples += 1
                 if num_samples % every == 0:
@@ -141,7 +145,7 @@ def _pass_at_k(ctx: Context, made: Mapping[str, Manifest]) -> dict[str, dict[str
         before, after, control = (_evaluation(ctx, made, f"{split}_{when}") for when in WHEN)
         assert before is not None
         assert after is not None
-        tasks = tasks_of(ctx, made["tasks"], split)
+        tasks = list(tasks_of(ctx, made["tasks"], split))
         for name, ids in _parts(tasks, split):
             of = control and control.only(ids)
             found[name] = _by_k(ctx, before.only(ids), after.only(ids), of)
@@ -180,16 +184,6 @@ def _evaluation(
     ctx: Context, made: Mapping[str, Manifest], name: str, *, strict: bool = False
 ) -> Evaluation | None:
     return evaluation_of(ctx, made[name], strict=strict) if name in made else None
-
-
-def _selected_ids(ctx: Context, rows: Manifest) -> set[str]:
-    def parents() -> Iterator[str]:
-        for example in ctx.store.read_all(EXAMPLES, rows):
-            yield from example.provenance.parents
-        for pair in ctx.store.read_all(PAIRS, rows):
-            yield from pair.provenance.parents
-
-    return set(parents())
 
 
 def _row(group: Group, sample: Sample, selected: bool) -> SampleRow:

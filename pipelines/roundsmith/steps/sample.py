@@ -4,23 +4,23 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from itertools import islice
 
 from roundsmith.errors import TooLong
 from roundsmith.recipes.contract import Recipe
 from roundsmith.steps.context import Context, reference
-from roundsmith.steps.inputs import tasks_of
-from roundsmith.steps.shards import sharded
+from roundsmith.steps.inputs import num_tasks, tasks_of
+from roundsmith.steps.shards import Job, sharded
 from roundsmith.store import GROUPS
 from roundsmith.types import Group, Kind, Sample, Score, Split, Task
 
-Scorable = tuple[Group, Sequence[Sample]]
-"""A group and those of its samples that are to be scored."""
+DEMONSTRATIONS = 1000
+"""Tasks whose references are shown to describe others' code: of more, the first so many."""
 
 
 async def sample(ctx: Context, tasks: str, model: str) -> str:
     """One group for each training task, drawn and run as the recipe says."""
     task_set, weights = ctx.manifest(tasks), ctx.manifest(model)
-    items = tasks_of(ctx, task_set, Split.TRAIN)
     settings = {
         **ctx.recipe_key(ctx.recipe.scoring | ctx.recipe.selecting),
         "seed": ctx.config.seed,
@@ -31,16 +31,26 @@ async def sample(ctx: Context, tasks: str, model: str) -> str:
     @asynccontextmanager
     async def begin() -> AsyncIterator[Callable[[Task], Awaitable[list[Group]]]]:
         services = await ctx.serving(weights)
-        session = await ctx.session(services, weights, ctx.recipe.name, ctx.round, items)
+        shown = list(islice(tasks_of(ctx, task_set, Split.TRAIN), DEMONSTRATIONS))
+        session = await ctx.session(services, weights, ctx.recipe.name, ctx.round, shown)
 
         async def work(task: Task) -> list[Group]:
             return [await ctx.recipe.sample(task, session)]
 
         yield work
 
-    parents = (task_set, weights)
-    made = await sharded(ctx, "sample", 2, settings, parents, GROUPS, items, begin, _count)
-    return reference(made)
+    job = Job(
+        "sample",
+        3,
+        settings,
+        (task_set, weights),
+        GROUPS,
+        lambda: tasks_of(ctx, task_set, Split.TRAIN),
+        num_tasks(task_set, Split.TRAIN),
+        begin,
+        _count,
+    )
+    return reference(await sharded(ctx, job))
 
 
 async def score(ctx: Context, groups: str, model: str) -> str:
@@ -49,13 +59,11 @@ async def score(ctx: Context, groups: str, model: str) -> str:
     A sample that does not fit the model's context with its prompt gets none, and is counted.
     """
     drawn, weights = ctx.manifest(groups), ctx.manifest(model)
-    items = list(ctx.store.read_all(GROUPS, drawn))
-    wanted = [(group, ctx.recipe.to_score(group)) for group in items]
     key = ctx.recipe_key(ctx.recipe.selecting)
     settings = {**key, "arithmetic": dict(ctx.platform.arithmetic)}
 
     @asynccontextmanager
-    async def begin() -> AsyncIterator[Callable[[Scorable], Awaitable[list[Group]]]]:
+    async def begin() -> AsyncIterator[Callable[[Group], Awaitable[list[Group]]]]:
         services = await ctx.serving(weights, score=True)
 
         async def one(sample: Sample, group: Group) -> Score | None:
@@ -65,27 +73,26 @@ async def score(ctx: Context, groups: str, model: str) -> str:
             except TooLong:
                 return None
 
-        async def work(pair: Scorable) -> list[Group]:
-            group, samples = pair
+        async def work(group: Group) -> list[Group]:
+            samples = ctx.recipe.to_score(group)
             found = await asyncio.gather(*(one(sample, group) for sample in samples))
             scores = {s.sample_id: score for s, score in zip(samples, found, strict=True) if score}
             return [replace(group, scores=scores)]
 
         yield work
 
-    parents = (drawn, weights)
-    made = await sharded(
-        ctx,
+    job = Job(
         "score",
         3,
         settings,
-        parents,
+        (drawn, weights),
         GROUPS,
-        wanted,
+        lambda: ctx.store.read_all(GROUPS, drawn),
+        drawn.rows,
         begin,
         lambda groups: _count_scored(groups, ctx.recipe),
     )
-    return reference(made)
+    return reference(await sharded(ctx, job))
 
 
 def _count(groups: Sequence[Group]) -> dict[str, int]:

@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from roundsmith.benchmarks.load import LoadedTasks
 from roundsmith.benchmarks.load import load_tasks as read_tasks
+from roundsmith.steps.chosen import ChosenRows
 from roundsmith.steps.context import Context, Made, reference
 from roundsmith.steps.inputs import tasks_of
 from roundsmith.steps.overlap import Overlap
-from roundsmith.store import DROPPED, EXAMPLES, GROUPS, PAIRS, DroppedRow, Manifest
-from roundsmith.types import Example, Group, Pair, Row, Split, Task
+from roundsmith.store import EXAMPLES, GROUPS, Manifest
+from roundsmith.types import Example, Group, Row, Split, Task
 
 
 async def select(ctx: Context, groups: str, model: str, tasks: str) -> str:
@@ -30,60 +31,44 @@ async def select(ctx: Context, groups: str, model: str, tasks: str) -> str:
 
     async def make() -> Made:
         services = await ctx.services(ctx.manifest(model))
+        held_out = [*_held_out(ctx, task_set), *(t for part in kept_apart for t in part.tasks)]
+        overlap = Overlap(held_out, ctx.config.contamination, ctx.recipe.decontaminates)
         flight = asyncio.Semaphore(ctx.config.tasks_in_flight)
-        items = list(ctx.store.read_all(GROUPS, scored))
         done = 0
 
-        async def build(group: Group) -> list[Row]:
+        async def build(group: Group) -> Sequence[Row]:
             nonlocal done
             async with flight:
                 rows = await services.pair_builder.build(name, config, ctx.config.seed, group)
             done += 1
-            ctx.progress("select", done, len(items), "")
-            return list(rows)
+            ctx.progress("select", done, scored.rows, "")
+            return rows
 
-        built = await asyncio.gather(*(build(group) for group in items))
-        held_out = [*_held_out(ctx, task_set), *(t for part in kept_apart for t in part.tasks)]
-        trained = {task.task_id: task for task in tasks_of(ctx, task_set, Split.TRAIN)}
-        texts = ctx.recipe.decontaminates
-        kept, dropped = await asyncio.to_thread(
-            _without_overlap, built, trained, Overlap(held_out, ctx.config.contamination, texts)
+        with ChosenRows(ctx.store, overlap) as chosen:
+            for ref in scored.of_kind(GROUPS.name):
+                part = await asyncio.to_thread(list, ctx.store.read_rows(GROUPS, ref))
+                built = await asyncio.gather(*map(build, part))
+                await asyncio.to_thread(chosen.add, part, built)
+        measured = await asyncio.to_thread(
+            ctx.recipe.measure, chosen.beside(scored), ctx.config.seed
         )
-        rows = [row for part in kept for row in part]
-        examples = [row for row in rows if isinstance(row, Example)]
-        pairs = [row for row in rows if isinstance(row, Pair)]
-        objects = [
-            ctx.store.write_rows(EXAMPLES, examples),
-            ctx.store.write_rows(PAIRS, pairs),
-            ctx.store.write_rows(DROPPED, dropped),
-        ]
-        gold = sum(not row.provenance.parents for row in rows)
-        measured = dict(ctx.recipe.measure(zip(items, kept, strict=True), ctx.config.seed))
-        if ctx.recipe.decontaminates:
-            measured["rows dropped for held-out text"] = float(len(dropped))
-        stats = {
-            "rows": len(rows),
-            "gold": gold,
-            "selected": len(rows) - gold,
-            "dropped": len(dropped),
-            "measured": measured,
-        }
-        return Made(objects, stats)
+        return Made(chosen.objects, _stats(chosen, measured, ctx.recipe.decontaminates))
 
     return reference(await ctx.once("select", 3, settings, (scored, task_set), make))
 
 
-def _without_overlap(
-    built: Sequence[Sequence[Row]], tasks: Mapping[str, Task], overlap: Overlap
-) -> tuple[list[list[Row]], list[DroppedRow]]:
-    """The rows that are kept, group by group, and why the others are not."""
-    kept: list[list[Row]] = []
-    dropped: list[DroppedRow] = []
-    for part in built:
-        found = [(row, overlap.dropped(row, tasks)) for row in part]
-        kept.append([row for row, why in found if why is None])
-        dropped += [why for _, why in found if why is not None]
-    return kept, dropped
+def _stats(
+    chosen: ChosenRows, measured: Mapping[str, float], decontaminated: bool
+) -> dict[str, object]:
+    examples, pairs, dropped = (ref.rows for ref in chosen.objects)
+    told = {"rows dropped for held-out text": float(dropped)} if decontaminated else {}
+    return {
+        "rows": examples + pairs,
+        "gold": chosen.gold,
+        "selected": examples + pairs - chosen.gold,
+        "dropped": dropped,
+        "measured": {**measured, **told},
+    }
 
 
 def _kept_apart(ctx: Context) -> list[LoadedTasks]:

@@ -1,82 +1,114 @@
-"""Many tasks at once, committed shard by shard, so that a kill loses at most what is under way."""
+"""Many tasks at once, committed shard by shard, so that a kill loses at most what is under way and
+memory holds the shards that are under way, not the data set.
+"""
 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
-from typing import Any, TypeVar
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import count, islice
+from typing import Any, Generic, TypeVar
 
 from roundsmith.steps.context import FOUND, Context, Made, Platform
 from roundsmith.store import Manifest, RowKind
 
 Item = TypeVar("Item")
 RowT = TypeVar("RowT")
+Work = Callable[[Item], Awaitable[list[RowT]]]
 
 
-async def sharded(
-    ctx: Context,
-    step: str,
-    version: int,
-    config: Mapping[str, Any],
-    parents: Sequence[Manifest],
-    kind: RowKind[RowT],
-    items: Sequence[Item],
-    begin: Callable[[], AbstractAsyncContextManager[Callable[[Item], Awaitable[list[RowT]]]]],
-    count: Callable[[Sequence[RowT]], Mapping[str, int]],
-    label: str = "",
-) -> Manifest:
-    """Runs the work that `begin` opens on every item and commits each shard's rows, then the whole.
+@dataclass(frozen=True)
+class Job(Generic[Item, RowT]):
+    """What is done to many items, and what names it."""
 
-    `begin` is opened only when there is something to do; progress is told under `label`.
+    step: str
+    version: int
+    config: Mapping[str, Any]
+    parents: Sequence[Manifest]
+    kind: RowKind[RowT]
+    items: Callable[[], Iterator[Item]]
+    """Reads them, in their order; called when there is something to do."""
+    num_items: int
+    begin: Callable[[], AbstractAsyncContextManager[Work[Item, RowT]]]
+    """Opens the work on one item; called when there is something to do."""
+    count: Callable[[Sequence[RowT]], Mapping[str, int]]
+    """The stats of a shard, which are summed."""
+    label: str = ""
+    """What progress is told under; the step's name by default."""
 
-    At most `tasks_in_flight` items are under way, over all shards and in their order, so that no
-    shard waits for the slowest item of another. Stats are the sums of `count` over shards.
+
+async def sharded(ctx: Context, job: Job[Item, RowT]) -> Manifest:
+    """Does a job on every item and commits each shard's rows, then the whole.
+
+    At most `tasks_in_flight` items are under way, over all shards and in their order, so that a
+    shard seldom waits for the slowest item of another; see `Shards`.
     """
-    share = Share(ctx.platform)
-    found: list[Manifest] = []
-    size, flight = ctx.config.shard_tasks, asyncio.Semaphore(ctx.config.tasks_in_flight)
-    settings = {**config, "shard_tasks": size}
-    done = 0
+    shards = Shards(ctx, job)
+    return await ctx.once(job.step, job.version, shards.settings, job.parents, shards.whole)
 
-    async def one(work: Callable[[Item], Awaitable[list[RowT]]], item: Item) -> list[RowT]:
-        nonlocal done
-        async with flight:
-            rows = await work(item)
-        done += 1
-        ctx.progress(label or step, done, len(items), "")
-        return rows
 
-    async def shard(work: Callable[[Item], Awaitable[list[RowT]]], number: int) -> Manifest:
-        nonlocal done
-        mine = items[number * size : (number + 1) * size]
-        ran = False
+class Shards(Generic[Item, RowT]):
+    """The shards of one job. Twice as many as fill `tasks_in_flight`, and two more, are read at a
+    time.
+    """
+
+    def __init__(self, ctx: Context, job: Job[Item, RowT]) -> None:
+        self._ctx, self._job = ctx, job
+        self._size = ctx.config.shard_tasks
+        self.settings = {**job.config, "shard_tasks": self._size}
+        self._flight = asyncio.Semaphore(ctx.config.tasks_in_flight)
+        self._room = asyncio.Semaphore(2 + 2 * -(-ctx.config.tasks_in_flight // self._size))
+        self._share = Share(ctx.platform)
+        self._found: list[Manifest] = []
+        self._done = 0
+
+    async def whole(self) -> Made:
+        """Every shard, found or made."""
+        running: list[asyncio.Task[Manifest]] = []
+        batches = batched(self._job.items(), self._size)
+        async with self._job.begin() as work, asyncio.TaskGroup() as tasks:
+            for number in count():
+                await self._room.acquire()
+                if not (items := await asyncio.to_thread(next, batches, ())):
+                    break
+                task = tasks.create_task(self._shard(work, number, items))
+                task.add_done_callback(lambda _: self._room.release())
+                running.append(task)
+        made = _joined([task.result() for task in running])
+        return replace(made, earlier=_spent_before(self._found))
+
+    async def _shard(self, work: Work[Item, RowT], number: int, items: Sequence[Item]) -> Manifest:
+        job, ran = self._job, False
 
         async def make() -> Made:
             nonlocal ran
             ran = True
             async with asyncio.TaskGroup() as tasks:
-                running = [tasks.create_task(one(work, item)) for item in mine]
+                running = [tasks.create_task(self._one(work, item)) for item in items]
             rows = [row for task in running for row in task.result()]
-            ref = await asyncio.to_thread(ctx.store.write_rows, kind, rows)
-            return Made([ref], count(rows), {"share": share.taken()})
+            ref = await asyncio.to_thread(self._ctx.store.write_rows, job.kind, rows)
+            return Made([ref], job.count(rows), {"share": self._share.taken()})
 
-        manifest = await ctx.once(f"{step}-shard", version, settings, parents, make, number)
+        once = partial(self._ctx.once, f"{job.step}-shard", job.version, self.settings)
+        manifest = await once(job.parents, make, number)
         if not ran:
-            found.append(manifest)
-            done += len(mine)
-            ctx.progress(label or step, done, len(items), FOUND)
+            self._found.append(manifest)
+            self._tell(len(items), FOUND)
         return manifest
 
-    async def whole() -> Made:
-        numbers = range((len(items) + size - 1) // size)
-        async with begin() as work, asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(shard(work, number)) for number in numbers]
-        made = _joined([task.result() for task in running])
-        return replace(made, earlier=_spent_before(found))
+    async def _one(self, work: Work[Item, RowT], item: Item) -> list[RowT]:
+        async with self._flight:
+            rows = await work(item)
+        self._tell(1)
+        return rows
 
-    return await ctx.once(step, version, settings, parents, whole)
+    def _tell(self, more: int, note: str = "") -> None:
+        self._done += more
+        name = self._job.label or self._job.step
+        self._ctx.progress(name, self._done, self._job.num_items, note)
 
 
 class Share:
@@ -96,6 +128,13 @@ class Share:
             share["cpu_s"] = cpu_s - self._cpu_s
         self._seconds, self._cpu_s = seconds, cpu_s
         return {name: round(value, 3) for name, value in share.items()}
+
+
+def batched(items: Iterable[Item], size: int) -> Iterator[tuple[Item, ...]]:
+    """So many items at a time, in order."""
+    rest = iter(items)
+    while batch := tuple(islice(rest, size)):
+        yield batch
 
 
 def _spent_before(found: Sequence[Manifest]) -> dict[str, float]:

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from roundsmith.bench import BenchResult
 from roundsmith.cli import app
-from roundsmith.commands.bench import BENCHES, find, pairs, show, store, to_json
+from roundsmith.commands.bench import BENCHES, find, pairs, show, store, synthetic, to_json
 from roundsmith.commands.bench import round as round_bench
 from roundsmith.commands.bench.made import groups
 from roundsmith.commands.bench.turns import in_turns
@@ -99,3 +99,10 @@ def test_many_tasks_at_once_are_sampled_and_verified_by_real_services() -> None:
     (result,) = round_bench.measure("lab", num_tasks=3, turns=1)
     assert (result.unit, result.against) == ("tasks/s", "one task at a time")
     assert result.value > 0
+
+
+@pytest.mark.slow
+def test_a_synthetic_round_goes_through_store_select_and_export() -> None:
+    results = synthetic.measure(1200)
+    assert [r.unit for r in results] == ["samples/s"] * 3 + ["MiB"] * 3 + ["power"]
+    assert all(r.value > 0 for r in results[:-1])

@@ -74,7 +74,7 @@ async def _made(ctx: Context, folder: Path, promoted: bool) -> MadeRun:
 async def _round(
     ctx: Context, folder: Path, tasks: Manifest, model: Manifest, promoted: bool
 ) -> MadeRun:
-    train, held = tasks_of(ctx, tasks, Split.TRAIN), tasks_of(ctx, tasks, Split.GATE)
+    train, held = (list(tasks_of(ctx, tasks, split)) for split in (Split.TRAIN, Split.GATE))
     weights = model.stats["weights_sha256"]
     drawn = tuple(group_of(task, weights, ctx.round) for task in train)
     scored_groups = tuple(replace(g, scores=_scores(g, weights)) for g in drawn)

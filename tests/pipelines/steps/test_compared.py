@@ -65,7 +65,7 @@ def test_seeds_have_training_tasks_of_their_own_and_held_out_tasks_in_common(
         return await run_step(mine, "compared_tasks", drawn=drawn, held=held)
 
     manifests = [ctx.manifest(asyncio.run(of(seed))) for seed in (1, 2)]
-    splits = {split: [tasks_of(ctx, m, split) for m in manifests] for split in Split}
+    splits = {split: [list(tasks_of(ctx, m, split)) for m in manifests] for split in Split}
     assert splits[Split.TRAIN][0] != splits[Split.TRAIN][1]
     assert splits[Split.GATE][0] == splits[Split.GATE][1]
     assert splits[Split.FINAL][0] == splits[Split.FINAL][1]

@@ -41,7 +41,7 @@ def load(folder: Path, tasks: str, split: str = "", **settings: Any) -> dict[Spl
     """The number of tasks of each split that the step keeps."""
     ctx = context(folder, tasks=tasks, **settings)
     made = ctx.manifest(asyncio.run(run_step(ctx, "load_tasks", split=split)))
-    return {split: len(tasks_of(ctx, made, split)) for split in Split}
+    return {split: len(list(tasks_of(ctx, made, split))) for split in Split}
 
 
 @pytest.mark.parametrize("empty", list(Split))

@@ -1,14 +1,14 @@
 """Shards: committed one by one, found again, and never mistaken for shards of another size."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from roundsmith.lab.splits import tasks
-from roundsmith.steps.shards import sharded
+from roundsmith.steps.shards import Job, sharded
 from roundsmith.store import TASKS, Manifest
 from roundsmith.types import Split, Task
 from tests.pipelines.steps.contexts import context
@@ -36,7 +36,8 @@ def run(folder: Path, shard_tasks: int, refused: str = "") -> tuple[Manifest, li
     async def begin() -> AsyncIterator[Callable[[Task], Awaitable[list[Task]]]]:
         yield work
 
-    made = asyncio.run(sharded(ctx, "copy", 1, {}, (), TASKS, ITEMS, begin, count))
+    job = Job("copy", 1, {}, (), TASKS, lambda: iter(ITEMS), len(ITEMS), begin, count)
+    made = asyncio.run(sharded(ctx, job))
     assert list(ctx.store.read_all(TASKS, made)) == list(ITEMS)
     return made, worked
 
@@ -58,3 +59,30 @@ def test_after_a_failure_finished_shards_are_found(tmp_path: Path) -> None:
     _, worked = run(tmp_path, 3)
     assert worked == [last]
     assert run(tmp_path, 3)[1] == []
+
+
+def test_no_more_is_read_than_can_soon_be_under_way(tmp_path: Path) -> None:
+    ctx = context(tmp_path, shard_tasks=2, tasks_in_flight=2)
+    finished, most, read = 0, 0, 0
+
+    def items() -> Iterator[Task]:
+        nonlocal read
+        for _ in range(40):
+            read += 1
+            yield ITEMS[0]
+
+    async def work(task: Task) -> list[Task]:
+        nonlocal finished, most
+        most = max(most, read - finished)
+        await asyncio.sleep(0)
+        finished += 1
+        return [task]
+
+    @asynccontextmanager
+    async def begin() -> AsyncIterator[Callable[[Task], Awaitable[list[Task]]]]:
+        yield work
+
+    job = Job("copy", 1, {}, (), TASKS, items, 40, begin, count)
+    made = asyncio.run(sharded(ctx, job))
+    assert made.stats == {"tasks": 40}
+    assert most <= 10, "four shards of two, and the one that waits for room"

@@ -40,6 +40,8 @@ class Asked:
     programs: Path | None = None
     peers: Path | None = None
     soak: int | None = None
+    synthetic: int | None = None
+    """How many samples a round has that no model draws."""
 
 
 def bench(
@@ -77,6 +79,14 @@ def bench(
             "hold is counted before and after, and growth is a failure.",
         ),
     ] = None,
+    synthetic: Annotated[
+        int | None,
+        typer.Option(
+            min=10_000,
+            help="For round: this many synthetic samples through store, select and export instead, "
+            "beside a tenth of them.",
+        ),
+    ] = None,
 ) -> None:
     """Measure one part of Roundsmith on this machine, side by side with a plain way to do the same.
 
@@ -88,7 +98,7 @@ def bench(
     if json_ is not None:
         make_output_folder(json_.parent, "--json")
     with error_console().status(f"measuring {name}, about a minute or two"):
-        results = measure(Asked(model, vllm, programs, peers, soak))
+        results = measure(Asked(model, vllm, programs, peers, soak, synthetic))
     if vllm is None and name in AGAINST_VLLM:
         error_console().print("no row against vLLM: name its Python by --vllm")
     if json_ is not None:
@@ -186,6 +196,10 @@ def _store(_: Asked) -> list[BenchResult]:
 
 
 def _round(asked: Asked) -> list[BenchResult]:
+    if asked.synthetic is not None:
+        from roundsmith.commands.bench import synthetic
+
+        return synthetic.measure(asked.synthetic)
     from roundsmith.commands.bench.round import measure
 
     return measure(asked.model)

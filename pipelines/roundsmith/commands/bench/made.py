@@ -1,5 +1,7 @@
 """Groups as a round of GiFT makes them, from a seed, for benches that need many and no model."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from random import Random
 
 from roundsmith.hashing import content_hash
@@ -27,10 +29,20 @@ WEIGHTS = "0" * 64
 def groups(num_groups: int) -> list[Group]:
     """Groups of the lab's training tasks, half of whose codes pass, scored."""
     random = Random(0)
-    return [_group(task, random) for task in tasks(Split.TRAIN, num_groups)]
+    return [group(task, random) for task in tasks(Split.TRAIN, num_groups)]
 
 
-def _group(task: Task, random: Random) -> Group:
+def many_tasks(number: int) -> Iterator[Task]:
+    """The lab's training tasks over and over, each time under other names and descriptions."""
+    lab = tasks(Split.TRAIN)
+    for at in range(number):
+        task, again = lab[at % len(lab)], at // len(lab)
+        described = f"{task.description}, time {again}"
+        yield replace(task, task_id=f"{task.task_id}/{again}", description=described)
+
+
+def group(task: Task, random: Random) -> Group:
+    """A scored group of a task: each code passes or fails by chance."""
     codes = [_code(task, step, index) for step in range(STEPS) for index in range(CODES)]
     outcomes = []
     for code in codes:
