@@ -85,36 +85,35 @@ def reproduce(
     from roundsmith.commands.reproduce_dry import show_dry
     from roundsmith.commands.reproduce_run import Wanted, compare_arms, own_base
     from roundsmith.commands.run import default_preset
+    from roundsmith.errors import ConfigError
     from roundsmith.reproduce.arms import chosen_arms
     from roundsmith.reproduce.choice import Choice
     from roundsmith.storage import make_output_folder
 
-    names = claims.names() if recipe == "all" else [recipe]
+    if json_ is not None and recipe == "all":
+        raise ConfigError("--json: expected one recipe, saw all: each has OUT/RECIPE/results.json")
     console, printed = error_console(), Console(highlight=False)
     wanted = []
-    for name in names:
-        fixed = claims.read_claims(name)
-        own = [one for one in arm or () if recipe != "all" or one in fixed.arms]
-        wanted.append(
-            Wanted(
-                fixed,
-                Choice(
-                    preset=preset or default_preset(base[0] if base else "lab"),
-                    models=tuple(base or [own_base(fixed, out)]),
-                    tasks=tasks or fixed.tasks,
-                    limit=limit,
-                    eval_limit=eval_limit,
-                    config=config,
-                    engine=engine,
-                    trust_remote_code=trust_remote_code,
-                ),
-                chosen_arms(fixed, arms, own),
-                seeds or fixed.seeds,
-                tune,
-            )
+    for name in claims.names() if recipe == "all" else [recipe]:
+        fixed, models = claims.read_claims(name), base
+        if recipe == "all" and fixed.base != "lab":
+            if tasks is not None:
+                console.print(f"{name} is left out: it has tasks of its own, saw --tasks {tasks}")
+                continue
+            models = None  # the base that the others begin with has seen too much
+        choice = Choice(
+            preset=preset or default_preset(base[0] if base else "lab"),
+            models=tuple(models or [own_base(fixed, out)]),
+            tasks=tasks or fixed.tasks,
+            limit=limit,
+            eval_limit=eval_limit,
+            config=config,
+            engine=engine,
+            trust_remote_code=trust_remote_code,
         )
-    if json_ is not None and recipe == "all":
-        raise typer.BadParameter("expected one recipe with --json, saw all: see OUT/RECIPE")
+        own = [one for one in arm or () if recipe != "all" or one in fixed.arms]
+        played = chosen_arms(fixed, arms, own)
+        wanted.append(Wanted(fixed, choice, played, seeds or fixed.seeds, tune))
     with resumable():
         if dry_run:
             for one in wanted:
