@@ -45,6 +45,10 @@ class Tuning(Settings):
     """
     gradient_checkpointing: bool = False
     """Less memory for about a fifth more time."""
+    sharded: bool = False
+    """Each of several processes holds a part of weights, gradients and optimizer (FSDP2), not all
+    of them; changes the result only by rounding. Not with adafactor; grpo has one process.
+    """
 
 
 class PreferenceTuning(Tuning):

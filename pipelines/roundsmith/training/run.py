@@ -17,6 +17,7 @@ from roundsmith.training.objectives import find_objective
 from roundsmith.training.plan import Plan, plan_training, uses_bfloat16
 from roundsmith.training.progress import PROGRESS_FILE, read_progress
 from roundsmith.training.result import TrainingResult, read_result
+from roundsmith.training.settings import adapters
 from roundsmith.training.tokens import write_tokens
 
 log = logging.getLogger(__name__)
@@ -86,10 +87,11 @@ def _train(job: TrainingJob, folder: JobFolder, device: str, peers: Any, keeping
     began_s = time.monotonic()
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     log.info("%d steps in %.1f s", plan.steps - step, time.monotonic() - began_s)
+    trained = whole(job, trainer)
     if peers.is_main_process:
         partial = folder.work / "model"
         dtype = "bfloat16" if bfloat16 else "float32"
-        keeping.finish(partial, _save(partial, folder, plan, trainer, dtype, device))
+        keeping.finish(partial, _save(partial, folder, plan, trained, dtype, device))
     # No process ends before the result is kept: one that is lost until then is started again, and
     # needs the others.
     peers.wait_for_everyone()
@@ -119,11 +121,27 @@ def load(job: TrainingJob) -> tuple[Any, Coder]:
     return model, Coder(tokenizer, end_id, vocabulary, min(job.max_length, positions))
 
 
+def whole(job: TrainingJob, trainer: Any) -> Any:
+    """On every process: the trained model, of which the first one holds all weights."""
+    trained = trainer.accelerator.unwrap_model(trainer.model)
+    if not trainer.is_fsdp_enabled:
+        return trained
+    weights = trainer.accelerator.get_state_dict(trainer.model)
+    if not trainer.accelerator.is_main_process:
+        return trained
+    first, _ = load(job)
+    if config := adapters(job):
+        from peft import get_peft_model
+
+        first = get_peft_model(first, config)
+    first.load_state_dict(weights)
+    return first
+
+
 def _save(
-    partial: Path, folder: JobFolder, plan: Plan, trainer: Any, dtype: str, device: str
+    partial: Path, folder: JobFolder, plan: Plan, trained: Any, dtype: str, device: str
 ) -> TrainingResult:
     """The trained model as a whole folder at `partial`, and what is said of it."""
-    trained = trainer.accelerator.unwrap_model(trainer.model)
     if folder.job.lora_rank:
         trained = trained.merge_and_unload()
     trained.save_pretrained(partial)

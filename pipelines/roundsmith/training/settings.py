@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from roundsmith.errors import ConfigError
 from roundsmith.training.folder import JobFolder
 from roundsmith.training.job import TrainingJob
 
 
 def common(job: TrainingJob, folder: JobFolder, device: str, bfloat16: bool) -> dict[str, Any]:
     """What every trainer's config takes."""
+    sharded = _is_sharded(job)
     return {
         "output_dir": str(folder.work),
         "learning_rate": job.learning_rate,
@@ -20,7 +22,9 @@ def common(job: TrainingJob, folder: JobFolder, device: str, bfloat16: bool) -> 
         "seed": job.seed % 2**32,
         "bf16": bfloat16,
         "use_cpu": device == "cpu",
-        "gradient_checkpointing": job.gradient_checkpointing,
+        "gradient_checkpointing": job.gradient_checkpointing and not sharded,
+        "fsdp": sharded or None,
+        "fsdp_config": {"activation_checkpointing": job.gradient_checkpointing and sharded},
         # Rows come tokenized, cut and in order.
         "max_length": None,
         "train_sampling_strategy": "sequential",
@@ -33,6 +37,20 @@ def common(job: TrainingJob, folder: JobFolder, device: str, bfloat16: bool) -> 
         "report_to": "none",
         "disable_tqdm": True,
     }
+
+
+def _is_sharded(job: TrainingJob) -> bool:
+    """Whether several processes share the weights. Raises ConfigError for what none can share."""
+    from accelerate import PartialState  # type: ignore[import-untyped]  # ships no types
+
+    if not job.sharded or PartialState().num_processes == 1:
+        return False
+    if job.optimizer == "adafactor":
+        raise ConfigError(
+            "sharded: expected the optimizer adamw, saw adafactor, whose factored state does not "
+            "shard: use adamw, or one process a model"
+        )
+    return True
 
 
 def adapters(job: TrainingJob) -> Any:

@@ -17,10 +17,12 @@ from roundsmith.training.run import train
 from tests.pipelines.training.conftest import MakeJob
 
 
-def start(job: TrainingJob) -> subprocess.Popen[bytes]:
+def start(job: TrainingJob, processes: int = 1) -> subprocess.Popen[bytes]:
     path = job.out.with_suffix(".json")
     path.write_text(job.model_dump_json())
-    return subprocess.Popen([sys.executable, "-W", "error", "-m", "roundsmith.training", str(path)])
+    command = [sys.executable, *([] if processes > 1 else ["-W", "error"]), "-m"]
+    options = [f"--processes={processes}", "--die-with-parent"]
+    return subprocess.Popen([*command, "roundsmith.training", str(path), *options])
 
 
 def kill_after(process: subprocess.Popen[bytes], job: TrainingJob, step: int) -> None:

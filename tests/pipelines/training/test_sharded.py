@@ -1,0 +1,64 @@
+"""FSDP2 on two processes: what one process makes, whole files, gone on with by another number."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from roundsmith.errors import EngineError
+from roundsmith.training import TrainingJob, launch
+from roundsmith.training.progress import read_progress
+from roundsmith.training.run import train
+from tests.pipelines.training.conftest import MakeJob
+from tests.pipelines.training.test_launch import kill_after, start
+
+pytestmark = pytest.mark.slow
+
+
+def losses(job: TrainingJob) -> list[float]:
+    return [line.loss for line in read_progress(job.out / "progress.jsonl")]
+
+
+def close(one: Path, other: Path) -> bool:
+    """Whether two model folders hold the same weights up to rounding."""
+    first, second = (load_file(folder / "model.safetensors") for folder in (one, other))
+    assert first.keys() == second.keys()
+    return all(first[name].sub(second[name]).abs().max() < 1e-4 for name in first)
+
+
+def sharded(job: TrainingJob, nproc: int = 2) -> TrainingJob:
+    asyncio.run(launch(job, nproc=nproc))
+    return job
+
+
+@pytest.mark.parametrize("settings", [{}, {"gradient_checkpointing": True, "lora_rank": 4}])
+def test_two_sharded_processes_train_what_one_process_trains(
+    make_job: MakeJob, settings: dict[str, int]
+) -> None:
+    alone, shared = (
+        make_job(out="alone", **settings),
+        make_job(out="shared", sharded=True, **settings),
+    )
+    train(alone)
+    sharded(shared)
+    assert losses(shared) == pytest.approx(losses(alone), rel=1e-4)
+    assert close(shared.out / "model", alone.out / "model")
+
+
+@pytest.mark.parametrize(("first", "then"), [(2, 1), (1, 2)])
+def test_another_number_of_processes_goes_on(make_job: MakeJob, first: int, then: int) -> None:
+    settings = {"max_steps": 12, "checkpoint_every_steps": 2}
+    alone = make_job(out="alone", **settings)
+    train(alone)
+    shared = make_job(out="shared", sharded=True, **settings)
+    kill_after(start(shared, first), shared, 5)
+    assert [path.name for path in (shared.out / "checkpoints").iterdir()] == ["checkpoint-4"]
+    sharded(shared, then)
+    assert losses(shared) == pytest.approx(losses(alone), rel=1e-4)
+    assert close(shared.out / "model", alone.out / "model")
+
+
+def test_adafactor_is_not_sharded(make_job: MakeJob) -> None:
+    with pytest.raises(EngineError, match="expected the optimizer adamw, saw adafactor"):
+        sharded(make_job(optimizer="adafactor", sharded=True))
