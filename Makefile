@@ -108,5 +108,5 @@ $(VENV)/local.stamp: $(INPUTS) | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/dev.stamp: $(INPUTS) | $(VENV)/bin/python
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[local,cluster,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[local,cluster,track,dev]'
 	@touch $@ $(VENV)/local.stamp

@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
-TESTED_EXTRAS = ("local", "cluster", "dev")
+TESTED_EXTRAS = ("local", "cluster", "track", "dev")
 
 
 def requirements() -> list[Requirement]:

@@ -2,7 +2,7 @@
 
 import typer
 
-from roundsmith.commands import rollback, trace, verify
+from roundsmith.commands import memory, rollback, trace, verify
 from roundsmith.commands.export import PUSH_EPILOG, export_app, push
 from roundsmith.commands.store import store_app
 
@@ -11,6 +11,7 @@ def add_commands(app: typer.Typer) -> None:
     """Adds them to the command line."""
     app.command("trace", epilog=trace.EPILOG)(trace.trace)
     app.command("verify", epilog=verify.EPILOG)(verify.verify)
+    app.command("memory", epilog=memory.EPILOG)(memory.memory)
     app.command("rollback", epilog=rollback.EPILOG)(rollback.rollback)
     app.add_typer(store_app, name="store")
     app.add_typer(export_app, name="export")

@@ -21,6 +21,7 @@ from roundsmith.pair_builder.rules import configure, find_rule, load_rules
 from roundsmith.platform.local import LocalPlatform
 from roundsmith.recipes.contract import Recipe
 from roundsmith.report.summary import Summary, from_json
+from roundsmith.report.tracking import tell
 from roundsmith.round import RoundRefs, play_rounds
 from roundsmith.steps import run_step
 from roundsmith.steps.config import RunConfig
@@ -111,7 +112,10 @@ def play(
             played = play_rounds(do, promoted, numbers, begin, *parts, stops)
             for refs in played:
                 folder = out / f"round-{context.round}"
-                yield export(context, refs, folder)
+                summary = export(context, refs, folder)
+                loss = context.manifest(refs.checkpoint).stats["loss"]
+                tell(config.tracking, config.model_dump(mode="json"), out, summary, loss)
+                yield summary
                 keep(folder)
 
         try:

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from roundsmith.config import Settings
+from roundsmith.report.tracking import TrackingConfig
 from roundsmith.steps.overlap import ContaminationConfig
 from roundsmith.steps.rules import BudgetConfig, KeepConfig, StopConfig
 from roundsmith.steps.spent import PriceConfig
@@ -98,6 +99,8 @@ class RunConfig(Settings):
     """Also train on the gold rows alone for as many steps, and judge that on `final`."""
     evaluation: EvaluationConfig = EvaluationConfig()
     services: ServicesConfig = ServicesConfig()
+    tracking: TrackingConfig = TrackingConfig()
+    """Trackers that hear of a round when it is over; changes nothing in it."""
     price: PriceConfig = PriceConfig()
     """For the ledger: in the report, in `cost` of summary.json and in `run --dry-run`."""
     shard_tasks: int = Field(32, gt=0)
