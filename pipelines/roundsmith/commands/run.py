@@ -21,7 +21,7 @@ from roundsmith.pair_builder.rules import configure, find_rule, load_rules
 from roundsmith.platform.local import LocalPlatform
 from roundsmith.recipes.contract import Recipe
 from roundsmith.report.summary import Summary, from_json
-from roundsmith.report.tracking import tell
+from roundsmith.report.tracking import check_trackers, tell
 from roundsmith.round import RoundRefs, play_rounds
 from roundsmith.steps import run_step
 from roundsmith.steps.config import RunConfig
@@ -177,7 +177,10 @@ def preset_elsewhere(model: str) -> str:
 
 
 def check(config: RunConfig) -> Recipe:
-    """The recipe of a run; raises ConfigError for one or a setting of it that does not exist."""
+    """The recipe of a run; raises ConfigError for one or a setting of it that does not exist, and
+    for a tracker whose package is not installed.
+    """
+    check_trackers(config.tracking)
     rules = load_rules(config.recipes)
     recipe = configure(find_rule(rules, config.recipe), config.recipe, config.recipe_config)
     assert isinstance(recipe, Recipe)

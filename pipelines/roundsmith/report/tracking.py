@@ -6,15 +6,21 @@ Each needs its package: the extra `track`.
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
 from roundsmith.config import Settings
+from roundsmith.errors import ConfigError, PlatformError
 from roundsmith.report.summary import Summary
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 log = logging.getLogger(__name__)
 TOLD = "tracked.json"
@@ -77,11 +83,35 @@ def tell(
             continue
         try:
             tracker(config, out, made)
-        except Exception as error:  # whatever a tracker raises, the round is made
+        except PlatformError as error:
             log.warning("%s was not told of round %d: %s", name, result.round, error)
             continue
         told[place] = str(result.checkpoint_sha256)
         (out / TOLD).write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")
+
+
+def check_trackers(config: TrackingConfig) -> None:
+    """Raises ConfigError where the package of a tracker that is asked for is not installed."""
+    wanted = {
+        "mlflow": config.mlflow is not None,
+        "wandb": config.wandb is not None,
+        "tensorboard": config.tensorboard,
+    }
+    lacking = [name for name, asked in wanted.items() if asked and find_spec(name) is None]
+    if lacking:
+        raise ConfigError(
+            f"tracking: expected the package {lacking[0]}, saw none: pip install "
+            "'roundsmith[track]', or take it out of [tracking]"
+        )
+
+
+@contextmanager
+def _told_as_platform_error(*kinds: type[Exception]) -> Iterator[None]:
+    caught: tuple[type[Exception], ...] = (OSError, *kinds)
+    try:
+        yield
+    except caught as error:
+        raise PlatformError(str(error)) from error
 
 
 def metrics_of(summary: Summary) -> dict[str, float]:
@@ -112,8 +142,13 @@ def flat(settings: Mapping[str, Any], above: str = "") -> dict[str, str]:
 
 def _mlflow(config: TrackingConfig, out: Path, made: ToldRound) -> None:
     from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
 
-    client = MlflowClient(tracking_uri=config.mlflow)
+    with _told_as_platform_error(MlflowException):
+        _mlflow_run(MlflowClient(tracking_uri=config.mlflow), config, made)
+
+
+def _mlflow_run(client: "MlflowClient", config: TrackingConfig, made: ToldRound) -> None:
     known = client.get_experiment_by_name(config.project)
     experiment = client.create_experiment(config.project) if known is None else known.experiment_id
     run = client.create_run(experiment, run_name=made.name).info.run_id
@@ -130,24 +165,29 @@ def _mlflow(config: TrackingConfig, out: Path, made: ToldRound) -> None:
 def _wandb(config: TrackingConfig, out: Path, made: ToldRound) -> None:
     import wandb
 
-    with wandb.init(
-        project=config.project,
-        name=made.name,
-        dir=str(out),
-        mode=config.wandb,
-        config=dict(made.settings),
-        settings=wandb.Settings(silent=True, console="off"),
-    ) as run:
+    with (
+        _told_as_platform_error(wandb.errors.Error),
+        wandb.init(
+            project=config.project,
+            name=made.name,
+            dir=str(out),
+            mode=config.wandb,
+            config=dict(made.settings),
+            settings=wandb.Settings(silent=True, console="off"),
+        ) as run,
+    ):
         for step, value in made.loss:
             run.log({"loss": value}, step=step)
         run.summary.update(dict(made.metrics))
         run.save(str(made.report), base_path=str(made.report.parent), policy="now")
+    wandb.teardown()  # its service still writes; when it has ended, all is written
 
 
 def _tensorboard(config: TrackingConfig, out: Path, made: ToldRound) -> None:
     from torch.utils.tensorboard import SummaryWriter
 
-    with SummaryWriter(str(out / "tensorboard" / f"round-{made.number}")) as writer:
+    folder = out / "tensorboard" / f"round-{made.number}"
+    with _told_as_platform_error(), SummaryWriter(str(folder)) as writer:
         for name, number in made.metrics.items():
             writer.add_scalar(name, number, made.number)
         for step, value in made.loss:
