@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,8 +101,12 @@ def submit(cluster: Cluster, name: str) -> str:
 @pytest.fixture(scope="session")
 def round_of_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the same round, played on this machine."""
-    out = tmp_path_factory.mktemp("local") / "run"
-    command = [str(BIN / "roundsmith"), "run", *SMALL, "--out", str(out)]
+    return play_as_processes(SMALL, tmp_path_factory.mktemp("local") / "run")
+
+
+def play_as_processes(options: Sequence[str], out: Path) -> Path:
+    """The folder of a round that was played on this machine."""
+    command = [str(BIN / "roundsmith"), "run", *options, "--out", str(out)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
     assert done.returncode == 0, done.stderr
     return out / "round-1"

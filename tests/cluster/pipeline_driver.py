@@ -40,8 +40,6 @@ class Driver:
     package: Path
     seconds: dict[str, float] = field(default_factory=dict)
     """From a task's Job to its end, by task."""
-    inside: dict[str, float] = field(default_factory=dict)
-    """What of it our own code took, from its first line to its last."""
     logs: dict[str, str] = field(default_factory=dict)
     artifacts: dict[str, str] = field(default_factory=dict)
     """The files that tasks made, by task and name."""

@@ -1,0 +1,80 @@
+"""The compiled pipeline, its tasks started as pods: a round of the same rows, refused and ended as
+a person expects. No backend of Kubeflow Pipelines is at hand: `pipeline_driver` stands in for it.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from roundsmith.platform.pipeline import Installed as Image
+from roundsmith.platform.pipeline import compile_pipeline
+from roundsmith.platform.stages import PARTS
+from roundsmith.store.kinds import EXAMPLES
+from tests.cluster.conftest import Installed, play_as_processes
+from tests.cluster.pipeline_driver import Driver
+from tests.cluster.test_round import rows, storage, without_place
+from tests.cluster.world import NAMESPACE, RELEASE
+
+PARAMETERS: dict[str, Any] = {
+    **{"recipe": "gift", "preset": "lab", "seed": 8, "limit": 4, "eval_limit": 4},
+    **{"control": False, "config": {"iterations": 2}, "chain": "piped"},
+}
+OPTIONS = (
+    *("--recipe", "gift", "--preset", "lab", "--seed", "8", "--limit", "4", "--eval-limit", "4"),
+    *("--no-control", "--set", "iterations=2"),
+)
+"""The same as the parameters."""
+
+
+def driver(installed: Installed, folder: Path, run: str) -> Driver:
+    """A run of the pipeline, as the chart's account for rounds."""
+    cluster = installed.cluster
+    told = cluster.get(f"deployment/{RELEASE}-executor")["spec"]["template"]["spec"]
+    package = folder / "pipeline.yaml"
+    compile_pipeline(Image.of(RELEASE, told["containers"][0]["image"]), package)
+    return Driver(cluster, NAMESPACE, f"{RELEASE}-control", run, package)
+
+
+@pytest.fixture(scope="module")
+def piped(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Driver:
+    """A whole round by the pipeline."""
+    made = driver(installed, tmp_path_factory.mktemp("piped"), "piped")
+    made.play(PARAMETERS)
+    return made
+
+
+def test_every_task_did_its_part(piped: Driver) -> None:
+    parts = [part.replace("_", "-") for part in PARTS]
+    assert list(piped.outputs) == ["check", *parts, "report", "next", "release"]
+    assert piped.outputs["next"].endswith("has ended: 1 of 1 rounds are played")
+    assert piped.outputs["release"] == "no training was left"
+    assert piped.artifacts["report/page"].startswith("<!doctype html>")
+    assert '"final_pass_at_1_after"' in piped.artifacts["report/executor_output.json"]
+
+
+def test_the_rows_are_those_of_processes(
+    installed: Installed, piped: Driver, tmp_path: Path
+) -> None:
+    url = piped.outputs["report"]
+    assert url == f"{installed.cluster.storage}/runs/piped/round-1"
+    folder = tmp_path / "round-1"
+    storage().get(url, str(folder), recursive=True)
+    ours = [without_place(row) for row in rows(folder, EXAMPLES)]
+    local = play_as_processes(OPTIONS, tmp_path / "local")
+    assert ours == [without_place(row) for row in rows(local, EXAMPLES)]
+    assert len(ours) > 4
+
+
+def test_a_wrong_setting_is_refused_by_the_first_task_in_words(
+    installed: Installed, tmp_path: Path
+) -> None:
+    made = driver(installed, tmp_path, "refused")
+    wrong = {**PARAMETERS, "chain": "refused", "config": {"iteration": 2}}
+    with (
+        installed.cluster.watched("pytorchjobs") as trainings,
+        pytest.raises(AssertionError, match=r"task check: (.|\n)*did you mean 'iterations'"),
+    ):
+        made.play(wrong)
+    assert trainings == []
+    assert list(made.outputs) == ["release"], "which runs however a round ends"
