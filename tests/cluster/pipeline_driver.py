@@ -174,7 +174,8 @@ def in_order(tasks: Mapping[str, Any]) -> Iterator[str]:
 
 def _pod(step: dict[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
     """The pod of a step, with what the IR asks of Kubernetes."""
-    environment, volumes = [], [{"name": "outputs", "emptyDir": {}}]
+    environment: list[dict[str, Any]] = []
+    volumes: list[dict[str, Any]] = [{"name": "outputs", "emptyDir": {}}]
     mounts = [{"name": "outputs", "mountPath": OUTPUTS}]
     for kind, source in (("configMapAsEnv", "configMapKeyRef"), ("secretAsEnv", "secretKeyRef")):
         named = "configMapName" if kind == "configMapAsEnv" else "secretName"
@@ -187,6 +188,10 @@ def _pod(step: dict[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
     for number, told in enumerate(asked.get("configMapAsVolume", ())):
         volumes.append({"name": f"map-{number}", "configMap": {"name": told["configMapName"]}})
         mounts.append({"name": f"map-{number}", "mountPath": told["mountPath"]})
+    for number, told in enumerate(asked.get("secretAsVolume", ())):
+        secret = {"secretName": told["secretName"], "optional": told.get("optional", False)}
+        volumes.append({"name": f"secret-{number}", "secret": secret})
+        mounts.append({"name": f"secret-{number}", "mountPath": told["mountPath"]})
     reader = {
         "name": "outputs",
         "image": step["image"],

@@ -74,14 +74,7 @@ class Cluster:
 
     def apply(self, manifest: Object) -> None:
         """Creates or changes an object."""
-        subprocess.run(
-            ["kubectl", "apply", "--server-side", "--filename", "-"],
-            input=json.dumps(manifest),
-            text=True,
-            check=True,
-            capture_output=True,
-            timeout=60,
-        )
+        self.given(json.dumps(manifest), "kubectl", "apply", "--server-side", "--filename", "-")
 
     def python(self, pod: str, source: str, *arguments: object, container: str = "") -> str:
         """What a program prints inside of a pod `NAMESPACE/NAME`, without the last line's end."""
@@ -99,6 +92,21 @@ class Cluster:
             said = process.stdout.readline()  # Forwarding from 127.0.0.1:40123 -> 8033
             yield said.split()[2]
             process.terminate()
+
+    def given(self, text: str, *command: str) -> None:
+        """Runs a command that reads a text; it must succeed."""
+        subprocess.run(command, input=text, text=True, check=True, capture_output=True, timeout=60)
+
+    def lines(self, *command: object) -> Iterator[str]:
+        """The lines of a command as they come; it must succeed."""
+        words = [str(word) for word in command]
+        with subprocess.Popen(
+            words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env=self.environment,
+        ) as process:  # fmt: skip
+            assert process.stdout is not None
+            yield from process.stdout
+        assert process.returncode == 0, f"{words} ended with {process.returncode}"
 
     @contextmanager
     def started(self, *command: object) -> Iterator[subprocess.Popen[str]]:

@@ -1,10 +1,13 @@
 """The round as a Kubeflow pipeline: its parameters, and a task for each part of a round.
 
+`python -m roundsmith.platform.pipeline FILE` writes the one that the chart delivers.
+
 One run plays one round; its last task submits the next. Tasks hand on a plan and references; all
 else is in the storage. The image brings the code, so that no task installs anything.
 """
 
 import importlib.util
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +34,7 @@ TITLES = {
 }
 CPU, MEMORY, MOST_MEMORY = "200m", "512Mi", "4Gi"
 """Of every task: models and programs run in the services, trainings in jobs."""
+TLS_FOLDER = "/etc/roundsmith-tls"
 TOKEN_LABEL = "access-ml-pipeline"
 """By it a Kubeflow profile gives a pod the token for its API."""
 
@@ -45,13 +49,20 @@ class Installed:
     """The ConfigMap that tells where everything is."""
     secret: str
     """The Secret with the storage's keys; need not be there."""
+    tls: str
+    """The Secret with the certificate of rounds; need not be there."""
     release: str
     """The name of the installation: its policies let in what is labelled as of it."""
 
     @classmethod
     def of(cls, release: str, image: str, secret: str = "") -> "Installed":
         """An installation by its name; its Secret is the chart's unless it is named."""
-        return cls(image, f"{release}-cluster", secret or f"{release}-storage", release)
+        keys = secret or f"{release}-storage"
+        return cls(image, f"{release}-cluster", keys, f"{release}-client-tls", release)
+
+
+CHARTS = Installed.of("RELEASE", "image.invalid/roundsmith:0", "STORAGE-SECRET")
+"""What the chart puts its own names in the place of."""
 
 
 def compile_pipeline(installed: Installed, output: Path, *, manifests: bool = False) -> None:
@@ -161,6 +172,7 @@ class AddTask:
             kubernetes.use_config_map_as_env(task, told, {name: name}, optional=True)
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             kubernetes.use_secret_as_env(task, keys, {name: name}, optional=True)
+        kubernetes.use_secret_as_volume(task, self.installed.tls, TLS_FOLDER, optional=True)
         kubernetes.add_pod_label(task, TOKEN_LABEL, "true")
         kubernetes.add_pod_label(task, "app.kubernetes.io/instance", self.installed.release)
         for label, value in labels("control").items():
@@ -173,3 +185,7 @@ def _version(image: str) -> str:
     tag = image.rpartition("@")[0] or image
     tag = tag.rpartition(":")[2] if ":" in tag.rpartition("/")[2] else "untagged"
     return "".join(c if c.isalnum() else "-" for c in tag.lower()).strip("-")
+
+
+if __name__ == "__main__":
+    compile_pipeline(CHARTS, Path(sys.argv[1]))

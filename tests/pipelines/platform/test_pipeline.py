@@ -136,6 +136,8 @@ def test_tasks_find_the_installation_of_the_chart(documents: list[dict[str, Any]
         assert (mounted["configMapName"], mounted["mountPath"]) == ("r-cluster", "/etc/roundsmith")
         assert {secret["secretName"] for secret in told["secretAsEnv"]} == {"r-storage"}
         assert all(secret["optional"] for secret in told["secretAsEnv"])
+        (certificate,) = told["secretAsVolume"]
+        assert (certificate["secretName"], certificate["optional"]) == ("r-client-tls", True)
         labels = told["podMetadata"]["labels"]
         assert labels["app.kubernetes.io/instance"] == "r", "network policies let it in by these"
         assert labels["app.kubernetes.io/name"] == "roundsmith"

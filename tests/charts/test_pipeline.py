@@ -1,0 +1,50 @@
+"""The pipeline that the chart delivers: the one that `compile` writes, with the release's names."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]  # ships no types
+
+from roundsmith.platform.pipeline import CHARTS, compile_pipeline
+from tests.charts.rendering import CHART, WHOLE, objects, one
+
+pytest.importorskip("kfp", reason="needs the extra cluster")
+
+
+def test_the_charts_file_is_what_compile_writes_now(tmp_path: Path) -> None:
+    fresh = tmp_path / "pipeline.yaml"
+    compile_pipeline(CHARTS, fresh)
+    assert (CHART / "pipeline.yaml").read_text() == fresh.read_text(), (
+        "python -m roundsmith.platform.pipeline charts/roundsmith/pipeline.yaml writes it anew"
+    )
+
+
+def delivered(*values: str) -> tuple[list[Any], dict[str, Any], dict[str, Any]]:
+    """What the chart renders, and the two documents of its pipeline."""
+    found = objects(*WHOLE, *values)
+    text = one(found, "ConfigMap", "r-pipeline")["data"]["pipeline.yaml"]
+    ir, platform = yaml.safe_load_all(text)
+    return found, ir, platform
+
+
+def test_its_tasks_run_in_the_image_of_rounds_and_find_the_release() -> None:
+    found, ir, platform = delivered()
+    told = one(found, "ConfigMap", "r-cluster")["data"]["cluster.json"]
+    images = {made["container"]["image"] for made in ir["deploymentSpec"]["executors"].values()}
+    (image,) = images
+    assert f'"image": "{image}"' in told
+    assert "r-cluster" in str(platform)
+    assert "RELEASE" not in str(platform)
+    assert "invalid" not in str(ir)
+    assert not [made for made in found if made["kind"] == "PipelineVersion"]
+
+
+def test_as_objects_it_is_the_same_pipeline() -> None:
+    found, ir, platform = delivered("pipelines.objects=true")
+    (version,) = (made for made in found if made["kind"] == "PipelineVersion")
+    assert (
+        version["spec"]["pipelineName"] == one(found, "Pipeline", "r-pipeline")["metadata"]["name"]
+    )
+    assert version["spec"]["pipelineSpec"] == ir
+    assert version["spec"]["platformSpec"] == platform
