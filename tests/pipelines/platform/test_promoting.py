@@ -1,0 +1,110 @@
+"""What others are served: a promoted checkpoint without a failed call, and the one before it."""
+
+import asyncio
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from roundsmith.errors import ConfigError, StoreError
+from roundsmith.hashing import weights_sha256
+from roundsmith.platform.cluster_config import ClusterConfig
+from roundsmith.platform.promoting import Promoted, promote, read_history, take_back
+from roundsmith.report.summary import Summary
+from roundsmith.types import GenerateItem, Sampling
+from tests.pipelines.platform.clusters import described
+from tests.pipelines.report.rounds import RESULT, SUMMARY
+from tests.services.conftest import make_model
+from tests.services.generator.conftest import HEAD_DIM
+from tests.services.generator.serving import GeneratorProcess, client_of
+
+
+def installed(storage: Path, **serve: Any) -> ClusterConfig:
+    """A cluster that serves promoted weights as `serve` says."""
+    told = {"storage": str(storage), "serve": {**serve, "history": f"{storage}/promoted.json"}}
+    return ClusterConfig.model_validate(described() | told)
+
+
+def round_with(sha256: str, *, promoted: bool = True) -> Summary:
+    """A round's summary that names this checkpoint."""
+    return replace(SUMMARY, result=replace(RESULT, promoted=promoted, checkpoint_sha256=sha256))
+
+
+@pytest.mark.slow
+def test_a_promotion_and_its_taking_back_cost_no_call(tmp_path: Path) -> None:
+    storage, model = tmp_path / "storage", make_model(tmp_path / "base", seed=1, head_dim=HEAD_DIM)
+    other = make_model(tmp_path / "other", seed=2, head_dim=HEAD_DIM)
+    versions = [weights_sha256(folder) for folder in (model, other)]
+    for folder, sha256 in zip((model, other), versions, strict=True):
+        shutil.copytree(folder, storage / "checkpoints" / sha256)
+    root = ("--storage-root", str(storage / "checkpoints"))
+    process = GeneratorProcess(tmp_path / "serve", "--model", str(model), "--slots", "2", *root)
+
+    async def scenario() -> list[str]:
+        await process.ready()
+        where = {"endpoint": process.address, "admin": process.admin}
+        cluster = installed(storage, runtime="roundsmith", **where)
+        async with client_of(process.address) as client:
+            seen: list[str] = []
+            calling = asyncio.create_task(_call(client, seen))
+            await _until(lambda: len(seen) > 2)
+            done = await asyncio.to_thread(promote, cluster, round_with(versions[1]), "round 1")
+            assert done == Promoted(f"{storage}/checkpoints/{versions[1]}", versions[1], "round 1")
+            await _until(lambda: seen[-1] == versions[1])
+            again = await asyncio.to_thread(promote, cluster, round_with(versions[1]), "round 1")
+            assert again == done
+            history = read_history(cluster)
+            assert [one.sha256 for one in history] == versions
+            back = await asyncio.to_thread(take_back, cluster)
+            assert back.sha256 == versions[0]
+            await _until(lambda: seen[-1] == versions[0])
+            assert read_history(cluster) == history[:1]
+            calling.cancel()
+            await asyncio.wait([calling])
+            assert calling.cancelled(), calling.exception()
+            return seen
+
+    try:
+        seen = asyncio.run(scenario())
+    finally:
+        process.terminate()
+    turns = [a for a, b in zip(seen, [*seen[1:], ""], strict=True) if a != b]
+    assert turns == [versions[0], versions[1], versions[0]]
+
+
+async def _call(client: Any, seen: list[str]) -> None:
+    for number in range(1_000_000):
+        item = GenerateItem(str(number), (5, 6, 7), Sampling(4, temperature=0.0), 0)
+        seen.append((await client.generate(item))[0].weights_sha256)
+
+
+async def _until(holds: Any) -> None:
+    async with asyncio.timeout(60):
+        while not holds():
+            await asyncio.sleep(0.02)
+
+
+def test_what_the_gate_did_not_promote_is_not_served(tmp_path: Path) -> None:
+    cluster = installed(tmp_path, runtime="roundsmith", endpoint="127.0.0.1:1", admin="127.0.0.1:1")
+    with pytest.raises(ConfigError, match="expected a round whose checkpoint the gate promoted"):
+        promote(cluster, round_with("0" * 64, promoted=False), "round 1")
+    assert not (tmp_path / "promoted.json").exists()
+
+
+def test_without_a_second_generator_nothing_is_promoted(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"install it with serve\.enabled=true"):
+        promote(installed(tmp_path), round_with("0" * 64), "round 1")
+
+
+def test_there_must_be_something_to_go_back_to(tmp_path: Path) -> None:
+    cluster = installed(tmp_path, runtime="roundsmith", endpoint="127.0.0.1:1", admin="127.0.0.1:1")
+    with pytest.raises(ConfigError, match="saw 0 promotions"):
+        take_back(cluster)
+    (tmp_path / "promoted.json").write_text("{}")
+    with pytest.raises(ConfigError, match="saw 0 promotions"):
+        take_back(cluster)
+    (tmp_path / "promoted.json").write_text('{"a"')
+    with pytest.raises(StoreError, match="expected a list of promoted checkpoints"):
+        take_back(cluster)
