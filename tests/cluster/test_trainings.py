@@ -29,7 +29,7 @@ from roundsmith.types import Example, Provenance
 from tests.cluster.conftest import Installed
 from tests.cluster.world import NAMESPACE, RELEASE
 
-STEPS = 6
+STEPS = 24
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def request(here: ClusterConfig, name: str) -> StoredTraining:
 
 def train(here: ClusterConfig, kind: str, name: str, seen: Callable[[int], None]) -> StoredResult:
     """The training by this kind of job; `seen` is told each step."""
-    changes: dict[str, Any] = {"job": kind, "checkpoint_every_steps": 2}
+    changes: dict[str, Any] = {"job": kind, "checkpoint_every_steps": 6}
     on = here.model_copy(update={"training": here.training.model_copy(update=changes)})
     platform = ClusterPlatform(on)
     return asyncio.run(platform.train(request(on, name), lambda progress: seen(progress.step)))
@@ -75,14 +75,14 @@ def test_either_kind_of_job_trains_the_same_weights_though_a_pod_is_killed(
     killed: list[str] = []
 
     def kill(step: int) -> None:
-        if step >= 2 and not killed:
+        if step >= 6 and not killed:
             label = KINDS["trainjob"].pod_label
             pods = cluster.get("pods", "-l", label)["items"]
             killed.append(max(pod["metadata"]["name"] for pod in pods))
             cluster.kubectl("delete", "pod", killed[0], "--grace-period=0", "--force")
 
-    one = train(here, "pytorchjob", "a", lambda _: None)
-    other = train(here, "trainjob", "b", kill)
+    one = train(here, "pytorchjob", "d", lambda _: None)
+    other = train(here, "trainjob", "e", kill)
     assert killed, "the training was over before its pod could be killed"
     assert one.folder.weights_sha256 == other.folder.weights_sha256
     assert (one.processes, len(one.loss), one.loss) == (2, STEPS, other.loss)

@@ -117,6 +117,9 @@ class _Followed:
                 "finished, saw it gone: run again, the training goes on from its last checkpoint"
             )
         found, said = self.kind.state(job)
+        if found is not State.SUCCEEDED and self.area.result() is not None:
+            # A pod that lost another one after their last step waits for it in vain.
+            found, said = State.SUCCEEDED, "the trained model is kept"
         if found is not self.found:
             self.found = found
             log.info("%s %s is %s%s", self.kind.title, self.name, found, f": {said}" * bool(said))
