@@ -58,6 +58,8 @@ def control_job(
     An exit code of `roundsmith run` is final; a pod that was lost or killed is replaced, and goes
     on where the run was.
     """
+    if run == DOCTOR:
+        raise ConfigError(f"--name {run}: expected a name that roundsmith doctor does not use")
     words = ["run", "--cluster", CONFIG_FILE, "--out", f"{WORK}/{run}", *options]
     return command_job(cluster, name, run, words, options, owner)
 
@@ -140,10 +142,11 @@ def submit_job(api: KubernetesApi, job: Json) -> bool:
             if same_spec(there, job):
                 return False
             given = there["metadata"].get("annotations", {}).get(OPTIONS, "none that are told")
+            run = job["metadata"]["labels"][RUN]
             raise ConfigError(
                 f"job {name}: expected no run of this name with other options or on another "
                 f"installation, saw one under way with {given}: give another --name, wait, or end "
-                f"it with kubectl delete job {name} --namespace {api.namespace}"
+                f"it with roundsmith cancel {run} --namespace {api.namespace}"
             )
         api.delete("jobs", name)
     return True

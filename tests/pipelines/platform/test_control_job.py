@@ -109,3 +109,8 @@ def test_the_exit_code_is_that_of_the_runs_container() -> None:
     assert exit_code(status("control", running={})) is None
     assert exit_code(status("sidecar", terminated={"exitCode": 2})) is None
     assert exit_code({"status": {}}) is None
+
+
+def test_a_run_is_not_called_as_what_looks_at_the_cluster() -> None:
+    with pytest.raises(ConfigError, match="that roundsmith doctor does not use"):
+        control_job(cluster(), "r-doctor", "doctor", OPTIONS, OWNER)
