@@ -5,6 +5,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 
 from roundsmith.bench import BenchResult
@@ -22,17 +23,19 @@ STUBS = (
     'def count(xs, x):\n    """ Count how often x is in the list xs. """\n    total = 0\n',
     'def evens(xs):\n    """ Keep the even numbers. """\n',
 )
-MAX_TOKENS = (8, 128)
-"""Fewest and most tokens of a completion, log-uniform between: many short, a few long."""
+MIN_TOKENS, MAX_TOKENS = 8, 256
+"""Of a completion, log-uniform between: many short, a few long."""
+_SMALL, _LARGE = (512, 3), (96, 1)
+"""Requests and pairs, for a small model and for one that takes long."""
 
 
-def bench(model: str, requests: int = 96, pairs: int = 3) -> list[BenchResult]:
+def bench(model: str) -> list[BenchResult]:
     """Each engine against plain ways to do the same, the servicer alone, and a swap of weights.
 
     `model` is a folder or hub id. What needs vLLM is measured where it is installed.
     """
     settings = GeneratorSettings(model=model)
-    results = [bench_transformers(settings, requests, pairs), *asyncio.run(bench_replay())]
+    results = [bench_transformers(settings), *asyncio.run(bench_replay())]
     results.append(asyncio.run(_swap(settings)))
     if find_spec("vllm") is not None:
         from roundsmith.generator.bench_vllm import bench_vllm
@@ -50,15 +53,21 @@ async def _swap(settings: GeneratorSettings | VllmSettings) -> BenchResult:
         await engine.close()
 
 
-def bench_transformers(settings: GeneratorSettings, requests: int, pairs: int) -> BenchResult:
+def bench_transformers(
+    settings: GeneratorSettings, requests: int = 0, pairs: int = 0
+) -> BenchResult:
     """Both sides draw the same greedy completions, in interleaved pairs; the median pair is told.
 
+    A completion is as long as it was asked for, whatever the model thinks: nothing ends it.
     `generate` runs batches as large as the engine's slots, each until its longest completion has
     ended; only tokens that were asked for count.
     """
-    items = _items(requests)
-    loaded = load(settings)
-    engine = TransformersEngine(settings)
+    loaded = replace(load(settings), end_ids=frozenset())
+    loaded.model.generation_config.eos_token_id = None
+    usual = _SMALL if loaded.is_small else _LARGE
+    requests, pairs = requests or usual[0], pairs or usual[1]
+    items = _items(requests, min(MAX_TOKENS, loaded.context_tokens // 2))
+    engine = TransformersEngine(settings, loaded)
     ours: list[float] = []
     theirs: list[float] = []
     try:
@@ -73,14 +82,13 @@ def bench_transformers(settings: GeneratorSettings, requests: int, pairs: int) -
     return BenchResult(case, value, "tokens/s", "generate", against, ratio)
 
 
-def _items(requests: int) -> list[GenerateItem]:
+def _items(requests: int, longest: int) -> list[GenerateItem]:
     draw = random.Random(0)
-    low, high = MAX_TOKENS
     return [
         GenerateItem(
             str(i),
             STUBS[i % len(STUBS)],
-            Sampling(round(low * (high / low) ** draw.random()), temperature=0.0),
+            Sampling(round(MIN_TOKENS * (longest / MIN_TOKENS) ** draw.random()), 0.0),
             seed=i,
         )
         for i in range(requests)
@@ -121,14 +129,6 @@ def _by_generate(
             max_new_tokens=max(item.sampling.max_tokens for item in batch),
             pad_token_id=loaded.end_id,
         )[:, longest:].tolist()
-        total += sum(
-            _wanted(ids, item.sampling.max_tokens, loaded.end_ids)
-            for ids, item in zip(drawn, batch, strict=True)
-        )
+        assert len(drawn[0]) == max(item.sampling.max_tokens for item in batch)
+        total += sum(item.sampling.max_tokens for item in batch)
     return total
-
-
-def _wanted(token_ids: list[int], max_tokens: int, end_ids: frozenset[int]) -> int:
-    """How many of the tokens were asked for: up to the end token or the limit."""
-    ended = (n + 1 for n, token_id in enumerate(token_ids) if token_id in end_ids)
-    return min(next(ended, len(token_ids)), max_tokens)

@@ -28,14 +28,16 @@ class TransformersEngine:
     promised.
     """
 
-    def __init__(self, settings: GeneratorSettings) -> None:
-        """Loads the model, which may take long. ConfigError when it cannot be served."""
+    def __init__(self, settings: GeneratorSettings, loaded: "LoadedModel | None" = None) -> None:
+        """Loads the model unless it is given, which may take long. ConfigError when it cannot be
+        served.
+        """
         from roundsmith.generator.scheduler import Scheduler
         from roundsmith.models.loading import load
 
         repeat_sums()
         self._settings = settings
-        loaded = load(settings)
+        loaded = loaded or load(settings)
         self.commit = loaded.folder.commit
         """What a hub id was resolved to; empty for a folder."""
         self._reproducible = self._repeats(loaded)
