@@ -2,9 +2,9 @@
 the executors of others.
 
 Client, server, supervisor, programs and peers are pinned to one core and take turns in slices. What
-is told is the work done in a second of CPU time, that of all processes which take part: on a core
-with nothing else to do it is the rate by the clock, and on a busy one it does not count the waiting
-of either side. A ratio is the median over the slices.
+is told is the work done in a second of CPU time, that of all processes which take part, and in one
+by the clock: the former does not count what either side waits for on a busy machine. A ratio is the
+median over the slices.
 """
 
 import asyncio
@@ -15,11 +15,12 @@ from pathlib import Path
 
 from roundsmith.bench import BenchResult
 from roundsmith.executor.bench import floors
+from roundsmith.executor.bench.cancels import cancels
 from roundsmith.executor.bench.peers import PEERS
 from roundsmith.executor.bench.pod import sandbox_pod
 from roundsmith.executor.bench.programs import batched, benchmarks, trivial
 from roundsmith.executor.bench.served import Served, served
-from roundsmith.executor.bench.slices import Measured, Peer, measured
+from roundsmith.executor.bench.slices import Measured, Peer, measured, scientific
 from roundsmith.executor.bench.timeouts import timeouts
 from roundsmith.executor.settings import ExecutorSettings
 
@@ -54,7 +55,8 @@ async def _bench(
     workloads = [trivial(), *(benchmarks(programs) if programs else ())]
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="roundsmith-bench-")))
-        places = await _places(stack, folder)
+        local = await _places(stack, _local())
+        places = [*local, *await _places(stack, _pods(stack, folder))]
         others = _peers(folder, places, peers)
         found: list[Measured] = []
         for number in range(slices):
@@ -63,30 +65,41 @@ async def _bench(
                 found += await measured(part, places, others, slice_s)
             alone = [peer for peer in others if peer.name == "python subprocess"]
             found += await measured(batched(), places, alone, slice_s)
-        late = await timeouts(max(places, key=lambda served: served.place[:2]))
+            found += await scientific(trivial(), places, slice_s)
+        best = max(local, key=lambda served: served.place)
+        late = [*await timeouts(best), await cancels(best)]
     return [*_results(found), *late]
 
 
-async def _places(stack: AsyncExitStack, folder: Path) -> list[Served]:
-    """An executor for each tier that holds here, and one with a restricted pod."""
-    settings = {
-        tier: ExecutorSettings.model_validate({"slots": 1, "highest": tier, "cache_bytes": 0})
-        for tier in ("T1", "T2")
-    }
-    address = stack.enter_context(sandbox_pod(folder))
-    if address is not None:
-        given = {"pool": "pods", "sandboxes": address, "slots": 1, "highest": "T1"}
-        given["cache_bytes"] = 0
-        settings["T1, restricted pod"] = ExecutorSettings.model_validate(given)
+async def _places(stack: AsyncExitStack, asked: dict[str, dict[str, object]]) -> list[Served]:
+    """An executor for each place, by its settings, where its tier holds."""
+    every = {"slots": 1, "cache_bytes": 0}
+    settings = {p: ExecutorSettings.model_validate(every | given) for p, given in asked.items()}
     found = [await stack.enter_async_context(served(s, place)) for place, s in settings.items()]
     return [place for place in found if place is not None]
+
+
+def _local() -> dict[str, dict[str, object]]:
+    return {tier: {"highest": tier} for tier in ("T1", "T2")}
+
+
+def _pods(stack: AsyncExitStack, folder: Path) -> dict[str, dict[str, object]]:
+    """A restricted pod, and one in gVisor, as far as they can be had here."""
+    found: dict[str, dict[str, object]] = {}
+    for place, in_gvisor in (("T1, restricted pod", False), ("T3, pod in gVisor", True)):
+        own = folder / place[:2]
+        own.mkdir()
+        address = stack.enter_context(sandbox_pod(own, in_gvisor))
+        if address is not None:
+            found[place] = {"pool": "pods", "sandboxes": address, "highest": "T1"}
+    return found
 
 
 def _peers(folder: Path, places: list[Served], environments: Path | None) -> list[Peer]:
     uid = ExecutorSettings().uid_base + 2**10
     found = [Peer("python subprocess", floors.subprocess_rate)]
     if (library := floors.compile_fork_loop(folder)) is not None:
-        for tier in ("", *sorted({served.place[:2] for served in places})):
+        for tier in ("", *sorted({served.place[:2] for served in places} - {"T3"})):
             loop = floors.ForkLoop(library, tier, folder, uid)
             name = f"C fork loop, hardened as {tier}" if tier else "C fork floor"
             found.append(Peer(name, loop.rate, tier=tier))
@@ -107,7 +120,7 @@ def _results(found: list[Measured]) -> list[BenchResult]:
             [
                 (one.value, one.against_value)
                 for one in found
-                if (one.case, one.against) == (case, against)
+                if (one.case, one.unit, one.against) == (case, unit, against)
             ],
         )
         for case, unit, against in names

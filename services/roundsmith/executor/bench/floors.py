@@ -7,12 +7,11 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import roundsmith.sandbox
-from roundsmith.executor.bench.cpu import tree_cpu_s
+from roundsmith.executor.bench.cpu import Rate, Stopwatch
 from roundsmith.executor.bench.programs import Workload
 from roundsmith.sandbox.boot import ENVIRONMENT
 
@@ -43,8 +42,8 @@ class ForkLoop:
     folder: Path
     uid: int
 
-    def rate(self, workload: Workload, seconds: float) -> float:
-        """Programs a second of CPU time. Raises RuntimeError when one of them failed."""
+    def rate(self, workload: Workload, seconds: float) -> Rate:
+        """Programs a second. Raises RuntimeError when one of them failed."""
         scratch = self.folder / f"scratch-{self.tier}"
         scratch.mkdir(exist_ok=True)
         asked = {
@@ -64,20 +63,20 @@ class ForkLoop:
         interpreter = os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
         command = [interpreter, "-B", "-s", "-S", "-P", str(_HERE / "fork_loop.py"), str(path)]
         run = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=ENVIRONMENT, cwd="/")
-        rate = float(run.stdout)
-        if rate <= 0:
+        rate = Rate(*map(float, run.stdout.split()))
+        if rate.by_cpu <= 0:
             raise RuntimeError(f"{workload.name}: a program failed in the C fork loop")
         return rate
 
 
-def subprocess_rate(workload: Workload, seconds: float) -> float:
-    """Fresh interpreters a second of CPU time that run a program with its tests."""
-    count, start, cpu_s = 0, time.monotonic(), tree_cpu_s()
-    while time.monotonic() - start < seconds:
+def subprocess_rate(workload: Workload, seconds: float) -> Rate:
+    """Fresh interpreters a second that run a program with its tests."""
+    count, watch = 0, Stopwatch()
+    while watch.wall_s < seconds:
         for case in workload.cases:
             text = "\n".join(
                 (case.program.setup, case.program.source, *(test.source for test in case.tests))
             )
             subprocess.run([sys.executable, "-I", "-S", "-c", text], check=True)
             count += 1
-    return count / (tree_cpu_s() - cpu_s)
+    return watch.rate(count)

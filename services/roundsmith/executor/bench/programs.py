@@ -42,6 +42,7 @@ class Workload:
     cases: tuple[Case, ...]
     in_rows: bool = False
     """Whether what counts is cells, not programs."""
+    profile: str = "base"
 
     def items(self, serial: int, per_item: int = 16) -> Iterator[ExecuteItem]:
         """One pass over the programs, each with a comment apart, so that no two are the same text.
@@ -58,7 +59,8 @@ class Workload:
             programs = tuple(
                 _apart(case.program, f"{serial}.{at + n}") for n, case in enumerate(group)
             )
-            item = ExecuteItem(f"{self.name}-{serial}.{at}", programs, tests, limits=_LIMITS)
+            name = f"{self.name}-{serial}.{at}"
+            item = ExecuteItem(name, programs, tests, limits=_LIMITS, profile=self.profile)
             yield replace(item, rerun_share=0.0)
             at += len(group)
 

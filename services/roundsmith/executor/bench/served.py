@@ -1,7 +1,6 @@
 """An executor as the bench measures it: one slot behind gRPC, at one place."""
 
 import itertools
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import grpc
 
 from roundsmith.config import ServeSettings
-from roundsmith.executor.bench.cpu import tree_cpu_s
+from roundsmith.executor.bench.cpu import Rate, Stopwatch
 from roundsmith.executor.bench.programs import Workload
 from roundsmith.executor.pool import Pool
 from roundsmith.executor.service import bindings
@@ -30,14 +29,14 @@ class Served:
         self.place, self.pool, self.stub = place, pool, stub
         self._serial = itertools.count()
 
-    async def rate(self, workload: Workload, seconds: float) -> float:
-        """Cells a second of CPU time over whole passes, counting client, server and sandbox. Raises
-        RuntimeError when one does not pass.
+    async def rate(self, workload: Workload, seconds: float) -> Rate:
+        """Cells a second over whole passes, one at least; CPU time is that of client, server and
+        sandbox. Raises RuntimeError when one does not pass.
         """
-        count, start, cpu_s = 0, time.monotonic(), tree_cpu_s()
-        while time.monotonic() - start < seconds:
+        count, watch = 0, Stopwatch()
+        while not count or watch.wall_s < seconds:
             count += await self._pass(workload)
-        return count / (tree_cpu_s() - cpu_s)
+        return watch.rate(count)
 
     async def _pass(self, workload: Workload) -> int:
         items = [to_message(item) for item in workload.items(next(self._serial))]
@@ -63,7 +62,7 @@ class Served:
 async def served(settings: ExecutorSettings, place: str) -> AsyncIterator[Served | None]:
     """Serves until the block ends; None where the kernel does not hold the place's tier."""
     async with Pool(settings) as pool:
-        if pool.capabilities().tier != settings.highest:
+        if pool.capabilities().tier != place[:2]:
             yield None
             return
         serve = ServeSettings()

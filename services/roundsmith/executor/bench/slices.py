@@ -1,9 +1,10 @@
 """One slice: each executor and each peer in turn on the same programs."""
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
+from roundsmith.executor.bench.cpu import Rate
 from roundsmith.executor.bench.programs import Workload
 from roundsmith.executor.bench.served import Served
 
@@ -15,7 +16,7 @@ class Peer:
     """
 
     name: str
-    rate: Callable[[Workload, float], float]
+    rate: Callable[[Workload, float], Rate]
     tier: str = ""
     only_calls: bool = False
 
@@ -47,7 +48,26 @@ async def measured(
             theirs = await asyncio.to_thread(peer.rate, part, seconds)
             for place, cells in ours.items():
                 if peer.tier in ("", place[:2]):
-                    row = cells if part.in_rows else cells * programs
-                    unit = "cells/CPU s" if part.in_rows else "programs/CPU s"
-                    found.append(Measured(f"{part.name}, {place}", unit, row, peer.name, theirs))
+                    row = cells if part.in_rows else cells.times(programs)
+                    found += _beside(part, place, row, peer.name, theirs)
     return found
+
+
+async def scientific(workload: Workload, places: list[Served], seconds: float) -> list[Measured]:
+    """The slice's rates in the profile `scientific` beside those in `base`, where there is one."""
+    found: list[Measured] = []
+    other = replace(workload, name=f"{workload.name} in scientific", profile="scientific")
+    for place in places:
+        if other.profile in place.pool.capabilities().profiles:
+            await place.rate(other, 0.0)  # its zygote is made at the first run
+            ours, base = await place.rate(other, seconds), await place.rate(workload, seconds)
+            found += _beside(other, place.place, ours, workload.profile, base)
+    return found
+
+
+def _beside(
+    workload: Workload, place: str, ours: Rate, name: str, theirs: Rate
+) -> Iterator[Measured]:
+    case, counted = f"{workload.name}, {place}", "cells" if workload.in_rows else "programs"
+    for unit, value, other in zip(("CPU s", "s"), ours, theirs, strict=True):
+        yield Measured(case, f"{counted}/{unit}", value, name, other)
