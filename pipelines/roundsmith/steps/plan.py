@@ -106,7 +106,13 @@ class Plan:
 
 def _committed_as(step: str) -> str:
     """The name that a step's manifests have."""
-    names = {"load_tasks": "tasks", "load_model": "model", "select_gold": "gold", "writer": "train"}
+    names = {
+        "load_tasks": "tasks",
+        "compared_tasks": "tasks",
+        "load_model": "model",
+        "select_gold": "gold",
+        "writer": "train",
+    }
     return names.get(step, step)
 
 

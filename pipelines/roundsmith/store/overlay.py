@@ -38,6 +38,10 @@ class Overlay(Store):
         if self._below is not None:
             yield from self._below.manifests(step)
 
+    def has(self, ref: ObjectRef) -> bool:
+        """Whether an object is in either: work in the scratch may name what lies below."""
+        return super().has(ref) or (self._below is not None and self._below.has(ref))
+
     def read_rows(self, kind: RowKind[RowT], ref: ObjectRef) -> Iterator[RowT]:
         """The rows of one object, wherever it is."""
         if self._below is not None and self._below.has(ref):

@@ -9,6 +9,7 @@ from roundsmith.steps import run_step
 from roundsmith.steps.context import Context, Made, reference
 from roundsmith.steps.inputs import tasks_of
 from roundsmith.store import EXAMPLES, PAIRS
+from roundsmith.store.overlay import Overlay
 from roundsmith.types import Example, Provenance, Split
 from tests.pipelines.steps.contexts import context
 
@@ -70,3 +71,14 @@ def test_seeds_have_training_tasks_of_their_own_and_held_out_tasks_in_common(
     assert splits[Split.GATE][0] == splits[Split.GATE][1]
     assert splits[Split.FINAL][0] == splits[Split.FINAL][1]
     assert manifests[0].stats == {"train": 6, "gate": 5, "final": 5}
+
+
+def test_a_plan_makes_tasks_of_what_lies_in_the_store_below(tmp_path: Path) -> None:
+    ctx = context(tmp_path, limit=6, eval_limit=5)
+    held = asyncio.run(run_step(ctx, "load_tasks"))
+    above = Overlay(ctx.store, tmp_path / "scratch")
+    planned = replace(ctx, store=above)
+    made = planned.manifest(asyncio.run(run_step(planned, "compared_tasks", drawn=held, held=held)))
+    assert len(list(tasks_of(planned, made, Split.FINAL))) == 5
+    assert not above.kept(made)
+    assert ctx.store.find(made.step, made.key) is None

@@ -1,0 +1,66 @@
+"""A comparison that is killed goes on where it was, and ends as an undisturbed one."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+SIZES = """
+[services]
+threads = 1
+[recipe.dstc]
+num_codes = 4
+num_tests = 4
+max_tokens = 64
+[recipe.dstc.training]
+batch_size = 2
+"""
+ARMS = ("untrained", "dpo_minimax_joined")
+
+
+def command(folder: Path, out: Path) -> list[str]:
+    """A comparison of two seeds on a few tasks."""
+    config = folder / "small.toml"
+    config.write_text(SIZES)
+    small = ("--seeds", "2", "--limit", "6", "--eval-limit", "6", "--no-tune")
+    arms = [word for arm in ARMS for word in ("--arm", arm)]
+    words = [sys.executable, "-m", "roundsmith.cli", "reproduce", "dstc", *small, *arms]
+    return [*words, "--config", str(config), "--out", str(out)]
+
+
+def results(out: Path) -> dict[str, Any]:
+    """What it found, without the seconds that it took."""
+    fields: dict[str, Any] = json.loads((out / "dstc/results.json").read_text())
+    for metrics in fields["arms"].values():
+        del metrics["sampling_s"], metrics["training_s"]
+    return fields
+
+
+def test_a_killed_comparison_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
+    out = tmp_path / "killed"
+    killed = subprocess.Popen(command(tmp_path, out), start_new_session=True)
+    first = out / "dstc/results.json"
+    while killed.poll() is None and not first.exists():
+        time.sleep(0.2)
+    assert killed.poll() is None, "it ended before it was killed"
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    before = results(out)["arms"]
+    assert 1 <= sum(len(of["seed"]) for of in before.values()) < 2 * len(ARMS)
+    again = subprocess.run(command(tmp_path, out), check=True, capture_output=True, text=True)
+    assert "evaluate final (untrained, seed 0)" not in again.stderr, "it was finished before"
+    assert "evaluate final (untrained, seed 1)" in again.stderr
+    found = results(out)
+    subprocess.run(command(tmp_path, tmp_path / "whole"), check=True)
+    assert found == results(tmp_path / "whole")
+    assert {name: of["seed"] for name, of in found["arms"].items()} == {
+        name: [0, 1] for name in ARMS
+    }
+    assert {claim["better"] for claim in found["claims"]} == {"dpo_minimax_joined"}
