@@ -131,17 +131,9 @@ class Dstc(Recipe):
 
     def pick(self, matrix: Matrix, rule: str, random: Random) -> Picks:
         """What a rule picks from a matrix, as a batch of one."""
-        passed_GJK, cfg = matrix.passed_JK[None], self.config
-        rng = np.random.default_rng(random.getrandbits(64))
-        if passed_GJK.size == 0:
-            none = np.zeros(1, np.intp)
-            return Picks(none, none, none, none, np.full(1, Skip.NOTHING_PASSES, np.int8))
-        if rule == "random":
-            return minimax.at_random(passed_GJK, rng)
+        cfg, rng = self.config, np.random.default_rng(random.getrandbits(64))
         ties = rng if cfg.ties == "random" else None
-        if rule == "best_worst":
-            return minimax.best_worst(passed_GJK, ties)
-        return minimax.minimax(passed_GJK, cfg.min_passes, ties)
+        return minimax.by_rule(matrix.passed_JK[None], rule, cfg.min_passes, rng, ties)
 
     def measure(
         self, chosen: Iterable[tuple[Group, Sequence[Row]]], seed: int

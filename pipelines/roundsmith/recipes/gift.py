@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from random import Random
-from statistics import mean
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -15,9 +14,10 @@ from roundsmith.recipes.contract import (
     refuse_without_demonstrations,
     sample_example,
 )
+from roundsmith.recipes.pools import kept_state, measure, pool, scored_pool
 from roundsmith.recipes.session import Session
 from roundsmith.recipes.styles import style_of_group, whole_answer
-from roundsmith.recipes.tail import Reals, draw, effective_sizes, weights
+from roundsmith.recipes.tail import Reals, draw, weights
 from roundsmith.types import Group, Outcome, Row, Sample, Sampling, ScoreItem, Task
 
 
@@ -152,48 +152,26 @@ class Gift(Recipe):
     def select(self, group: Group, random: Random) -> Sequence[Row]:
         """Gold, and K codes with replacement by softmax(T * perplexity), under the original d_i."""
         gold = gold_rows(group, self.name)
-        if not (codes := self.scored_pool(group)):
+        if not (codes := self._pool(group)):
             return gold
         prompt = style_of_group(group).code(group.task, group.task.description)
         rng = np.random.default_rng(random.getrandbits(64))
         picks = draw(self.weights_of(codes, group), self.config.selected_per_task, rng)[0]
         return [*gold, *(sample_example(prompt, codes[pick], group) for pick in picks)]
 
-    def scored_pool(self, group: Group) -> list[Sample]:
-        """What is drawn from: the codes of the pool that have a perplexity."""
-        codes = [code for code in pool(group) if code.sample_id in group.scores]
-        if not self.config.dedup:
-            return codes
-        first = {code.text.strip(): code for code in reversed(codes)}
-        return [code for code in codes if first[code.text.strip()] is code]
+    def _pool(self, group: Group) -> list[Sample]:
+        return scored_pool(group, self.config.dedup)
 
     def weights_of(self, codes: Sequence[Sample], group: Group) -> Reals:
-        """The weights by which codes of a group are drawn."""
+        """The weights by which codes of a group are drawn: softmax(T * perplexity)."""
         perplexities = [group.scores[code.sample_id].perplexity for code in codes]
         return weights(perplexities, self.config.tail)
 
     def measure(
         self, chosen: Iterable[tuple[Group, Sequence[Row]]], seed: int
     ) -> Mapping[str, float]:
-        """Means over the tasks with a pool: codes in it, the effective sample size of the weights,
-        and how many distinct codes were drawn.
-        """
-        sizes, effective, drawn = [], [], []
-        for group, rows in chosen:
-            if codes := self.scored_pool(group):
-                sizes.append(len(codes))
-                effective.append(float(effective_sizes(self.weights_of(codes, group))[0]))
-                drawn.append(
-                    len({row.provenance.parents for row in rows if row.provenance.parents})
-                )
-        if not sizes:
-            return {"tasks with a pool": 0.0}
-        return {
-            "tasks with a pool": float(len(sizes)),
-            "codes in a pool": mean(sizes),
-            "effective sample size": mean(effective),
-            "distinct codes drawn": mean(drawn),
-        }
+        """Means over the tasks with a pool: see `pools.measure`."""
+        return measure(chosen, self._pool, self.weights_of)
 
     def _sources(
         self, task: Task, kept: Sample | None, last: Sample | None
@@ -204,23 +182,6 @@ class Gift(Recipe):
             yield drawn.text, (drawn.sample_id,)
         if task.reference:
             yield task.reference, ()
-
-
-def kept_state(passing: Sequence[Sample]) -> Sample | None:
-    """The chain's next state: one passing code, drawn uniformly, or None.
-
-    The draw is the smallest content hash: uniform, and the same wherever it is asked again.
-    """
-    return min(passing, key=lambda code: code.sample_id, default=None)
-
-
-def pool(group: Group) -> list[Sample]:
-    """The kept codes by iteration, one at most for each; equal codes stay, as released."""
-    by_step: dict[int, list[Sample]] = {}
-    for code in group.passing():
-        by_step.setdefault(code.step, []).append(code)
-    kept = (kept_state(by_step[step]) for step in sorted(by_step))
-    return [code for code in kept if code is not None]
 
 
 RECIPE = Gift

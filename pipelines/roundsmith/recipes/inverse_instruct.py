@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from random import Random
-from statistics import mean
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from roundsmith.recipes import judged
 from roundsmith.recipes.best_of import best_of
 from roundsmith.recipes.contract import (
     Recipe,
@@ -15,10 +15,11 @@ from roundsmith.recipes.contract import (
     made_example,
     refuse_without_demonstrations,
 )
+from roundsmith.recipes.judged import answer_of, snippet
 from roundsmith.recipes.session import Session
-from roundsmith.recipes.snippets import first_code_block, language_of
+from roundsmith.recipes.snippets import language_of
 from roundsmith.recipes.stage import Stage, Tuning
-from roundsmith.recipes.styles import Style, empty_group, style_of_group
+from roundsmith.recipes.styles import empty_group, style_of_group
 from roundsmith.types import Group, Row, Sample, Sampling, ScoreItem, Task
 
 OPENERS = ("Write a", "Create a", "Implement a", "Develop a", "Design a", "Build a", "I want a")
@@ -136,7 +137,7 @@ class InverseInstruct(Recipe):
     def question(self, sample: Sample, group: Group) -> ScoreItem:
         """P(yes) that the code answers the instruction, or the code's perplexity under it."""
         style, task = style_of_group(group), group.task
-        answer = _answer(task, style)
+        answer = answer_of(task, style)
         if self.config.choose == "p_yes":
             prompt = style.judge(task, sample.text, answer)
             top_k = self.config.p_yes_top_k
@@ -147,7 +148,7 @@ class InverseInstruct(Recipe):
         """The corpus's own pair, and the best instructions of its code, each with the code."""
         style, task = style_of_group(group), group.task
         best = [
-            made_example(style.code(task, sample.text), _answer(task, style), group, sample)
+            made_example(style.code(task, sample.text), answer_of(task, style), group, sample)
             for sample in self._best(group, random)
         ]
         return [*gold_rows(group, self.name), *best]
@@ -173,18 +174,7 @@ class InverseInstruct(Recipe):
         self, chosen: Iterable[tuple[Group, Sequence[Row]]], seed: int
     ) -> Mapping[str, float]:
         """Answers with code, and the mean P(yes) of all candidates and of those kept."""
-        every, kept, snippets = [], [], 0
-        for group, rows in chosen:
-            snippets += bool(group.samples)
-            parents = {parent for row in rows for parent in row.provenance.parents}
-            for sample_id, score in group.scores.items():
-                if score.p_yes is not None:
-                    every.append(score.p_yes)
-                    kept += [score.p_yes] if sample_id in parents else []
-        told = {"answers with code": float(snippets)}
-        if every and kept:
-            told |= {"P(yes) of all candidates": mean(every), "P(yes) of those kept": mean(kept)}
-        return told
+        return judged.measure(chosen)
 
     def writer_stages(self) -> Sequence[Stage]:
         """The writer learns the corpus."""
@@ -200,22 +190,6 @@ class InverseInstruct(Recipe):
         common = tuning.model_dump(exclude={"self_made_epochs", "order"})
         epochs = tuning.epochs if part == "gold" else tuning.self_made_epochs
         return Stage.model_validate(common | {"part": part, "epochs": epochs})
-
-
-def snippet(task: Task) -> str | None:
-    """The code block of a task's answer, None where it has no code."""
-    return None if task.reference is None else first_code_block(task.reference)
-
-
-def _answer(task: Task, style: Style) -> str:
-    """What a self-made instruction is paired with: the code alone, as the prompt's style closes
-    it.
-    """
-    if task.head:
-        return style.gold(task)
-    block = snippet(task)
-    assert block is not None, f"{task.task_id} has candidates and no code"
-    return block
 
 
 RECIPE = InverseInstruct

@@ -67,6 +67,25 @@ def minimax(
     return Picks(j_plus_G, k_plus_G, j_minus_G, k_minus_G, skip_G)
 
 
+def by_rule(
+    passed_GJK: Passed,
+    rule: str,
+    min_passes: int,
+    rng: np.random.Generator,
+    ties: np.random.Generator | None,
+) -> Picks:
+    """What `random`, `best_worst` or `minimax` picks; nothing where there is no code or no test."""
+    if passed_GJK.size == 0:
+        none_G = np.zeros(len(passed_GJK), np.intp)
+        skip_G = np.full(len(passed_GJK), Skip.NOTHING_PASSES, np.int8)
+        return Picks(none_G, none_G, none_G, none_G, skip_G)
+    if rule == "random":
+        return at_random(passed_GJK, rng)
+    if rule == "best_worst":
+        return best_worst(passed_GJK, ties)
+    return minimax(passed_GJK, min_passes, ties)
+
+
 def best_worst(passed_GJK: Passed, rng: np.random.Generator | None = None) -> Picks:
     """The code that passes most tests against the one that passes fewest; no tests."""
     S_GJ = passed_GJK.sum(2)

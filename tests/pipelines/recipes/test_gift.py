@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roundsmith.errors import ConfigError
-from roundsmith.recipes.gift import Gift, GiftConfig, kept_state, pool
+from roundsmith.recipes.gift import Gift, GiftConfig
+from roundsmith.recipes.pools import kept_state, pool, scored_pool
 from roundsmith.recipes.tail import weights
 from roundsmith.types import Example
 from roundsmith.verdicts import Verdict
@@ -139,8 +140,8 @@ def test_one_task_alone_is_refused_in_the_singular() -> None:
 def test_dedup_keeps_the_first_of_equal_codes_whatever_their_wording() -> None:
     a, b, c = code("a", 0), replace(code("b", 1), text=code("a", 0).text), code("c", 2, "    1")
     whole = group((a, b, c), passes(a, b, c), a=1.0, b=9.0, c=1.0)
-    assert [s.sample_id for s in Gift(GiftConfig()).scored_pool(whole)] == ["a", "b", "c"]
-    assert [s.sample_id for s in Gift(GiftConfig(dedup=True)).scored_pool(whole)] == ["a", "c"]
+    assert [s.sample_id for s in scored_pool(whole, False)] == ["a", "b", "c"]
+    assert [s.sample_id for s in scored_pool(whole, True)] == ["a", "c"]
 
 
 def test_perplexity_is_asked_under_the_description_that_the_setting_names() -> None:

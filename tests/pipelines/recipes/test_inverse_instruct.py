@@ -10,8 +10,8 @@ from roundsmith.recipes.inverse_instruct import (
     OPENERS,
     InverseInstruct,
     InverseInstructConfig,
-    snippet,
 )
+from roundsmith.recipes.judged import snippet
 from roundsmith.recipes.snippets import code_of, first_code_block, language_of
 from roundsmith.recipes.styles import ChatStyle, CompletionStyle, Demonstration, empty_group
 from roundsmith.steps.banned import Banned
