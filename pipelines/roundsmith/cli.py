@@ -100,6 +100,9 @@ def evaluate(
         list[int] | None, typer.Option("-k", "--k", help="The k of pass@k; at most n.")
     ] = None,
     temperature: Annotated[float, typer.Option(help="0 is greedy.")] = 0.0,
+    greedy: Annotated[
+        bool, typer.Option("--greedy", help="Also pass@1 of one sample at temperature 0.")
+    ] = False,
     max_tokens: Annotated[int, typer.Option(help="Tokens of a completion at most.")] = 512,
     style: Annotated[str, typer.Option(help="auto, completion or chat.")] = "auto",
     out: Out = Path("runs/eval"),
@@ -130,7 +133,7 @@ def evaluate(
         },
     }
     with resumable():
-        evaluate_model(given, style, split, out, json_, error_console())
+        evaluate_model(given, style, split, out, json_, error_console(), greedy)
 
 
 @app.command()

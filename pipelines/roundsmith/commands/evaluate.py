@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,12 @@ def evaluate_model(
     out: Path,
     json_file: Path | None,
     console: Console,
+    greedy: bool = False,
 ) -> None:
     """Evaluates, prints pass@k with its interval, and writes the results of the tasks to
     `results.parquet` and the numbers to `json_file`; resumable like a run. Where prompts show tests
-    the strict score, by the others alone, is given too.
+    the strict score, by the others alone, is given too; with `greedy` also pass@1 of one sample at
+    temperature 0.
     """
     config = _config(options, style, split)
     make_output_folder(out)
@@ -47,25 +50,43 @@ def evaluate_model(
         platform = LocalPlatform(config, (out / "work").resolve())
         context = Context(Store(str(out / "store")), config, 0, platform, view)
 
-        def do(step: str, **refs: str) -> str:
-            return runner.run(platform.watched(run_step(context, step, **refs)))
+        def do(ctx: Context, step: str, **refs: str) -> str:
+            return runner.run(platform.watched(run_step(ctx, step, **refs)))
 
         try:
-            tasks, model = do("load_tasks", split=split), do("load_model")
-            done = context.manifest(do("evaluate", tasks=tasks, model=model, split=split))
+            tasks, model = do(context, "load_tasks", split=split), do(context, "load_model")
+            asked = {"": context, **({"greedy ": _greedily(context)} if greedy else {})}
+            refs = {"tasks": tasks, "model": model, "split": split}
+            found = {
+                name: (ctx, ctx.manifest(do(ctx, "evaluate", **refs)))
+                for name, ctx in asked.items()
+            }
         finally:
             runner.run(platform.close())
-    write_file(RESULTS, out / RESULTS_FILE, results_of(context, done, "model"))
-    numbers = _numbers(context, done, f"{split} pass@", console)
-    fields: dict[str, Any] = {"model": config.model, "split": split, "pass_at_k": numbers}
-    if any(shown_tests(task) for task in tasks_of(context, context.manifest(tasks), Split(split))):
-        fields["strict_pass_at_k"] = _numbers(context, done, f"{split} strict pass@", console, True)
+    results = (row for ctx, done in found.values() for row in results_of(ctx, done, "model"))
+    write_file(RESULTS, out / RESULTS_FILE, results)
+    shows = any(
+        shown_tests(task) for task in tasks_of(context, context.manifest(tasks), Split(split))
+    )
+    fields: dict[str, Any] = {"model": config.model, "split": split}
+    for name, (ctx, done) in found.items():
+        for strict in (False, True) if shows else (False,):
+            words = f"{name}{'strict ' if strict else ''}"
+            key = f"{words.replace(' ', '_')}pass_at_k"
+            fields[key] = _numbers(ctx, done, f"{split} {words}pass@", console, strict)
     if json_file is not None:
-        json_file.write_text(json.dumps({**fields, **done.stats}, indent=2) + "\n")
+        json_file.write_text(json.dumps({**fields, **found[""][1].stats}, indent=2) + "\n")
+
+
+def _greedily(context: Context) -> Context:
+    """The same with one sample a task at temperature 0."""
+    changed = {"samples": 1, "ks": (1,), "temperature": 0.0}
+    how = context.config.evaluation.model_copy(update=changed)
+    return replace(context, config=context.config.model_copy(update={"evaluation": how}))
 
 
 def _numbers(
-    context: Context, done: Manifest, name: str, console: Console, strict: bool = False
+    context: Context, done: Manifest, name: str, console: Console, strict: bool
 ) -> dict[str, Any]:
     """pass@k by k with its interval, each printed below its name."""
     evaluation, seed = evaluation_of(context, done, strict=strict), context.config.seed
