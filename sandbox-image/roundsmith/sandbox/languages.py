@@ -132,8 +132,12 @@ def _go() -> Language | str:
         return f"{go_packages.ROOTS[0]}/bin/go"
     if not (packages := go_packages.find(root)):
         return f"Go's packages in compiled form, which `{go_packages.COMMAND}` makes"
-    tools = glob.glob(f"{root}/pkg/tool/linux_*")[:1]
-    compiler, linker = (f"{tool}/{name}" for tool in tools for name in ("compile", "link"))
+    tools = glob.glob(f"{root}/pkg/tool/linux_*/compile")
+    if not tools:
+        return f"{root}/pkg/tool/linux_*/compile"
+    # A distribution has links here to folders that a run does not see by another name.
+    compiler, packages = map(os.path.realpath, (tools[0], packages))
+    linker = os.path.join(os.path.dirname(compiler), "link")
     return Language(
         source="program.go",
         # Without `go build`, which would have to know all of Go anew for each program.
