@@ -12,7 +12,7 @@ from roundsmith.sandbox.events import Event, unpack_events
 from roundsmith.sandbox.runs import Run
 from roundsmith.sandbox.supervisor import CANCEL, RUN
 
-_START_S = 20.0
+_START_S = 60.0
 _MOST_FRAME = 16 * 2**20
 """A batch of events is sent when it has 4 MiB, and one answer is 2 MiB at most."""
 _SILENT_WALLS, _SILENT_S = 50, 60.0
