@@ -42,6 +42,7 @@ class Cluster:
     def environment(self) -> dict[str, str]:
         """What the scripts of the chart are started with."""
         own = {"NAMESPACE": NAMESPACE, "RELEASE": RELEASE, "STORAGE_URL": self.storage}
+        own["HELM_VALUES"] = str(ROOT / "charts/roundsmith/values-small.yaml")
         tools = {"PYTHON": sys.executable, "HELM": str(BIN / "helm")}
         return {**os.environ, **own, **tools}
 

@@ -50,17 +50,21 @@ class InferenceService:
 
     def serve(self, uri: str, wait_s: float = READY_S) -> None:
         """Rolls out the checkpoint at a URI; returns when it alone is served."""
+        before = self._get()
+        if before["spec"]["predictor"]["model"].get("storageUri") == uri:
+            self.wait_until_ready(wait_s)
+            return
         self._patch({"spec": {"predictor": {"model": {"storageUri": uri}}}})
-        self.wait_until_ready(wait_s)
+        self.wait_until_ready(wait_s, changed_since=before)
 
     def served(self) -> str:
         """The URI of the checkpoint that it is to serve."""
         return str(self._get()["spec"]["predictor"]["model"].get("storageUri", ""))
 
-    def wait_until_ready(self, wait_s: float) -> None:
-        """Returns when the controller has carried out the last change and its pods answer."""
+    def wait_until_ready(self, wait_s: float, changed_since: Json | None = None) -> None:
+        """Returns when its pods answer, and all are of what it was changed to."""
         end = time.monotonic() + wait_s
-        while not is_ready(seen := self._get()):
+        while not is_ready(seen := self._get(), changed_since):
             if time.monotonic() > end:
                 raise PlatformError(
                     f"inference service {self.name}: expected it to be ready within {wait_s:.0f} "
@@ -83,13 +87,21 @@ class InferenceService:
         return found
 
 
-def is_ready(service: Json) -> bool:
-    """Whether its status tells of its latest change, and that all of it is ready."""
+def is_ready(service: Json, changed_since: Json | None = None) -> bool:
+    """Whether its status says that all of it is ready; with `changed_since`, as it was before a
+    change, only if its controller has acted on that.
+
+    KServe's `observedGeneration` is that of its Deployment, which grows with each change of it.
+    """
     status: dict[str, Any] = service.get("status", {})
-    if status.get("observedGeneration") != service["metadata"]["generation"]:
-        return False
+    if changed_since is not None:
+        before = changed_since.get("status", {}).get("observedGeneration", 0)
+        if status.get("observedGeneration", 0) <= before:
+            return False
     moved = status.get("modelStatus", {}).get("transitionStatus", "UpToDate")
-    return moved == "UpToDate" and _conditions(service).get("Ready") == "True"
+    conditions = _conditions(service)
+    stopped = conditions.get("Stopped", "False") != "False"
+    return moved == "UpToDate" and conditions.get("Ready") == "True" and not stopped
 
 
 def why_not(service: Json) -> str:

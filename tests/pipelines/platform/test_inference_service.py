@@ -7,12 +7,17 @@ import pytest
 from roundsmith.platform.inference_service import is_ready, why_not
 
 
-def service(ready: str, *, seen: int = 2, moved: str = "UpToDate") -> dict[str, Any]:
-    """One whose specification was changed once, with this status."""
-    condition = {"type": "Ready", "status": ready, "reason": "Stopped", "message": "by annotation"}
-    status = {"observedGeneration": seen, "conditions": [condition]}
+def service(
+    ready: str, *, seen: int = 3, moved: str = "UpToDate", stopped: str = "False"
+) -> dict[str, Any]:
+    """One with this status."""
+    conditions = [
+        {"type": "Ready", "status": ready, "reason": "Stopped", "message": "by annotation"},
+        {"type": "Stopped", "status": stopped},
+    ]
+    status = {"observedGeneration": seen, "conditions": conditions}
     return {
-        "metadata": {"generation": 2},
+        "metadata": {"generation": 1},
         "status": {**status, "modelStatus": {"transitionStatus": moved}},
     }
 
@@ -23,15 +28,22 @@ def service(ready: str, *, seen: int = 2, moved: str = "UpToDate") -> dict[str, 
         (service("True"), True),
         (service("False"), False),
         (service("Unknown"), False),
-        (service("True", seen=1), False),
+        (service("True", stopped="True"), False),
         (service("True", moved="InProgress"), False),
         ({"metadata": {"generation": 1}}, False),
     ],
 )
-def test_a_service_is_ready_when_its_latest_change_is(told: dict[str, Any], ready: bool) -> None:
+def test_a_service_is_ready_when_all_of_it_is(told: dict[str, Any], ready: bool) -> None:
     assert is_ready(told) is ready
 
 
+def test_a_change_is_waited_for_until_the_controller_has_acted_on_it() -> None:
+    before = service("True", seen=3)
+    assert not is_ready(before, changed_since=before)
+    assert not is_ready(service("True", seen=4, moved="InProgress"), changed_since=before)
+    assert is_ready(service("True", seen=4), changed_since=before)
+
+
 def test_what_is_not_ready_says_why() -> None:
-    assert why_not(service("False")) == "Ready: Stopped by annotation"
+    assert why_not(service("False")).startswith("Ready: Stopped by annotation")
     assert "has not looked" in why_not({"metadata": {"generation": 1}})
