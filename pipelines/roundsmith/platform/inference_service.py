@@ -64,13 +64,18 @@ class InferenceService:
     def wait_until_ready(self, wait_s: float, changed_since: Json | None = None) -> None:
         """Returns when its pods answer, and all are of what it was changed to."""
         end = time.monotonic() + wait_s
-        while not is_ready(seen := self._get(), changed_since):
+        while not (is_ready(seen := self._get(), changed_since) and self._pods_answer()):
             if time.monotonic() > end:
                 raise PlatformError(
                     f"inference service {self.name}: expected it to be ready within {wait_s:.0f} "
                     f"s, saw {why_not(seen)}: look at its pods"
                 )
             time.sleep(LOOK_S)
+
+    def _pods_answer(self) -> bool:
+        """Whether it has pods that are ready, and no others: its status can be of those before."""
+        pods = self.api.select("pods", POD_LABEL, self.name)
+        return bool(pods) and all(answers(pod) for pod in pods)
 
     def _get(self) -> Json:
         return self._there(self.api.get("inferenceservices", self.name))
@@ -102,6 +107,12 @@ def is_ready(service: Json, changed_since: Json | None = None) -> bool:
     conditions = _conditions(service)
     stopped = conditions.get("Stopped", "False") != "False"
     return moved == "UpToDate" and conditions.get("Ready") == "True" and not stopped
+
+
+def answers(pod: Json) -> bool:
+    """Whether a pod is ready, and is not about to go."""
+    ready = [c["status"] for c in pod["status"].get("conditions") or [] if c["type"] == "Ready"]
+    return ready == ["True"] and "deletionTimestamp" not in pod["metadata"]
 
 
 def why_not(service: Json) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from roundsmith.platform.inference_service import is_ready, why_not
+from roundsmith.platform.inference_service import answers, is_ready, why_not
 
 
 def service(
@@ -42,6 +42,15 @@ def test_a_change_is_waited_for_until_the_controller_has_acted_on_it() -> None:
     assert not is_ready(before, changed_since=before)
     assert not is_ready(service("True", seen=4, moved="InProgress"), changed_since=before)
     assert is_ready(service("True", seen=4), changed_since=before)
+
+
+def test_a_pod_answers_when_it_is_ready_and_stays() -> None:
+    conditions = [{"type": "Initialized", "status": "True"}, {"type": "Ready", "status": "True"}]
+    pod: dict[str, Any] = {"metadata": {}, "status": {"conditions": conditions}}
+    assert answers(pod)
+    assert not answers({**pod, "metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}})
+    assert not answers({**pod, "status": {"conditions": conditions[:1]}})
+    assert not answers({**pod, "status": {"phase": "Pending"}})
 
 
 def test_what_is_not_ready_says_why() -> None:
