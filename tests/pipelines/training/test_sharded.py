@@ -62,3 +62,11 @@ def test_another_number_of_processes_goes_on(make_job: MakeJob, first: int, then
 def test_adafactor_is_not_sharded(make_job: MakeJob) -> None:
     with pytest.raises(EngineError, match="expected the optimizer adamw, saw adafactor"):
         sharded(make_job(optimizer="adafactor", sharded=True))
+
+
+def test_preferences_are_sharded_too(make_pair_job: MakeJob) -> None:
+    alone, shared = make_pair_job(out="alone"), make_pair_job(out="shared", sharded=True)
+    train(alone)
+    sharded(shared)
+    assert losses(shared) == pytest.approx(losses(alone), rel=1e-4)
+    assert close(shared.out / "model", alone.out / "model")
