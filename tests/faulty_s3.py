@@ -13,6 +13,8 @@ CUT = b"cut"
 """Pass the request on, and hang up inside the answer's body."""
 LOST = b"lost"
 """Pass the request on, and hang up when the answer comes."""
+STALL = b"stall"
+"""Take the request and never answer; the connection stays open."""
 _CUT_BYTES = 3000
 
 
@@ -54,6 +56,10 @@ class FaultyS3:
                 fault = None
                 if request.startswith(self._method) and self.faults:
                     fault = self.faults.pop(0)
+                if fault == STALL:
+                    while client.recv(2**16):
+                        continue
+                    return
                 if fault is not None and fault not in (CUT, LOST):
                     client.sendall(fault)
                     return

@@ -37,8 +37,13 @@ def open_storage(url: str) -> tuple[Any, str]:
     scheme = scheme_of(url)
     try:
         with storage_errors(url):
-            options = _S3_OPTIONS if scheme in S3 else {}
-            system, path = fsspec.core.url_to_fs(url, use_listings_cache=False, **options)
+            if scheme in S3:
+                from roundsmith.storage_s3 import PatientS3
+
+                system = PatientS3(use_listings_cache=False, **_S3_OPTIONS)
+                path = str(PatientS3._strip_protocol(url))
+            else:
+                system, path = fsspec.core.url_to_fs(url, use_listings_cache=False)
     except (ImportError, ValueError) as error:
         raise ConfigError(
             f"{url}: expected a folder or a URL of storage that this installation opens, saw "

@@ -12,13 +12,10 @@ import errno
 import os
 import shutil
 import tempfile
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from roundsmith.errors import ConfigError, Corrupt, StoreError
 from roundsmith.hashing import file_sha256
@@ -32,9 +29,9 @@ from roundsmith.storage import (
     scheme_of,
     storage_errors,
 )
+from roundsmith.store.ages import moment, now, partial_name, sweep
 
 _PROOF = "conditional-put"
-_STALE_S = 24 * 3600
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS)
 
 
@@ -52,7 +49,7 @@ class Root:
         if self.local:
             with storage_errors(url):
                 self.scratch.mkdir(parents=True, exist_ok=True)
-                self._sweep()
+                sweep(self.scratch)
 
     def url(self, name: str) -> str:
         """Where a name is, for messages."""
@@ -80,16 +77,20 @@ class Root:
         return sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in paths)
 
     def files(self, folder: str) -> Iterator[tuple[str, int, float]]:
-        """Name, bytes and age in seconds of the files in a folder; none when there is no folder."""
+        """Name, bytes and age in seconds of the files in a folder, by the storage's own clock; none
+        when there is no folder. One that the storage does not date counts as written now.
+        """
         with storage_errors(self.url(folder)):
             try:
                 found = self._fs.ls(self._path(folder), detail=True)
             except FileNotFoundError:
                 return
+            today = now(self._fs, self._base) if found else 0.0
         for entry in found:
             if entry["type"] == "file":
                 name = str(entry["name"]).rsplit("/", 1)[-1]
-                yield name, int(entry["size"]), time.time() - _modified(entry)
+                written = moment(entry)
+                yield name, int(entry["size"]), 0.0 if written is None else today - written
 
     def publish(self, partial: Path, name: str) -> None:
         """Make a complete local file of `scratch` appear under `name`, replacing what is there."""
@@ -178,7 +179,7 @@ class Root:
     @contextmanager
     def partial(self) -> Iterator[Path]:
         """A name in `scratch` for a file under way; what is still there at the end is removed."""
-        path = self.scratch / f"roundsmith-{uuid.uuid4().hex}"
+        path = self.scratch / partial_name()
         try:
             yield path
         finally:
@@ -227,28 +228,6 @@ class Root:
             "them is made anew",
             sha256,
         )
-
-    def _sweep(self) -> None:
-        """Remove what a killed writer left; a day is longer than any writer takes."""
-        for leftover in self.scratch.glob("roundsmith-*"):
-            try:
-                if time.time() - leftover.stat().st_mtime > _STALE_S:
-                    leftover.unlink()
-            except FileNotFoundError:
-                continue
-
-
-def _modified(entry: dict[str, Any]) -> float:
-    """When a file was written, as seconds since 1970, in the words of each file system; one that
-    does not say counts as written now.
-    """
-    for key in ("mtime", "LastModified", "created", "updated"):
-        match entry.get(key):
-            case int() | float() as seconds:
-                return float(seconds)
-            case datetime() as moment:
-                return moment.timestamp()
-    return time.time()
 
 
 def copy_whole(source: Path, target: Path) -> None:

@@ -1,9 +1,12 @@
 """Shards: committed one by one, found again, and never mistaken for shards of another size."""
 
 import asyncio
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -86,3 +89,48 @@ def test_no_more_is_read_than_can_soon_be_under_way(tmp_path: Path) -> None:
     made = asyncio.run(sharded(ctx, job))
     assert made.stats == {"tasks": 40}
     assert most <= 10, "four shards of two, and the one that waits for room"
+
+
+def test_a_shard_is_of_one_attempt_and_kills_leave_the_lengths_as_they_are(tmp_path: Path) -> None:
+    """A draw is named by its seed, and takes as long as it is; now and then a batch of another
+    make-up gives another one, as on a GPU.
+    """
+    ctx, attempt = context(tmp_path, shard_tasks=5, tasks_in_flight=10), 0
+
+    def length(seed: int, again: int) -> int:
+        shifted = again if Random(f"{seed} {again}").random() < 0.05 else 0
+        return 1 + int(Random(f"length {seed} {shifted}").expovariate(0.1))
+
+    @asynccontextmanager
+    async def begin() -> AsyncIterator[Callable[[int], Awaitable[list[Task]]]]:
+        async def work(seed: int) -> list[Task]:
+            drawn = length(seed, attempt)
+            await asyncio.sleep(drawn / 2000)
+            return [replace(ITEMS[0], task_id=f"{attempt}", description="x" * drawn)]
+
+        yield work
+
+    job = Job("draw", 1, {}, (), TASKS, lambda: iter(range(200)), 200, begin, count)
+    kills = Random(1)
+
+    async def play() -> Manifest:
+        nonlocal attempt
+        while True:
+            attempt += 1
+            try:
+                async with asyncio.timeout(kills.uniform(0.1, 0.6) if attempt < 8 else None):
+                    return await sharded(ctx, job)
+            except TimeoutError:
+                continue
+
+    made = asyncio.run(play())
+    shards = [list(ctx.store.read_rows(TASKS, ref)) for ref in made.objects]
+    attempts = [{task.task_id for task in shard} for shard in shards]
+    assert all(len(one) == 1 for one in attempts)
+    assert len(set.union(*attempts)) > 2, "kills came between shards"
+    drawn = sorted(len(task.description) for shard in shards for task in shard)
+    undisturbed = sorted(length(seed, 1) for seed in range(200))
+    farthest = max(
+        abs(bisect_right(drawn, at) - bisect_right(undisturbed, at)) for at in range(200)
+    )
+    assert farthest / 200 < 0.136, "two-sample Kolmogorov-Smirnov at 5 %"

@@ -1,8 +1,10 @@
 """What the store promises on a real S3, with networks and servers that fail."""
 
+import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import fsspec  # type: ignore[import-untyped]  # ships no types
@@ -12,7 +14,7 @@ from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[impor
 from roundsmith.config import child_environment
 from roundsmith.errors import ConfigError, StoreError
 from roundsmith.store import Manifest, Store, step_key
-from tests.faulty_s3 import CUT, DROP, LOST, faulty_s3, refusal
+from tests.faulty_s3 import CUT, DROP, LOST, STALL, faulty_s3, refusal
 from tests.storages import s3_bucket, storage_url
 
 KEY = step_key("select", 1, {"k": 8}, ())
@@ -145,6 +147,38 @@ def test_a_server_that_fails_for_a_moment_is_asked_again(
     with faulty_s3(method, *faults) as server:
         assert tell(s3, code, AWS_ENDPOINT_URL=server.url) == "True\n"
         assert server.faults == []
+
+
+IMPATIENT = json.dumps({"attempt_s": 1.5, "attempts": 3})
+"""What fsspec reads of its own variable."""
+
+
+@pytest.mark.parametrize("method", ["PUT", "GET", "HEAD"])
+def test_a_server_that_stalls_is_asked_again(s3: str, method: str) -> None:
+    code = (
+        "ref = store.put_blob(b'x' * 9999)\n"
+        "store.commit(Manifest('select', KEY, (ref,)))\n"
+        "print(store.get_blob(store.find('select', KEY).objects[0]) == b'x' * 9999)"
+    )
+    with faulty_s3(method, STALL, STALL) as server:
+        assert tell(s3, code, AWS_ENDPOINT_URL=server.url, FSSPEC_S3=IMPATIENT) == "True\n"
+        assert server.faults == []
+
+
+def test_a_server_that_stalls_for_good_is_a_clear_stop(s3: str) -> None:
+    ref = Store(s3).put_blob(b"kept")
+    code = "store.put_blob(b'more')"
+    begun = time.monotonic()
+    with faulty_s3("PUT", *[STALL] * 100) as server:
+        told = tell(s3, code, AWS_ENDPOINT_URL=server.url, FSSPEC_S3=IMPATIENT)
+        asked = 100 - len(server.faults)
+    assert told.startswith(f"StoreError: {s3}/objects/"), told
+    assert "no answer to put_object within 1.5 s, 3 times" in told
+    assert "check AWS_ENDPOINT_URL" in told
+    assert "finished shards are kept" in told
+    assert asked == 3
+    assert time.monotonic() - begun < 60
+    assert Store(s3).get_blob(ref) == b"kept"
 
 
 def test_a_download_that_breaks_off_goes_on(s3: str) -> None:
