@@ -1,8 +1,10 @@
 """Taking a promotion back: what counts is the checkpoint before it."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import grpc
 import pytest
 from typer.testing import CliRunner
 
@@ -10,6 +12,7 @@ from roundsmith.cli import app
 from roundsmith.commands.promotions import current, is_promoted, rolled_back, take_back
 from roundsmith.errors import ConfigError
 from roundsmith.lineage.history import History
+from roundsmith.v1 import generator_admin_pb2, generator_admin_pb2_grpc
 from tests.pipelines.lineage.made import MadeRun, made_run, next_round
 
 
@@ -51,3 +54,33 @@ def test_a_record_that_is_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "rollbacks.json").write_text("[]")
     with pytest.raises(ConfigError, match="expected what `roundsmith rollback` writes"):
         rolled_back(tmp_path)
+
+
+class Admin(generator_admin_pb2_grpc.GeneratorAdminServiceServicer):
+    """Serves no model, and knows what it was asked to serve."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+
+    def ReloadWeights(
+        self, request: generator_admin_pb2.ReloadWeightsRequest, context: grpc.ServicerContext
+    ) -> generator_admin_pb2.ReloadWeightsResponse:
+        self.asked.append((request.uri, request.sha256))
+        return generator_admin_pb2.ReloadWeightsResponse(weights_sha256=request.sha256)
+
+
+def test_with_admin_the_generator_there_serves_the_earlier_weights(tmp_path: Path) -> None:
+    first = made_run(tmp_path)
+    next_round(first, tmp_path)
+    admin, server = Admin(), grpc.server(ThreadPoolExecutor(1))
+    generator_admin_pb2_grpc.add_GeneratorAdminServiceServicer_to_server(admin, server)
+    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    try:
+        done = CliRunner().invoke(app, ["rollback", str(tmp_path), "--admin", address])
+    finally:
+        server.stop(None).wait()
+    assert done.exit_code == 0, done.output
+    uri = str((tmp_path / "work/checkpoints").resolve() / weights(first))
+    assert admin.asked == [(uri, weights(first))]
+    assert f"served now: {uri} at {address}" in done.output

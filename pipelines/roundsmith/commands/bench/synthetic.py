@@ -113,6 +113,7 @@ async def _play(num_samples: int, folder: Path) -> Stages:
     stages, store = Stages(), Store(str(folder / "store"))
     config = run_config("lab", None, {"recipe": "gift"}, [])
     num_groups = max(1, num_samples // (STEPS * CODES))
+    tasks(Split.TRAIN, 1)  # the lab makes all its tasks at the first call
     with stages.stage("store"):
         task_set, scored = _stored(store, num_groups, config.shard_tasks)
     model = store.commit(
