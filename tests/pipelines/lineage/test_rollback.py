@@ -12,7 +12,7 @@ from roundsmith.cli import app
 from roundsmith.commands.promotions import current, is_promoted, rolled_back, take_back
 from roundsmith.errors import ConfigError
 from roundsmith.lineage.history import History
-from roundsmith.v1 import generator_admin_pb2, generator_admin_pb2_grpc
+from roundsmith.v1 import generator_admin_pb2 as pb2
 from tests.pipelines.lineage.made import MadeRun, made_run, next_round
 
 
@@ -56,25 +56,31 @@ def test_a_record_that_is_something_else_is_refused(tmp_path: Path) -> None:
         rolled_back(tmp_path)
 
 
-class Admin(generator_admin_pb2_grpc.GeneratorAdminServiceServicer):
-    """Serves no model, and knows what it was asked to serve."""
+def admin_server(asked: list[tuple[str, str]]) -> tuple[grpc.Server, str]:
+    """A generator's admin that serves no model and keeps what it was asked for; its address."""
 
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, str]] = []
+    def reload(request: pb2.ReloadWeightsRequest, _: grpc.ServicerContext) -> bytes:
+        asked.append((request.uri, request.sha256))
+        return pb2.ReloadWeightsResponse(weights_sha256=request.sha256).SerializeToString()
 
-    def ReloadWeights(
-        self, request: generator_admin_pb2.ReloadWeightsRequest, context: grpc.ServicerContext
-    ) -> generator_admin_pb2.ReloadWeightsResponse:
-        self.asked.append((request.uri, request.sha256))
-        return generator_admin_pb2.ReloadWeightsResponse(weights_sha256=request.sha256)
+    method: grpc.RpcMethodHandler[pb2.ReloadWeightsRequest, bytes] = (
+        grpc.unary_unary_rpc_method_handler(
+            reload, request_deserializer=pb2.ReloadWeightsRequest.FromString
+        )
+    )
+    service = "roundsmith.v1.GeneratorAdminService"
+    server = grpc.server(ThreadPoolExecutor(1))
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler(service, {"ReloadWeights": method}),)
+    )
+    return server, f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
 
 
 def test_with_admin_the_generator_there_serves_the_earlier_weights(tmp_path: Path) -> None:
     first = made_run(tmp_path)
     next_round(first, tmp_path)
-    admin, server = Admin(), grpc.server(ThreadPoolExecutor(1))
-    generator_admin_pb2_grpc.add_GeneratorAdminServiceServicer_to_server(admin, server)
-    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    asked: list[tuple[str, str]] = []
+    server, address = admin_server(asked)
     server.start()
     try:
         done = CliRunner().invoke(app, ["rollback", str(tmp_path), "--admin", address])
@@ -82,5 +88,5 @@ def test_with_admin_the_generator_there_serves_the_earlier_weights(tmp_path: Pat
         server.stop(None).wait()
     assert done.exit_code == 0, done.output
     uri = str((tmp_path / "work/checkpoints").resolve() / weights(first))
-    assert admin.asked == [(uri, weights(first))]
+    assert asked == [(uri, weights(first))]
     assert f"served now: {uri} at {address}" in done.output
