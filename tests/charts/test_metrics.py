@@ -1,6 +1,8 @@
 """What the chart tells Prometheus and Grafana, where its values ask for it."""
 
-from tests.charts.rendering import CHART, STORED, objects, one
+import re
+
+from tests.charts.rendering import CHART, STORED, objects, one, pods
 
 BOARD = CHART / "dashboards" / "roundsmith.json"
 SERVICES = ("executor", "pair-builder", "scorer")
@@ -33,6 +35,24 @@ def test_every_service_is_read_on_the_port_that_its_pod_names() -> None:
     assert [port["port"] for port in rule["ports"]] == [9090]
     (peer,) = rule["from"]
     assert peer["namespaceSelector"]["matchExpressions"][0]["values"] == ["monitoring"]
+
+
+def test_a_podmonitor_finds_pods_by_the_port_they_declare_and_reads_the_other() -> None:
+    made = objects(*STORED, "metrics.enabled=true", "metrics.podMonitor=true")
+    (end,) = one(made, "PodMonitor", "r-services")["spec"]["podMetricsEndpoints"]
+    # prometheus-operator keeps a target only where a container declares the port.
+    declared = {
+        (name, port["containerPort"])
+        for name, pod in pods(made)
+        for port in pod["containers"][0].get("ports", ())
+    }
+    assert {(f"r-{name}", end["portNumber"]) for name in (*SERVICES, "generator")} <= declared
+    (change,) = end["relabelings"]
+    assert (change["sourceLabels"], change["targetLabel"]) == (["__address__"], "__address__")
+    for host in ("10.1.2.3", "[fd00::1]"):
+        found = re.fullmatch(change["regex"], f"{host}:{end['portNumber']}")
+        assert found
+        assert change["replacement"].replace("$1", found[1]) == f"{host}:9090"
 
 
 def test_the_board_is_a_configmap_that_grafana_finds() -> None:
