@@ -17,8 +17,8 @@ from roundsmith.platform.training_job import TrainingKind
 from roundsmith.platform.training_kinds import find_kind
 from roundsmith.store.root import Root
 
-OLDEST = (1, 29)
-"""The first Kubernetes with all that the chart uses."""
+OLDEST = (1, 30)
+"""The first Kubernetes that the chart is for, as its Chart.yaml says."""
 GPU = "nvidia.com/gpu"
 GROUPS = {
     "kserve": ("/apis/serving.kserve.io", "install KServe 0.16 or later in Standard mode"),
@@ -38,7 +38,8 @@ def cluster_checks(cluster: ClusterConfig) -> list[Check]:
         remedy = "let the pod reach the API server: control.apiServer of the chart"
         return [Check("kubernetes", False, "the API server does not answer", remedy)]
     checks.append(_kubernetes(version))
-    checks.append(_group(api, "kserve"))
+    if _inference_services(cluster):
+        checks.append(_group(api, "kserve"))
     checks += _trainings(api, cluster)
     if cluster.jobs.queue:
         checks.append(_group(api, "queue"))
@@ -98,15 +99,31 @@ def gpus(api: KubernetesApi, cluster: ClusterConfig) -> Check:
                  remedy)  # fmt: skip
 
 
-def needed(kind: TrainingKind) -> Iterator[tuple[str, str, str, str]]:
+def needed(kind: TrainingKind, cluster: ClusterConfig) -> Iterator[tuple[str, str, str, str]]:
     """What a run asks of Kubernetes: verb, resource, API group, name."""
     for verb in ("create", "get", "list", "watch", "delete"):
         yield verb, kind.kind, PATHS[kind.kind].split("/")[2], ""
     if kind.kind == "trainjobs":
         for verb in ("create", "delete"):
             yield verb, "trainingruntimes", PATHS["trainingruntimes"].split("/")[2], ""
+    for name in _changed_services(cluster):
+        for verb in ("get", "patch"):
+            yield verb, "inferenceservices", PATHS["inferenceservices"].split("/")[2], name
     yield "list", "pods", "", ""
     yield "get", "pods/log", "", ""
+
+
+def _inference_services(cluster: ClusterConfig) -> list[str]:
+    """The InferenceServices that runs know of; an installation without KServe has none."""
+    names = (cluster.generator.inference_service, cluster.serve.inference_service)
+    return [name for name in names if name]
+
+
+def _changed_services(cluster: ClusterConfig) -> list[str]:
+    """Those that runs change: a generator that is stopped for trainings, what others are served."""
+    stopped = cluster.generator.stopped_while_training
+    names = _inference_services(cluster)
+    return [n for n in names if stopped or n != cluster.generator.inference_service]
 
 
 def _kubernetes(version: dict[str, Any]) -> Check:
@@ -135,7 +152,7 @@ def _trainings(api: KubernetesApi, cluster: ClusterConfig) -> list[Check]:
         return [Check("trainings", False, str(error), "install one of them")]
     lacking = [
         f"{verb} {resource}"
-        for verb, resource, group, name in needed(kind)
+        for verb, resource, group, name in needed(kind, cluster)
         if not api.allowed(verb, resource, group, name)
     ]
     remedy = "grant it as the chart's role for runs does" if lacking else ""

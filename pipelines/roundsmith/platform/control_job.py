@@ -142,7 +142,12 @@ def submit_job(api: KubernetesApi, job: Json) -> bool:
             if same_spec(there, job):
                 return False
             given = there["metadata"].get("annotations", {}).get(OPTIONS, "none that are told")
-            run = job["metadata"]["labels"][RUN]
+            run = job["metadata"]["labels"].get(RUN)
+            if run is None:
+                raise ConfigError(
+                    f"job {name}: expected none under way for another state of the installation, "
+                    "saw one: wait until it is over, and do it again"
+                )
             raise ConfigError(
                 f"job {name}: expected no run of this name with other options or on another "
                 f"installation, saw one under way with {given}: give another --name, wait, or end "

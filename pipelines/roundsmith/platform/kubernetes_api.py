@@ -133,7 +133,8 @@ class KubernetesApi:
 
     def follow(self, pod: str, container: str, since: str = "") -> Iterator[tuple[str, str]]:
         """The lines of a container as they come, each with its time, from the time `since` on (its
-        own line included); ends with the container, or when the connection does.
+        own line included); ends with the container, when the connection does, and after a while of
+        silence, in which a connection may have been lost unseen.
         """
         import urllib3
         from kubernetes.client.exceptions import ApiException
@@ -143,7 +144,7 @@ class KubernetesApi:
             query["sinceTime"] = since
         url = f"{self._url('pods', pod)}/log"
         try:
-            answer = self._call("GET", url, query, None, read_s=None)
+            answer = self._call("GET", url, query, None, read_s=TIMEOUT_S)
             buffer = b""
             for chunk in answer.stream(decode_content=False):
                 *whole, buffer = (buffer + chunk).split(b"\n")
@@ -208,7 +209,7 @@ class KubernetesApi:
         url: str,
         query: dict[str, str],
         body: Json | None,
-        read_s: int | None,
+        read_s: int,
     ) -> Any:
         sent = "application/merge-patch+json" if method == "PATCH" else "application/json"
         return self._client.call_api(

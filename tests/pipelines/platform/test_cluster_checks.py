@@ -5,13 +5,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from roundsmith.platform.cluster_checks import needed, storage
+from roundsmith.platform.cluster_config import ClusterConfig
 from roundsmith.platform.control_job import doctor_job
 from roundsmith.platform.training_kinds import KINDS
-from tests.pipelines.platform.clusters import cluster
+from tests.pipelines.platform.clusters import cluster, described
 from tests.pipelines.platform.test_control_job import OWNER
 
 
@@ -50,11 +52,26 @@ def test_without_a_login_one_check_says_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_a_run_asks_for_its_kind_of_job_alone(kind: str) -> None:
-    asked = list(needed(KINDS[kind]))
+    asked = list(needed(KINDS[kind], cluster()))
     trainings = {resource for _, resource, group, _ in asked if group}
     assert trainings == {"pytorchjob": {"pytorchjobs"}, "trainjob": {"trainjobs",
         "trainingruntimes"}}[kind]  # fmt: skip
     assert ("get", "pods/log", "", "") in asked
+
+
+def test_the_inference_services_that_a_run_changes_are_asked_for_by_name() -> None:
+    generator = {"inference_service": "r-generator", "stopped_while_training": True}
+    serve = {"runtime": "stock", "inference_service": "r-serve", "history": "s3://b/h.json"}
+
+    def changed(**told: Any) -> set[tuple[str, str]]:
+        here = ClusterConfig.model_validate(described() | told)
+        asked = needed(KINDS["pytorchjob"], here)
+        return {(verb, name) for verb, kind, _, name in asked if kind == "inferenceservices"}
+
+    kept = {**generator, "stopped_while_training": False}
+    assert changed(generator=kept) == set()
+    assert changed(generator=generator) == {("get", "r-generator"), ("patch", "r-generator")}
+    assert changed(generator=kept, serve=serve) == {("get", "r-serve"), ("patch", "r-serve")}
 
 
 def test_it_looks_from_a_pod_as_runs_have_it() -> None:

@@ -1,0 +1,139 @@
+"""The Kubernetes API as a server on loopback speaks it: silence, what is not there, what is."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+LOG = "/api/v1/namespaces/ml/pods/p/log"
+JOB = {"metadata": {"name": "r-promote-1", "annotations": {}}, "status": {}}
+
+
+class Answers(BaseHTTPRequestHandler):
+    """A log that falls silent after a line, a version, a Job that is under way; nothing else."""
+
+    protocol_version = "HTTP/1.1"
+    over = threading.Event()
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        if path == LOG:
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            line = b"2026-01-01T00:00:00Z round 1\n"
+            self.wfile.write(f"{len(line):x}\r\n".encode() + line + b"\r\n")
+            self.wfile.flush()
+            self.over.wait(60)
+        elif path == "/version":
+            self.answer(200, {"major": "1", "minor": "30", "gitVersion": "v1.30.0"})
+        elif path.endswith("/jobs/r-promote-1"):
+            self.answer(200, JOB)
+        else:
+            self.answer(404, {"message": "not found"})
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer(409, {"message": "already exists"})
+
+    def answer(self, status: int, told: dict[str, Any]) -> None:
+        body = json.dumps(told).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture(scope="module")
+def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What leads to such a server."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    named = {"cluster": "c", "user": "u"}
+    told = {
+        "clusters": [
+            {"name": "c", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}
+        ],
+        "users": [{"name": "u", "user": {}}],
+        "contexts": [{"name": "x", "context": named}],
+        "current-context": "x",
+    }
+    path = tmp_path_factory.mktemp("kube") / "config"
+    path.write_text(json.dumps(told))
+    yield path
+    Answers.over.set()
+    server.shutdown()
+    server.server_close()
+
+
+def said(kubeconfig: Path, script: str) -> str:
+    """What a process prints; the client reads KUBECONFIG once, when it is imported."""
+    environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=50,
+    )
+    return done.stdout
+
+
+FOLLOW = """
+from roundsmith.platform import kubernetes_api
+kubernetes_api.TIMEOUT_S = 1
+print(list(kubernetes_api.KubernetesApi("ml").follow("p", "control")))
+"""
+
+
+def test_a_log_that_falls_silent_is_left_to_be_asked_for_again(kubeconfig: Path) -> None:
+    assert said(kubeconfig, FOLLOW) == "[('2026-01-01T00:00:00Z', 'round 1')]\n"
+
+
+CHECKS = """
+from roundsmith.platform.cluster_checks import cluster_checks
+from tests.pipelines.platform.clusters import described
+from roundsmith.platform.cluster_config import ClusterConfig
+told = described() | {"storage": STORAGE, "generator": {"inference_service": SERVICE}}
+print({check.name: check.ok for check in cluster_checks(ClusterConfig.model_validate(told))})
+"""
+
+
+@pytest.mark.parametrize(("service", "asked"), [("", False), ("r-generator", True)])
+def test_kserve_is_asked_for_where_the_installation_uses_it(
+    kubeconfig: Path, tmp_path: Path, service: str, asked: bool
+) -> None:
+    script = CHECKS.replace("STORAGE", repr(str(tmp_path)))
+    found = said(kubeconfig, script.replace("SERVICE", repr(service)))
+    assert "'kubernetes': True" in found
+    assert ("'kserve': False" in found) == ("kserve" in found) == asked
+
+
+SUBMIT = """
+from roundsmith.errors import ConfigError
+from roundsmith.platform.control_job import submit_job
+from roundsmith.platform.kubernetes_api import KubernetesApi
+from roundsmith.platform.promotion_job import promotion_job
+from tests.pipelines.platform.clusters import cluster
+job = promotion_job(cluster(), "r", ["--back"], {})
+job["metadata"]["name"] = "r-promote-1"
+try:
+    submit_job(KubernetesApi("ml"), job)
+except ConfigError as error:
+    print(error)
+"""
+
+
+def test_a_promotion_beside_one_of_another_state_is_refused_in_words(kubeconfig: Path) -> None:
+    assert "wait until it is over" in said(kubeconfig, SUBMIT)
