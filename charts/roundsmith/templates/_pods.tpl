@@ -114,6 +114,13 @@ rollingUpdate:
 {{ include "roundsmith.storageEnvironment" . }}
 - name: HF_HOME
   value: /tmp/huggingface
+{{ include "roundsmith.hubEnvironment" . }}
+{{- end -}}
+
+{{/* Whether a model hub may be asked. */}}
+{{- define "roundsmith.hubEnvironment" -}}
+- name: HF_HUB_OFFLINE
+  value: {{ .Values.models.offline | ternary "1" "0" | quote }}
 {{- end -}}
 
 {{- define "roundsmith.modelMounts" -}}

@@ -16,7 +16,9 @@ spec:
     - name: control
       image: {{ include "roundsmith.image" (dict "root" . "role" "control") }}
       imagePullPolicy: {{ .Values.images.pullPolicy }}
-      env: {{- include "roundsmith.storageEnvironment" . | nindent 8 }}
+      env:
+        {{- include "roundsmith.storageEnvironment" . | nindent 8 }}
+        {{- include "roundsmith.hubEnvironment" . | nindent 8 }}
       resources: {{- toYaml .Values.control.resources | nindent 8 }}
       securityContext: {{- include "roundsmith.containerSecurity" . | nindent 8 }}
       volumeMounts:

@@ -168,7 +168,7 @@ class AddTask:
         task.set_cpu_request(CPU).set_memory_request(MEMORY).set_memory_limit(MOST_MEMORY)
         told, keys = self.installed.cluster, self.installed.secret
         kubernetes.use_config_map_as_volume(task, told, str(Path(CONFIG_FILE).parent))
-        for name in ("AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL"):
+        for name in ("AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "HF_HUB_OFFLINE"):
             kubernetes.use_config_map_as_env(task, told, {name: name}, optional=True)
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             kubernetes.use_secret_as_env(task, keys, {name: name}, optional=True)

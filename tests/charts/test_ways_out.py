@@ -1,0 +1,64 @@
+"""Where pods may reach out to: names, a storage within the cluster, a model hub or none."""
+
+import re
+
+import pytest
+import typer
+
+from roundsmith.cli import app
+from roundsmith.platform.cluster_checks import OLDEST
+from tests.charts.rendering import CHART, STORED, Object, objects, one, pods
+
+
+def test_names_are_asked_of_a_cache_on_the_nodes_where_one_is_named() -> None:
+    values = ("dns.cidrs={169.254.20.10/32}", "dns.ports={53,5353}")
+    [rule] = one(objects(*STORED, *values), "NetworkPolicy", "r-deny")["spec"]["egress"]
+    assert rule["to"] == [{"namespaceSelector": {}}, {"ipBlock": {"cidr": "169.254.20.10/32"}}]
+    assert {(p["port"], p["protocol"]) for p in rule["ports"]} == {
+        (port, protocol) for port in (53, 5353) for protocol in ("UDP", "TCP")
+    }
+
+
+@pytest.mark.parametrize("name", ["r-weights", "r-training", "r-control"])
+def test_a_storage_in_the_cluster_is_reached_whatever_port_its_service_maps_to(name: str) -> None:
+    def within(*values: str) -> list[Object]:
+        rules = one(objects(*STORED, *values), "NetworkPolicy", name)["spec"]["egress"]
+        return [r for r in rules if "namespaceSelector" in r["to"][0]]
+
+    assert within() == []
+    [rule] = within("storage.namespaces={minio}")
+    assert "ports" not in rule
+    [peer] = rule["to"]
+    assert peer["namespaceSelector"]["matchExpressions"][0]["values"] == ["minio"]
+
+
+@pytest.mark.parametrize(("values", "told"), [((), "1"), (("models.offline=false",), "0")])
+def test_no_pod_asks_a_model_hub_unless_it_may(values: tuple[str, ...], told: str) -> None:
+    stock = ("serve.enabled=true", "serve.runtime=stock", "serve.checkpoint=s3://b/p")
+    found = objects(*STORED, *stock, *values)
+    by_name = dict(pods(found))
+    models = [by_name[n]["containers"][0] for n in ("r-generator", "r-scorer", "training")]
+    served = one(found, "InferenceService", "r-serve")["spec"]["predictor"]["model"]
+    for container in (*models, by_name["control"]["containers"][0], served):
+        assert {"name": "HF_HUB_OFFLINE", "value": told} in container["env"]
+    assert one(found, "ConfigMap", "r-cluster")["data"]["HF_HUB_OFFLINE"] == told
+
+
+def test_chart_and_doctor_ask_for_the_same_kubernetes() -> None:
+    [version] = re.findall(r'kubeVersion: ">=([0-9.]+)\.0-0"', (CHART / "Chart.yaml").read_text())
+    assert version == ".".join(map(str, OLDEST))
+    assert (
+        f"| Kubernetes | {version} or later" in (CHART.parents[1] / "docs/cluster.md").read_text()
+    )
+
+
+def test_the_commands_that_an_installation_names_are_commands() -> None:
+    notes = re.sub(r"\{\{[^}]*\}\}", "x", (CHART / "templates/NOTES.txt").read_text())
+    named = re.findall(r"^  roundsmith (\S+) (.*)$", notes, re.MULTILINE)
+    assert {name for name, _ in named} == {"submit", "promote"}
+    group = typer.main.get_group(app)
+    for name, options in named:
+        with typer.Context(group) as outer:
+            command = group.get_command(outer, name)
+            assert command is not None
+            command.make_context(name, options.split(), parent=outer)
