@@ -105,18 +105,19 @@ static int tidy(const struct zygote *z)
     int found = 0, fd = -1;
     if (chmod(z->scratch, 0700) || (fd = open(z->scratch, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0)
         return 0;
-    /* An entry takes 24 bytes, so that two fill this but for the directory itself and the one above it. */
-    char entries[256];
-    long size = syscall(SYS_getdents64, fd, entries, sizeof entries);
-    for (long at = 0; at < size && found >= 0;) {
-        const char *name = entries + at + 19;
-        found = !strcmp(name, ".") || !strcmp(name, "..") ? found + 1 : -1;
-        unsigned short length;
-        memcpy(&length, entries + at + 16, sizeof length);
-        at += length;
-    }
+    /* Entries come in portions: it has no more than the directory itself and the one above it when a portion is empty. */
+    char entries[1024];
+    long size = 0;
+    while (found >= 0 && (size = syscall(SYS_getdents64, fd, entries, sizeof entries)) > 0)
+        for (long at = 0; at < size && found >= 0;) {
+            const char *name = entries + at + 19;
+            found = !strcmp(name, ".") || !strcmp(name, "..") ? found + 1 : -1;
+            unsigned short length;
+            memcpy(&length, entries + at + 16, sizeof length);
+            at += length;
+        }
     close(fd);
-    return found == 2;
+    return !size && found == 2;
 }
 
 static long reap(struct zygote *z, long at)

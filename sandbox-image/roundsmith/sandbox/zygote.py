@@ -47,7 +47,8 @@ class Zygote:
         self._exits = Exits(self._poll)
         self._before = self._hardening.before(os.pidfd_open(os.getpid()) if box.isolated else -1)
         self._loop: ZygoteLoop | None = None
-        if library is not None and self._exits.by_descriptor:
+        # Where programs can write elsewhere too, all of it is emptied after each, which C does not.
+        if library is not None and self._exits.by_descriptor and not box.also_written:
             self._loop = ZygoteLoop(
                 library,
                 control.fileno(),
