@@ -195,7 +195,7 @@ class Execution:
         self._wake()
 
     def _deliver(self, row: PlannedRow, known: Sequence[Known]) -> None:
-        for code_id in row.code_ids:
+        for code_id in row.code_ids if known else ():
             batch = [
                 _outcome(code_id, test_id, result, place)
                 for column, (result, place) in known

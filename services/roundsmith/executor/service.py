@@ -14,8 +14,8 @@ from roundsmith.v1 import executor_pb2_grpc
 from roundsmith.wire import from_message, to_message
 
 _LARGE_BYTES = 2**20
-
-Request = pb2.ExecuteRequest | pb2.ExecuteStreamRequest
+_MOST_TOGETHER = 256
+"""Outcomes of one message: a program may have very many tests, and a message has a largest size."""
 
 
 class ExecutorEngine(Protocol):
@@ -35,9 +35,13 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
         self._items = ItemCalls(self._execute, pb2.ExecuteStreamResponse, names, settings)
 
     async def Execute(self, request: pb2.ExecuteRequest, context: Any) -> pb2.ExecuteResponse:
+        # As what a stream would ask: what the two kept for the same ids is answered alike.
+        asked = pb2.ExecuteStreamRequest(
+            request_id=request.request_id, item=request.item, together=True
+        )
         response = pb2.ExecuteResponse()
-        for part in await self._items.answer(request, context):
-            assert isinstance(part, pb2.Outcomes), "an answer on its own is asked for together"
+        for part in await self._items.answer(asked, context):
+            assert isinstance(part, pb2.Outcomes), "asked for together"
             response.outcomes.extend(part.outcomes)
         return response
 
@@ -67,18 +71,17 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
         )
 
     async def _execute(
-        self, request: Request, caller: str
+        self, request: pb2.ExecuteStreamRequest, caller: str
     ) -> AsyncIterator[pb2.Outcome | pb2.Outcomes]:
         large = request.ByteSize() > _LARGE_BYTES  # read beside the event loop, which serves others
         item = await asyncio.to_thread(_item, request.item) if large else _item(request.item)
-        together = isinstance(request, pb2.ExecuteRequest) or request.together
         async for batch in self._engine.batches(item, caller):
-            outcomes = map(to_message, batch)
-            if together:
-                yield pb2.Outcomes(outcomes=outcomes)
+            if request.together:
+                for at in range(0, len(batch), _MOST_TOGETHER):
+                    yield pb2.Outcomes(outcomes=map(to_message, batch[at : at + _MOST_TOGETHER]))
                 continue
-            for outcome in outcomes:
-                yield outcome
+            for outcome in batch:
+                yield to_message(outcome)
 
 
 def bindings(engine: ExecutorEngine, settings: ServeSettings) -> list[Binding]:
