@@ -64,6 +64,11 @@ ATTACKS = {
         "mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0) == MAP_FAILED"
         " && mmap(0, 4096, PROT_READ, MAP_SHARED_VALIDATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED"
     ),
+    "memory_that_grows_as_a_stack": (
+        "mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN, -1, 0)"
+        " == MAP_FAILED && [] { char here; auto page = (void *)((long)&here & -4096L);"
+        " return syscall(SYS_mremap, page, 4096, 8192, MREMAP_MAYMOVE) < 0; }()"
+    ),
     "private_memory": (
         "mmap(0, 1L << 28, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)"
         " == MAP_FAILED"
@@ -141,9 +146,13 @@ func main() {
     _, unix := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
     _, pair := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
     _, shared := syscall.Mmap(-1, 0, 4096, syscall.PROT_READ, syscall.MAP_SHARED|syscall.MAP_ANON)
+    _, stack := syscall.Mmap(
+        -1, 0, 1<<30, syscall.PROT_READ|syscall.PROT_WRITE,
+        syscall.MAP_PRIVATE|syscall.MAP_ANON|syscall.MAP_GROWSDOWN,
+    )
     signal := syscall.Kill(-1, syscall.SIGKILL)
     for at, err := range []error{
-        read, list, packages, write, start, become, internet, unix, pair, shared, signal,
+        read, list, packages, write, start, become, internet, unix, pair, shared, stack, signal,
     } {
         if err == nil { fmt.Println("done", at) }
     }

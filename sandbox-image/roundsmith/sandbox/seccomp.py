@@ -22,7 +22,8 @@ _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32 = 0x40000000
 NAMESPACE_FLAGS = 0x7E020080
-_CLONE_THREAD, _MAP_SHARED, _MAP_ANONYMOUS, _AT_EMPTY_PATH = 0x10000, 1, 0x20, 0x1000
+_CLONE_THREAD, _AT_EMPTY_PATH = 0x10000, 0x1000
+_MAP_SHARED, _MAP_ANONYMOUS, _MAP_GROWSDOWN = 1, 0x20, 0x100
 _ARGUMENT_LOW = (16, 24, 32, 40, 48, 56)  # offsets of the low halves of the arguments
 
 Code = list[tuple[int, int, int, int]]
@@ -97,16 +98,17 @@ def zygote_filter(executes: bool = False) -> bytes:
 
 def compiler_filter(own_pid: int, pairs: bool = False) -> bytes:
     """The filter of a child that has a compiler run: as a child's with several processes, which may
-    become other programs; no memory that is shared without a file, which no limit counts; with
-    `pairs`, pairs of sockets that are connected to each other.
+    become other programs; no memory that no limit counts; with `pairs`, pairs of sockets that are
+    connected to each other.
     """
-    code = _child_code(True, own_pid) | {number("mmap"): _no_shared_memory()}
+    code = _child_code(True, own_pid) | {number("mmap"): _counted_memory()}
     return _program(code | _pairs(pairs))
 
 
 def program_filter(own_pid: int, program_fd: int, pairs: bool = False) -> bytes:
     """The filter of a child that becomes a program: once what is open at `program_fd`, which is
-    closed then; threads, but no process; `pairs` as a compiler's.
+    closed then; threads, but no process; memory and `pairs` as a compiler's. What of its stack is
+    moved to grow elsewhere would not be counted either, so nothing is.
     """
     whole = _refuse_unless(4, _AT_EMPTY_PATH, [(_RETURN, 0, 0, _ALLOW)])
     code = _child_code(True, own_pid) | {
@@ -115,7 +117,8 @@ def program_filter(own_pid: int, program_fd: int, pairs: bool = False) -> bytes:
         number("clone"): _thread(),
         number("fork"): _refuse(errno.EAGAIN),
         number("vfork"): _refuse(errno.EAGAIN),
-        number("mmap"): _no_shared_memory(),
+        number("mmap"): _counted_memory(),
+        number("mremap"): _refuse(errno.ENOMEM),
     }
     return _program(code | _pairs(pairs))
 
@@ -138,9 +141,11 @@ def _thread() -> Code:
     ]
 
 
-def _no_shared_memory() -> Code:
+def _counted_memory() -> Code:
+    """No memory that `RLIMIT_DATA` does not count: shared without a file, or growing as a stack."""
     return [
         (_LOAD, 0, 0, _ARGUMENT_LOW[3]),
+        (_SET, 2, 0, _MAP_GROWSDOWN),
         (_SET, 0, 2, _MAP_ANONYMOUS),
         (_SET, 0, 1, _MAP_SHARED),
         *_refuse(errno.ENOMEM),

@@ -128,6 +128,7 @@ NUMBERS = {
     "move_pages": (279, 239),
     "mq_open": (240, 180),
     "mq_unlink": (241, 181),
+    "mremap": (25, 216),
     "msgctl": (71, 187),
     "msgget": (68, 186),
     "msgrcv": (70, 188),
