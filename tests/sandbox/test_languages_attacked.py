@@ -1,5 +1,8 @@
 """What a program of another language, or its source, tries against its run and its compiler."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from roundsmith.types import Phase, StdioTest
@@ -150,9 +153,13 @@ func main() {
         -1, 0, 1<<30, syscall.PROT_READ|syscall.PROT_WRITE,
         syscall.MAP_PRIVATE|syscall.MAP_ANON|syscall.MAP_GROWSDOWN,
     )
+    _, endless := syscall.Mmap(
+        -1, 0, 1<<37, syscall.PROT_READ, syscall.MAP_PRIVATE|syscall.MAP_ANON,
+    )
     signal := syscall.Kill(-1, syscall.SIGKILL)
     for at, err := range []error{
-        read, list, packages, write, start, become, internet, unix, pair, shared, stack, signal,
+        read, list, packages, write, start, become, internet, unix, pair, shared, stack, endless,
+        signal,
     } {
         if err == nil { fmt.Println("done", at) }
     }
@@ -242,3 +249,16 @@ int main() {{
 """
     tests = tuple(StdioTest(f"t{at}", "", "clean") for at in range(3))
     assert {o.verdict for o in cpp.matrix(item("cpp", source, *tests))} == {Verdict.PASS}
+
+
+def test_the_programs_that_a_slot_keeps_take_no_more_than_one_may(cpp: Box) -> None:
+    for at in range(5):
+        source = f"char a[40 << 20] = {{{at + 1}}};\nint main() {{ return a[0] - {at + 1}; }}\n"
+        assert ended(cpp, "cpp", source).verdict is Verdict.PASS
+    for pid in cpp.supervisor_pids:
+        opened = [path for path in Path(f"/proc/{pid}/fd").iterdir() if _is_program(path)]
+        assert sum(path.stat().st_size for path in opened) <= 64 * 2**20
+
+
+def _is_program(path: Path) -> bool:
+    return "memfd:program" in os.readlink(path)

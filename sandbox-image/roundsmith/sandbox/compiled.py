@@ -18,7 +18,7 @@ from roundsmith.sandbox.questions import LAUNCH, Budget, Ended, Reply
 from roundsmith.sandbox.runs import LOADING, Run
 from roundsmith.sandbox.zygotes import Zygotes
 
-_KEPT = 8
+_KEPT, _KEPT_BYTES = 8, 64 * 2**20
 _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 _WORDS = 750
 _STACK, _THREAD_STACK = 64 * 2**20, 8 * 2**20
@@ -37,7 +37,9 @@ _SAID_BY_RUNTIMES = {
 
 
 class Compiled:
-    """Compiles and runs programs, and keeps the last few that it compiled."""
+    """Compiles and runs programs, and keeps the last few that it compiled, up to the size of the
+    largest.
+    """
 
     def __init__(self, zygotes: Zygotes, languages: Mapping[str, Language]) -> None:
         self._zygotes, self.languages = zygotes, languages
@@ -67,9 +69,12 @@ class Compiled:
             return answer
         fcntl.fcntl(memory, fcntl.F_ADD_SEALS, _SEALS)
         self._kept[key] = memory
-        if len(self._kept) > _KEPT:
+        while len(self._kept) > 1 and (len(self._kept) > _KEPT or self._num_bytes() > _KEPT_BYTES):
             os.close(self._kept.popitem(last=False)[1])
         return memory
+
+    def _num_bytes(self) -> int:
+        return sum(os.fstat(memory).st_size for memory in self._kept.values())
 
     def _compile(self, run: Run, language: Language, memory: int) -> Reply | Ended:
         children = self._zygotes.children(run.profile, COMPILE)

@@ -30,7 +30,7 @@ _SEEN = "fmt.a"
 
 def root() -> str:
     """Where Go is; empty where it is not."""
-    return next((at for at in ROOTS if os.access(f"{at}/bin/go", os.X_OK)), "")
+    return next((at for at in ROOTS if os.access(f"{at}/bin/go", os.X_OK) and _version(at)), "")
 
 
 def find(go: str) -> str:
@@ -80,15 +80,22 @@ def _compile(go: str, work: str) -> str:
     return os.path.dirname(made)
 
 
+def _version(go: str) -> str:
+    """Empty where its folder does not say, as one that was built from a checkout."""
+    try:
+        with open(f"{go}/VERSION", encoding="utf-8") as stream:
+            return stream.readline().strip()
+    except FileNotFoundError:
+        return ""
+
+
 def _kept(go: str) -> str:
-    with open(f"{go}/VERSION", encoding="utf-8") as stream:
-        version = stream.readline().strip()
     try:
         # Not by the environment, which a supervisor does not have.
         home = pwd.getpwuid(os.geteuid()).pw_dir
     except KeyError:
         home = "/"
-    return os.path.join(home, f".cache/roundsmith/packages-{version}")
+    return os.path.join(home, f".cache/roundsmith/packages-{_version(go)}")
 
 
 if __name__ == "__main__":

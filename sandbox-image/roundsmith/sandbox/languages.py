@@ -10,9 +10,9 @@ from roundsmith.sandbox import go_packages
 
 COMPILE, RUN = "compile", "run"
 LOADER = "/lib64/ld-linux-x86-64.so.2"
-_HUGE = 2**46
+_HUGE = 2**36
 """Address space where a runtime reserves much that it does not use: its memory is bounded by what
-it can write.
+it can write. Not without end, since the kernel's tables take a 512th of what is only read.
 """
 
 
