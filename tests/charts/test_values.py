@@ -137,7 +137,12 @@ def test_the_gpu_preset_puts_models_on_gpu_nodes_and_nothing_else() -> None:
         [runtime] = one(found, "ServingRuntime", name)["spec"]["containers"]
         assert {"name": "shared-memory", "mountPath": "/dev/shm"} in runtime["volumeMounts"]
         assert runtime["startupProbe"]["failureThreshold"] * 2 == 1800
-    assert cluster(found)["training"]["template"]["spec"]["nodeSelector"] == pool
+    training = cluster(found)["training"]
+    assert training["template"]["spec"]["nodeSelector"] == pool
+    assert (training["replicas"], training["processes"]) == (4, 1)
+    eight = cluster(objects("training.resources.limits.nvidia\\.com/gpu=8", preset="gpu"))
+    assert eight["training"]["processes"] == 8  # one a GPU
+    assert cluster(objects(*STORED))["training"]["processes"] == 1
     executor = one(found, "Deployment", "r-executor")["spec"]["template"]["spec"]
     assert "nodeSelector" not in executor
     budgets = {o["metadata"]["name"] for o in found if o["kind"] == "PodDisruptionBudget"}

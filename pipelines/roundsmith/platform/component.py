@@ -20,7 +20,7 @@ from roundsmith.platform.parameters import RoundPlan, check_parameters, run_name
 from roundsmith.platform.place import platform_of, read_place
 from roundsmith.platform.promoting import after_round
 from roundsmith.platform.stages import REPORT, play_until
-from roundsmith.platform.training_kinds import KINDS
+from roundsmith.platform.training_kinds import kinds_of
 from roundsmith.report.summary import Summary, from_json
 from roundsmith.round import RoundRefs
 from roundsmith.steps import run_step
@@ -120,10 +120,11 @@ def release(cluster: str, run: str) -> str:
         return "nothing to release on one machine"
     api = KubernetesApi(place.namespace)
     ended = []
-    for kind in KINDS.values():
+    for kind in kinds_of(place.training.job):
         if api.serves(kind.kind):
             for job in api.select(kind.kind, RUN, run):
-                api.delete(kind.kind, job["metadata"]["name"])
+                for made in reversed(kind.kinds):
+                    api.delete(made, job["metadata"]["name"])
                 ended.append(f"{kind.title} {job['metadata']['name']}")
     return ", ".join(ended) or "no training was left"
 

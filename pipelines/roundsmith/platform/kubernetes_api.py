@@ -34,6 +34,8 @@ TIMEOUT_S = 30
 PATIENCE_S = 120.0
 """How long an API server may be away before a run gives up; its pods go on meanwhile."""
 _BUSY = (429, 500, 502, 503, 504)
+_NOTHING = {"GET": (400, 404), "DELETE": (404, 409)}
+"""What says that there is nothing, or that what is meant by its uid is there no more."""
 
 
 class KubernetesApi:
@@ -119,10 +121,16 @@ class KubernetesApi:
         return self._ask("PATCH", kind, name, body=change, absent=404)
 
     def delete(self, kind: Kind, name: str) -> None:
-        """Remove an object with all that it owns, if it is there; returns when it is gone."""
-        options = {"propagationPolicy": "Foreground"}
+        """Remove an object with all that it owns, if it is there; returns when it is gone. One of
+        its name that somebody else makes meanwhile stays.
+        """
+        options: Json = {"propagationPolicy": "Foreground"}
         wait_s = 0.2
-        while self._ask("DELETE", kind, name, body=options, absent=404) is not None:
+        while (there := self._ask("DELETE", kind, name, body=options, absent=404)) is not None:
+            # The object, or a Status that tells of it: from now on this one alone is meant.
+            uid = there.get("metadata", {}).get("uid") or there.get("details", {}).get("uid")
+            if uid:
+                options["preconditions"] = {"uid": uid}
             time.sleep(wait_s)
             wait_s = min(2 * wait_s, 2.0)
 
@@ -188,7 +196,7 @@ class KubernetesApi:
                 answer = self._call(method, url, query, body, read_s=TIMEOUT_S)
                 return str(answer.data.decode("utf-8", "replace"))
             except ApiException as error:
-                if error.status == absent or (method == "GET" and error.status in (400, 404)):
+                if error.status == absent or error.status in _NOTHING.get(method, ()):
                     return None
                 if error.status not in _BUSY or time.monotonic() - began_s > PATIENCE_S:
                     raise _refused(method, url, error) from error

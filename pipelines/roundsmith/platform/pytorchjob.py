@@ -74,5 +74,6 @@ PYTORCHJOB = TrainingKind(
     pod_label="training.kubeflow.org/job-name",
     container=TRAINING_CONTAINER,
     manifests=manifests,
+    kinds=("pytorchjobs",),
     state=state,
 )

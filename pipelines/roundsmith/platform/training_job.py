@@ -66,6 +66,8 @@ class TrainingKind:
     """Which trains, in each pod."""
     manifests: Callable[[Asked], Sequence[tuple[Kind, Json]]]
     """The objects in the order in which they are made; the job itself is the last."""
+    kinds: tuple[Kind, ...]
+    """Of those objects, which all have one name."""
     state: Callable[[Mapping[str, Any]], tuple[State, str]]
     """How far a job is by its status, and what its controller says to it."""
 

@@ -12,11 +12,17 @@ KINDS = {"pytorchjob": PYTORCHJOB, "trainjob": TRAINJOB}
 """In the order in which `auto` takes them."""
 
 
-def find_kind(
-    api: KubernetesApi, wanted: Literal["auto", "pytorchjob", "trainjob"]
-) -> TrainingKind:
+Wanted = Literal["auto", "pytorchjob", "trainjob"]
+
+
+def kinds_of(wanted: Wanted) -> list[TrainingKind]:
+    """The kinds that an installation makes, and its runs have a role for."""
+    return list(KINDS.values()) if wanted == "auto" else [KINDS[wanted]]
+
+
+def find_kind(api: KubernetesApi, wanted: Wanted) -> TrainingKind:
     """The kind that is wanted. Raises PlatformError where the cluster does not have it."""
-    asked = list(KINDS.values()) if wanted == "auto" else [KINDS[wanted]]
+    asked = kinds_of(wanted)
     for kind in asked:
         if api.serves(kind.kind):
             return kind

@@ -67,7 +67,7 @@ def submit(api: KubernetesApi, kind: TrainingKind, asked: Asked) -> None:
 
 def remove(api: KubernetesApi, kind: TrainingKind, asked: Asked) -> None:
     """Take a job away with its pods; returns when it is gone."""
-    for made, _ in reversed(kind.manifests(asked)):
+    for made in reversed(kind.kinds):
         api.delete(made, asked.name)
 
 

@@ -96,5 +96,6 @@ TRAINJOB = TrainingKind(
     pod_label="jobset.sigs.k8s.io/jobset-name",
     container=NODE,
     manifests=manifests,
+    kinds=("trainingruntimes", "trainjobs"),
     state=state,
 )

@@ -8,19 +8,27 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+
+from tests.pipelines.platform.clusters import described
 
 LOG = "/api/v1/namespaces/ml/pods/p/log"
 JOB = {"metadata": {"name": "r-promote-1", "annotations": {}}, "status": {}}
 
 
 class Answers(BaseHTTPRequestHandler):
-    """A log that falls silent after a line, a version, a Job that is under way; nothing else."""
+    """A log that falls silent after a line, a Job that is under way, a TrainJob; little else."""
 
     protocol_version = "HTTP/1.1"
     over = threading.Event()
+    deleted = 0
+    """How often a Job was deleted; from the second time on it is another one, made meanwhile."""
+    meant: ClassVar[list[str]] = []
+    """The uids by which one was meant."""
+    taken: ClassVar[list[str]] = []
+    """Of a TrainJob, what was deleted."""
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
@@ -36,12 +44,39 @@ class Answers(BaseHTTPRequestHandler):
             self.answer(200, {"major": "1", "minor": "30", "gitVersion": "v1.30.0"})
         elif path.endswith("/jobs/r-promote-1"):
             self.answer(200, JOB)
+        elif path in ("/apis/kubeflow.org/v1", "/apis/trainer.kubeflow.org/v1alpha1"):
+            self.answer(200, {"resources": [{"name": "pytorchjobs"}, {"name": "trainjobs"}]})
+        elif path.endswith("/trainjobs"):
+            self.answer(200, {"items": [{"metadata": {"name": "train-1"}}]})
+        elif path.endswith("/pytorchjobs"):
+            self.answer(403, {"message": "a run has no role for them"})
         else:
             self.answer(404, {"message": "not found"})
 
+    def do_DELETE(self) -> None:
+        told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        *_, kind, name = self.path.split("/")
+        if name == "train-1":
+            Answers.taken.append(kind)
+            self.answer(404, {"message": "not found"})
+            return
+        Answers.deleted += 1
+        there = "old" if Answers.deleted == 1 else "new"
+        uid = told.get("preconditions", {}).get("uid", there)
+        Answers.meant.append(uid)
+        if uid != there:
+            self.answer(409, {"message": "Precondition failed: UID in precondition"})
+        elif Answers.deleted > 2:
+            self.answer(404, {"message": "not found"})
+        else:
+            self.answer(200, {"kind": "Job", "metadata": {"name": "r-first", "uid": there}})
+
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
-        self.answer(409, {"message": "already exists"})
+        if self.path.endswith("/selfsubjectaccessreviews"):
+            self.answer(201, {"status": {"allowed": True}})
+        else:
+            self.answer(409, {"message": "already exists"})
 
     def answer(self, status: int, told: dict[str, Any]) -> None:
         body = json.dumps(told).encode()
@@ -137,3 +172,30 @@ except ConfigError as error:
 
 def test_a_promotion_beside_one_of_another_state_is_refused_in_words(kubeconfig: Path) -> None:
     assert "wait until it is over" in said(kubeconfig, SUBMIT)
+
+
+DELETE = """
+from roundsmith.platform.kubernetes_api import KubernetesApi
+KubernetesApi("ml").delete("jobs", "r-first")
+"""
+
+
+def test_what_another_makes_under_a_name_that_is_being_deleted_stays(kubeconfig: Path) -> None:
+    said(kubeconfig, DELETE)
+    assert Answers.meant == ["old", "old"]
+
+
+RELEASE = """
+from roundsmith.platform.component import release
+print(release("CLUSTER", "run-1"))
+"""
+
+
+def test_a_round_releases_what_its_installation_trains_by_and_what_was_made_with_it(
+    kubeconfig: Path, tmp_path: Path
+) -> None:
+    told = tmp_path / "cluster.json"
+    told.write_text(json.dumps(described(job="trainjob")))
+    found = said(kubeconfig, RELEASE.replace("CLUSTER", str(told)))
+    assert found == "TrainJob train-1\n"
+    assert Answers.taken == ["trainjobs", "trainingruntimes"]
