@@ -60,6 +60,13 @@ def test_every_image_runs_as_nobody_in_particular_says_its_version_and_has_its_b
         assert "pip install" not in line or "--constraint" in line or "--no-deps" in line
 
 
+def test_the_generator_has_a_compiler_for_triton() -> None:
+    # Without one its first kernel ends with "Failed to find C compiler".
+    (image,) = (part for part in DOCKERFILE.split("\nFROM ") if "AS generator\n" in part)
+    (installed,) = re.findall(r"apt-get install (.*?) &&", image)
+    assert {"gcc", "libc6-dev"} <= set(installed.split())
+
+
 def test_the_generators_versions_are_pinned_and_fit_what_every_image_has() -> None:
     lines = (ROOT / "charts/images/vllm-constraints.txt").read_text().splitlines()
     pins = dict(line.split("==") for line in lines if not line.startswith("#"))
