@@ -17,6 +17,7 @@ from tests.charts.rendering import (
     helm,
     objects,
     one,
+    pods,
     template,
     with_preset,
 )
@@ -54,6 +55,7 @@ UNFIT = {
     "executor.floor=T2": "expected sandbox.runtimeClassName or sandbox.seccompProfile for T2",
     "tls.enabled=true": "tls: expected certManager.issuer, or serverSecret and clientSecret",
     "metrics.podMonitor=true": "metrics.podMonitor: expected metrics.enabled",
+    "metrics.alerts=true": "metrics.alerts: expected metrics.enabled",
     "scorer.scaling.by=keda": "metrics.prometheus: expected the URL of a Prometheus",
     "training.stopsGenerator=true,kserve.enabled=false": "expected kserve.enabled",
     "serve.enabled=true,serve.runtime=stock": "serve.checkpoint: expected the URL",
@@ -147,6 +149,14 @@ def test_the_gpu_preset_puts_models_on_gpu_nodes_and_nothing_else() -> None:
     assert "nodeSelector" not in executor
     budgets = {o["metadata"]["name"] for o in found if o["kind"] == "PodDisruptionBudget"}
     assert budgets == {"r-pair-builder", "r-sandbox"}
+
+
+def test_pods_with_a_model_alone_get_the_runtime_that_brings_the_gpu_in() -> None:
+    found = objects("models.runtimeClassName=nvidia", "kserve.scorer=false", preset="gpu")
+    told = {name: pod.get("runtimeClassName") for name, pod in pods(found)}
+    models = {"r-generator", "r-scorer", "r-serve", "training"}
+    assert {name for name, runtime in told.items() if runtime == "nvidia"} == models
+    assert not [p for _, p in pods(objects(preset="gpu")) if "runtimeClassName" in p]
 
 
 def test_a_surge_starts_a_pod_first_and_in_place_lets_the_old_one_go_first() -> None:

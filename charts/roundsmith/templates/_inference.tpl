@@ -40,6 +40,7 @@ spec:
     {{- with .root.Values.priorityClassName }}
     priorityClassName: {{ . }}
     {{- end }}
+    {{- include "roundsmith.modelRuntime" .root | nindent 4 }}
     {{- include "roundsmith.placement" .values.placement | nindent 4 }}
     securityContext: {{- include "roundsmith.podSecurity" . | nindent 6 }}
     {{- include "roundsmith.pullSecrets" .root | nindent 4 }}

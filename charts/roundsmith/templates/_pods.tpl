@@ -109,6 +109,13 @@ rollingUpdate:
 {{- if or .Values.environment.hostPath .Values.environment.existingClaim }}true{{ end -}}
 {{- end -}}
 
+{{/* What runs the containers of a pod with a model. */}}
+{{- define "roundsmith.modelRuntime" -}}
+{{- with .Values.models.runtimeClassName }}
+runtimeClassName: {{ . }}
+{{- end }}
+{{- end -}}
+
 {{/* Environment variables, mounts and volumes of a pod with torch: generator, scorer, training. */}}
 {{- define "roundsmith.modelEnvironment" -}}
 {{ include "roundsmith.storageEnvironment" . }}

@@ -39,6 +39,9 @@ spec:
       {{- with .root.Values.priorityClassName }}
       priorityClassName: {{ . }}
       {{- end }}
+      {{- if .environment }}
+      {{- include "roundsmith.modelRuntime" .root | nindent 6 }}
+      {{- end }}
       {{- include "roundsmith.placement" $values.placement | nindent 6 }}
       securityContext: {{- include "roundsmith.podSecurity" . | nindent 8 }}
       {{- include "roundsmith.pullSecrets" .root | nindent 6 }}

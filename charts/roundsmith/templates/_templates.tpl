@@ -43,6 +43,7 @@ metadata:
 spec:
   automountServiceAccountToken: false
   enableServiceLinks: false
+  {{- include "roundsmith.modelRuntime" . | nindent 2 }}
   {{- include "roundsmith.placement" .Values.training.placement | nindent 2 }}
   securityContext: {{- include "roundsmith.podSecurity" . | nindent 4 }}
   {{- include "roundsmith.pullSecrets" . | nindent 2 }}
