@@ -55,6 +55,7 @@ def compiled() -> ctypes.PyDLL | None:
         return None
     library.roundsmith_fork.restype = ctypes.c_long
     library.roundsmith_fork.argtypes = (ctypes.c_void_p, ctypes.c_long, ctypes.c_void_p)
+    library.roundsmith_zygote_bytes.restype = ctypes.c_long
     for name in ("roundsmith_zygote", "roundsmith_zygote_tell"):
         getattr(library, name).restype = ctypes.c_long
         getattr(library, name).argtypes = (ctypes.c_void_p,)

@@ -63,7 +63,8 @@ class _State(ctypes.Structure):
 
 class ZygoteLoop:
     """Serves on a control socket. `before` are the steps of the zygote itself before each fork;
-    `scratch` is the directory that no child may leave anything in, where there is one.
+    `scratch` is the directory that no child may leave anything in, where there is one. Raises
+    OSError for a library that was compiled from another version of its source.
     """
 
     def __init__(
@@ -74,6 +75,11 @@ class ZygoteLoop:
         before: Launcher,
         scratch: str | None,
     ) -> None:
+        if (compiled := library.roundsmith_zygote_bytes()) != ctypes.sizeof(_State):
+            raise OSError(
+                f"forking.so: expected a state of {ctypes.sizeof(_State)} bytes, saw {compiled}: "
+                "compile it anew, by installing again"
+            )
         self._library, self._before = library, before
         self._state = _State(control, num_descriptors, *before.steps)
         self._state.scratch = None if scratch is None else scratch.encode()
