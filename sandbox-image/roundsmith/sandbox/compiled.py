@@ -63,7 +63,11 @@ class Compiled:
             self._kept.move_to_end(key)
             return self._kept[key]
         memory = os.memfd_create("program", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        answer = self._compile(run, language, memory)
+        try:
+            answer = self._compile(run, language, memory)
+        except BaseException:
+            os.close(memory)
+            raise
         if isinstance(answer, Ended) or answer.kind != b"A":
             os.close(memory)
             return answer
