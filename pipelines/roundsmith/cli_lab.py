@@ -32,7 +32,7 @@ def lab_card(
     model: Annotated[
         str, typer.Option(help="`lab` or a folder of `roundsmith lab train`.")
     ] = "lab",
-    split: Annotated[str, typer.Option(help="gate or final.")] = "gate",
+    split: Annotated[str, typer.Option(help="train, gate or final.")] = "gate",
     limit: Annotated[int | None, typer.Option(help="Tasks at most.")] = None,
     samples: Annotated[int, typer.Option(help="Samples of each task.")] = 8,
     out: Annotated[Path, typer.Option(help="Folder of logs.")] = Path("runs/card"),

@@ -33,6 +33,9 @@ def _explain(problem: Any, model: type[BaseModel] | None, elsewhere: Mapping[str
     where = ".".join(map(str, problem["loc"])) or "JSON"
     if problem["type"] in ("json_invalid", "missing"):  # their input is the whole table or text
         return f"{where}: {problem['msg']}"
+    if problem["type"] == "value_error":  # a validator of ours, which tells what it saw
+        told = problem["msg"].removeprefix("Value error, ")
+        return f"{where}: {told}" if problem["loc"] else told
     if problem["type"] != "extra_forbidden":
         return f"{where}: {problem['msg']}, saw {problem['input']!r}"
     if where in elsewhere:

@@ -26,7 +26,8 @@ Model = Annotated[
 Tasks = Annotated[
     str | None,
     typer.Option(
-        help="`lab`, a JSONL or Parquet file, or a file of MBPP or HumanEval (docs/tasks.md).",
+        help="`lab`, `atomic`, a file of your own (JSONL, JSON or Parquet), or that of a benchmark "
+        "such as MBPP (docs/tasks.md).",
         rich_help_panel=_INPUTS,
     ),
 ]

@@ -19,7 +19,7 @@ A run does the first by itself when the gate promotes its checkpoint."""
 
 def promote(
     run: Annotated[
-        str, typer.Argument(help="The run whose checkpoint is served.", show_default="")
+        str, typer.Argument(help="The run whose checkpoint is served.", show_default=False)
     ] = "",
     round_: Annotated[int, typer.Option("--round", help="Its round.")] = 1,
     back: Annotated[

@@ -54,9 +54,7 @@ class Listen:
     ] = "text"
     otlp_endpoint: Annotated[
         str | None,
-        typer.Option(
-            help="Where traces are sent by OTLP, http://HOST:4317; needs roundsmith[otel]."
-        ),
+        typer.Option(help="Where traces are sent by OTLP, http://HOST:4317; needs the extra otel."),
     ] = None
     tls_certificate: Annotated[
         Path | None,

@@ -83,8 +83,8 @@ def submit(
 ) -> None:
     """Run rounds on a cluster, where the chart is installed, with the kubeconfig of this machine.
 
-    The run is a Job whose pod asks the services of the installation and trains in PyTorchJobs. Its
-    log is shown here, and its exit code is this command's.
+    The run is a Job whose pod asks the services of the installation and trains in jobs of its own
+    (PyTorchJob or TrainJob). Its log is shown here, and its exit code is this command's.
 
     With --pipelines each round is a run of the pipeline, which this command only starts.
     """

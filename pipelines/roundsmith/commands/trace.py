@@ -13,7 +13,7 @@ EPILOG = """Examples:
 
 roundsmith trace 3f0c1a9b --run runs/lab
 
-roundsmith trace lab/train/000017 --run s3://bucket/prefix/store --json
+roundsmith trace lab/flatten+differences+mean --run s3://bucket/prefix/store --json
 
 HASH is the id of a row (data/rows-*.parquet), of a sample (report.html, data/groups-*.parquet), of
 weights (summary.json), of a manifest or an object; a task goes by its own id."""

@@ -28,7 +28,10 @@ class EvaluationConfig(Settings):
     @model_validator(mode="after")
     def _enough_samples(self) -> "EvaluationConfig":
         if not self.ks or max(self.ks) > self.samples or min(self.ks) < 1:
-            raise ValueError(f"ks: expected 1 to n = {self.samples}, saw {self.ks}")
+            raise ValueError(
+                f"ks: expected 1 to the number of samples, {self.samples}, saw "
+                f"{', '.join(map(str, self.ks))}"
+            )
         return self
 
 

@@ -128,9 +128,18 @@ def _recorded_commit(ctx: Context) -> str:
 
 
 def is_here(ctx: Context) -> bool:
-    """Whether the model of a run can be looked at without fetching it from a hub."""
+    """Whether the model of a run can be looked at without fetching it from a hub. Raises
+    ConfigError where it is no folder and no hub could have it either.
+    """
     source = model_source(ctx.config.model)
-    return Path(source).is_dir() or bool(_recorded_commit(ctx))
+    if Path(source).is_dir() or _recorded_commit(ctx):
+        return True
+    if source.startswith((".", "/")) or source.count("/") > 1:  # a hub's ids are OWNER/NAME
+        raise ConfigError(
+            f"model {source!r}: saw no such folder, expected one with safetensors weights, or a "
+            "hub id (OWNER/NAME)"
+        )
+    return False
 
 
 def model_source(name: str) -> str:

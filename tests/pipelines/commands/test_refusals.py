@@ -111,9 +111,7 @@ def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
 def test_k_is_given_in_one_letter_or_as_a_word(tmp_path: Path, option: str) -> None:
     code, said = roundsmith("eval", "lab", option, "1", option, "8", "--out", tmp_path / "eval")
     assert code == 2
-    assert "8" in said
-    assert "samples" in said
-    assert "No such option" not in said
+    assert said.endswith("evaluation: ks: expected 1 to the number of samples, 1, saw 1, 8")
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,15 @@ def test_a_wrong_name_is_told_with_the_nearest_right_one(tmp_path: Path) -> None
         run_config("lab", None, {"recipe": "gift"}, ["iterations"])
 
 
+def test_settings_that_do_not_go_together_are_told_in_one_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("[budget]\nprice = 4.0\n")
+    with pytest.raises(ConfigError) as refused:
+        run_config("lab", file, {"recipe": "gift"}, [])
+    words = "settings: budget.price: expected a table price to reckon by, saw none"
+    assert str(refused.value) == words
+
+
 def test_a_file_names_the_recipe_and_keeps_what_the_preset_sets_for_it(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text('recipe = "rft"\n')

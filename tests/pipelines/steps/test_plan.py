@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from roundsmith.commands.planned import planned
+from roundsmith.errors import ConfigError
 from roundsmith.platform.local import LocalPlatform
 from roundsmith.presets import run_config
 from roundsmith.steps.config import RunConfig
@@ -35,6 +36,16 @@ def test_in_an_empty_folder_everything_is_to_do_and_nothing_is_made(tmp_path: Pa
     ]
     assert any(step.label == "evaluate final (control)" for step in found if step.round == 2)
     assert remaining(found, 1) is None
+
+
+def test_a_path_that_is_no_folder_is_told_before_a_plan_promises_a_round_with_it(
+    tmp_path: Path,
+) -> None:
+    for model in (str(tmp_path / "nosuch"), "./nosuch", "runs/lab/nosuch"):
+        with pytest.raises(ConfigError, match="nosuch': saw no such folder"):
+            steps(tmp_path, config(model=model))
+    hub = steps(tmp_path, config(model="owner/name"))
+    assert [step.label for step in hub][1] == "load_model"  # to be fetched, by the run
 
 
 def test_a_forecast_is_the_mean_over_what_was_done() -> None:
