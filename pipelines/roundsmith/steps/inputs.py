@@ -26,9 +26,9 @@ async def load_tasks(ctx: Context, split: str = "") -> str:
     """The tasks of the run: one object a split, in the order train, gate, final.
 
     Training tasks that give a held-out one away are left out. A limit takes a random choice of a
-    split's tasks, the same for a seed. Raises ConfigError when
-    a split is empty, the recipe can not work on the training tasks, or the control has no reference
-    to train on; with `split`, an evaluation of that one alone, only when it is empty.
+    split's tasks, the same for a seed. Raises ConfigError when a split is empty, the recipe can not
+    work on the training tasks, the control has no reference to train on, or a file of `keep` can
+    not be read; with `split`, an evaluation of that one alone, only when it is empty.
     """
     config = ctx.config
     loaded = await asyncio.to_thread(read_tasks, config.tasks, skip_bad_rows=config.skip_bad_rows)
@@ -51,6 +51,7 @@ async def load_tasks(ctx: Context, split: str = "") -> str:
         _refuse_no_references(config.tasks, chosen[Split.TRAIN])
     if not split:
         ctx.recipe.check(chosen[Split.TRAIN])
+        await asyncio.to_thread(_refuse_bad_keep_files, config)
         _warn_of_a_gate_that_never_opens(len(chosen[Split.GATE]), config)
     settings = {
         "source": loaded.source_hash,
@@ -67,6 +68,13 @@ async def load_tasks(ctx: Context, split: str = "") -> str:
         return Made(objects, stats | left_out)
 
     return reference(await ctx.once("tasks", 2, settings, (), make))
+
+
+def _refuse_bad_keep_files(config: RunConfig) -> None:
+    """They are needed after sampling only: what is wrong with one is told before."""
+    for kept in config.keep:
+        if kept.tasks:
+            read_tasks(kept.tasks, skip_bad_rows=config.skip_bad_rows)
 
 
 def _with_corpus(loaded: LoadedTasks, config: RunConfig, recipe: Recipe) -> LoadedTasks:

@@ -11,6 +11,7 @@ import pytest
 from roundsmith.errors import ConfigError
 from roundsmith.steps import run_step
 from roundsmith.steps.inputs import tasks_of
+from roundsmith.steps.rules import KeepConfig
 from roundsmith.types import Split
 from tests.pipelines.steps.contexts import context
 
@@ -42,6 +43,14 @@ def load(folder: Path, tasks: str, split: str = "", **settings: Any) -> dict[Spl
     ctx = context(folder, tasks=tasks, **settings)
     made = ctx.manifest(asyncio.run(run_step(ctx, "load_tasks", split=split)))
     return {split: len(list(tasks_of(ctx, made, split))) for split in Split}
+
+
+def test_a_keep_file_that_is_not_there_is_told_with_the_tasks(tmp_path: Path) -> None:
+    file = task_file(tmp_path, dict.fromkeys(Split, 6), REFERENCE)
+    keep = (KeepConfig(tasks=file), KeepConfig(tasks=str(tmp_path / "nosuch.jsonl")))
+    with pytest.raises(ConfigError, match=r"nosuch.jsonl: saw no such file"):
+        load(tmp_path, file, keep=keep)
+    load(tmp_path, file, keep=keep[:1])
 
 
 @pytest.mark.parametrize("empty", list(Split))
