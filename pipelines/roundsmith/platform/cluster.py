@@ -106,10 +106,10 @@ class ClusterPlatform:
         kind = await asyncio.to_thread(find_kind, api, self._cluster.training.job)
         asked = Asked(self._cluster, area.request_uri, self._owners, self._run)
         generator = self._stopped_generator(api)
-        if generator is not None:
-            await self._leave_services()  # what comes back has other addresses
-            await asyncio.to_thread(generator.stop)
         try:
+            if generator is not None:
+                await self._leave_services()  # what comes back has other addresses
+                await asyncio.to_thread(generator.stop)
             await run_in_pods(api, kind, asked, area, on_progress)
         finally:
             if generator is not None:
