@@ -39,7 +39,7 @@ test: lint ## check everything: lint, types, the protos and every test; WITH_VLL
 	$(BIN)/pytest
 
 .PHONY: test-fast
-test-fast: $(VENV)/dev.stamp ## run the tests that take a minute or two together
+test-fast: $(VENV)/dev.stamp ## run the tests but those that are slow or need a cluster or a GPU
 	$(BIN)/pytest -m 'not slow and not cluster and not gpu'
 
 .PHONY: test-vllm
