@@ -53,8 +53,9 @@ def run_config(
         merged = _merge(merged, layer)
     of_recipe = tables.get(str(merged["recipe"]), {})
     merged["recipe_config"] = _merge(of_recipe, merged.get("recipe_config", {}))
-    for setting in settings:
-        merged["recipe_config"] = _merge(merged["recipe_config"], _setting(setting))
+    for setting in map(_setting, settings):
+        _refuse_one_of_the_run(next(iter(setting)), merged)
+        merged["recipe_config"] = _merge(merged["recipe_config"], setting)
     if not getattr(_rule(merged), "has_control", True):
         merged.setdefault("control", False)
     try:
@@ -112,6 +113,16 @@ def _setting(text: str) -> dict[str, Any]:
         parsed = {part: parsed}
     assert isinstance(parsed, dict)
     return parsed
+
+
+def _refuse_one_of_the_run(name: str, settings: Mapping[str, Any]) -> None:
+    """Raises ConfigError for a name that the run knows and its recipe does not."""
+    own = _settings_of(settings) if name in RunConfig.model_fields else []
+    if own and name not in own:
+        raise ConfigError(
+            f"--set {name}: expected a setting of recipe {settings['recipe']}, saw one of the run: "
+            "give it by its own option, or in a --config file"
+        )
 
 
 def _explain(error: ValidationError, settings: Mapping[str, Any]) -> str:

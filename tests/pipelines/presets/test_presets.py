@@ -150,3 +150,11 @@ def test_a_recipes_setting_at_the_top_of_a_file_is_told_where_it_belongs(tmp_pat
     ) as refused:
         run_config("lab", file, {"recipe": "gift"}, [])
     assert "did you mean" not in str(refused.value)
+
+
+@pytest.mark.parametrize("setting", ["shard_tasks=1000", "evaluation.samples=4"])
+def test_a_setting_of_the_run_given_as_one_of_the_recipe_is_told_where_it_belongs(
+    setting: str,
+) -> None:
+    with pytest.raises(ConfigError, match=r"saw one of the run: .* in a --config file"):
+        run_config("lab", None, {"recipe": "gift"}, [setting])
