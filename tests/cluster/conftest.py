@@ -4,6 +4,7 @@ import os
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,8 @@ class Installed:
     before: dict[str, set[str]]
     said: str
     """What the installation printed."""
+    pods: tuple[dict[str, Any], ...]
+    """The release's pods just after it."""
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +77,9 @@ def installed(cluster: Cluster) -> Iterator[Installed]:
     cluster.kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=60s")
     before = cluster.objects()
     try:
-        yield Installed(cluster, before, cluster.run(ROOT / "charts/install"))
+        said = cluster.run(ROOT / "charts/install")
+        pods = [cluster.get("pods", namespace=place)["items"] for place in (NAMESPACE, SANDBOX)]
+        yield Installed(cluster, before, said, tuple(chain(*pods)))
     finally:
         remove(cluster)
 

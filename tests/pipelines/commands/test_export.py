@@ -11,7 +11,7 @@ from roundsmith.report.summary import Summary, from_json, to_json
 from roundsmith.round import RoundRefs
 from roundsmith.steps import run_step
 from roundsmith.steps.context import Context, Made, reference
-from roundsmith.store import GROUPS
+from roundsmith.store import GROUPS, RESULTS
 from roundsmith.types import Group
 from tests.pipelines.recipes.groups import TASK
 from tests.pipelines.report.rounds import SUMMARY
@@ -28,7 +28,8 @@ def played(ctx: Context, summary: Summary, num_groups: int) -> RoundRefs[str]:
 
     async def report() -> Made:
         texts = (to_json(summary), f"<html>{num_groups}</html>")
-        return Made([ctx.store.put_blob(text.encode()) for text in texts])
+        blobs = [ctx.store.put_blob(text.encode()) for text in texts]
+        return Made([*blobs, ctx.store.write_rows(RESULTS, ())])
 
     async def play() -> RoundRefs[str]:
         tasks, model = await run_step(ctx, "load_tasks"), await run_step(ctx, "load_model")
