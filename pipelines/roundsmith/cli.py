@@ -29,7 +29,6 @@ from roundsmith.commands.interrupt import resumable
 from roundsmith.errors import RoundsmithError
 
 app = typer.Typer(
-    help="Rounds of self-training: a code language model made better with data it writes itself.",
     epilog="Start with: roundsmith run --recipe gift --out runs/lab  (minutes, no GPU needed)",
     no_args_is_help=True,
     add_completion=False,
@@ -40,6 +39,29 @@ app.add_typer(serve_app, name="serve")
 app.add_typer(lab_app, name="lab")
 
 Out = Annotated[Path, typer.Option(help="Folder of the run. Run again in it to go on.")]
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from roundsmith.steps.code_version import code_version
+
+        print(f"roundsmith {code_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_show_version,
+            is_eager=True,
+            help="Print the release and a hash of its code, as rows and reports name it, and exit.",
+        ),
+    ] = False,
+) -> None:
+    """Rounds of self-training: a code language model made better with data it writes itself."""
 
 
 @app.command()
