@@ -18,6 +18,7 @@ import yaml  # type: ignore[import-untyped]  # ships no types
 from tests.cluster.world import Cluster
 
 OUTPUTS = "/outputs"
+OF_RUN = "driver.roundsmith.dev/run"
 READ = f"""
 import json, pathlib
 files = (path for path in pathlib.Path("{OUTPUTS}").rglob("*") if path.is_file())
@@ -54,6 +55,12 @@ class Driver:
         self.outputs: dict[str, str] = {}
         self._dag(self.ir["root"]["dag"], {**given, **parameters})
         return self.outputs
+
+    def remove(self) -> None:
+        """Takes the Jobs away, as whoever made them must: they are not the release's."""
+        self.cluster.kubectl(
+            "delete", "jobs", "-l", f"{OF_RUN}={self.run}", namespace=self.namespace
+        )
 
     def _dag(self, dag: Mapping[str, Any], inputs: Mapping[str, Any]) -> None:
         failed: AssertionError | None = None
@@ -137,7 +144,11 @@ class Driver:
         return {
             "apiVersion": "batch/v1",
             "kind": "Job",
-            "metadata": {"name": f"{self.run}-{name}", "namespace": self.namespace},
+            "metadata": {
+                "name": f"{self.run}-{name}",
+                "namespace": self.namespace,
+                "labels": {OF_RUN: self.run},
+            },
             "spec": {
                 "backoffLimit": retries,
                 "template": {"metadata": {"labels": labels}, "spec": spec},

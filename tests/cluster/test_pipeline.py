@@ -2,6 +2,7 @@
 a person expects. No backend of Kubeflow Pipelines is at hand: `pipeline_driver` stands in for it.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +36,14 @@ def driver(installed: Installed, folder: Path, run: str) -> Driver:
 
 
 @pytest.fixture(scope="module")
-def piped(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Driver:
+def piped(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
     """A whole round by the pipeline."""
     made = driver(installed, tmp_path_factory.mktemp("piped"), "piped")
-    made.play(PARAMETERS)
-    return made
+    try:
+        made.play(PARAMETERS)
+        yield made
+    finally:
+        made.remove()
 
 
 def test_every_task_did_its_part(piped: Driver) -> None:
@@ -69,10 +73,13 @@ def test_a_wrong_setting_is_refused_by_the_first_task_in_words(
 ) -> None:
     made = driver(installed, tmp_path, "refused")
     wrong = {**PARAMETERS, "chain": "refused", "config": {"iteration": 2}}
-    with (
-        installed.cluster.watched("pytorchjobs") as trainings,
-        pytest.raises(AssertionError, match=r"task check: (.|\n)*did you mean 'iterations'"),
-    ):
-        made.play(wrong)
+    try:
+        with (
+            installed.cluster.watched("pytorchjobs") as trainings,
+            pytest.raises(AssertionError, match=r"task check: (.|\n)*did you mean 'iterations'"),
+        ):
+            made.play(wrong)
+    finally:
+        made.remove()
     assert trainings == []
     assert list(made.outputs) == ["release"], "which runs however a round ends"

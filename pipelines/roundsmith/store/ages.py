@@ -50,11 +50,14 @@ def sweep(scratch: Path) -> None:
     """Removes what killed writers left in a folder: files of a day and more, by the folder's clock,
     whose process does not run here. One that runs keeps its own, however a clock jumps.
     """
+    leftovers = list(scratch.glob(f"{_BEGIN}*"))
+    if not leftovers:
+        return  # and the folder is left as it is: who only looks changes nothing
     probe = scratch / f"clock-{uuid.uuid4().hex}"
     probe.touch()
     today = probe.stat().st_mtime
     probe.unlink()
-    for leftover in scratch.glob(f"{_BEGIN}*"):
+    for leftover in leftovers:
         try:
             if today - leftover.stat().st_mtime > STALE_S and not _under_way(leftover.name):
                 leftover.unlink()

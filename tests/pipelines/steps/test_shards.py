@@ -95,7 +95,9 @@ def test_a_shard_is_of_one_attempt_and_kills_leave_the_lengths_as_they_are(tmp_p
     """A draw is named by its seed, and takes as long as it is; now and then a batch of another
     make-up gives another one, as on a GPU.
     """
-    ctx, attempt = context(tmp_path, shard_tasks=5, tasks_in_flight=10), 0
+    ctx = context(tmp_path, shard_tasks=5, tasks_in_flight=10)
+    kills, attempt, left = Random(1), 0, 0
+    running: asyncio.Task[Manifest] | None = None
 
     def length(seed: int, again: int) -> int:
         shifted = again if Random(f"{seed} {again}").random() < 0.05 else 0
@@ -104,23 +106,27 @@ def test_a_shard_is_of_one_attempt_and_kills_leave_the_lengths_as_they_are(tmp_p
     @asynccontextmanager
     async def begin() -> AsyncIterator[Callable[[int], Awaitable[list[Task]]]]:
         async def work(seed: int) -> list[Task]:
+            nonlocal left
             drawn = length(seed, attempt)
             await asyncio.sleep(drawn / 2000)
+            left -= 1
+            if left == 0 and attempt < 8:
+                assert running is not None
+                running.cancel()
             return [replace(ITEMS[0], task_id=f"{attempt}", description="x" * drawn)]
 
         yield work
 
     job = Job("draw", 1, {}, (), TASKS, lambda: iter(range(200)), 200, begin, count)
-    kills = Random(1)
 
     async def play() -> Manifest:
-        nonlocal attempt
+        nonlocal attempt, left, running
         while True:
-            attempt += 1
+            attempt, left = attempt + 1, kills.randint(12, 30)
+            running = asyncio.create_task(sharded(ctx, job))
             try:
-                async with asyncio.timeout(kills.uniform(0.1, 0.6) if attempt < 8 else None):
-                    return await sharded(ctx, job)
-            except TimeoutError:
+                return await running
+            except asyncio.CancelledError:
                 continue
 
     made = asyncio.run(play())
