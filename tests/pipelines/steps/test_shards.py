@@ -96,8 +96,11 @@ def test_a_shard_is_of_one_attempt_and_kills_leave_the_lengths_as_they_are(tmp_p
     make-up gives another one, as on a GPU.
     """
     ctx = context(tmp_path, shard_tasks=5, tasks_in_flight=10)
-    kills, attempt, left = Random(1), 0, 0
+    kills, attempt, goal = Random(1), 0, 0
     running: asyncio.Task[Manifest] | None = None
+
+    def committed() -> int:
+        return sum(1 for _ in tmp_path.rglob("*.json"))
 
     def length(seed: int, again: int) -> int:
         shifted = again if Random(f"{seed} {again}").random() < 0.05 else 0
@@ -106,11 +109,9 @@ def test_a_shard_is_of_one_attempt_and_kills_leave_the_lengths_as_they_are(tmp_p
     @asynccontextmanager
     async def begin() -> AsyncIterator[Callable[[int], Awaitable[list[Task]]]]:
         async def work(seed: int) -> list[Task]:
-            nonlocal left
             drawn = length(seed, attempt)
             await asyncio.sleep(drawn / 2000)
-            left -= 1
-            if left == 0 and attempt < 8:
+            if committed() >= goal and attempt < 8:
                 assert running is not None
                 running.cancel()
             return [replace(ITEMS[0], task_id=f"{attempt}", description="x" * drawn)]
@@ -120,9 +121,9 @@ def test_a_shard_is_of_one_attempt_and_kills_leave_the_lengths_as_they_are(tmp_p
     job = Job("draw", 1, {}, (), TASKS, lambda: iter(range(200)), 200, begin, count)
 
     async def play() -> Manifest:
-        nonlocal attempt, left, running
+        nonlocal attempt, goal, running
         while True:
-            attempt, left = attempt + 1, kills.randint(12, 30)
+            attempt, goal = attempt + 1, committed() + kills.randint(2, 5)
             running = asyncio.create_task(sharded(ctx, job))
             try:
                 return await running
