@@ -19,6 +19,7 @@ from roundsmith.store import EXAMPLES, Store
 from roundsmith.training import StoredResult, StoredTraining, TrainingArithmetic
 from roundsmith.training.area import TrainingArea
 from roundsmith.training.run import train
+from roundsmith.training.sharding import OPTIMIZER_FILE
 from tests.pipelines.training.conftest import example
 
 ROWS = 24
@@ -151,7 +152,7 @@ def test_a_pod_of_two_killed_at_any_time_changes_nothing(tmp_path: Path, model: 
     kept = area.checkpoint()
     assert kept is not None
     names = {file.name for file in kept.files}
-    assert {"rng_state_0.pth", "rng_state_1.pth", "optimizer.pt", "model.safetensors"} <= names
+    assert {"rng_state_0.pth", "rng_state_1.pth", OPTIMIZER_FILE, "model.safetensors"} <= names
     kill_one_after(area, tmp_path / "second", 2, victim=0, step=kept.step + 2)
     assert finish(area, tmp_path / "third", 2) == undisturbed
     assert [line.step for line in area.progress()] == list(range(1, 21))
