@@ -25,12 +25,14 @@ EXTRAS_PROVIDE = {
     "kserve",
     "kubernetes",
     "pandas",
+    "s3fs",
     "safetensors",
     "tokenizers",
     "torch",
     "transformers",
     "trl",
     "vllm",
+    "yaml",
 }
 IMPORT_ALL = """
 import importlib, json, sys
