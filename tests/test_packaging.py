@@ -232,4 +232,6 @@ def test_the_extras_are_named_by_role(wheel: Path) -> None:
     archive = zipfile.ZipFile(wheel)
     metadata = next(name for name in archive.namelist() if name.endswith("METADATA"))
     message = message_from_string(archive.read(metadata).decode())
-    assert message.get_all("Provides-Extra") == ["cluster", "dev", "local", "otel", "vllm"]
+    by_image = ["executor", "generator", "scorer"]
+    by_use = ["cluster", "dev", "local", "otel", "track", "vllm"]
+    assert message.get_all("Provides-Extra") == sorted([*by_image, *by_use])
