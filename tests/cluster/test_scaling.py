@@ -127,10 +127,10 @@ def test_the_loop_follows_the_queue_up_at_once_and_down_after_the_quiet_time(
 
 
 def _until(holds: Callable[[], bool]) -> float:
-    """The seconds until it holds."""
+    """The seconds until it holds; on a busy node controllers take their time."""
     start = time.monotonic()
     while not holds():
-        assert time.monotonic() - start < 60, "it did not come to hold in 60 s"
+        assert time.monotonic() - start < 180, "it did not come to hold in 180 s"
         time.sleep(0.2)
     return time.monotonic() - start
 
