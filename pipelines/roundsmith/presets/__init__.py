@@ -47,15 +47,15 @@ def run_config(
     for layer in (_read(_preset_file(preset)), own, given):
         recipe = layer.pop("recipe", {})
         if isinstance(recipe, dict):
-            tables = _merge(tables, _tables(recipe))
+            tables = merge(tables, _tables(recipe))
         else:
             merged["recipe"] = recipe
-        merged = _merge(merged, layer)
+        merged = merge(merged, layer)
     of_recipe = tables.get(str(merged["recipe"]), {})
-    merged["recipe_config"] = _merge(of_recipe, merged.get("recipe_config", {}))
+    merged["recipe_config"] = merge(of_recipe, merged.get("recipe_config", {}))
     for setting in map(_setting, settings):
         _refuse_one_of_the_run(next(iter(setting)), merged)
-        merged["recipe_config"] = _merge(merged["recipe_config"], setting)
+        merged["recipe_config"] = merge(merged["recipe_config"], setting)
     if not getattr(_rule(merged), "has_control", True):
         merged.setdefault("control", False)
     try:
@@ -89,12 +89,13 @@ def _tables(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
     return recipe
 
 
-def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """The tables of `base` with what `over` says in their place, table by table."""
     merged = dict(base)
     for name, value in over.items():
         old = merged.get(name)
-        if isinstance(old, dict) and isinstance(value, dict):
-            merged[name] = _merge(old, value)
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            merged[name] = merge(old, value)
         else:
             merged[name] = value
     return merged

@@ -2,15 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from roundsmith.report import words
-from roundsmith.report.html import policy
+from roundsmith.report.html import HERE, environment, policy
 
-HERE = Path(__file__).parent
 Over = tuple[float, float, float]
 """A difference of pass@1 with the ends of its 95 % interval."""
 SITUATIONS = (
@@ -90,16 +87,6 @@ def _choice(rows: Sequence[MethodRow]) -> str:
 
 def render(page: ChoosingPage) -> str:
     """The page; the same numbers, the same bytes."""
-    environment = Environment(
-        loader=FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    for name in ("percent", "points", "whole"):
-        environment.filters[name] = getattr(words, name)
     style = (HERE / "report.css").read_text("utf-8")
-    template = environment.get_template("choosing.html.j2")
+    template = environment().get_template("choosing.html.j2")
     return template.render(page=page, style=Markup(style), policy=policy(style))

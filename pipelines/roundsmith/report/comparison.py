@@ -3,16 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from roundsmith.report import words
-from roundsmith.report.html import policy
+from roundsmith.report.html import HERE, environment, policy
 from roundsmith.report.svg import Scale, element, figure, ticks
 
-HERE = Path(__file__).parent
 WIDTH = 760.0
 LEFT, RIGHT = 250.0, 720.0
 LINE = 26.0
@@ -74,7 +71,7 @@ def render(page: ComparisonPage) -> str:
     """The page; the same numbers, the same bytes."""
     style = (HERE / "report.css").read_text("utf-8")
     text = (
-        _environment()
+        environment()
         .get_template("comparison.html.j2")
         .render(
             page=page,
@@ -179,17 +176,3 @@ def _vertical(x: float, bottom: float, label: str) -> Markup:
 
 def _text(x: float, y: float, text: str, style: str, anchor: str = "start") -> Markup:
     return element("text", text, x=x, y=y, class_=style, text_anchor=anchor)
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    for name in ("percent", "points", "p_value", "whole"):
-        environment.filters[name] = getattr(words, name)
-    return environment

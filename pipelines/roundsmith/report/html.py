@@ -60,7 +60,7 @@ def render(inputs: ReportInputs) -> str:
     result = inputs.summary.result
     style, script = ((HERE / name).read_text("utf-8") for name in ("report.css", "report.js"))
     shown = spread(inputs.samples, SHOWN_SAMPLES)
-    page = _environment().get_template("report.html.j2")
+    page = environment().get_template("report.html.j2")
     text = page.render(
         summary=inputs.summary,
         result=result,
@@ -158,8 +158,9 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """Of the templates here, with the words for numbers as filters."""
+    made = Environment(
         loader=FileSystemLoader(HERE),
         autoescape=True,
         undefined=StrictUndefined,
@@ -168,5 +169,5 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     for name in ("percent", "points", "p_value", "p_equals", "whole", "duration", "number"):
-        environment.filters[name] = getattr(words, name)
-    return environment
+        made.filters[name] = getattr(words, name)
+    return made

@@ -8,7 +8,7 @@ from typing import Any
 from roundsmith.claims import TIMES, Claims
 from roundsmith.config import Settings
 from roundsmith.pair_builder.rules import configure, find_rule, load_rules
-from roundsmith.presets import run_config
+from roundsmith.presets import merge, run_config
 from roundsmith.recipes.contract import Recipe
 from roundsmith.steps.config import RunConfig
 
@@ -65,17 +65,17 @@ def config_of(
     """The settings of an arm on a seed, with tuned values, and `scale` for its `scaled` setting."""
     recipe, settings = recipe_of(claims, arm), dict[str, Any]()
     for name in reversed(claims.chain(arm)):
-        settings = _merged(settings, claims.arms[name].settings)
+        settings = merge(settings, claims.arms[name].settings)
     if scale is not None:
-        settings = _merged(settings, {claims.arms[arm].scaled: scale})
+        settings = merge(settings, {claims.arms[arm].scaled: scale})
     plain = choice.config_of(recipe, seed, settings)
     training = built(plain).config.training
     found: dict[str, Any] = {}
     for name, value in tuned.items():
         path = name.removesuffix(TIMES).split(".")
         if (preset := _at(training, path)) is not None:
-            found = _merged(found, _nested(path, value * preset if name.endswith(TIMES) else value))
-    return choice.config_of(recipe, seed, _merged(settings, {"training": found}))
+            found = merge(found, _nested(path, value * preset if name.endswith(TIMES) else value))
+    return choice.config_of(recipe, seed, merge(settings, {"training": found}))
 
 
 def _at(training: Settings, path: Sequence[str]) -> float | None:
@@ -101,14 +101,3 @@ def built(config: RunConfig) -> Recipe:
     recipe = configure(find_rule(rules, config.recipe), config.recipe, config.recipe_config)
     assert isinstance(recipe, Recipe)
     return recipe
-
-
-def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for name, value in over.items():
-        old = merged.get(name)
-        if isinstance(old, Mapping) and isinstance(value, Mapping):
-            merged[name] = _merged(old, value)
-        else:
-            merged[name] = value
-    return merged
