@@ -116,8 +116,7 @@ def test_chat_messages_are_rendered_by_the_models_template(
 
 def test_samples_do_not_depend_on_their_neighbours_where_the_engine_says_so(real: Driven) -> None:
     if not real.engine.describe().reproducible:
-        assert real.engine.describe().engine == "vllm"  # on a CPU
-        return
+        pytest.skip("this engine says that here they do: its trial at load found other samples")
     pick = random.Random(5)
     items = [
         GenerateItem(
