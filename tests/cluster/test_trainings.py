@@ -86,8 +86,26 @@ def test_either_kind_of_job_trains_the_same_weights_though_a_pod_is_killed(
     assert killed, "the training was over before its pod could be killed"
     assert one.folder.weights_sha256 == other.folder.weights_sha256
     assert (one.processes, len(one.loss), one.loss) == (2, STEPS, other.loss)
-    for kind in ("pytorchjobs", "trainjobs", "trainingruntimes"):
-        assert cluster.get(kind)["items"] == [], "what is done is removed"
+    api = KubernetesApi(NAMESPACE)
+    for title, training in (("pytorchjob", "d"), ("trainjob", "e")):
+        kind, asked = (
+            KINDS[title],
+            Asked(here, f"{here.storage}/training/{training * 64}/request.json"),
+        )
+        assert [api.get(made, asked.name) for made in kind.kinds] == [None] * len(kind.kinds)
+
+
+@pytest.mark.parametrize("title", sorted(KINDS))
+def test_the_job_of_a_run_that_was_killed_after_the_last_step_is_removed_by_the_next(
+    installed: Installed, here: ClusterConfig, title: str
+) -> None:
+    done = train(here, title, "f", lambda _: None)
+    api, kind = KubernetesApi(NAMESPACE), KINDS[title]
+    left = Asked(here, f"{here.storage}/training/{'f' * 64}/request.json")
+    submit(api, kind, left)
+    assert api.get(kind.kind, left.name) is not None
+    assert train(here, title, "f", lambda _: None) == done
+    assert [api.get(made, left.name) for made in kind.kinds] == [None] * len(kind.kinds)
 
 
 def unwritten(here: ClusterConfig, kind: str, image: str = "") -> Asked:

@@ -13,7 +13,7 @@ from roundsmith.platform.inference_service import InferenceService
 from roundsmith.platform.kubernetes_api import Json, KubernetesApi
 from roundsmith.platform.training_job import Asked
 from roundsmith.platform.training_kinds import find_kind
-from roundsmith.platform.training_pods import run_in_pods
+from roundsmith.platform.training_pods import remove, run_in_pods
 from roundsmith.recipes.stage import Stage
 from roundsmith.steps.config import SIZES, RunConfig
 from roundsmith.store import FolderRef, Store
@@ -99,12 +99,14 @@ class ClusterPlatform:
         """
         every = {"checkpoint_every_steps": self._cluster.training.checkpoint_every_steps}
         area = TrainingArea(f"{self._cluster.storage}/training/{request.name}")
-        if (done := await asyncio.to_thread(finished, area, request)) is not None:
-            return done
-        await asyncio.to_thread(area.begin, request.model_copy(update=every))
         api = await asyncio.to_thread(KubernetesApi, self._cluster.namespace)
         kind = await asyncio.to_thread(find_kind, api, self._cluster.training.job)
         asked = Asked(self._cluster, area.request_uri, self._owners, self._run)
+        if (done := await asyncio.to_thread(finished, area, request)) is not None:
+            # Of a run that was killed after the last step.
+            await asyncio.to_thread(remove, api, kind, asked)
+            return done
+        await asyncio.to_thread(area.begin, request.model_copy(update=every))
         generator = self._stopped_generator(api)
         try:
             if generator is not None:

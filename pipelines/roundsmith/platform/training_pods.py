@@ -111,14 +111,16 @@ class _Followed:
         if (failure := self.area.failure()) is not None:
             raise failure
         job = self.api.get(self.kind.kind, self.name)
-        if job is None:
+        kept = self.area.result() is not None
+        if job is None and not kept:
             raise PlatformError(
                 f"{self.kind.title} {self.name}: expected it to run until the training is "
                 "finished, saw it gone: run again, the training goes on from its last checkpoint"
             )
-        found, said = self.kind.state(job)
-        if found is not State.SUCCEEDED and self.area.result() is not None:
-            # A pod that lost another one after their last step waits for it in vain.
+        found, said = self.kind.state(job or {})
+        if found is not State.SUCCEEDED and kept:
+            # A pod that lost another one after their last step waits for it in vain; and another
+            # run that asked for the same training may have taken the job away.
             found, said = State.SUCCEEDED, "the trained model is kept"
         if found is not self.found:
             self.found = found
@@ -129,7 +131,7 @@ class _Followed:
             raise self._failed(said)
         # Steps that were told between the first look and the end.
         late = self.tail.fresh() if found is State.SUCCEEDED else []
-        return job, found, [*fresh, *late]
+        return job or {}, found, [*fresh, *late]
 
     def _note(self, trouble: Trouble) -> None:
         if self.seen.get(trouble.pod) == str(trouble):
