@@ -1,7 +1,10 @@
 {{/* Names and labels. Components take (dict "root" $ "component" NAME). */}}
 
 {{- define "roundsmith.name" -}}
-{{- printf "%s-%s" (.root.Release.Name | trunc 40 | trimSuffix "-") .component -}}
+{{- if gt (len .root.Release.Name) 40 }}
+{{- fail (printf "the release: expected a name of at most 40 characters, saw %q with %d: what is made of it (jobs, pods, hosts) may have 63" .root.Release.Name (len .root.Release.Name)) }}
+{{- end }}
+{{- printf "%s-%s" .root.Release.Name .component -}}
 {{- end -}}
 
 {{- define "roundsmith.selector" -}}
@@ -21,7 +24,10 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end -}}
 
 {{- define "roundsmith.sandboxNamespace" -}}
-{{- printf "%s-sandbox" .Release.Namespace | trunc 63 -}}
+{{- if gt (len .Release.Namespace) 55 }}
+{{- fail (printf "the namespace: expected a name of at most 55 characters, saw %q with %d: the sandbox's is called %s-sandbox, and a name may have 63" .Release.Namespace (len .Release.Namespace) .Release.Namespace) }}
+{{- end }}
+{{- printf "%s-sandbox" .Release.Namespace -}}
 {{- end -}}
 
 {{/* HOST:PORT of a component's own headless Service, by its whole name. */}}

@@ -109,6 +109,13 @@ rollingUpdate:
 {{- if or .Values.environment.hostPath .Values.environment.existingClaim }}true{{ end -}}
 {{- end -}}
 
+{{/* The claim of the environment. */}}
+{{- define "roundsmith.environmentClaim" -}}
+{{- with .Values.environment -}}
+{{- .existingClaim | default (printf "%s-%s" (include "roundsmith.name" (dict "root" $ "component" "environment")) (sha256sum .hostPath | trunc 8)) -}}
+{{- end -}}
+{{- end -}}
+
 {{/* What runs the containers of a pod with a model. */}}
 {{- define "roundsmith.modelRuntime" -}}
 {{- with .Values.models.runtimeClassName }}
@@ -151,7 +158,7 @@ runtimeClassName: {{ . }}
 {{- if include "roundsmith.hasEnvironment" . }}
 - name: environment
   persistentVolumeClaim:
-    claimName: {{ .Values.environment.existingClaim | default (include "roundsmith.name" (dict "root" . "component" "environment")) }}
+    claimName: {{ include "roundsmith.environmentClaim" . }}
     readOnly: true
 {{- end }}
 {{- end -}}

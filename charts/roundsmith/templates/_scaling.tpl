@@ -53,6 +53,27 @@ spec:
         threshold: {{ .values.scaling.target | quote }}
 {{- end -}}
 
+{{/* The larger of two limits of each resource, which one of the two has at least: takes a list of both. */}}
+{{- define "roundsmith.largest" -}}
+{{- $most := dict }}
+{{- range $limits := . }}
+{{- range $what, $limit := $limits }}
+{{- $before := get $most $what }}
+{{- if or (not $before) (gt (include "roundsmith.amount" $limit | float64) (include "roundsmith.amount" $before | float64)) }}
+{{- $_ := set $most $what (toString $limit) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- toYaml $most }}
+{{- end -}}
+
+{{/* A quantity of Kubernetes as a number. */}}
+{{- define "roundsmith.amount" -}}
+{{- $text := toString . }}
+{{- $units := dict "m" 0.001 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 }}
+{{- mulf (regexFind "^[0-9.]+" $text | float64) (get $units (regexFind "[A-Za-z]*$" $text) | default 1.0) }}
+{{- end -}}
+
 {{/* One pod at a time may be evicted, where there is more than one. */}}
 {{- define "roundsmith.disruptions" -}}
 {{- $most := .values.replicas | default 1 | int }}

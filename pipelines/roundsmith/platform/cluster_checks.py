@@ -20,6 +20,8 @@ from roundsmith.store.root import Root
 OLDEST = (1, 30)
 """The first Kubernetes that the chart is for, as its Chart.yaml says."""
 GPU = "nvidia.com/gpu"
+ISOLATION_S = 10.0
+"""How long its executor, which the check of the services has found, may take to tell the tier."""
 GROUPS = {
     "kserve": ("/apis/serving.kserve.io", "install KServe 0.16 or later in Standard mode"),
     "queue": ("/apis/kueue.x-k8s.io", "install Kueue, or leave jobs.queue empty"),
@@ -70,7 +72,7 @@ async def isolation(cluster: ClusterConfig) -> Check:
     """The tier that holds in the sandbox pods, as their executor found by trying."""
     try:
         async with connect(cluster.endpoints) as services:
-            tier = (await services.executor.capabilities()).tier
+            tier = (await services.executor.capabilities(ISOLATION_S)).tier
     except RoundsmithError as error:
         return Check("isolation", False, str(error), "look at the log of the executor")
     remedy = "" if tier == "T3" else "set sandbox.runtimeClassName to gVisor's or Kata's class"

@@ -55,7 +55,7 @@ class ClusterServe(Settings):
     inference_service: str = ""
     """Of KServe's own runtime."""
     history: str = ""
-    """A file at a URL: what was promoted, the latest last."""
+    """A folder at a URL: what was promoted, a file each, the latest last."""
 
 
 class ClusterTraining(Settings):

@@ -156,9 +156,9 @@ class KubernetesApi:
             buffer = b""
             for chunk in answer.stream(decode_content=False):
                 *whole, buffer = (buffer + chunk).split(b"\n")
-                for line in whole:
-                    time_, _, text = line.decode("utf-8", "replace").partition(" ")
-                    yield time_, text
+                yield from map(_timed, whole)
+            if buffer:  # a container's last line may have no end
+                yield _timed(buffer)
         except (ApiException, urllib3.exceptions.HTTPError) as error:
             log.debug("the log of %s ended: %s", pod, error)
 
@@ -235,6 +235,12 @@ class KubernetesApi:
     def _url(self, kind: Kind, name: str = "") -> str:
         base = f"{PATHS[kind]}/namespaces/{self.namespace}/{kind}"
         return f"{base}/{name}" if name else base
+
+
+def _timed(line: bytes) -> tuple[str, str]:
+    """A line of a log, its time apart."""
+    time_, _, text = line.decode("utf-8", "replace").partition(" ")
+    return time_, text
 
 
 def _refused(method: str, url: str, error: Any) -> PlatformError:

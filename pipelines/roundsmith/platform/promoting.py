@@ -1,8 +1,11 @@
-"""What others are served: a promoted checkpoint, or the one before it."""
+"""What others are served: a promoted checkpoint, or the one before it. Each is an entry that is
+written once, after those there are; the last is served.
+"""
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+import re
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 
 from roundsmith.clients import GeneratorClient, Replicas
@@ -13,10 +16,10 @@ from roundsmith.platform.cluster_config import ClusterConfig
 from roundsmith.platform.inference_service import InferenceService
 from roundsmith.platform.kubernetes_api import KubernetesApi
 from roundsmith.report.summary import Summary
-from roundsmith.storage import read_file, replace_file
+from roundsmith.store.root import Root
 
-KEPT = 20
-"""Checkpoints that are remembered."""
+_DIGITS = 8
+"""Of the names of entries, which sort as they were written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +31,26 @@ class Promoted:
     """Empty where the chart named only a URL."""
     origin: str
     """Where it is from, in words."""
+    before: int = 0
+    """The entry that `--back` serves again; 0 is none."""
 
 
 def after_round(cluster: ClusterConfig, folder: str) -> Promoted | None:
-    """Serves the checkpoint of a round to others, where the gate promoted it and there is who
-    serves it; `folder` is the URL of the round's files.
+    """Serves the checkpoint of a round to others, where the gate promoted it, there is who serves
+    it, and it was not promoted before: a round that is told again takes nothing newer away.
+    `folder` is the URL of the round's files.
     """
     if not cluster.serve.runtime or not (summary := read_summary(folder)).result.promoted:
+        return None
+    sha256 = summary.result.checkpoint_sha256
+    if any((one.origin, one.sha256) == (folder, sha256) for one in _entries(cluster).values()):
         return None
     return promote(cluster, summary, folder)
 
 
 def promote(cluster: ClusterConfig, summary: Summary, origin: str) -> Promoted:
-    """Serves the checkpoint of a round to others, with no failed request; again does nothing.
+    """Serves the checkpoint of a round to others, with no failed request; again does nothing. Of
+    two at once the later is served.
 
     Raises ConfigError where nothing is served to others, or the round promoted nothing.
     """
@@ -50,13 +60,16 @@ def promote(cluster: ClusterConfig, summary: Summary, origin: str) -> Promoted:
             "not: what others are served must have passed the gate; name another round"
         )
     sha256 = summary.result.checkpoint_sha256 or ""
-    new = Promoted(f"{cluster.storage}/checkpoints/{sha256}", sha256, origin)
-    history = read_history(cluster) or [_served(cluster)]
-    if history[-1].sha256 != sha256:
-        history = [*history, new][-KEPT:]
-    _serve(cluster, new)
-    _keep(cluster, history)
-    return new
+    uri = f"{cluster.storage}/checkpoints/{sha256}"
+    if not _entries(cluster):
+        _write(cluster, 1, _served(cluster))
+
+    def choose(entries: Mapping[int, Promoted]) -> Promoted:
+        number = max(entries)
+        last = entries[number]
+        return last if last.sha256 == sha256 else Promoted(uri, sha256, origin, number)
+
+    return _serve_next(cluster, choose)
 
 
 def take_back(cluster: ClusterConfig) -> Promoted:
@@ -64,34 +77,72 @@ def take_back(cluster: ClusterConfig) -> Promoted:
 
     Raises ConfigError where there was nothing before it.
     """
-    history = read_history(cluster)
-    if len(history) < 2:
-        raise ConfigError(
-            f"--back: expected a checkpoint that was served before the last promotion, saw "
-            f"{len(history)} promotions in {_where(cluster)}: promote the one that you want"
-        )
-    _serve(cluster, history[-2])
-    _keep(cluster, history[:-1])
-    return history[-2]
+
+    def choose(entries: Mapping[int, Promoted]) -> Promoted:
+        before = entries[max(entries)].before if entries else 0
+        if before not in entries:
+            raise ConfigError(
+                "--back: expected a checkpoint that was served before the last promotion, saw "
+                f"{len(_line(entries))} promotions in {_where(cluster)}: promote the one that "
+                "you want"
+            )
+        return entries[before]
+
+    return _serve_next(cluster, choose)
 
 
 def read_history(cluster: ClusterConfig) -> list[Promoted]:
-    """What was promoted, the latest last. Raises StoreError for a file that is something else."""
-    where = _where(cluster)
-    if (text := read_file(where)) is None:
-        return []
-    try:
-        return [Promoted(**told) for told in json.loads(text)]
-    except (TypeError, ValueError) as error:
-        raise StoreError(
-            f"{where}: expected a list of promoted checkpoints, saw {text[:80]!r}: remove the "
-            "file, and promote again"
-        ) from error
+    """What `--back` goes back over, the latest last. Raises StoreError for an entry that is
+    something else.
+    """
+    return _line(_entries(cluster))
 
 
-def _keep(cluster: ClusterConfig, history: Sequence[Promoted]) -> None:
-    text = json.dumps([asdict(one) for one in history], indent=1) + "\n"
-    replace_file(_where(cluster), text.encode())
+def _line(entries: Mapping[int, Promoted]) -> list[Promoted]:
+    line: list[Promoted] = []
+    number = max(entries, default=0)
+    while number in entries:
+        line.insert(0, entries[number])
+        number = entries[number].before
+    return line
+
+
+def _entries(cluster: ClusterConfig) -> dict[int, Promoted]:
+    """All that was ever served, by the number of its entry."""
+    root = Root(_where(cluster))
+    found = {}
+    for name in root.names(""):
+        if re.fullmatch(rf"\d{{{_DIGITS}}}\.json", name) and (text := root.read(name)) is not None:
+            try:
+                found[int(name[:_DIGITS])] = Promoted(**json.loads(text))
+            except (TypeError, ValueError) as error:
+                raise StoreError(
+                    f"{root.url(name)}: expected a promoted checkpoint, saw {text[:80]!r}: remove "
+                    "the file, and promote again"
+                ) from error
+    return found
+
+
+def _serve_next(
+    cluster: ClusterConfig, choose: Callable[[Mapping[int, Promoted]], Promoted]
+) -> Promoted:
+    """Serves what is chosen from the entries there are, and writes it as the next; nothing is
+    written where it is the last already. Of two at once one sees the other's entry, and chooses and
+    serves once more: the last entry is what is served.
+    """
+    while True:
+        entries = _entries(cluster)
+        chosen = choose(entries)
+        _serve(cluster, chosen)
+        number = max(entries, default=0)
+        if chosen is entries.get(number) or _write(cluster, number + 1, chosen):
+            return chosen
+
+
+def _write(cluster: ClusterConfig, number: int, entry: Promoted) -> bool:
+    """Whether this call wrote the entry: its number is taken by the first that asks for it."""
+    text = json.dumps(asdict(entry), indent=1) + "\n"
+    return Root(_where(cluster)).create(f"{number:0{_DIGITS}}.json", text.encode())
 
 
 def _where(cluster: ClusterConfig) -> str:

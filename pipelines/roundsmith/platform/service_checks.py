@@ -1,15 +1,15 @@
 """Whether running services answer: each is asked for its health and for a small piece of work."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from roundsmith.clients import ClientTls, Endpoints, Services, StreamSettings, connect
+from roundsmith.clients.calls import call_once
 from roundsmith.clients.channels import open_channel
-from roundsmith.clients.stream import call_error
 from roundsmith.errors import EngineError, RoundsmithError, Unavailable
 from roundsmith.platform.checks import Check
 from roundsmith.types import (
@@ -34,6 +34,7 @@ from roundsmith.verdicts import Verdict
 Work = Callable[[Services], Awaitable[str]]
 """Asks for some work and tells what was done."""
 
+_LOOK_S = 0.5
 SOURCE = "def double(x):\n    return 2 * x\n"
 TEST = CallTest("1", "double", (21,), 42)
 TASK = Task("doctor", Split.TRAIN, "Double a number.", "def double(x):", "double", (TEST,), SOURCE)
@@ -98,20 +99,21 @@ async def pair_builder(services: Services) -> str:
 
 
 async def _health(target: str, tls: ClientTls | None, patience_s: float) -> str:
-    """`SERVING`; raises Unavailable for any other state, and what the call raised for none."""
-    channel = open_channel(target, tls)
+    """`SERVING`, waited for; raises Unavailable when the time is over in any other state."""
+    channel, end = open_channel(target, tls), time.monotonic() + patience_s
+    stub: Any = health_pb2_grpc.HealthStub(channel)
     try:
-        stub: Any = health_pb2_grpc.HealthStub(channel)
-        request = health_pb2.HealthCheckRequest()
-        answer = await stub.Check(request, timeout=patience_s, wait_for_ready=True)
-    except grpc.aio.AioRpcError as failure:
-        raise call_error(failure) from failure
+        while True:
+            request, left_s = health_pb2.HealthCheckRequest(), end - time.monotonic()
+            answer = await call_once(stub.Check, request, max(left_s, _LOOK_S))
+            seen = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+            if seen == "SERVING":
+                return seen
+            if left_s < _LOOK_S:
+                raise Unavailable(f"health: expected SERVING, saw {seen}")
+            await asyncio.sleep(_LOOK_S)
     finally:
         await channel.close()
-    seen = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
-    if seen != "SERVING":
-        raise Unavailable(f"health: expected SERVING, saw {seen}")
-    return seen
 
 
 def _group(recipe: str) -> Group:

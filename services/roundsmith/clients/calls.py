@@ -1,5 +1,7 @@
 """One item, or one call, with the trace that it belongs to."""
 
+import asyncio
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
@@ -8,7 +10,9 @@ import grpc
 
 from roundsmith import tracing
 from roundsmith.clients.lanes import Lanes
-from roundsmith.clients.stream import ItemStream, call_error
+from roundsmith.clients.stream import ItemStream, broke, call_error
+
+_FIRST_PAUSE_S, _MAX_PAUSE_S = 0.1, 2.0
 
 
 async def ask(stream: ItemStream[Any, Any] | Lanes[Any, Any], request: Any) -> list[Any]:
@@ -32,12 +36,23 @@ async def follow(
 
 
 async def call_once(method: Any, request: Any, timeout_s: float, *, wait: bool = True) -> Any:
-    """The answer of a method; raises the error that the server gave. With `wait` a server that is
-    not there yet is waited for. A call that breaks is repeated as the channel's config says.
+    """The answer of an idempotent method; raises the error that the server gave. With `wait` a
+    server that is not there yet is waited for, and one that goes away is asked again, or whoever
+    comes in its place, until the time is over.
     """
     here = tracing.traceparent()
     metadata = ((tracing.TRACEPARENT, here),) if here else ()
-    try:
-        return await method(request, timeout=timeout_s, wait_for_ready=wait, metadata=metadata)
-    except grpc.aio.AioRpcError as failure:
-        raise call_error(failure) from failure
+    end, pause_s = time.monotonic() + timeout_s, _FIRST_PAUSE_S
+    while True:
+        try:
+            return await method(
+                request,
+                timeout=max(end - time.monotonic(), 0.01),
+                wait_for_ready=wait,
+                metadata=metadata,
+            )
+        except grpc.aio.AioRpcError as failure:
+            if not (wait and broke(failure)) or time.monotonic() + pause_s > end:
+                raise call_error(failure) from failure
+        await asyncio.sleep(pause_s)
+        pause_s = min(2 * pause_s, _MAX_PAUSE_S)

@@ -34,7 +34,7 @@ class GeneratorClient:
     ) -> None:
         """What changes the weights goes to every replica of `admin`, or to the one of a channel."""
         self._stub: Any = generator_pb2_grpc.GeneratorServiceStub(channel)
-        self._admin = admin or channel
+        self._admin, self._patience_s = admin or channel, settings.give_up_s
         self._request_id = uuid4().hex
         streams: list[
             ItemStream[generator_pb2.GenerateStreamRequest, generator_pb2.GenerateStreamResponse]
@@ -74,11 +74,11 @@ class GeneratorClient:
                 ids[delta.offset :] = delta.token_ids
                 yield from_message(CompletionDelta, delta)
 
-    async def model(self, timeout_s: float = 10.0) -> generator_pb2.GetModelResponse:
-        """What is served."""
+    async def model(self, timeout_s: float | None = None) -> generator_pb2.GetModelResponse:
+        """What is served; waits as long as an item does where no other time is given."""
         request = generator_pb2.GetModelRequest()
         answer: generator_pb2.GetModelResponse = await call_once(
-            self._stub.GetModel, request, timeout_s
+            self._stub.GetModel, request, timeout_s or self._patience_s
         )
         return answer
 

@@ -111,6 +111,7 @@ class ExecutorClient:
 
     def __init__(self, channel: grpc.aio.Channel, settings: StreamSettings = PATIENT) -> None:
         self._stub: Any = executor_pb2_grpc.ExecutorServiceStub(channel)
+        self._patience_s = settings.give_up_s
         self._request_id = uuid4().hex
         self._attempts = itertools.count()
         self.stream: ItemStream[
@@ -133,11 +134,15 @@ class ExecutorClient:
             found += [from_message(Outcome, outcome) for outcome in outcomes]
         return found
 
-    async def capabilities(self, timeout_s: float = 10.0) -> executor_pb2.GetCapabilitiesResponse:
-        """Which isolation really holds there."""
+    async def capabilities(
+        self, timeout_s: float | None = None
+    ) -> executor_pb2.GetCapabilitiesResponse:
+        """Which isolation really holds there; waits as long as an item does where no other time is
+        given.
+        """
         request = executor_pb2.GetCapabilitiesRequest()
         answer: executor_pb2.GetCapabilitiesResponse = await call_once(
-            self._stub.GetCapabilities, request, timeout_s
+            self._stub.GetCapabilities, request, timeout_s or self._patience_s
         )
         return answer
 
@@ -147,6 +152,7 @@ class PairBuilderClient:
 
     def __init__(self, channel: grpc.aio.Channel, settings: StreamSettings = PATIENT) -> None:
         self._stub: Any = pair_builder_pb2_grpc.PairBuilderServiceStub(channel)
+        self._patience_s = settings.give_up_s
         self._request_id = uuid4().hex
         self._builds = itertools.count()
         self.stream: ItemStream[
@@ -171,9 +177,11 @@ class PairBuilderClient:
         answers = await ask(self.stream, request)
         return [row_from_message(row) for row in answers[0].rows.rows]
 
-    async def recipes(self, timeout_s: float = 10.0) -> list[str]:
-        """The names that the server knows."""
-        request = pair_builder_pb2.ListRecipesRequest()
+    async def recipes(self, timeout_s: float | None = None) -> list[str]:
+        """The names that the server knows; waits as long as an item does where no other time is
+        given.
+        """
+        request, timeout_s = pair_builder_pb2.ListRecipesRequest(), timeout_s or self._patience_s
         return list((await call_once(self._stub.ListRecipes, request, timeout_s)).recipes)
 
 

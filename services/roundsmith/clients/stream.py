@@ -182,8 +182,7 @@ class ItemStream(Generic[Request, Response]):
                 error = Unavailable("no answer from the server")
             except grpc.aio.AioRpcError as failure:
                 error = call_error(failure)
-                broke = failure.code() in _RETRIED or _from_the_transport(failure)
-                if not broke and not isinstance(error, Overloaded):
+                if not broke(failure) and not isinstance(error, Overloaded):
                     return self._fail(error)
             if outage.remaining_s() <= 0:
                 return self._fail(
@@ -267,6 +266,11 @@ class ItemStream(Generic[Request, Response]):
         for pending in self._pending.values():
             if not pending.done.done():
                 pending.done.set_exception(type(error)(str(error)))
+
+
+def broke(failure: grpc.aio.AioRpcError) -> bool:
+    """Whether a call may be answered when it is made again: the server went, or its connection."""
+    return failure.code() in _RETRIED or _from_the_transport(failure)
 
 
 def _from_the_transport(failure: grpc.aio.AioRpcError) -> bool:
