@@ -33,6 +33,18 @@ def test_every_alert_has_a_runbook_and_every_runbook_an_alert() -> None:
         assert rule["labels"]["severity"] in ("warning", "critical")
 
 
+def test_a_service_without_a_pod_is_away_unless_it_is_stopped_on_purpose() -> None:
+    def missed(*values: str) -> set[str]:
+        made = one(objects(*STORED, *ASKED, *values), "PrometheusRule", "r-alerts")
+        away = made["spec"]["groups"][0]["rules"][0]["expr"]
+        return set(re.findall(r'or absent\(up\{namespace="lab",pod=~"r-(.+?)-\.\*"\}\)', away))
+
+    always = {"scorer", "executor", "pair-builder"}
+    assert missed() == always | {"generator"}
+    assert missed("training.stopsGenerator=true") == always
+    assert missed("serve.enabled=true") == always | {"generator", "serve"}
+
+
 def test_alerts_ask_for_metrics_that_the_documents_name_and_for_this_namespace() -> None:
     told = "".join((ROOT / "docs" / name).read_text() for name in ("operating.md", "executor.md"))
     table = re.search(r"^\| `roundsmith_executor_\.\.\.`.*?\n\n", told, re.MULTILINE | re.DOTALL)

@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml  # type: ignore[import-untyped]  # ships no types
 
 from roundsmith.platform.cluster_config import ClusterConfig
 from roundsmith.sandbox import __name__ as sandbox_package
@@ -14,6 +15,7 @@ from tests.charts.rendering import (
     CHART,
     STORED,
     WHOLE,
+    Object,
     cluster,
     helm,
     objects,
@@ -104,6 +106,50 @@ def test_the_sandbox_has_a_locked_namespace_of_its_own() -> None:
         "services.loadbalancers": "0",
         "persistentvolumeclaims": "0",
     }
+
+
+def test_a_container_of_the_sandbox_may_be_as_large_as_the_larger_of_its_two() -> None:
+    def most(*values: str) -> Object:
+        [limit] = one(objects(*STORED, *values), "LimitRange", "r-sandbox")["spec"]["limits"]
+        return dict(limit["max"])
+
+    worker = "sandbox.worker.resources.limits"
+    assert most() == {"cpu": "2", "memory": "2Gi"}
+    assert most(f"{worker}.memory=3000Mi") == {"cpu": "2", "memory": "3000Mi"}
+    assert most(f"{worker}.memory=2000Mi", f"{worker}.cpu=2500m") == {
+        "cpu": "2500m",
+        "memory": "2Gi",
+    }
+
+
+def test_who_counts_the_pods_of_the_sandbox_is_not_overruled_by_an_upgrade() -> None:
+    def asked(*values: str) -> Object:
+        return dict(one(objects(*STORED, *values), "Deployment", "r-sandbox")["spec"])
+
+    assert asked("sandbox.replicas=2", "sandbox.maxReplicas=2")["replicas"] == 2
+    assert "replicas" not in asked("sandbox.replicas=2", "sandbox.maxReplicas=5")
+
+
+def test_names_that_would_not_fit_are_refused() -> None:
+    sets = ("--set", STORED[0])
+    long = helm("template", "r" * 41, str(CHART), *sets)
+    assert "the release: expected a name of at most 40 characters" in long.stderr
+    wide = helm("template", "r", str(CHART), "--namespace", "n" * 56, *sets)
+    assert "the namespace: expected a name of at most 55 characters" in wide.stderr
+    most = helm("template", "r" * 40, str(CHART), *sets, "--set", "environment.hostPath=/e")
+    made = [o for o in yaml.safe_load_all(most.stdout) if o and o["kind"] != "PersistentVolume"]
+    assert max(len(o["metadata"]["name"]) for o in made) <= 63
+
+
+def test_a_pod_that_another_takes_over_from_answers_until_its_address_is_gone() -> None:
+    def stays(name: str, *values: str) -> bool:
+        container = dict(pods(objects(*STORED, *values)))[name]["containers"][0]
+        return "preStop" in container.get("lifecycle", {})
+
+    assert stays("r-executor")
+    assert not stays("r-generator")
+    assert stays("r-generator", "generator.strategy=surge")
+    assert stays("r-generator", "generator.replicas=2")
 
 
 def test_the_sandbox_speaks_to_nobody_and_only_the_executor_to_its_worker() -> None:
@@ -322,9 +368,16 @@ def test_keys_are_in_a_secret_alone() -> None:
 
 def test_an_environment_comes_from_a_folder_of_the_node_or_a_claim() -> None:
     found = objects(*WHOLE)
-    volume = one(found, "PersistentVolume", "lab-r-environment")["spec"]
-    assert volume["hostPath"]["path"] == "/environment"
-    assert volume["claimRef"] == {"namespace": "lab", "name": "r-environment"}
+    [volume] = [o for o in found if o["kind"] == "PersistentVolume"]
+    [claim] = [o for o in found if o["kind"] == "PersistentVolumeClaim"]
+    assert volume["spec"]["hostPath"]["path"] == "/environment"
+    name = claim["metadata"]["name"]
+    assert volume["spec"]["claimRef"] == {"namespace": "lab", "name": name}
+    assert claim["spec"]["volumeName"] == volume["metadata"]["name"] == f"lab-{name}"
+    volumes = dict(pods(found))["r-scorer"]["volumes"]
+    assert name in [v.get("persistentVolumeClaim", {}).get("claimName") for v in volumes]
+    others = objects(*WHOLE, "environment.hostPath=/another")
+    assert not [o for o in others if o["metadata"]["name"] in (name, f"lab-{name}")]
     claimed = objects(*STORED, "environment.existingClaim=mine")
     assert not [o for o in claimed if o["kind"].startswith("PersistentVolume")]
     for name in ("r-generator", "r-scorer", "training"):

@@ -90,9 +90,11 @@ def doctor(
 async def _cluster(cluster: "ClusterConfig", patience: float, runs: bool) -> "list[Check]":
     """What is looked at on a cluster: its services, and with `runs` what runs need beside them."""
     from roundsmith.platform.cluster_checks import cluster_checks, isolation
-    from roundsmith.platform.service_checks import service_checks
+    from roundsmith.platform.service_checks import serve_check, service_checks
 
     services = await service_checks(cluster.endpoints, patience)
+    if cluster.serve.runtime == "roundsmith":
+        services.append(await serve_check(cluster.serve.endpoint, cluster.endpoints.tls, patience))
     if not runs:
         return services
     seen = await asyncio.to_thread(cluster_checks, cluster)

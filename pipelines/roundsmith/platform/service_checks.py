@@ -7,7 +7,14 @@ from typing import Any
 
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from roundsmith.clients import ClientTls, Endpoints, Services, StreamSettings, connect
+from roundsmith.clients import (
+    ClientTls,
+    Endpoints,
+    GeneratorClient,
+    Services,
+    StreamSettings,
+    connect,
+)
 from roundsmith.clients.calls import call_once
 from roundsmith.clients.channels import open_channel
 from roundsmith.errors import EngineError, RoundsmithError, Unavailable
@@ -61,11 +68,29 @@ async def service_checks(endpoints: Endpoints, patience_s: float) -> list[Check]
         return list(await asyncio.gather(*(check(name) for name in asked)))
 
 
+async def serve_check(endpoint: str, tls: ClientTls | None, patience_s: float) -> Check:
+    """A check of the generator that serves promoted weights to others, as they ask it."""
+    channel = open_channel(endpoint, tls)
+    client = GeneratorClient(channel, settings=StreamSettings(give_up_s=patience_s))
+    try:
+        health = await _health(endpoint, tls, patience_s)
+        return Check("serve", True, f"{health}; {await _written(client)}")
+    except RoundsmithError as error:
+        return Check("serve", False, str(error), f"look at its log; it was asked at {endpoint}")
+    finally:
+        await client.stream.close()
+        await channel.close()
+
+
 async def generator(services: Services) -> str:
     """Asks what is served, and for one completion."""
-    served = await services.generator.model()
+    return await _written(services.generator)
+
+
+async def _written(client: GeneratorClient) -> str:
+    served = await client.model()
     item = GenerateItem("doctor", TASK.description, Sampling(max_tokens=8, temperature=0.0), 0)
-    tokens = len((await services.generator.generate(item))[0].token_ids)
+    tokens = len((await client.generate(item))[0].token_ids)
     return f"{served.model} {served.weights_sha256[:12]} wrote {tokens} tokens"
 
 

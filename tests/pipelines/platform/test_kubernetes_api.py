@@ -15,6 +15,7 @@ import pytest
 from tests.pipelines.platform.clusters import described
 
 LOG = "/api/v1/namespaces/ml/pods/p/log"
+ENDED = "/api/v1/namespaces/ml/pods/ended/log"
 JOB = {"metadata": {"name": "r-promote-1", "annotations": {}}, "status": {}}
 
 
@@ -40,6 +41,12 @@ class Answers(BaseHTTPRequestHandler):
             self.wfile.write(f"{len(line):x}\r\n".encode() + line + b"\r\n")
             self.wfile.flush()
             self.over.wait(60)
+        elif path == ENDED:
+            line = b"2026-01-01T00:00:00Z round 1\n2026-01-01T00:00:01Z Traceback: no end"
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(line)))
+            self.end_headers()
+            self.wfile.write(line)
         elif path == "/version":
             self.answer(200, {"major": "1", "minor": "30", "gitVersion": "v1.30.0"})
         elif path.endswith("/jobs/r-promote-1"):
@@ -134,6 +141,11 @@ print(list(kubernetes_api.KubernetesApi("ml").follow("p", "control")))
 
 def test_a_log_that_falls_silent_is_left_to_be_asked_for_again(kubeconfig: Path) -> None:
     assert said(kubeconfig, FOLLOW) == "[('2026-01-01T00:00:00Z', 'round 1')]\n"
+
+
+def test_the_last_line_of_a_log_needs_no_end(kubeconfig: Path) -> None:
+    told = said(kubeconfig, FOLLOW.replace('"p"', '"ended"'))
+    assert told.endswith("('2026-01-01T00:00:01Z', 'Traceback: no end')]\n")
 
 
 CHECKS = """

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from roundsmith.clients import Endpoints
-from roundsmith.platform.service_checks import service_checks
+from roundsmith.platform.service_checks import serve_check, service_checks
 
 NAMES = ["generator", "executor", "scorer", "pair builder"]
 
@@ -49,6 +49,16 @@ def test_a_service_that_is_away_is_named_and_the_others_are_still_asked(
     found = asyncio.run(service_checks(away, patience_s=3.0))
     assert [check.name for check in found if not check.ok] == ["scorer"]
     assert "127.0.0.1:1" in next(check.remedy for check in found if not check.ok)
+
+
+@pytest.mark.slow
+def test_what_is_served_to_others_is_asked_as_they_ask_it(endpoints: Endpoints) -> None:
+    found = asyncio.run(serve_check(endpoints.generator, None, patience_s=30.0))
+    assert found.ok
+    assert "8 tokens" in found.detail
+    away = asyncio.run(serve_check("127.0.0.1:1", None, patience_s=1.0))
+    assert (away.name, away.ok) == ("serve", False)
+    assert "127.0.0.1:1" in away.remedy
 
 
 def test_doctor_reads_the_json_of_the_chart(tmp_path: Path) -> None:

@@ -1,0 +1,106 @@
+"""Whoever calls the services by our clients notices neither an upgrade nor its rollback."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+import yaml  # type: ignore[import-untyped]  # ships no types
+
+from tests.cluster.conftest import Installed
+from tests.cluster.world import BIN, NAMESPACE, RELEASE, ROOT, Cluster
+
+CALLER = f"{RELEASE}-caller"
+CALLS = """
+import asyncio, itertools, pathlib
+from roundsmith.clients import StreamSettings, connect
+from roundsmith.errors import RoundsmithError
+from roundsmith.platform import service_checks as ask
+from roundsmith.platform.cluster_config import ClusterConfig
+
+endpoints = ClusterConfig.read(pathlib.Path("/etc/roundsmith/cluster.json")).endpoints
+
+async def keep_asking(work, services):
+    for number in itertools.count(1):
+        try:
+            await work(services)
+        except RoundsmithError as error:
+            print("FAILED", work.__name__, repr(error), flush=True)
+        print(work.__name__, number, flush=True)
+
+async def main():
+    async with connect(endpoints, StreamSettings(give_up_s=240)) as services:
+        works = ask.generator, ask.executor, ask.scorer, ask.pair_builder
+        await asyncio.gather(*(keep_asking(work, services) for work in works))
+
+asyncio.run(main())
+"""
+"""Asks every service for work, in a call and in a stream, over and over."""
+WORKS = ("generator", "executor", "scorer", "pair_builder")
+CHANGES = (
+    *("--set", "models.startupSeconds=601"),
+    *("--set", "executor.slots=3"),
+    *("--set", "pairBuilder.resources.limits.memory=900Mi"),
+    *("--set", "sandbox.programs.resources.limits.memory=1Gi"),
+)
+"""What makes all services start anew, and the sandbox."""
+
+
+@pytest.fixture
+def caller(installed: Installed) -> Iterator[Cluster]:
+    """The cluster with a pod that calls all services, as `helm test` may."""
+    cluster = installed.cluster
+    hooks = cluster.run(BIN / "helm", "get", "hooks", RELEASE, "--namespace", NAMESPACE)
+    [pod] = [made for made in yaml.safe_load_all(hooks) if made["kind"] == "Pod"]
+    pod["metadata"] = {"name": CALLER, "labels": pod["metadata"]["labels"]}
+    [container] = pod["spec"]["containers"]
+    container |= {"command": ["python", "-c", CALLS], "args": []}
+    cluster.apply(pod)
+    try:
+        yield cluster
+    finally:
+        cluster.kubectl("delete", "pod", CALLER, "--grace-period=1", "--wait=true")
+
+
+def test_an_upgrade_and_its_rollback_cost_no_call(caller: Cluster) -> None:
+    helm, where = BIN / "helm", ("--namespace", NAMESPACE, "--wait", "--timeout", "5m")
+    chart = ROOT / "charts/roundsmith"
+    before = _pods_that_answer(caller, without=set())
+    caller.run(helm, "upgrade", RELEASE, chart, *where, "--reset-then-reuse-values", *CHANGES)
+    between = _pods_that_answer(caller, without=before)
+    caller.run(helm, "rollback", RELEASE, *where)
+    _pods_that_answer(caller, without=between)
+    assert [line for line in _log(caller) if line.startswith("FAILED")] == []
+
+
+def _pods(cluster: Cluster) -> set[str]:
+    """The services' pods that are ready."""
+    found = set()
+    for item in cluster.get("pods", "-l", f"app.kubernetes.io/instance={RELEASE}")["items"]:
+        ready = {"type": "Ready", "status": "True"}.items()
+        if any(ready <= c.items() for c in item["status"].get("conditions", ())):
+            found.add(item["metadata"]["name"])
+    return found - {CALLER}
+
+
+def _log(cluster: Cluster) -> list[str]:
+    return cluster.kubectl("logs", CALLER).splitlines()
+
+
+def _pods_that_answer(cluster: Cluster, without: set[str]) -> set[str]:
+    """The pods, when others than those before are ready and each service has answered twice."""
+    end = time.monotonic() + 240
+    while without & (pods := _pods(cluster)) or len(pods) < len(WORKS):
+        assert time.monotonic() < end, f"expected other pods than {without}, saw {pods}"
+        time.sleep(1)
+    since = _numbers(cluster)
+    while any((now := _numbers(cluster)).get(work, 0) < since.get(work, 0) + 2 for work in WORKS):
+        assert time.monotonic() < end, f"expected all services to answer, saw {now} after {since}"
+        time.sleep(1)
+    return pods
+
+
+def _numbers(cluster: Cluster) -> dict[str, int]:
+    """The last number that the caller told, by service."""
+    done = cluster.try_("kubectl", "--namespace", NAMESPACE, "logs", CALLER)
+    told = [line.split() for line in done.stdout.splitlines() if not line.startswith("FAILED")]
+    return {work: int(number) for work, number in told}
