@@ -51,7 +51,8 @@ def caller(installed: Installed) -> Iterator[Cluster]:
     cluster = installed.cluster
     hooks = cluster.run(BIN / "helm", "get", "hooks", RELEASE, "--namespace", NAMESPACE)
     [pod] = [made for made in yaml.safe_load_all(hooks) if made["kind"] == "Pod"]
-    pod["metadata"] = {"name": CALLER, "labels": pod["metadata"]["labels"]}
+    labels = pod["metadata"]["labels"]
+    pod["metadata"] = {"name": CALLER, "namespace": NAMESPACE, "labels": labels}
     [container] = pod["spec"]["containers"]
     container |= {"command": ["python", "-c", CALLS], "args": []}
     cluster.apply(pod)
