@@ -13,16 +13,17 @@ READY_WITHIN = timedelta(minutes=3)
 def test_every_pod_is_ready_in_under_three_minutes(installed: Installed) -> None:
     labels = [item["metadata"]["labels"] for item in installed.pods]
     components = [label["app.kubernetes.io/component"] for label in labels]
-    assert sorted(components) == ["executor", "generator", "pair-builder", "sandbox", "scorer"]
+    services = ["executor", "generator", "pair-builder", "sandbox", "scorer", "serve"]
+    assert sorted(components) == services
     for item in installed.pods:
         [ready] = [c for c in item["status"]["conditions"] if c["type"] == "Ready"]
         assert ready["status"] == "True", item["metadata"]["name"]
         times = item["metadata"]["creationTimestamp"], ready["lastTransitionTime"]
         made, at = (datetime.fromisoformat(told) for told in times)
         assert at - made < READY_WITHIN, item["metadata"]["name"]
-    [generator] = installed.cluster.get("inferenceservices")["items"]
-    states = {c["type"]: c["status"] for c in generator["status"]["conditions"]}
-    assert states["Ready"] == "True"
+    for service in installed.cluster.get("inferenceservices")["items"]:
+        states = {c["type"]: c["status"] for c in service["status"]["conditions"]}
+        assert states["Ready"] == "True", service["metadata"]["name"]
 
 
 def test_helm_test_asked_every_service_and_took_its_pod_away(installed: Installed) -> None:

@@ -42,7 +42,8 @@ class Cluster:
     def environment(self) -> dict[str, str]:
         """What the scripts of the chart are started with."""
         own = {"NAMESPACE": NAMESPACE, "RELEASE": RELEASE, "STORAGE_URL": self.storage}
-        own["HELM_VALUES"] = str(ROOT / "charts/roundsmith/values-small.yaml")
+        values = ROOT / "charts/roundsmith/values-small.yaml", Path(__file__).parent / "values.yaml"
+        own["HELM_VALUES"] = " ".join(map(str, values))
         tools = {"PYTHON": sys.executable, "HELM": str(BIN / "helm")}
         return {**os.environ, **own, **tools}
 

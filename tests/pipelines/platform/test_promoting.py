@@ -1,8 +1,9 @@
 """What others are served: a promoted checkpoint without a failed call, and the one before it."""
 
 import asyncio
+import json
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,14 @@ import pytest
 from roundsmith.errors import ConfigError, StoreError
 from roundsmith.hashing import weights_sha256
 from roundsmith.platform.cluster_config import ClusterConfig
-from roundsmith.platform.promoting import Promoted, promote, read_history, take_back
-from roundsmith.report.summary import Summary
+from roundsmith.platform.promoting import (
+    Promoted,
+    after_round,
+    promote,
+    read_history,
+    take_back,
+)
+from roundsmith.report.summary import Summary, to_json
 from roundsmith.types import GenerateItem, Sampling
 from tests.pipelines.platform.clusters import described
 from tests.pipelines.report.rounds import RESULT, SUMMARY
@@ -106,6 +113,20 @@ def test_what_the_gate_did_not_promote_is_not_served(tmp_path: Path) -> None:
 def test_without_a_second_generator_nothing_is_promoted(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"install it with serve\.enabled=true"):
         promote(installed(tmp_path), round_with("0" * 64), "round 1")
+
+
+def test_a_round_that_is_told_again_takes_nothing_newer_away(tmp_path: Path) -> None:
+    cluster = installed(tmp_path, runtime="roundsmith", endpoint="127.0.0.1:1", admin="127.0.0.1:1")
+    folder = tmp_path / "runs/first/round-1"
+    for path in (folder, tmp_path / "promoted"):
+        path.mkdir(parents=True)
+    (folder / "summary.json").write_text(to_json(round_with("1" * 64)))
+    entries = (Promoted("a", "1" * 64, str(folder)), Promoted("b", "2" * 64, "round 2", 1))
+    for number, entry in enumerate(entries, 1):
+        file = tmp_path / f"promoted/{number:08}.json"
+        file.write_text(json.dumps(asdict(entry)))
+    assert after_round(cluster, str(folder)) is None
+    assert read_history(cluster) == list(entries)
 
 
 def test_there_must_be_something_to_go_back_to(tmp_path: Path) -> None:

@@ -17,7 +17,12 @@ from roundsmith.errors import RoundsmithError
 from roundsmith.platform import service_checks as ask
 from roundsmith.platform.cluster_config import ClusterConfig
 
-endpoints = ClusterConfig.read(pathlib.Path("/etc/roundsmith/cluster.json")).endpoints
+cluster = ClusterConfig.read(pathlib.Path("/etc/roundsmith/cluster.json"))
+
+async def serve(_):
+    check = await ask.serve_check(cluster.serve.endpoint, None, 240)
+    if not check.ok:
+        print("FAILED", check.name, check.detail, flush=True)
 
 async def keep_asking(work, services):
     for number in itertools.count(1):
@@ -28,14 +33,14 @@ async def keep_asking(work, services):
         print(work.__name__, number, flush=True)
 
 async def main():
-    async with connect(endpoints, StreamSettings(give_up_s=240)) as services:
-        works = ask.generator, ask.executor, ask.scorer, ask.pair_builder
+    async with connect(cluster.endpoints, StreamSettings(give_up_s=240)) as services:
+        works = ask.generator, ask.executor, ask.scorer, ask.pair_builder, serve
         await asyncio.gather(*(keep_asking(work, services) for work in works))
 
 asyncio.run(main())
 """
 """Asks every service for work, in a call and in a stream, over and over."""
-WORKS = ("generator", "executor", "scorer", "pair_builder")
+WORKS = ("generator", "executor", "scorer", "pair_builder", "serve")
 CHANGES = (
     *("--set", "models.startupSeconds=601"),
     *("--set", "executor.slots=3"),
