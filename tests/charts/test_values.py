@@ -55,6 +55,9 @@ UNFIT = {
     "executor.floor=T2": "expected sandbox.runtimeClassName or sandbox.seccompProfile for T2",
     "tls.enabled=true": "tls: expected certManager.issuer, or serverSecret and clientSecret",
     "generator.engine=vllm": "models.sharedMemory: expected a size such as 1Gi",
+    "generator.engine=vllm,models.sharedMemory=1Gi,models.device=cuda,environment.hostPath=/e": (
+        "expected no environment beside vllm on cuda"
+    ),
     "metrics.podMonitor=true": "metrics.podMonitor: expected metrics.enabled",
     "metrics.alerts=true": "metrics.alerts: expected metrics.enabled",
     "scorer.scaling.by=keda": "metrics.prometheus: expected the URL of a Prometheus",
