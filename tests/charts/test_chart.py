@@ -366,6 +366,17 @@ def test_keys_are_in_a_secret_alone() -> None:
     assert keys == {"mine"}
 
 
+def test_where_there_is_no_compiler_vllm_compiles_nothing() -> None:
+    def told(*values: str) -> set[str]:
+        container = dict(pods(objects(*STORED, *values)))["r-generator"]["containers"][0]
+        return {env["name"] for env in container["env"]}
+
+    vllm = ("generator.engine=vllm", "models.sharedMemory=1Gi")
+    assert "TORCHDYNAMO_DISABLE" not in told()
+    assert "TORCHDYNAMO_DISABLE" in told(*vllm, "environment.hostPath=/environment")
+    assert "TORCHDYNAMO_DISABLE" not in told(*vllm, "models.device=cuda")
+
+
 def test_an_environment_comes_from_a_folder_of_the_node_or_a_claim() -> None:
     found = objects(*WHOLE)
     [volume] = [o for o in found if o["kind"] == "PersistentVolume"]

@@ -128,6 +128,11 @@ runtimeClassName: {{ . }}
 {{ include "roundsmith.storageEnvironment" . }}
 - name: HF_HOME
   value: /tmp/huggingface
+{{- if and (eq .Values.generator.engine "vllm") (eq .Values.models.device "cpu") }}
+# The image has no compiler for the few functions that vLLM's CPU build would compile as it answers.
+- name: TORCHDYNAMO_DISABLE
+  value: "1"
+{{- end }}
 {{ include "roundsmith.hubEnvironment" . }}
 {{- end -}}
 
