@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from roundsmith.commands.planned import plan_over
-from roundsmith.commands.reproduce_run import Wanted
+from roundsmith.commands.reproduce_run import ATOMS_BASE, Wanted, lacks_base
 from roundsmith.platform.local import LocalPlatform
 from roundsmith.report.words import duration
 from roundsmith.reproduce.arms import pairs
@@ -27,6 +27,12 @@ def show_dry(wanted: Wanted, out: Path, console: Console) -> None:
     how long those take and what they use, by earlier work in the same store.
     """
     _show_arms(wanted, console)
+    if lacks_base(wanted, out):
+        console.print(
+            f"Its base, which sees single atoms alone, is trained into {out / ATOMS_BASE} first; "
+            "which steps there are is known when it is there."
+        )
+        return
     first = config_of(wanted.claims, wanted.choice, wanted.claims.method, 0, {})
     platform = LocalPlatform(first, out / "work")
     with plan_over(first, str(out / "store"), platform) as plan, asyncio.Runner() as runner:

@@ -145,12 +145,17 @@ def own_base(claims: Claims, out: Path) -> str:
     return "lab" if claims.base == "lab" else str(out / ATOMS_BASE)
 
 
+def lacks_base(wanted: Wanted, out: Path) -> bool:
+    """Whether the base that sees single atoms alone is asked for, and has yet to be trained."""
+    folder = out / ATOMS_BASE
+    return str(folder) in wanted.choice.models and not (folder / "training.jsonl").exists()
+
+
 def _train_base(wanted: Wanted, out: Path, console: Console) -> None:
     """Trains the base that sees single atoms alone, where it is asked for and not there."""
-    folder = out / ATOMS_BASE
-    if str(folder) not in wanted.choice.models or (folder / "training.jsonl").exists():
+    if not lacks_base(wanted, out):
         return
     from roundsmith.commands.lab import train
 
     console.print("training the base that sees single atoms alone")
-    train(folder, 0, None, console, atoms_only=True)
+    train(out / ATOMS_BASE, 0, None, console, atoms_only=True)

@@ -51,6 +51,8 @@ class Player:
 
     def __init__(self, claims: Claims, choice: Choice, steps: Steps) -> None:
         self.claims, self.choice, self._steps = claims, choice, steps
+        self._configs: dict[str, RunConfig] = {}
+        self._given: dict[tuple[str, int], str] = {}
 
     def play(self, arm: str, seed: int, tuned: Mapping[str, Tuned], split: Split) -> Played:
         """Trains an arm on a seed with the tuned values of all arms, and looks at a split; at the
@@ -155,23 +157,30 @@ class Player:
     def _config(
         self, arm: str, seed: int, tuned: Mapping[str, Tuned], scale: int | None = None
     ) -> RunConfig:
-        of = self.claims.chain(arm)[-1]
-        return config_of(self.claims, self.choice, arm, seed, tuned.get(of, {}), scale)
+        values = tuned.get(self.claims.chain(arm)[-1], {})
+        asked = f"{arm} {seed} {sorted(values.items())} {scale}"
+        if asked not in self._configs:
+            self._configs[asked] = config_of(self.claims, self.choice, arm, seed, values, scale)
+        return self._configs[asked]
 
     def common(self, seed: int) -> RunConfig:
         """The settings by which the arms of a seed are given tasks and model, and are judged."""
         return self._config(self.claims.method, seed, {})
 
     def _model(self, seed: int) -> str:
-        return self._do(self.common(seed), "load_model", "", "")
+        if ("model", seed) not in self._given:
+            self._given["model", seed] = self._do(self.common(seed), "load_model", "", "")
+        return self._given["model", seed]
 
     def _tasks(self, seed: int) -> str:
         """Training tasks of the seed's own, and held-out tasks that all seeds look at."""
-        config = self.common(seed)
-        drawn = self._do(config, "load_tasks", "", "")
-        fixed = config.model_copy(update={"seed": 0})
-        held = self._do(fixed, "load_tasks", "", "")
-        return self._do(config, "compared_tasks", "", "", drawn=drawn, held=held)
+        if ("tasks", seed) not in self._given:
+            config = self.common(seed)
+            drawn = self._do(config, "load_tasks", "", "")
+            held = self._do(config.model_copy(update={"seed": 0}), "load_tasks", "", "")
+            made = self._do(config, "compared_tasks", "", "", drawn=drawn, held=held)
+            self._given["tasks", seed] = made
+        return self._given["tasks", seed]
 
     def _do(
         self, config: RunConfig, step: str, split: str, of: str, number: int = 1, /, **refs: str

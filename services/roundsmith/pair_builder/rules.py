@@ -7,6 +7,7 @@ import pkgutil
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from random import Random
 from types import ModuleType
@@ -127,14 +128,19 @@ def _modules(source: str) -> list[tuple[str, ModuleType]]:
             "folder: check the path, which starts where the command does"
         )
     try:
-        package = importlib.import_module(source)
-        names = sorted(info.name for info in pkgutil.iter_modules(package.__path__))
-        return [(name, importlib.import_module(f"{source}.{name}")) for name in names]
+        return _package_modules(source)
     except Exception as error:  # whatever a user's module raises
         raise ConfigError(
             f"--recipes {source}: expected a package or a folder of .py files that can be "
             f"imported, saw {type(error).__name__}: {error}"
         ) from error
+
+
+@cache
+def _package_modules(name: str) -> list[tuple[str, ModuleType]]:
+    package = importlib.import_module(name)
+    found = sorted(info.name for info in pkgutil.iter_modules(package.__path__))
+    return [(module, importlib.import_module(f"{name}.{module}")) for module in found]
 
 
 def _import_file(path: Path) -> ModuleType:
