@@ -1,10 +1,17 @@
 """Profiles of other languages: compiled once, sealed, run confined; every end has its verdict."""
 
+import socket
+import subprocess
+import sys
+import tempfile
 from dataclasses import replace
 
 import pytest
 
 from roundsmith.errors import ConfigError, UnknownName
+from roundsmith.sandbox.codec import decode, encode
+from roundsmith.sandbox.frames import read_frame, write_frame
+from roundsmith.sandbox.questions import FAULT
 from roundsmith.types import CallTest, ExecuteItem, Phase, Program, StdioTest
 from roundsmith.verdicts import Verdict
 from tests.sandbox.conftest import EVERYWHERE, Box
@@ -39,6 +46,42 @@ def test_what_does_not_compile_has_the_compilers_words(box: Box, language: str) 
     assert (found.verdict, found.phase) == (Verdict.COMPILE_ERROR, Phase.COMPILE)
     assert "error" in found.detail.lower()
     assert "program." in found.detail or "Main.java:1" in found.detail
+
+
+def answered(commands: list[list[str]], source: str, largest_file: int) -> tuple[bytes, bytes]:
+    """Letter and body of what the compiling child's own program says, in a directory of its own."""
+    ours, theirs = socket.socketpair()
+    script = (
+        "import os, resource, sys\n"
+        "from roundsmith.sandbox import programs\n"
+        "os.dup2(int(sys.argv[1]), 3)\n"
+        "os.dup2(os.memfd_create('program'), 4)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)\n"
+        "programs.serve(3)\n"
+    )
+    body = encode((commands, [], "program.cpp", source, "program", ""))
+    with tempfile.TemporaryDirectory() as folder, ours:
+        child = subprocess.Popen(
+            [sys.executable, "-c", script, str(theirs.fileno()), str(largest_file)],
+            pass_fds=[theirs.fileno()],
+            cwd=folder,
+        )
+        theirs.close()
+        write_frame(ours.fileno(), b"K", bytes(8), body)
+        frame = read_frame(ours.fileno())
+        ours.shutdown(socket.SHUT_RDWR)
+        assert child.wait(30) == 0
+    return frame[:1], frame[9:]
+
+
+def test_a_compiler_that_is_gone_is_no_fault_of_the_program() -> None:
+    letter, said = answered([["/nowhere/g++", "program.cpp"]], "int main() {}", 2**20)
+    assert (letter, b"No such file" in said) == (FAULT, True)
+
+
+def test_a_program_that_is_larger_than_a_file_may_be_is_told_so() -> None:
+    letter, said = answered([["/bin/true"]], "x" * 2**12, 2**10)
+    assert (letter, decode(said)[0]) == (b"E", "FILE_LIMIT")
 
 
 def go(statements: str, *packages: str) -> tuple[str, str]:

@@ -90,6 +90,7 @@ def f():
 """
     assert box.call(source).verdict is Verdict.TAMPERED
     assert box.call(source.replace(repr(kind), repr("MEMORY"))).verdict is Verdict.MEMORY
+    assert box.call(source.replace("b'E'", "b'F'")).verdict is Verdict.TAMPERED
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,14 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
-from roundsmith.sandbox.children import Child
+from roundsmith.sandbox.children import Child, Children
 from roundsmith.sandbox.codec import encode
 from roundsmith.sandbox.events import Event
 from roundsmith.sandbox.exchange import ask
 from roundsmith.sandbox.hardening import RunLimits
 from roundsmith.sandbox.languages import COMPILE, LIMITS, MEMORY, RUN, Language
 from roundsmith.sandbox.questions import COMPILE as ASK_COMPILE
-from roundsmith.sandbox.questions import LAUNCH, Budget, Ended, Reply
+from roundsmith.sandbox.questions import FAULT, LAUNCH, Budget, Ended, Reply
 from roundsmith.sandbox.runs import LOADING, Run
 from roundsmith.sandbox.zygotes import Zygotes
 
@@ -52,9 +52,10 @@ class Compiled:
         if not isinstance(program, int):
             report(_event(LOADING, program))
             return
+        children = self._zygotes.children(run.profile, RUN)
         # What the compiler used is not the program's.
         report((LOADING, "answer", "", b"", 0.0, 0.0))
-        report(self._run(run, language, program))
+        report(self._run(children, run, language, program))
 
     def _program(self, run: Run, language: Language) -> int | Reply | Ended:
         """The sealed memory of the program, or why there is none."""
@@ -106,8 +107,7 @@ class Compiled:
             children.end_all()
             children.settle()
 
-    def _run(self, run: Run, language: Language, program: int) -> Event:
-        children = self._zygotes.children(run.profile, RUN)
+    def _run(self, children: Children, run: Run, language: Language, program: int) -> Event:
         asked = encode(
             (
                 tuple(_filled(text, run.memory_bytes) for text in language.run),
@@ -159,5 +159,14 @@ def _ran(child: Child, ended: Reply | Ended) -> Event:
 def _event(cell: int, result: Reply | Ended) -> Event:
     if isinstance(result, Ended):
         return cell, result.why, result.detail, b"", result.cpu_s, result.wall_s
+    if result.kind == FAULT:
+        return (
+            cell,
+            "setup",
+            result.body.decode("utf-8", "replace"),
+            b"",
+            result.cpu_s,
+            result.wall_s,
+        )
     what = "failure" if result.kind == b"E" else "tampered"
     return cell, what, "", result.body, result.cpu_s, result.wall_s

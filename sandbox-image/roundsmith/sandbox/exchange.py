@@ -13,7 +13,7 @@ from roundsmith.sandbox.children import Child, Children
 from roundsmith.sandbox.codec import HEADER, CodecError
 from roundsmith.sandbox.frames import MAX_FRAME
 from roundsmith.sandbox.hardening import GREETING
-from roundsmith.sandbox.questions import LAUNCH, QUIET, Asked, Budget, Ended, Reply
+from roundsmith.sandbox.questions import COMPILE, FAULT, LAUNCH, QUIET, Asked, Budget, Ended, Reply
 
 _CHUNK = 1 << 16
 _CREDENTIALS = struct.Struct("3i")
@@ -23,6 +23,8 @@ NONCE_BYTES = 8
 _BUSY_SHARE = 0.03
 _EXTENSIONS = 9
 _ANSWERS = (b"A", b"E", b"N", b"D")
+_OWN_ANSWERS = {COMPILE: (b"A", b"E", FAULT), LAUNCH: (b"E", FAULT)}
+"""Where the child is the sandbox's own program until it has answered, or become another."""
 
 
 def ask(
@@ -185,8 +187,10 @@ class Exchange:
             return self._drain()
         expected = self._nonces[self._at : self._at + len(frames)]
         right = 0
-        for frame, nonce in zip(frames, expected, strict=False):
-            if frame[1 : 1 + NONCE_BYTES] != nonce or frame[:1].upper() not in _ANSWERS:
+        asked = self._questions[self._at : self._at + len(frames)]
+        for frame, nonce, question in zip(frames, expected, asked, strict=False):
+            known = _OWN_ANSWERS.get(question.kind, _ANSWERS)
+            if frame[1 : 1 + NONCE_BYTES] != nonce or frame[:1].upper() not in known:
                 break
             right += 1
         results = self._replies(frames[:right])

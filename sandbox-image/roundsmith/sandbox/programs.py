@@ -3,18 +3,21 @@
 K: (commands, environment, name of the source, its text, name of the product, ending of the files
 that it is an archive of): the answer is A, with the product in the memory at descriptor 4, or E
 with what the compiler said. L: the child becomes the program in that memory, or an interpreter that
-reads it as a file; there is no answer to it.
+reads it as a file; there is no answer to it. F answers either where the machine failed: it lacks
+the compiler, or room.
 """
 
 import ctypes
+import errno
 import os
 import resource
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from roundsmith.sandbox.codec import decode, encode
 from roundsmith.sandbox.frames import FrameBuffer, write_frame
-from roundsmith.sandbox.questions import LAUNCH
+from roundsmith.sandbox.questions import FAULT, LAUNCH
 from roundsmith.sandbox.syscalls import LIBC, number
 from roundsmith.sandbox.tester import NONCE_BYTES
 
@@ -36,8 +39,22 @@ def serve(control: int) -> None:
         for frame in asked.frames():
             kind, nonce, body = frame[:1], frame[1 : 1 + NONCE_BYTES], frame[1 + NONCE_BYTES :]
             work = _launch if kind == LAUNCH else _compile
-            letter, answer = work(*decode(body, 2**31))
+            letter, answer = _done(work, decode(body, 2**31))
             write_frame(control, letter, nonce, answer)
+
+
+def _done(
+    work: Callable[..., tuple[bytes, bytes]], arguments: Sequence[Any]
+) -> tuple[bytes, bytes]:
+    """The answer to a question. What was refused for the program's size is the program's own."""
+    try:
+        return work(*arguments)
+    except OSError as error:
+        if error.errno == errno.EFBIG:
+            return b"E", encode(("FILE_LIMIT", f"more than the largest file: {error}"))
+        return FAULT, str(error).encode("utf-8", "replace")[:_WORDS_BYTES]
+    except MemoryError:
+        return b"E", encode(("MEMORY", "more than the memory of a compilation"))
 
 
 def _compile(

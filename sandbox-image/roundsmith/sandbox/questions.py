@@ -6,6 +6,8 @@ QUIET = b"Q"
 """The question that only asks for an empty answer; it uses no time of its own."""
 COMPILE, LAUNCH = b"K", b"L"
 """In a profile of another language: compile a program; become it, answered by the end alone."""
+FAULT = b"F"
+"""The answer to those two where it is the machine that failed; no program has run in that child."""
 
 
 class Budget(NamedTuple):

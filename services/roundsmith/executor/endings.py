@@ -81,7 +81,7 @@ def ending(question: Question, event: Event) -> Ending:
     elif what in _ENDS:
         verdict, detail = _ENDS[what], f"exit status {detail}" if what == "exit" else detail
     else:
-        raise SandboxError(f"a child could not be confined: {detail}")
+        raise SandboxError(f"a child could not be set up: {detail}")
     phase = _phase(question, cell, verdict)
     if phase is Phase.COMPILE and verdict is not Verdict.COMPILE_ERROR:
         detail = f"compiling: {detail}"
