@@ -3,13 +3,14 @@ row.
 """
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from types import TracebackType
 from typing import Self
 
-from roundsmith.errors import SandboxError
+from roundsmith.errors import PlatformError, RoundsmithError, SandboxError
 from roundsmith.executor import matrix, probe
 from roundsmith.executor.admission import Admission
 from roundsmith.executor.capabilities import Capabilities
@@ -29,6 +30,8 @@ from roundsmith.executor.turns import Turns
 from roundsmith.sandbox.codec import MAX_BYTES, MAX_DEPTH
 from roundsmith.serve import Load
 from roundsmith.types import ExecuteItem, Outcome
+
+log = logging.getLogger(__name__)
 
 _LARGE = 10_000
 
@@ -162,6 +165,21 @@ class Pool:
             await state.close()
         self._slots = []
         await self._supervisors.close()
+
+    async def failed(self) -> RoundsmithError:
+        """Returns when nobody looks after the sandbox pods any more, with the reason; never where
+        the supervisors are this machine's own.
+        """
+        if self._scaling is not None:
+            await asyncio.wait([self._scaling])
+            if not self._scaling.cancelled() and (error := self._scaling.exception()) is not None:
+                log.error("sandbox pods: nobody looks after them", exc_info=error)
+                return PlatformError(
+                    "sandbox pods: expected their number to be looked after, saw "
+                    f"{type(error).__name__}: {error}: the service is to be started again"
+                )
+        await asyncio.Event().wait()
+        raise AssertionError("never")
 
     def capabilities(self) -> Capabilities:
         """What was tried at start and what held."""

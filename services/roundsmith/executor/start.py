@@ -11,4 +11,4 @@ from roundsmith.serve import Service
 async def start(settings: ExecutorSettings, serve: ServeSettings) -> Service:
     """Starts the sandboxes and offers them; IsolationFloor when the floor does not hold."""
     pool = await Pool.start(settings)
-    return Service(bindings(pool, serve), pool.close, [PoolMetrics(pool)])
+    return Service(bindings(pool, serve), pool.close, [PoolMetrics(pool)], pool.failed)
