@@ -32,6 +32,7 @@ class TransformersEngine:
         """Loads the model unless it is given, which may take long. ConfigError when it cannot be
         served.
         """
+        from roundsmith.generator.attention import choose_attention
         from roundsmith.generator.scheduler import Scheduler
         from roundsmith.models.loading import load
 
@@ -40,6 +41,7 @@ class TransformersEngine:
         loaded = loaded or load(settings)
         self.commit = loaded.folder.commit
         """What a hub id was resolved to; empty for a folder."""
+        choose_attention(loaded, settings)
         self._reproducible = self._repeats(loaded)
         self._scheduler = Scheduler(loaded, settings)
         self._reloading = asyncio.Lock()
@@ -91,14 +93,18 @@ class TransformersEngine:
         WeightsMismatch for a folder that is not what it should be; the old weights go on serving
         then.
         """
+        from roundsmith.generator.attention import attend_like, choose_attention
         from roundsmith.models.loading import load_checked
 
         async with self._reloading:
             if sha256 == self._scheduler.loaded.weights_sha256:
                 return
             loaded = await asyncio.to_thread(load_checked, folder, sha256, self._settings)
-            repeats = self._reproducible
-            if not loaded.computes_like(self._scheduler.loaded):
+            repeats, before = self._reproducible, self._scheduler.loaded
+            if loaded.computes_like(before):
+                attend_like(loaded, before)
+            else:
+                await asyncio.to_thread(choose_attention, loaded, self._settings)
                 repeats = await asyncio.to_thread(self._repeats, loaded)
             await asyncio.wrap_future(self._scheduler.swap(loaded))
             self._reproducible = repeats
