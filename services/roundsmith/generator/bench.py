@@ -62,8 +62,8 @@ def bench_transformers(
     `generate` runs batches as large as the engine's slots, each until its longest completion has
     ended; only tokens that were asked for count.
     """
-    loaded = replace(load(settings), end_ids=frozenset())
-    loaded.model.generation_config.eos_token_id = None
+    # Two, because the engine has its own attend otherwise.
+    loaded, plain = _endless(settings), _endless(settings)
     usual = _SMALL if loaded.is_small else _LARGE
     requests, pairs = requests or usual[0], pairs or usual[1]
     items = _items(requests, min(MAX_TOKENS, loaded.context_tokens // 2))
@@ -73,13 +73,19 @@ def bench_transformers(
     try:
         for _ in range(pairs):
             ours.append(_rate(lambda: asyncio.run(_by_engine(engine, items))))
-            theirs.append(_rate(lambda: _by_generate(loaded, settings, items)))
+            theirs.append(_rate(lambda: _by_generate(plain, settings, items)))
     finally:
         asyncio.run(engine.close())
     value, against = statistics.median(ours), statistics.median(theirs)
     ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
     case = f"transformers: mixed lengths, {requests} requests, {settings.slots} slots"
     return BenchResult(case, value, "tokens/s", "generate", against, ratio)
+
+
+def _endless(settings: GeneratorSettings) -> LoadedModel:
+    loaded = replace(load(settings), end_ids=frozenset())
+    loaded.model.generation_config.eos_token_id = None
+    return loaded
 
 
 def _items(requests: int, longest: int) -> list[GenerateItem]:
