@@ -1,5 +1,6 @@
 """Profiles of other languages: compiled once, sealed, run confined; every end has its verdict."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -82,6 +83,32 @@ def test_a_compiler_that_is_gone_is_no_fault_of_the_program() -> None:
 def test_a_program_that_is_larger_than_a_file_may_be_is_told_so() -> None:
     letter, said = answered([["/bin/true"]], "x" * 2**12, 2**10)
     assert (letter, decode(said)[0]) == (b"E", "FILE_LIMIT")
+
+
+@pytest.mark.parametrize(
+    ("level", "said"),
+    [("1", "ended with 0"), ("2", "ProfileBroken: profile cpp: expected that a program can be")],
+)
+def test_a_machine_that_starts_no_memory_by_default_is_no_fault_of_the_program(
+    level: str, said: str
+) -> None:
+    # The setting belongs to a pid namespace; outside of a new one it is not touched.
+    if os.geteuid() or not os.access("/proc/sys/vm/memfd_noexec", os.W_OK):
+        pytest.skip("needs root, and a kernel that has vm.memfd_noexec")
+    script = (
+        "import os, sys\n"
+        "from roundsmith.sandbox.compiled import memory_for\n"
+        "assert os.getpid() == 1\n"
+        "open('/proc/sys/vm/memfd_noexec', 'w').write(sys.argv[1])\n"
+        "memory = memory_for('cpp', started=True)\n"
+        "os.write(memory, open('/bin/true', 'rb').read())\n"
+        "pid = os.fork()\n"
+        "if not pid: os.execve(memory, ['true'], {})\n"
+        "print('ended with', os.waitpid(pid, 0)[1])\n"
+    )
+    command = ["unshare", "--pid", "--fork", sys.executable, "-c", script, level]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert said in done.stdout + done.stderr
 
 
 def go(statements: str, *packages: str) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 of its own, sealed, and run in a fresh child for each input.
 """
 
+import errno
 import fcntl
 import os
 from collections import OrderedDict
@@ -16,9 +17,10 @@ from roundsmith.sandbox.languages import COMPILE, LIMITS, MEMORY, RUN, Language
 from roundsmith.sandbox.questions import COMPILE as ASK_COMPILE
 from roundsmith.sandbox.questions import FAULT, LAUNCH, Budget, Ended, Reply
 from roundsmith.sandbox.runs import LOADING, Run
-from roundsmith.sandbox.zygotes import Zygotes
+from roundsmith.sandbox.zygotes import ProfileBroken, Zygotes
 
 _KEPT, _KEPT_BYTES = 8, 64 * 2**20
+_MFD_EXEC = 0x10
 _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 _WORDS = 750
 _STACK, _THREAD_STACK = 64 * 2**20, 8 * 2**20
@@ -63,7 +65,7 @@ class Compiled:
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key]
-        memory = os.memfd_create("program", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        memory = memory_for(run.profile, started=not language.interpreter)
         try:
             answer = self._compile(run, language, memory)
         except BaseException:
@@ -127,6 +129,27 @@ class Compiled:
             return _ran(child, ended)
         finally:
             children.end_all()
+
+
+def memory_for(profile: str, *, started: bool) -> int:
+    """Memory for a program, which is `started` from there or only read. Raises ProfileBroken where
+    this machine starts nothing from memory, which is no program's fault.
+    """
+    flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
+    if not started:
+        return os.memfd_create("program", flags)
+    try:
+        return os.memfd_create("program", flags | _MFD_EXEC)
+    except OSError as error:
+        if error.errno == errno.EACCES:
+            raise ProfileBroken(
+                f"profile {profile}: expected that a program can be started from memory, saw "
+                f"{error.strerror}: set vm.memfd_noexec to 1 or 0"
+            ) from error
+        if error.errno != errno.EINVAL:
+            raise
+    # A kernel before 6.3, or gVisor, knows no such flag: all memory can be started.
+    return os.memfd_create("program", flags)
 
 
 def _filled(text: str, memory_bytes: int) -> str:
