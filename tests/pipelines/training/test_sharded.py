@@ -53,7 +53,10 @@ def test_another_number_of_processes_goes_on(make_job: MakeJob, first: int, then
     train(alone)
     shared = make_job(out="shared", sharded=True, **settings)
     kill_after(start(shared, first), shared, 5)
-    assert [path.name for path in (shared.out / "checkpoints").iterdir()] == ["checkpoint-4"]
+    kept = {path.name for path in (shared.out / "checkpoints").iterdir()}
+    # On a busy machine it may get further before it is killed.
+    assert kept
+    assert kept <= {f"checkpoint-{step}" for step in (4, 6, 8, 10)}
     sharded(shared, then)
     assert losses(shared) == pytest.approx(losses(alone), rel=1e-4)
     assert close(shared.out / "model", alone.out / "model")
