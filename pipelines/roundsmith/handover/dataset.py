@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def export_rows(store: Store, chosen: Manifest, out: Path, *, unknown_licences: 
 def _write(rows: Iterator[dict[str, Any]], schema: pa.Schema, folder: Path) -> None:
     writer, written, number = None, 0, 0
     try:
-        while group := [row for row, _ in zip(rows, range(ROWS_A_GROUP), strict=False)]:
+        while group := list(islice(rows, ROWS_A_GROUP)):
             if writer is None or written >= ROWS_A_FILE:
                 if writer is not None:
                     writer.close()

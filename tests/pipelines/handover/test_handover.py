@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq  # type: ignore[import-untyped]  # ships no types
 import pytest
 from typer.testing import CliRunner, Result
 
 from roundsmith.cli import app
 from roundsmith.errors import ConfigError, PlatformError
+from roundsmith.handover import dataset
 from roundsmith.handover.hub import push
 from roundsmith.models.licence import licence_of
 from roundsmith.report.summary import Summary, to_json
@@ -74,6 +76,18 @@ def test_load_dataset_opens_the_rows_with_where_they_come_from(
     assert "license: apache-2.0\n" in card
     assert f"| roundsmith-lab | Apache-2.0 | {len(expected)} |" in card
     assert run.rows.hash in card
+
+
+def test_no_row_is_lost_where_a_row_group_ends(run: MadeRun, tmp_path: Path) -> None:
+    store = run.context.store
+    first = next(store.read_all(EXAMPLES, run.rows))
+    many = (replace(first, example_id=f"{n:064x}") for n in range(2 * dataset.ROWS_A_GROUP + 3))
+    chosen = replace(run.rows, objects=(store.write_rows(EXAMPLES, many),))
+    exported = dataset.export_rows(store, chosen, tmp_path / "rows", unknown_licences=True)
+    files = (tmp_path / "rows/data" / EXAMPLES.name).glob("*.parquet")
+    ids = [row["id"] for path in sorted(files) for row in pq.read_table(path).to_pylist()]
+    assert ids == [f"{n:064x}" for n in range(2 * dataset.ROWS_A_GROUP + 3)]
+    assert exported.rows == {EXAMPLES.name: len(ids)}
 
 
 def test_rows_of_unknown_licence_stay_at_home_unless_told(tmp_path: Path) -> None:
