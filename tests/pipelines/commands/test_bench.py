@@ -11,6 +11,7 @@ from roundsmith.bench import BenchResult
 from roundsmith.cli import app
 from roundsmith.commands.bench import BENCHES, find, pairs, show, store, synthetic, to_json
 from roundsmith.commands.bench import round as round_bench
+from roundsmith.commands.bench.growth import growth
 from roundsmith.commands.bench.made import groups
 from roundsmith.commands.bench.turns import in_turns
 from roundsmith.errors import UnknownName
@@ -79,10 +80,18 @@ def test_pairs_are_built_by_a_real_service() -> None:
 
 
 def test_the_store_is_measured_writing_reading_and_keeping_a_folder() -> None:
-    results = store.measure(num_rows=50, file_mb=1, turns=1)
-    assert [result.unit for result in results] == ["rows/s", "rows/s", "MB/s"]
-    assert {result.against for result in results} == {"plain pyarrow", "copy and sync"}
-    assert all(result.value > 0 and result.ratio > 0 for result in results)
+    results = store.measure(num_rows=50, file_mb=1, num_shards=2, turns=1)
+    assert [result.unit for result in results] == ["rows/s", "rows/s", "MB/s", "power", "power"]
+    assert {result.against for result in results} == {"plain pyarrow", "copy and sync", "the aim"}
+    assert all(result.ratio > 0 for result in results)
+    assert all(result.value > 0 for result in results[:3])
+
+
+def test_growth_is_the_power_of_the_amount_of_work() -> None:
+    assert growth("linear", 10.0, 10).value == pytest.approx(1.0)
+    assert growth("quadratic", 100.0, 10).value == pytest.approx(2.0)
+    assert growth("linear", 10.0, 10).ratio == pytest.approx(1.05)
+    assert growth("not at all", 1.0, 10).ratio == pytest.approx(100.0)
 
 
 @pytest.mark.slow
@@ -91,7 +100,7 @@ def test_the_command_writes_what_it_prints(tmp_path: Path) -> None:
     arguments = ["bench", "store", "--json", str(path)]
     done = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert done.exit_code == 0
-    assert len(json.loads(path.read_text())["results"]) == 3
+    assert len(json.loads(path.read_text())["results"]) == 5
 
 
 @pytest.mark.slow
@@ -104,5 +113,6 @@ def test_many_tasks_at_once_are_sampled_and_verified_by_real_services() -> None:
 @pytest.mark.slow
 def test_a_synthetic_round_goes_through_store_select_and_export() -> None:
     results = synthetic.measure(1200)
-    assert [r.unit for r in results] == ["samples/s"] * 3 + ["MiB"] * 3 + ["power"]
-    assert all(r.value > 0 for r in results[:-1])
+    rates = ["samples/s"] * 3 + ["samples/CPU-s"] * 3
+    assert [r.unit for r in results] == [*rates, *["MiB"] * 3, *["power"] * 2]
+    assert all(r.value > 0 for r in results[:9])

@@ -3,6 +3,8 @@
 import os
 import shutil
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,23 +12,33 @@ import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
 import pyarrow.parquet as pq  # type: ignore[import-untyped]  # ships no types
 
 from roundsmith.bench import BenchResult
+from roundsmith.commands.bench.growth import growth
 from roundsmith.commands.bench.turns import in_turns
 from roundsmith.hashing import content_hash
-from roundsmith.store import EXAMPLES, ObjectRef, Store
+from roundsmith.store import EXAMPLES, Manifest, ObjectRef, Store
 from roundsmith.types import Example, Provenance, Sampling
 
 FILE_MB = 64
+TIMES = 10
+"""How much more of the same is written, found and read to see how time grows."""
 
 
-def measure(num_rows: int = 20_000, file_mb: int = FILE_MB, turns: int = 5) -> list[BenchResult]:
-    """Rows written and read a second, and bytes of a model folder stored.
+def measure(
+    num_rows: int = 20_000, file_mb: int = FILE_MB, num_shards: int = 100, turns: int = 5
+) -> list[BenchResult]:
+    """Rows written and read a second, bytes of a model folder stored, and by which power the CPU
+    time of rows and of finished shards grows with their number.
 
     The peer holds ready columns, and neither hashes nor syncs: the ratios tell what typed rows,
     checked content and a commit that survives a power cut cost.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        return [*_rows(folder, num_rows, turns), _bytes(folder, file_mb, turns)]
+        return [
+            *_rows(folder, num_rows, turns),
+            _bytes(folder, file_mb, turns),
+            *_growth(folder / "growth", num_rows, num_shards),
+        ]
 
 
 def _rows(folder: Path, num_rows: int, turns: int) -> list[BenchResult]:
@@ -75,6 +87,40 @@ def _bytes(folder: Path, file_mb: int, turns: int) -> BenchResult:
 
     case = f"store a model folder of {file_mb} MB"
     return in_turns(case, file_mb, "MB/s", put, "copy and sync", copy, turns)
+
+
+def _growth(folder: Path, num_rows: int, num_shards: int) -> list[BenchResult]:
+    def rows(number: int) -> None:
+        store = Store(str(folder / f"{number}-rows"))
+        ref = store.write_rows(EXAMPLES, map(_example, range(number)))
+        assert sum(1 for _ in store.read_rows(EXAMPLES, ref)) == number
+
+    def shards(number: int) -> None:
+        store = Store(str(folder / f"{number}-shards"))
+        keys = [content_hash(shard) for shard in range(number)]
+        for shard, key in enumerate(keys):
+            ref = store.write_rows(EXAMPLES, (_example(shard),))
+            store.commit(Manifest("bench", key, (ref,)))
+        assert all(store.find("bench", key) for key in keys)
+
+    return [
+        _grown("writing and reading {} examples", rows, num_rows),
+        _grown("committing and finding {} shards", shards, num_shards),
+    ]
+
+
+def _grown(case: str, work: Callable[[int], None], amount: int) -> BenchResult:
+    """CPU time, because what the disk takes is not ours; what is done once is done before."""
+    work(1)
+    few, many = (_cpu_s(work, number) for number in (amount, amount * TIMES))
+    named = f"CPU time of {case.format(f'{amount} to {amount * TIMES}')}"
+    return growth(named, many / few, TIMES)
+
+
+def _cpu_s(work: Callable[[int], None], number: int) -> float:
+    begun = time.process_time()
+    work(number)
+    return time.process_time() - begun
 
 
 def _example(number: int) -> Example:

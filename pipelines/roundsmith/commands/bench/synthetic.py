@@ -1,13 +1,15 @@
 """A round of synthetic samples through store, select and export: whether time grows with the number
 of samples and memory does not.
 
-Each size runs in a process of its own, which tells seconds and its largest resident set by stage.
-The pair builder is a process beside it, which holds the groups that it is asked for.
+Each size runs in a process of its own, which tells seconds, CPU seconds and its largest resident
+set by stage; a small round before it is not counted, so that what is done once (imports, thread
+pools) does not make the smaller size look slow. The pair builder is a process beside it, which holds
+the groups that it is asked for; its CPU time counts.
 """
 
 import asyncio
 import json
-import math
+import os
 import subprocess
 import sys
 import tempfile
@@ -15,17 +17,19 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
 
 from roundsmith.bench import BenchResult
 from roundsmith.clients import Endpoints, Services, connect
+from roundsmith.commands.bench.growth import growth
 from roundsmith.commands.bench.made import CODES, STEPS, WEIGHTS, group, many_tasks
 from roundsmith.config import child_environment
 from roundsmith.handover.dataset import export_rows
 from roundsmith.hashing import content_hash
 from roundsmith.lab import tasks
+from roundsmith.platform.cpu_time import tree_cpu_s
 from roundsmith.platform.local import LocalPlatform
 from roundsmith.platform.processes import ServiceProcesses
 from roundsmith.presets import run_config
@@ -39,9 +43,11 @@ from roundsmith.types import Split
 STAGES = ("store", "select", "export")
 TIMES = 10
 """How much smaller the round is that the one of N samples is held against."""
-SLOPE = 1.05
-"""The aim: time may grow by this power of the number of samples."""
+WARM_UP = 2000
+"""Samples of the round that is not counted."""
 MIB = 2**20
+TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+"""CPU time is told in these."""
 
 
 def measure(num_samples: int) -> list[BenchResult]:
@@ -50,17 +56,18 @@ def measure(num_samples: int) -> list[BenchResult]:
     large, small = (_round(amount) for amount in amounts)
     many, few = (f"{amount} samples" for amount in amounts)
     results = []
-    for stage in STAGES:
-        rate, its = (n / r["seconds"][stage] for n, r in zip(amounts, (large, small), strict=True))
-        results.append(BenchResult(f"{stage} {many}", rate, "samples/s", few, its, rate / its))
+    for clock, unit in (("seconds", "samples/s"), ("cpu_seconds", "samples/CPU-s")):
+        for stage in STAGES:
+            rate, its = (n / r[clock][stage] for n, r in zip(amounts, (large, small), strict=True))
+            results.append(BenchResult(f"{stage} {many}", rate, unit, few, its, rate / its))
     for stage in STAGES:
         size, its = (r["resident"][stage] / MIB for r in (large, small))
         case = f"resident set, {stage} {many}"
         results.append(BenchResult(case, size, "MiB", few, its, its / size))
-    took = [sum(r["seconds"].values()) for r in (large, small)]
-    slope = math.log(took[0] / took[1]) / math.log(TIMES)
-    case = f"time from {few} to {many}"
-    return [*results, BenchResult(case, slope, "power", "the aim", SLOPE, SLOPE / slope)]
+    for clock, name in (("seconds", "time"), ("cpu_seconds", "CPU time")):
+        took = [sum(r[clock].values()) for r in (large, small)]
+        results.append(growth(f"{name} from {few} to {many}", took[0] / took[1], TIMES))
+    return results
 
 
 def _round(num_samples: int) -> Mapping[str, Mapping[str, float]]:
@@ -72,9 +79,12 @@ def _round(num_samples: int) -> Mapping[str, Mapping[str, float]]:
 
 @dataclass
 class Stages:
-    """Seconds, and the largest resident set in bytes, by stage."""
+    """Seconds, CPU seconds of this process and those below it, and the largest resident set of this
+    one in bytes, by stage.
+    """
 
     seconds: dict[str, float] = field(default_factory=dict)
+    cpu_seconds: dict[str, float] = field(default_factory=dict)
     resident: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
@@ -86,12 +96,13 @@ class Stages:
             while not over.wait(0.05):
                 self.resident[name] = max(self.resident[name], _resident())
 
-        watcher, begun = threading.Thread(target=watch), time.perf_counter()
+        watcher, begun, used = threading.Thread(target=watch), time.perf_counter(), tree_cpu_s()
         watcher.start()
         try:
             yield
         finally:
             self.seconds[name] = time.perf_counter() - begun
+            self.cpu_seconds[name] = max(tree_cpu_s() - used, TICK_S)
             over.set()
             watcher.join()
             self.resident[name] = max(self.resident[name], _resident())
@@ -110,20 +121,25 @@ class PairsOnly(Context):
 
 
 async def _play(num_samples: int, folder: Path) -> Stages:
+    tasks(Split.TRAIN, 1)  # the lab makes all its tasks at the first call
+    async with _pair_builder(folder) as running:
+        await _staged(WARM_UP, folder / "warm", running)
+        return await _staged(num_samples, folder / "measured", running)
+
+
+async def _staged(num_samples: int, folder: Path, running: Services) -> Stages:
     stages, store = Stages(), Store(str(folder / "store"))
     config = run_config("lab", None, {"recipe": "gift"}, [])
     num_groups = max(1, num_samples // (STEPS * CODES))
-    tasks(Split.TRAIN, 1)  # the lab makes all its tasks at the first call
     with stages.stage("store"):
         task_set, scored = _stored(store, num_groups, config.shard_tasks)
     model = store.commit(
         Manifest("model", content_hash("model"), stats={"weights_sha256": WEIGHTS})
     )
-    async with _pair_builder(folder) as running:
-        platform = LocalPlatform(config, folder / "work")
-        ctx = PairsOnly(store, config, 1, platform, lambda *_: None, running=running)
-        with stages.stage("select"):
-            rows = await select(ctx, scored.reference, model.reference, task_set.reference)
+    platform = LocalPlatform(config, folder / "work")
+    ctx = PairsOnly(store, config, 1, platform, lambda *_: None, running=running)
+    with stages.stage("select"):
+        rows = await select(ctx, scored.reference, model.reference, task_set.reference)
     with stages.stage("export"):
         await asyncio.to_thread(
             export_rows, store, ctx.manifest(rows), folder / "rows", unknown_licences=True
@@ -170,7 +186,7 @@ def main() -> None:
     """Plays one round of so many samples and prints what it took."""
     with tempfile.TemporaryDirectory() as name:
         stages = asyncio.run(_play(int(sys.argv[1]), Path(name)))
-    print(json.dumps({"seconds": stages.seconds, "resident": stages.resident}))
+    print(json.dumps(asdict(stages)))
 
 
 if __name__ == "__main__":
