@@ -3,8 +3,8 @@ of samples and memory does not.
 
 Each size runs in a process of its own, which tells seconds, CPU seconds and its largest resident
 set by stage; a small round before it is not counted, so that what is done once (imports, thread
-pools) does not make the smaller size look slow. The pair builder is a process beside it, which holds
-the groups that it is asked for; its CPU time counts.
+pools) does not make the smaller size look slow. The pair builder is a process beside it, which
+holds the groups that it is asked for; its CPU time counts.
 """
 
 import asyncio
