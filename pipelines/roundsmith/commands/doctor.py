@@ -58,12 +58,6 @@ def doctor(
     """
     if release is not None:
         raise typer.Exit(_in_a_pod(release, namespace, ["--json"] if json_ else []))
-    from dataclasses import asdict
-
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     from roundsmith.platform.checks import checks
 
     if cluster is None:
@@ -72,7 +66,19 @@ def doctor(
         from roundsmith.platform.cluster_config import ClusterConfig
 
         found = asyncio.run(_cluster(ClusterConfig.read(cluster), patience, runs))
-    if json_:
+    _show(found, json_)
+    if not all(check.ok for check in found):
+        raise typer.Exit(1)
+
+
+def _show(found: "list[Check]", as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    if as_json:
         typer.echo(json.dumps([asdict(check) for check in found], indent=2))
     else:
         console = Console(highlight=False)
@@ -83,8 +89,6 @@ def doctor(
             mark = Text("ok", "green") if check.ok else Text("no", "bold red")
             table.add_row(check.name, mark, Text(check.detail), Text(check.remedy))
         console.print(table)
-    if not all(check.ok for check in found):
-        raise typer.Exit(1)
 
 
 async def _cluster(cluster: "ClusterConfig", patience: float, runs: bool) -> "list[Check]":

@@ -28,7 +28,9 @@ _ROUNDING = 2e-2
 
 def choose_attention(loaded: "LoadedModel", settings: "GeneratorSettings") -> None:
     """Has a model's decode steps attend by `two_products` where that is quicker, and where a step
-    of it gives what the model's own attention gives but for rounding. Sets the threads of this one.
+    of it gives what the model's own attention gives but for rounding: one that adds more to its
+    scores keeps its own. Sets the threads of this one. ConfigError for a model whose layers keep
+    more than keys and values.
     """
     model, config = loaded.model, loaded.model.config.get_text_config()
     heads = getattr(config, "num_attention_heads", None)
@@ -56,7 +58,7 @@ def attend_like(loaded: "LoadedModel", other: "LoadedModel") -> None:
 
 def _logits_after_a_step(loaded: "LoadedModel", settings: "GeneratorSettings") -> torch.Tensor:
     decoder = Decoder(loaded, settings)
-    prompt = list(range(min(5, loaded.context_tokens - 1, loaded.vocabulary)))
+    prompt = list(range(max(1, min(5, loaded.context_tokens - 1, loaded.vocabulary))))
     (prefix,) = decoder.prefill([prompt], [None])
     decoder.admit(0, prefix)
     decoder.advance([prompt[-1]] * decoder.slots)
@@ -88,8 +90,7 @@ def _attention(
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
     """What transformers calls in every layer: a prompt is left to torch."""
-    biased = options.get("position_bias") is not None
-    if query.shape[2] > 1 or attention_mask is None or scaling is None or biased:
+    if query.shape[2] > 1 or attention_mask is None or scaling is None:
         seen, _ = sdpa_attention_forward(
             module, query, key, value, attention_mask, scaling=scaling, **options
         )
