@@ -163,6 +163,14 @@ def test_the_command_line_loads_nothing_heavy() -> None:
     assert not loaded & (HEAVY | {"grpc", "numpy", "pandas", "pyarrow", "scipy"})
 
 
+def test_a_run_begins_without_what_its_services_load() -> None:
+    code = "import sys, roundsmith.commands.run; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "scipy.special" in loaded
+    assert not loaded & (HEAVY | {"pandas", "scipy.optimize", "scipy.stats", "sympy"})
+
+
 @pytest.mark.parametrize(
     ("module", "source"),
     [

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import rankdata
 
 from roundsmith.errors import ConfigError
 
@@ -13,7 +12,8 @@ def auc(scores: Sequence[float], labels: Sequence[bool]) -> float:
 
     Raises ConfigError when one class is empty, because then there is nothing to tell apart.
     """
-    ranks = rankdata(np.asarray(scores, dtype=np.float64))
+    _, tied, sizes = np.unique(np.asarray(scores, float), return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(sizes) - (sizes - 1) / 2)[tied]  # the mean rank of equal scores
     positive = np.asarray(labels, dtype=bool)
     num_positive, num_negative = int(positive.sum()), int((~positive).sum())
     if not num_positive or not num_negative:

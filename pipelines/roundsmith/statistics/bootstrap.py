@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from roundsmith.errors import ConfigError
 
@@ -74,8 +74,8 @@ def _resampled_means(
 def _bca_levels(x: Floats, means: Floats, level: float) -> Floats:
     """alpha_i = Phi(z0 + (z0 + z_i) / (1 - a (z0 + z_i))); ties at the estimate count half."""
     below = np.mean(means < x.mean() - 1e-12) + 0.5 * np.mean(np.abs(means - x.mean()) <= 1e-12)
-    z0 = norm.ppf(np.clip(below, 1 / (means.size + 1), means.size / (means.size + 1)))
+    z0 = ndtri(np.clip(below, 1 / (means.size + 1), means.size / (means.size + 1)))
     centred = x - x.mean()
     a = np.sum(centred**3) / (6.0 * np.sum(centred**2) ** 1.5)
-    z = z0 + norm.ppf([(1 - level) / 2, (1 + level) / 2])
-    return np.asarray(norm.cdf(z0 + z / (1 - a * z)), dtype=np.float64)
+    z = z0 + ndtri([(1 - level) / 2, (1 + level) / 2])
+    return np.asarray(ndtr(z0 + z / (1 - a * z)), dtype=np.float64)

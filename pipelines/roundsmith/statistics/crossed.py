@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import t as student
+from scipy.special import stdtr, stdtrit
 
 from roundsmith.errors import ConfigError
 from roundsmith.statistics.bootstrap import Interval
@@ -44,7 +44,7 @@ class Contrast:
         """d ± t SE, by Student's t: seeds are few."""
         if math.isinf(self.standard_error):
             return Interval(-math.inf, math.inf)
-        reach = float(student.ppf((1 + level) / 2, self.degrees)) * self.standard_error
+        reach = float(stdtrit(self.degrees, (1 + level) / 2)) * self.standard_error
         low, high = self.difference - reach, self.difference + reach
         return Interval(max(low, -self.bound), min(high, self.bound))
 
@@ -53,7 +53,7 @@ class Contrast:
         if math.isinf(self.standard_error):
             return 1.0
         distance = abs(self.difference - expected) / self.standard_error
-        return float(2 * student.sf(distance, self.degrees))
+        return float(2 * stdtr(self.degrees, -distance))
 
 
 def contrast(parts: Sequence[Part]) -> Contrast:

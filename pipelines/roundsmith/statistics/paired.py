@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binomtest
+from scipy.special import bdtr
 
 from roundsmith.errors import ConfigError
 from roundsmith.statistics.bootstrap import CELLS, Interval, mean_interval
@@ -66,8 +66,11 @@ def _interval(before: Floats, d: Floats, seed: int) -> Interval:
 
 
 def mcnemar(gained: int, lost: int) -> float:
-    """Two-sided exact p-value: of the tasks whose answer changed, each way is a fair coin."""
-    return float(binomtest(gained, gained + lost, 0.5).pvalue) if gained + lost else 1.0
+    """Two-sided exact p-value: of the tasks whose answer changed, each way is a fair coin.
+
+    p = 2 P(at most min(gained, lost) heads of gained + lost), never above 1.
+    """
+    return min(1.0, 2 * float(bdtr(min(gained, lost), gained + lost, 0.5)))
 
 
 def sign_flip(differences: Floats, seed: int, permutations: int = PERMUTATIONS) -> float:

@@ -2,9 +2,7 @@
 
 import math
 
-from scipy.optimize import brentq
-from scipy.stats import norm
-from scipy.stats import t as student
+from scipy.special import ndtri, stdtrit
 
 from roundsmith.errors import ConfigError
 
@@ -19,7 +17,7 @@ def smallest_difference(
     or d is more than 1.
     """
     _refuse_bad(num_tasks, alpha, power)
-    d = float((norm.ppf(1 - alpha / 2) + norm.ppf(power)) * sd / math.sqrt(num_tasks))
+    d = float((ndtri(1 - alpha / 2) + ndtri(power)) * sd / math.sqrt(num_tasks))
     return d if num_tasks >= fewest_tasks(alpha) and d <= 1 else None
 
 
@@ -44,15 +42,13 @@ def smallest_difference_of_solved(
     _refuse_bad(num_tasks, alpha, power)
     if not 0 < changed <= 1:
         raise ConfigError(f"saw a changed share of {changed}, expected one in (0, 1]")
-    z_alpha, z_power = norm.ppf(1 - alpha / 2), norm.ppf(power)
-
-    def short_of(d: float) -> float:
-        spread = math.sqrt(max(changed - d * d, 0.0))
-        return float(d * math.sqrt(num_tasks) - z_alpha * math.sqrt(changed) - z_power * spread)
-
-    if short_of(changed) < 0:
+    z_alpha, z_power = float(ndtri(1 - alpha / 2)), float(ndtri(power))
+    spread = math.sqrt(changed - changed * changed)
+    if changed * math.sqrt(num_tasks) < z_alpha * math.sqrt(changed) + z_power * spread:
         return None
-    return float(brentq(short_of, 0.0, changed))
+    root = z_power * math.sqrt(num_tasks + z_power**2 - z_alpha**2)
+    found = math.sqrt(changed) * (z_alpha * math.sqrt(num_tasks) + root)
+    return min(changed, found / (num_tasks + z_power**2))
 
 
 def smallest_contrast(
@@ -63,7 +59,7 @@ def smallest_contrast(
     """
     if degrees < 1 or math.isinf(standard_error):
         return None
-    reach = student.ppf(1 - alpha / 2, degrees) + student.ppf(power, degrees)
+    reach = stdtrit(degrees, 1 - alpha / 2) + stdtrit(degrees, power)
     return float(reach) * standard_error
 
 
