@@ -1,30 +1,37 @@
-"""MultiPL-E: HumanEval and MBPP in other languages, all `final`; read are C++ and JavaScript, which
-the executor's profiles `cpp` and `node` run.
+"""MultiPL-E: HumanEval and MBPP in other languages, all `final`; read are C++, Go, Java and
+JavaScript, which the executor's profiles `cpp`, `go`, `java` and `node` run.
 
 The prompt is the published one, and its tests are put below a completion. They share the program's
 process, as in MultiPL-E, which asks for the exit status alone. Here the end of the tests must be
 reached too; what a program prints while it is tested is dropped, and what it prints before that
 fails it.
 
-Not read: the other languages. Go's tests are run by `go test` and Java's need a library beside the
-compiler, neither of which a profile of ours has.
+Go's tests are run by a `main` of ours in the place of `go test`, in the package `main`. Of the
+library of tuples that Java's rows import there is `Pair` alone, which is what they use: a class of
+ours. Not read: the other languages.
 """
 
 import json
 import re
-from collections.abc import Callable
-from typing import NamedTuple
 
 from roundsmith.benchmarks.files import Fields
+from roundsmith.benchmarks.multipl_e_tests import LANGUAGES
 from roundsmith.benchmarks.problems import BadField, shown
 from roundsmith.benchmarks.rows import Filled, PublishedRow, checked
-from roundsmith.benchmarks.verbatim import BELOW, FENCE, PROFILE, PROMPT, STOPS, passed_word
+from roundsmith.benchmarks.verbatim import (
+    BELOW,
+    FENCE,
+    PROFILE,
+    PROMPT,
+    REPLACED,
+    STOPS,
+    passed_word,
+)
 from roundsmith.types import OwnLimits, Split, StdioTest, Task
 
 LICENCE = "MIT"
 LIMITS = OwnLimits(cpu_s=5.0)
 _NAME = re.compile(r"(HumanEval|mbpp)_(\d+)_(\w+)")
-_MAIN = re.compile(r"int\s+main\s*\([^)]*\)\s*\{")
 
 
 class MultiplERow(PublishedRow):
@@ -35,14 +42,6 @@ class MultiplERow(PublishedRow):
     prompt: Filled
     tests: Filled
     stop_tokens: list[str]
-
-
-class Language(NamedTuple):
-    """How one language is run. `tested` makes its tests say a word when they came to their end."""
-
-    profile: str
-    fence: str
-    tested: Callable[[str, str], str]
 
 
 def is_multipl_e(fields: Fields) -> bool:
@@ -77,6 +76,7 @@ def multipl_e_task(fields: Fields) -> Task:
             FENCE: language.fence,
             STOPS: json.dumps(row.stop_tokens),
             BELOW: language.tested(row.tests, word),
+            REPLACED: json.dumps(language.replaced),
         },
     )
 
@@ -85,31 +85,3 @@ def _described(prompt: str) -> str:
     """The words of the comment above the signature."""
     lines = [line.strip() for line in prompt.splitlines()]
     return "\n".join(x.removeprefix("//").strip() for x in lines if x.startswith("//")) or prompt
-
-
-def _cpp(tests: str, word: str) -> str:
-    """`main` takes standard output away while it tests, and gives it the word at its end."""
-    found = _MAIN.search(tests)
-    last = tests.rstrip()
-    if found is None or not last.endswith("}"):
-        raise BadField("tests", shown(tests), "a function main that ends them")
-    before, inside = tests[: found.start()], last[found.end() : -1]
-    return (
-        f"{before}#include <unistd.h>\nint main() {{\n    int kept_output = dup(1);\n"
-        "    close(1);\n"
-        f'{inside}\n    return write(kept_output, "{word}\\n", {len(word) + 1}) < 0;\n}}\n'
-    )
-
-
-def _javascript(tests: str, word: str) -> str:
-    return (
-        "const keptOutput = process.stdout.write.bind(process.stdout);\n"
-        f"process.stdout.write = () => true;\n{tests.rstrip()}\n"
-        f"keptOutput({json.dumps(word)} + '\\n');\n"
-    )
-
-
-LANGUAGES = {
-    "cpp": Language("cpp", "cpp", _cpp),
-    "js": Language("node", "javascript", _javascript),
-}

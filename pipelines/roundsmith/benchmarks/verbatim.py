@@ -5,6 +5,7 @@ A user's own rows may name `profile` too.
 """
 
 import json
+import re
 
 from roundsmith.hashing import content_hash
 from roundsmith.types import Task
@@ -20,6 +21,10 @@ STOPS = "stops"
 """What ends a completion, as a JSON list."""
 BELOW = "below"
 """Code that is put below a program before it is run as a script."""
+REPLACED = "replaced"
+"""What is replaced in a program before its test is put below it, each once: a JSON list of regular
+expression and text.
+"""
 AS_TEXT = "as_text"
 """The name under which `BELOW` finds the program as a string, in the place of the program."""
 
@@ -42,6 +47,9 @@ def with_test(task: Task, program: str) -> str | None:
     below = task.meta.get(BELOW)
     if below is None:
         return None
+    for pattern, text in json.loads(task.meta.get(REPLACED, "[]")):
+        if found := re.search(pattern, program):
+            program = program[: found.start()] + text + program[found.end() :]
     name = task.meta.get(AS_TEXT)
     above = program.rstrip() if name is None else f"{name} = {program!r}"
     return f"{above}\n{below}"

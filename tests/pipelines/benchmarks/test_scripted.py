@@ -58,6 +58,27 @@ CPP = {
     "    assert(candidate((5)) == (10));\n}\n",
     "stop_tokens": ["\n}"],
 }
+GO: dict[str, Any] = {
+    "name": "HumanEval_900_doubled",
+    "language": "go",
+    "prompt": 'package doubled_test\n\nimport (\n    "testing"\n    "fmt"\n)\n\n'
+    "// Twice a number.\nfunc doubled(n int) int {\n",
+    "tests": "func TestDoubled(t *testing.T) {\n  candidate := doubled\n"
+    "\tfor i, n := range []int{2, 5} {\n\t\tt.Run(fmt.Sprint(i), func(t *testing.T) {\n"
+    '\t\t\tif candidate(n) != n+n {\n\t\t\t\tt.Errorf("saw %d", candidate(n))\n\t\t\t}\n'
+    "\t\t})\n\t}\n}\n",
+    "stop_tokens": ["\nfunc"],
+}
+JAVA: dict[str, Any] = {
+    "name": "HumanEval_900_doubled",
+    "language": "java",
+    "prompt": "import java.util.*;\nimport org.javatuples.*;\nclass Problem {\n"
+    "    // Twice a number.\n    public static Pair<Long, String> doubled(long n) {\n",
+    "tests": "    }\n    public static void main(String[] args) {\n"
+    '    assert(doubled((2l)).equals((Pair.with(4l, "2"))));\n'
+    '    assert(doubled((5l)).equals((Pair.with(10l, "5"))));\n    }\n\n}\n',
+    "stop_tokens": ["\n    }\n"],
+}
 JS = {
     "name": "mbpp_900_doubled",
     "language": "js",
@@ -123,6 +144,32 @@ def test_multipl_es_javascript_must_reach_the_end_of_its_tests(tmp_path: Path) -
     assert [verdict is Verdict.PASS for verdict in seen] == [True, False, False]
 
 
+def test_multipl_es_go_must_reach_the_end_of_its_tests(tmp_path: Path) -> None:
+    task = read(GO, tmp_path)
+    right = "    return 2 * n\n}\n"
+    loud = '    fmt.Println("x")\n    return 2 * n\n}\n'
+    panics = '    panic("no")\n}\n'
+    seen = judged(task, right, "    return n + 2\n}\n", panics, loud, "    retur\n}\n")
+    assert [verdict is Verdict.PASS for verdict in seen] == [True, False, False, True, False]
+    assert seen[-1] is Verdict.COMPILE_ERROR
+
+
+def test_multipl_es_java_must_reach_the_end_of_its_tests(tmp_path: Path) -> None:
+    task = read(JAVA, tmp_path)
+    right = '        System.out.println("x");\n        return new Pair<>(2 * n, "" + n);'
+    wrong = '        return Pair.with(n + 2, "" + n);'
+    leaves = "        System.exit(0); return null;"
+    seen = judged(task, right, wrong, leaves, "        retur")
+    assert [verdict is Verdict.PASS for verdict in seen] == [True, False, False, False]
+    assert seen[-1] is Verdict.COMPILE_ERROR
+
+
+@pytest.mark.parametrize("row", [CPP, GO, JAVA])
+def test_tests_of_another_form_are_refused(row: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"tests: saw .* expected a (function|method)"):
+        read({**row, "tests": "x"}, tmp_path)
+
+
 def test_a_chat_model_is_asked_with_the_published_prompt(tmp_path: Path) -> None:
     prompt = ChatStyle().code(read(CPP, tmp_path), "")
     assert not isinstance(prompt, str)
@@ -130,7 +177,7 @@ def test_a_chat_model_is_asked_with_the_published_prompt(tmp_path: Path) -> None
 
 
 def test_another_language_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="language: saw 'rs', expected one of cpp, js"):
+    with pytest.raises(ConfigError, match="language: saw 'rs', expected one of cpp, go, java, js"):
         read({**CPP, "language": "rs"}, tmp_path)
 
 
