@@ -1,21 +1,31 @@
 """Settings are layered, checked, and say what is wrong."""
 
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from roundsmith.benchmarks.load import load_tasks
 from roundsmith.commands.run import check
 from roundsmith.errors import ConfigError, UnknownName
+from roundsmith.pair_builder.rules import load_rules
 from roundsmith.presets import DEFAULT_RECIPE, FOLDER, names, run_config
+from roundsmith.recipes.contract import Recipe
 from roundsmith.recipes.gift import GiftConfig
 from roundsmith.steps.config import RunConfig
 from roundsmith.types import Split
 
+RECIPES = {
+    name: rule
+    for name, rule in load_rules(("roundsmith.recipes",)).items()
+    if issubclass(rule, Recipe)
+}
+
 
 @pytest.mark.parametrize("preset", [name for name in names() if not name.startswith("paper-")])
-@pytest.mark.parametrize("recipe", ["gift", "rft"])
+@pytest.mark.parametrize("recipe", RECIPES)
 def test_every_preset_is_valid_for_every_recipe(preset: str, recipe: str) -> None:
     check(run_config(preset, None, {"recipe": recipe}, []))
 
@@ -37,18 +47,33 @@ def test_the_lab_preset_states_how_many_tasks_it_leaves() -> None:
 
 
 @pytest.mark.parametrize("preset", ["lab", "laptop"])
-def test_a_preset_states_the_papers_value_beside_each_that_it_changes(preset: str) -> None:
-    text = (FOLDER / f"{preset}.toml").read_text()
-    section = text.partition("[recipe.gift]")[2]
-    own = tomllib.loads(text)["recipe"]["gift"]
-    defaults = GiftConfig().model_dump()
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_preset_states_the_papers_value_beside_each_that_it_changes(
+    preset: str, recipe: str
+) -> None:
+    path = FOLDER / f"{preset}.toml"
+    config = RECIPES[recipe].Config().model_dump(mode="json")
+    for table, own in tables(tomllib.loads(path.read_text())["recipe"].get(recipe, {}), config):
+        prefix = ".".join(["recipe", recipe, *table])
+        lines = path.read_text().partition(f"[{prefix}]\n")[2].partition("\n[")[0].splitlines()
+        defaults = config
+        for name in table:
+            defaults = defaults[name]
+        for name, value in own.items():
+            assert value != defaults[name], name
+            if isinstance(value, int | float) and name != "micro_batch_size":  # speed alone
+                line = next(x for x in lines if x.startswith(f"{name} = "))
+                assert float(line.split("#")[1].split(";")[0]) == defaults[name], line
+
+
+def tables(
+    own: dict[str, Any], config: dict[str, Any], above: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """The tables of settings of a recipe, by their names, each without those below it."""
+    yield above, {name: value for name, value in own.items() if not isinstance(value, dict)}
     for name, value in own.items():
-        if name == "training":
-            continue
-        assert value != defaults[name], name
-        line = next(x for x in section.splitlines() if x.startswith(f"{name} = "))
-        stated = float(line.split("#")[1].split(";")[0])
-        assert stated == defaults[name], line
+        if isinstance(value, dict):
+            yield from tables(value, config[name], (*above, name))
 
 
 def test_the_command_line_wins_over_a_file_and_a_file_over_the_preset(tmp_path: Path) -> None:
