@@ -55,6 +55,11 @@ class Atomic(Recipe):
     selecting: ClassVar[frozenset[str]] = frozenset({"atoms", "composites"})
 
     @property
+    def demonstrates(self) -> bool:
+        """A task is asked for by itself."""
+        return False
+
+    @property
     def draws_per_task(self) -> int:
         """None: grpo's completions are drawn while it trains."""
         return 0

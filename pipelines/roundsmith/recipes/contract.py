@@ -79,6 +79,13 @@ class Recipe:
         return Limits(cpu_s=self.config.cpu_s)
 
     @property
+    def demonstrates(self) -> bool:
+        """Whether `sample` shows the model other tasks' references (`session.demonstration`), so
+        that a task more may change what others draw; where not, the session has none to show.
+        """
+        return True
+
+    @property
     def draws_per_task(self) -> int:
         """Samples that are drawn for one task at most, for forecasts of time and cost."""
         return 1

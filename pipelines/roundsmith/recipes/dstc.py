@@ -95,6 +95,11 @@ class Dstc(Recipe):
             )
 
     @property
+    def demonstrates(self) -> bool:
+        """A task is asked for by itself."""
+        return False
+
+    @property
     def draws_per_task(self) -> int:
         """J codes and J tests."""
         return self.config.num_codes + self.config.num_tests

@@ -78,6 +78,11 @@ class Gift(Recipe):
     selecting: ClassVar[frozenset[str]] = frozenset({"selected_per_task", "tail", "dedup"})
 
     @property
+    def demonstrates(self) -> bool:
+        """A chain of one iteration describes nothing."""
+        return self.config.iterations > 1
+
+    @property
     def draws_per_task(self) -> int:
         """Codes of every iteration, and a description between two."""
         return self.config.iterations * (self.config.codes_per_iteration + 1) - 1

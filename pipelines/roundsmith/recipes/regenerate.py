@@ -19,6 +19,11 @@ class Regenerate(InverseInstruct):
 
     name = "regenerate"
 
+    @property
+    def demonstrates(self) -> bool:
+        """A code is asked for by its own instruction."""
+        return False
+
     async def sample(self, task: Task, session: Session) -> Group:
         """K codes for the instruction; nothing is run."""
         cfg = self.config

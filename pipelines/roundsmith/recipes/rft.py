@@ -51,6 +51,11 @@ class Rft(Recipe):
     selecting: ClassVar[frozenset[str]] = frozenset({"selected_per_task"})
 
     @property
+    def demonstrates(self) -> bool:
+        """Only rewriting does."""
+        return self.config.rewritten > 0
+
+    @property
     def draws_per_task(self) -> int:
         """All of a task's codes."""
         return self.config.samples_per_task

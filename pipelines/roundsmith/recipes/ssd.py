@@ -38,6 +38,11 @@ class Ssd(Recipe):
     selecting: ClassVar[frozenset[str]] = frozenset({"selected_per_task", "gold"})
 
     @property
+    def demonstrates(self) -> bool:
+        """A task is asked for by itself."""
+        return False
+
+    @property
     def draws_per_task(self) -> int:
         """All of a task's codes."""
         return self.config.samples_per_task

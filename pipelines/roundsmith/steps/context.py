@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -93,12 +93,21 @@ class Work:
     version: int
     config: Mapping[str, Any]
     parents: tuple[str, ...]
-    shard: int = 0
+    shard: str | int = 0
+    """The hash of a shard's items; 0 for a whole."""
 
     @property
     def key(self) -> str:
         """Its name among the finished work of the step."""
         return step_key(self.step, self.version, self.config, self.parents, self.shard)
+
+
+Parts = Callable[[], Iterable[Work]]
+
+
+def no_parts() -> Iterable[Work]:
+    """The shards of work that is done in one piece."""
+    return ()
 
 
 @dataclass(frozen=True)
@@ -154,14 +163,24 @@ class Context:
         config: Mapping[str, Any],
         parents: Sequence[Manifest],
         make: Callable[[], Awaitable[Made]],
-        shard: int = 0,
+        parts: Parts = no_parts,
     ) -> Manifest:
-        """The step's manifest: the committed one, or what `make` makes, committed."""
-        work = Work(step, version, config, tuple(parent.hash for parent in parents), shard)
-        found = await asyncio.to_thread(self.store.find, step, work.key)
-        return await self.undone(work, make) if found is None else found
+        """The step's manifest: the committed one, or what `make` makes, committed. `parts` names
+        the shards that it would make it of.
+        """
+        work = Work(step, version, config, tuple(parent.hash for parent in parents))
+        return await self.finished(work, make, parts)
 
-    async def undone(self, work: "Work", make: Callable[[], Awaitable[Made]]) -> Manifest:
+    async def finished(
+        self, work: Work, make: Callable[[], Awaitable[Made]], parts: Parts = no_parts
+    ) -> Manifest:
+        """The manifest of a piece of work, found or made."""
+        found = await asyncio.to_thread(self.store.find, work.step, work.key)
+        return await self.undone(work, make, parts) if found is None else found
+
+    async def undone(
+        self, work: Work, make: Callable[[], Awaitable[Made]], parts: Parts
+    ) -> Manifest:
         """Does work that the store does not hold, and commits it."""
         started, used = time.monotonic(), self.platform.cpu_s
         made = await make()

@@ -11,7 +11,7 @@ from roundsmith.statistics import Evaluation, TaskCount
 from roundsmith.steps.context import Context, reference
 from roundsmith.steps.inputs import num_tasks, tasks_of
 from roundsmith.steps.shards import Job, sharded
-from roundsmith.store import EVALS, EvalRecord, Manifest, Store, TaskResult
+from roundsmith.store import EVALS, TASKS, EvalRecord, Manifest, Store, TaskResult
 from roundsmith.types import Outcome, Sample, Sampling, Split, Task
 from roundsmith.verdicts import solved
 
@@ -59,13 +59,15 @@ async def evaluate(ctx: Context, tasks: str, model: str, split: str) -> str:
         "evaluate",
         2,
         settings,
-        (task_set, weights),
+        task_set,
+        (weights,),
+        TASKS,
         EVALS,
         lambda: tasks_of(ctx, task_set, Split(split)),
         num_tasks(task_set, Split(split)),
         begin,
         _count,
-        f"evaluate {split}",
+        label=f"evaluate {split}",
     )
     return reference(await sharded(ctx, job))
 

@@ -2,10 +2,9 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import count, takewhile
 
 from roundsmith.steps import run_step
-from roundsmith.steps.context import Context, Made, Work
+from roundsmith.steps.context import Context, Made, Parts, Work
 from roundsmith.steps.forecast import Forecast, Size
 from roundsmith.steps.inputs import is_here
 from roundsmith.steps.spent import Spent
@@ -31,13 +30,16 @@ class NotDone(Exception):  # no error: the answer of a step that would have work
 class PlannedContext(Context):
     """A context whose steps end where their work would begin. Its store is an Overlay."""
 
-    async def undone(self, work: Work, make: Callable[[], Awaitable[Made]]) -> Manifest:
+    async def undone(
+        self, work: Work, make: Callable[[], Awaitable[Made]], parts: Parts
+    ) -> Manifest:
         """Raises NotDone, with how many shards of the work are done."""
         if work.step in FREE:
-            return await super().undone(work, make)
-        shards = (replace(work, step=f"{work.step}-shard", shard=number) for number in count())
-        done = takewhile(lambda shard: self.store.find(shard.step, shard.key), shards)
-        raise NotDone(work.step, sum(1 for _ in done))
+            return await super().undone(work, make, parts)
+        committed = self.store.keys(f"{work.step}-shard")
+        shards = (shard for shard in parts() if shard.key in committed) if committed else ()
+        done = sum(self.store.find(shard.step, shard.key) is not None for shard in shards)
+        raise NotDone(work.step, done)
 
 
 @dataclass(frozen=True, slots=True)

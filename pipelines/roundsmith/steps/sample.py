@@ -7,11 +7,12 @@ from dataclasses import replace
 from itertools import islice
 
 from roundsmith.errors import TooLong
+from roundsmith.hashing import content_hash
 from roundsmith.recipes.contract import Recipe
 from roundsmith.steps.context import Context, reference
 from roundsmith.steps.inputs import num_tasks, tasks_of
 from roundsmith.steps.shards import Job, sharded
-from roundsmith.store import GROUPS
+from roundsmith.store import GROUPS, TASKS
 from roundsmith.types import Group, Kind, Sample, Score, Split, Task
 
 DEMONSTRATIONS = 1000
@@ -28,11 +29,14 @@ async def sample(ctx: Context, tasks: str, model: str) -> str:
         "arithmetic": dict(ctx.platform.arithmetic),
     }
 
+    def shown() -> list[Task]:
+        many = DEMONSTRATIONS if ctx.recipe.demonstrates else 0
+        return list(islice(tasks_of(ctx, task_set, Split.TRAIN), many))
+
     @asynccontextmanager
     async def begin() -> AsyncIterator[Callable[[Task], Awaitable[list[Group]]]]:
         services = await ctx.serving(weights)
-        shown = list(islice(tasks_of(ctx, task_set, Split.TRAIN), DEMONSTRATIONS))
-        session = await ctx.session(services, weights, ctx.recipe.name, ctx.round, shown)
+        session = await ctx.session(services, weights, ctx.recipe.name, ctx.round, shown())
 
         async def work(task: Task) -> list[Group]:
             return [await ctx.recipe.sample(task, session)]
@@ -43,12 +47,15 @@ async def sample(ctx: Context, tasks: str, model: str) -> str:
         "sample",
         3,
         settings,
-        (task_set, weights),
+        task_set,
+        (weights,),
+        TASKS,
         GROUPS,
         lambda: tasks_of(ctx, task_set, Split.TRAIN),
         num_tasks(task_set, Split.TRAIN),
         begin,
         _count,
+        seen=lambda: _shown_as(shown()),
     )
     return reference(await sharded(ctx, job))
 
@@ -85,7 +92,9 @@ async def score(ctx: Context, groups: str, model: str) -> str:
         "score",
         3,
         settings,
-        (drawn, weights),
+        drawn,
+        (weights,),
+        GROUPS,
         GROUPS,
         lambda: ctx.store.read_all(GROUPS, drawn),
         drawn.rows,
@@ -93,6 +102,12 @@ async def score(ctx: Context, groups: str, model: str) -> str:
         lambda groups: _count_scored(groups, ctx.recipe),
     )
     return reference(await sharded(ctx, job))
+
+
+def _shown_as(tasks: Sequence[Task]) -> dict[str, str]:
+    """What names the demonstrations of a session, where there are any."""
+    shown = [[task.reference, task.description] for task in tasks if task.reference is not None]
+    return {"demonstrations": content_hash(shown)} if shown else {}
 
 
 def _count(groups: Sequence[Group]) -> dict[str, int]:

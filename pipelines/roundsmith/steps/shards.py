@@ -8,16 +8,15 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
-from functools import partial
-from itertools import count, islice
+from itertools import islice
 from typing import Any, Generic, TypeVar
 
-from roundsmith.steps.context import FOUND, Context, Made, Platform
+from roundsmith.steps.context import FOUND, Context, Made, Platform, Work
 from roundsmith.store import Manifest, RowKind
 
 Item = TypeVar("Item")
 RowT = TypeVar("RowT")
-Work = Callable[[Item], Awaitable[list[RowT]]]
+OnItem = Callable[[Item], Awaitable[list[RowT]]]
 
 
 @dataclass(frozen=True)
@@ -27,17 +26,23 @@ class Job(Generic[Item, RowT]):
     step: str
     version: int
     config: Mapping[str, Any]
-    parents: Sequence[Manifest]
+    source: Manifest
+    """Whose the items are."""
+    beside: Sequence[Manifest]
+    """What the rows are made from beside them, such as the model."""
+    item_kind: RowKind[Item]
     kind: RowKind[RowT]
     items: Callable[[], Iterator[Item]]
     """Reads them, in their order; called when there is something to do."""
     num_items: int
-    begin: Callable[[], AbstractAsyncContextManager[Work[Item, RowT]]]
+    begin: Callable[[], AbstractAsyncContextManager[OnItem[Item, RowT]]]
     """Opens the work on one item; called when there is something to do."""
     count: Callable[[Sequence[RowT]], Mapping[str, int]]
     """The stats of a shard, which are summed."""
     label: str = ""
     """What progress is told under; the step's name by default."""
+    seen: Callable[[], Mapping[str, Any]] = dict
+    """What the work on an item sees of the source beside the item: part of a shard's key."""
 
 
 async def sharded(ctx: Context, job: Job[Item, RowT]) -> Manifest:
@@ -47,12 +52,19 @@ async def sharded(ctx: Context, job: Job[Item, RowT]) -> Manifest:
     shard seldom waits for the slowest item of another; see `Shards`.
     """
     shards = Shards(ctx, job)
-    return await ctx.once(job.step, job.version, shards.settings, job.parents, shards.whole)
+    parents = (job.source, *job.beside)
+    return await ctx.once(
+        job.step, job.version, shards.settings, parents, shards.whole, shards.pieces
+    )
 
 
 class Shards(Generic[Item, RowT]):
     """The shards of one job. Twice as many as fill `tasks_in_flight`, and two more, are read at a
     time.
+
+    A shard is named by its items and by what its rows are made from beside them, not by the whole
+    that it is a part of: a task file that has grown at its end leaves the shards before it as they
+    are.
     """
 
     def __init__(self, ctx: Context, job: Job[Item, RowT]) -> None:
@@ -68,19 +80,35 @@ class Shards(Generic[Item, RowT]):
     async def whole(self) -> Made:
         """Every shard, found or made."""
         running: list[asyncio.Task[Manifest]] = []
-        batches = batched(self._job.items(), self._size)
         async with self._job.begin() as work, asyncio.TaskGroup() as tasks:
-            for number in count():
+            named = self._named()
+            while True:
                 await self._room.acquire()
-                if not (items := await asyncio.to_thread(next, batches, ())):
+                if (piece := await asyncio.to_thread(next, named, None)) is None:
                     break
-                task = tasks.create_task(self._shard(work, number, items))
+                task = tasks.create_task(self._shard(work, *piece))
                 task.add_done_callback(lambda _: self._room.release())
                 running.append(task)
         made = _joined([task.result() for task in running])
         return replace(made, earlier=_spent_before(self._found))
 
-    async def _shard(self, work: Work[Item, RowT], number: int, items: Sequence[Item]) -> Manifest:
+    def pieces(self) -> Iterator[Work]:
+        """What names each shard."""
+        return (piece for piece, _ in self._named())
+
+    def _named(self) -> Iterator[tuple[Work, tuple[Item, ...]]]:
+        """Each shard's name and items, in their order."""
+        job = self._job
+        config = {**self.settings, **job.seen()}
+        whole = Work(
+            f"{job.step}-shard", job.version, config, tuple(parent.hash for parent in job.beside)
+        )
+        for items in batched(job.items(), self._size):
+            yield replace(whole, shard=job.item_kind.hash_of(items)), items
+
+    async def _shard(
+        self, work: OnItem[Item, RowT], piece: Work, items: Sequence[Item]
+    ) -> Manifest:
         job, ran = self._job, False
 
         async def make() -> Made:
@@ -92,14 +120,13 @@ class Shards(Generic[Item, RowT]):
             ref = await asyncio.to_thread(self._ctx.store.write_rows, job.kind, rows)
             return Made([ref], job.count(rows), {"share": self._share.taken()})
 
-        once = partial(self._ctx.once, f"{job.step}-shard", job.version, self.settings)
-        manifest = await once(job.parents, make, number)
+        manifest = await self._ctx.finished(piece, make)
         if not ran:
             self._found.append(manifest)
             self._tell(len(items), FOUND)
         return manifest
 
-    async def _one(self, work: Work[Item, RowT], item: Item) -> list[RowT]:
+    async def _one(self, work: OnItem[Item, RowT], item: Item) -> list[RowT]:
         async with self._flight:
             rows = await work(item)
         self._tell(1)

@@ -1,6 +1,8 @@
 """The seven kinds of row, each with its Parquet schema, schema version and codec."""
 
-from collections.abc import Callable
+import hashlib
+import json
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -25,6 +27,14 @@ class RowKind(Generic[RowT]):
     encode: Callable[[RowT], dict[str, Any]]
     decode: Callable[[dict[str, Any]], RowT]
     rows_per_group: int = 1024
+
+    def hash_of(self, rows: Iterable[RowT]) -> str:
+        """The sha256 of what is stored of these rows, as canonical JSON: the same rows have the
+        same, whatever file they came from.
+        """
+        columns = [self.name, self.version, [self.encode(row) for row in rows]]
+        text = json.dumps(columns, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 TASKS: RowKind[Task] = RowKind(

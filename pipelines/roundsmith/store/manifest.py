@@ -19,10 +19,14 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def step_key(
-    step: str, version: int, config: Mapping[str, Any], parents: tuple[str, ...], shard: int = 0
+    step: str,
+    version: int,
+    config: Mapping[str, Any],
+    parents: tuple[str, ...],
+    shard: str | int = 0,
 ) -> str:
     """The name of one piece of work: what it does, its settings, the hashes of its input manifests,
-    its shard.
+    and of a shard the hash of its items, 0 for a whole.
 
     `version` is the step's own and rises when its meaning changes. Raises TypeError when `config`
     is not JSON.

@@ -32,6 +32,11 @@ class Overlay(Store):
         below = self._below
         return below is not None and below.peek(manifest.step, manifest.key) is not None
 
+    def keys(self, step: str) -> set[str]:
+        """The keys of all finished work of a step, in either."""
+        below = set() if self._below is None else self._below.keys(step)
+        return super().keys(step) | below
+
     def manifests(self, step: str) -> Iterator[Manifest]:
         """All finished work of a step."""
         yield from super().manifests(step)

@@ -95,11 +95,15 @@ class Store(Folders):
             if (manifest := self._manifest(f"manifests/{step}/{name}")) is not None:
                 yield manifest
 
+    def keys(self, step: str) -> set[str]:
+        """The keys of all finished work of a step, readable or not."""
+        return {name.removesuffix(".json") for name in self._root.names(f"manifests/{step}")}
+
     def references(self) -> Iterator[tuple[str, str]]:
         """The step and key of all finished work, readable or not."""
         for step in self._root.names("manifests"):
-            for name in self._root.names(f"manifests/{step}"):
-                yield step, name.removesuffix(".json")
+            for key in sorted(self.keys(step)):
+                yield step, key
 
     def manifest(self, step: str, key: str) -> Manifest:
         """The manifest of this name, whatever became of its objects. Raises StoreError when there

@@ -2,7 +2,7 @@
 
 from random import Random
 
-from roundsmith.recipes.gift import GiftConfig
+from roundsmith.recipes.gift import Gift, GiftConfig
 from roundsmith.recipes.rft import Rft, RftConfig
 from tests.pipelines.recipes.groups import code, group, passes
 
@@ -12,6 +12,13 @@ def test_its_default_budget_is_gifts() -> None:
     assert rft.samples_per_task == gift.iterations * gift.codes_per_iteration
     assert rft.selected_per_task == gift.selected_per_task
     assert rft.training == gift.training
+
+
+def test_other_tasks_are_shown_only_where_codes_are_described() -> None:
+    assert not Rft(RftConfig()).demonstrates
+    assert Rft(RftConfig(rewritten=2)).demonstrates
+    assert Gift(GiftConfig()).demonstrates
+    assert not Gift(GiftConfig(iterations=1)).demonstrates
 
 
 def test_equal_codes_are_drawn_once_and_fewer_than_k_are_all_taken() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from roundsmith.steps.context import Context, Made, Work
+from roundsmith.steps.context import Context, Made, Parts, Work
 from roundsmith.steps.decide import decide
 from roundsmith.steps.inputs import tasks_of
 from roundsmith.steps.rules import KeepConfig
@@ -25,10 +25,12 @@ class Judged(Context):
     shares: tuple[tuple[str, float], ...] = ()
     """By the hash of the model's manifest."""
 
-    async def undone(self, work: Work, make: Callable[[], Awaitable[Made]]) -> Manifest:
+    async def undone(
+        self, work: Work, make: Callable[[], Awaitable[Made]], parts: Parts
+    ) -> Manifest:
         """Evaluations are of these shares; other work is done."""
         if work.step != "evaluate":
-            return await super().undone(work, make)
+            return await super().undone(work, make, parts)
         (kept,) = self.store.manifests("kept")
         tasks = list(tasks_of(self, kept, Split.GATE))
         solved = dict(self.shares)[work.parents[1]] * len(tasks)
@@ -43,7 +45,7 @@ class Judged(Context):
         async def judged() -> Made:
             return Made([self.store.write_rows(EVALS, rows)], {"tasks": len(tasks)})
 
-        return await super().undone(work, judged)
+        return await super().undone(work, judged, parts)
 
 
 @pytest.mark.parametrize(("share", "worse"), [(0.9, False), (0.5, True)])

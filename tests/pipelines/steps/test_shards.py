@@ -3,20 +3,32 @@
 import asyncio
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from roundsmith.hashing import content_hash
 from roundsmith.lab.splits import tasks
-from roundsmith.steps.shards import Job, sharded
+from roundsmith.steps.context import Context
+from roundsmith.steps.plan import NotDone, PlannedContext
+from roundsmith.steps.shards import Job, Shards, sharded
 from roundsmith.store import TASKS, Manifest
+from roundsmith.store.overlay import Overlay
 from roundsmith.types import Split, Task
 from tests.pipelines.steps.contexts import context
 
 ITEMS = tasks(Split.GATE)[:7]
+
+
+Begin = Callable[[], AbstractAsyncContextManager[Callable[[Task], Awaitable[list[Task]]]]]
+
+
+def numbered(number: int) -> Task:
+    """A task that is told from others by its id."""
+    return replace(ITEMS[0], task_id=str(number))
 
 
 def count(rows: Sequence[Task]) -> dict[str, int]:
@@ -24,7 +36,9 @@ def count(rows: Sequence[Task]) -> dict[str, int]:
     return {"tasks": len(rows)}
 
 
-def run(folder: Path, shard_tasks: int, refused: str = "") -> tuple[Manifest, list[str]]:
+def run(
+    folder: Path, shard_tasks: int, refused: str = "", items: Sequence[Task] = ITEMS
+) -> tuple[Manifest, list[str]]:
     """Shards of this size, and which items were worked on; work on `refused` fails."""
     ctx, worked = context(folder, shard_tasks=shard_tasks), []
 
@@ -39,10 +53,18 @@ def run(folder: Path, shard_tasks: int, refused: str = "") -> tuple[Manifest, li
     async def begin() -> AsyncIterator[Callable[[Task], Awaitable[list[Task]]]]:
         yield work
 
-    job = Job("copy", 1, {}, (), TASKS, lambda: iter(ITEMS), len(ITEMS), begin, count)
-    made = asyncio.run(sharded(ctx, job))
-    assert list(ctx.store.read_all(TASKS, made)) == list(ITEMS)
+    made = asyncio.run(sharded(ctx, copied(ctx, items, begin)))
+    assert list(ctx.store.read_all(TASKS, made)) == list(items)
     return made, worked
+
+
+def copied(ctx: Context, items: Sequence[Task], begin: Begin) -> Job[Task, Task]:
+    """A job that copies tasks, which a manifest of their own holds."""
+    ref = ctx.store.write_rows(TASKS, items)
+    source = ctx.store.commit(Manifest("tasks", content_hash(ref.hash), (ref,)))
+    return Job(
+        "copy", 1, {}, source, (), TASKS, TASKS, lambda: iter(items), len(items), begin, count
+    )
 
 
 def test_rows_are_whole_and_in_order_whatever_the_size_of_the_shards_before(
@@ -64,15 +86,61 @@ def test_after_a_failure_finished_shards_are_found(tmp_path: Path) -> None:
     assert run(tmp_path, 3)[1] == []
 
 
+def test_only_shards_whose_items_are_others_are_made_again(
+    tmp_path: Path,
+) -> None:
+    longer = tasks(Split.GATE)[:8]
+    run(tmp_path, 3)
+    assert run(tmp_path, 3, items=longer)[1] == [task.task_id for task in longer[6:]]
+    told = replace(longer[1], description="another")
+    assert len(run(tmp_path, 3, items=[longer[0], told, *longer[2:]])[1]) == 3
+
+
+def test_a_plan_counts_the_shards_that_would_be_found(tmp_path: Path) -> None:
+    run(tmp_path, 3)
+    below = context(tmp_path, shard_tasks=3)
+    store = Overlay(below.store, tmp_path / "scratch")
+    planned = PlannedContext(store, below.config, 1, below.platform, lambda *_: None)
+
+    @asynccontextmanager
+    async def begin() -> AsyncIterator[Callable[[Task], Awaitable[list[Task]]]]:
+        raise AssertionError("a plan does no work")
+        yield
+
+    job = copied(planned, tasks(Split.GATE)[:8], begin)
+    with pytest.raises(NotDone) as told:
+        asyncio.run(sharded(planned, job))
+    assert told.value.shards_done == 2
+
+
+def test_what_work_sees_beside_an_item_is_part_of_what_names_its_shard(tmp_path: Path) -> None:
+    ctx = context(tmp_path, shard_tasks=3)
+
+    @asynccontextmanager
+    async def begin() -> AsyncIterator[Callable[[Task], Awaitable[list[Task]]]]:
+        raise AssertionError("shards are named without any work")
+        yield
+
+    job = copied(ctx, ITEMS, begin)
+    beside = ctx.store.commit(Manifest("model", content_hash("a model")))
+    named = [
+        [piece.key for piece in Shards(ctx, one).pieces()]
+        for one in (job, replace(job, seen=lambda: {"shown": 1}), replace(job, beside=(beside,)))
+    ]
+    assert [len(keys) for keys in named] == [3, 3, 3]
+    assert len({key for keys in named for key in keys}) == 9
+
+
 def test_no_more_is_read_than_can_soon_be_under_way(tmp_path: Path) -> None:
     ctx = context(tmp_path, shard_tasks=2, tasks_in_flight=2)
+    many = [numbered(number) for number in range(40)]
     finished, most, read = 0, 0, 0
 
     def items() -> Iterator[Task]:
         nonlocal read
-        for _ in range(40):
+        for task in many:
             read += 1
-            yield ITEMS[0]
+            yield task
 
     async def work(task: Task) -> list[Task]:
         nonlocal finished, most
@@ -85,7 +153,7 @@ def test_no_more_is_read_than_can_soon_be_under_way(tmp_path: Path) -> None:
     async def begin() -> AsyncIterator[Callable[[Task], Awaitable[list[Task]]]]:
         yield work
 
-    job = Job("copy", 1, {}, (), TASKS, items, 40, begin, count)
+    job = replace(copied(ctx, many, begin), items=items)
     made = asyncio.run(sharded(ctx, job))
     assert made.stats == {"tasks": 40}
     assert most <= 10, "four shards of two, and the one that waits for room"
@@ -100,16 +168,16 @@ def test_a_shard_is_of_one_attempt_and_kills_leave_the_lengths_as_they_are(tmp_p
     running: asyncio.Task[Manifest] | None = None
 
     def committed() -> int:
-        return sum(1 for _ in tmp_path.rglob("*.json"))
+        return len(ctx.store.keys("copy-shard"))
 
     def length(seed: int, again: int) -> int:
         shifted = again if Random(f"{seed} {again}").random() < 0.05 else 0
         return 1 + int(Random(f"length {seed} {shifted}").expovariate(0.1))
 
     @asynccontextmanager
-    async def begin() -> AsyncIterator[Callable[[int], Awaitable[list[Task]]]]:
-        async def work(seed: int) -> list[Task]:
-            drawn = length(seed, attempt)
+    async def begin() -> AsyncIterator[Callable[[Task], Awaitable[list[Task]]]]:
+        async def work(task: Task) -> list[Task]:
+            drawn = length(int(task.task_id), attempt)
             await asyncio.sleep(drawn / 2000)
             if committed() >= goal and attempt < 8:
                 assert running is not None
@@ -118,7 +186,7 @@ def test_a_shard_is_of_one_attempt_and_kills_leave_the_lengths_as_they_are(tmp_p
 
         yield work
 
-    job = Job("draw", 1, {}, (), TASKS, lambda: iter(range(200)), 200, begin, count)
+    job = copied(ctx, [numbered(seed) for seed in range(200)], begin)
 
     async def play() -> Manifest:
         nonlocal attempt, goal, running
