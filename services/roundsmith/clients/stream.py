@@ -102,9 +102,10 @@ class ItemStream(Generic[Request, Response]):
     ) -> list[Response]:
         """All answers to one item; raises the error that the server gave for it.
 
-        An overloaded server is asked again after the time that it names. Raises Unavailable when it
-        can not be reached for `give_up_s`, and ConfigError for an item that is too large or whose
-        id is under way already.
+        An overloaded server is asked again after the time that it names; one that answers an item
+        as Unavailable (its engine died, it ends) gets what is unanswered again over another
+        connection, where by then another may be. Raises Unavailable when none can be reached for
+        `give_up_s`, and ConfigError for an item that is too large or whose id is under way already.
         """
         if (size := request.ByteSize()) > self._settings.max_message_bytes:
             raise ConfigError(
@@ -180,6 +181,8 @@ class ItemStream(Generic[Request, Response]):
                 error: RoundsmithError = Unavailable("the server ended the stream")
             except TimeoutError:
                 error = Unavailable("no answer from the server")
+            except Unavailable as told:
+                error = told
             except grpc.aio.AioRpcError as failure:
                 error = call_error(failure)
                 if not broke(failure) and not isinstance(error, Overloaded):
@@ -211,8 +214,8 @@ class ItemStream(Generic[Request, Response]):
                 outage.reached()
                 taken = True
             while (response := await call.read()) is not grpc.aio.EOF:
-                outage.answered()
                 self._take(cast(Response, response))
+                outage.answered()
         finally:
             writer.cancel()
             call.cancel()
@@ -245,7 +248,10 @@ class ItemStream(Generic[Request, Response]):
         if pending is None or pending.done.done():
             return  # its caller has given up
         if response.HasField("error"):
-            pending.done.set_exception(from_status(response.error))
+            error = from_status(response.error)
+            if isinstance(error, Unavailable):
+                raise error  # it says nothing of the item: all that is unanswered is sent again
+            pending.done.set_exception(error)
             return
         pending.answers.append(response)
         if pending.told is not None:

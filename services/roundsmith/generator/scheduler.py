@@ -4,6 +4,7 @@ Requests join as slots free, completions leave one by one.
 """
 
 from itertools import islice
+from typing import ClassVar
 
 from roundsmith.errors import ConfigError, RoundsmithError
 from roundsmith.generator.checks import check_length
@@ -22,6 +23,8 @@ LOOKAHEAD = 64
 
 class Scheduler(ModelThread[Request]):
     """The queue and the slots."""
+
+    _smaller: ClassVar[str] = "fewer slots (--slots; services.generator_slots of a run)"
 
     def __init__(self, loaded: LoadedModel, settings: GeneratorSettings) -> None:
         self._settings = settings

@@ -6,10 +6,11 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from concurrent.futures import Future
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from roundsmith.errors import ConfigError, EngineError, Overloaded, RoundsmithError, Unavailable
 from roundsmith.models.loading import LoadedModel, use_threads
+from roundsmith.models.memory import out_of_memory
 from roundsmith.models.settings import ModelSettings
 
 _FIRST_S = 0.01
@@ -25,6 +26,9 @@ class ModelThread(ABC, Generic[Work]):
     what it has answered, of what `waiting` counts.
     """
 
+    _smaller: ClassVar[str]
+    """What a person can do to make it need less memory."""
+
     def __init__(
         self, name: str, unit: str, loaded: LoadedModel, settings: ModelSettings, max_waiting: int
     ) -> None:
@@ -37,7 +41,8 @@ class ModelThread(ABC, Generic[Work]):
         self._closed: EngineError | None = None
         self._answered, self._busy_s = 0, 0.0
         self.failed: Future[RoundsmithError] = Future()
-        """Done when the thread failed, so that it will never answer again."""
+        """Done when the thread failed, so that it will never answer again; what is unanswered is
+        told Unavailable."""
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
 
@@ -136,15 +141,21 @@ class ModelThread(ABC, Generic[Work]):
                 self._step()
                 self._busy_s += time.monotonic() - begun
         except Exception as failure:
-            error = EngineError(
-                f"the {self._name} failed ({type(failure).__name__}: {failure}): "
-                "see its log, and start it again"
-            )
-            self._stop(error)
-            self.failed.set_result(error)
+            told = self._told(failure)
+            self._stop(Unavailable(told))  # whoever starts in its place may do what is left
+            self.failed.set_result(EngineError(told))
             raise
         finally:
             self._abandon()
+
+    def _told(self, failure: Exception) -> str:
+        seen = f"({type(failure).__name__}: {failure})"
+        if out_of_memory(failure):
+            return (
+                f"the {self._name} ran out of memory {seen}: give it more, or {self._smaller}; "
+                "it is not made smaller by itself, because that may give other numbers"
+            )
+        return f"the {self._name} failed {seen}: see its log, and start it again"
 
     def _awaken(self) -> bool:
         """Wait for something to do; False when it is time to stop."""

@@ -2,6 +2,7 @@
 
 import math
 import time
+from typing import ClassVar
 
 from roundsmith.errors import ConfigError, RoundsmithError
 from roundsmith.models.loading import LoadedModel
@@ -17,6 +18,8 @@ from roundsmith.types import Score
 
 class Worker(ModelThread[Waiting]):
     """The queue, what of it is tokenized and packed, and the model."""
+
+    _smaller: ClassVar[str] = "weights of fewer bytes (--dtype bfloat16; services.dtype of a run)"
 
     def __init__(self, loaded: LoadedModel, settings: ScorerSettings) -> None:
         self._settings = settings

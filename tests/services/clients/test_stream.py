@@ -142,6 +142,26 @@ def test_the_servers_error_reaches_its_item_alone() -> None:
     asyncio.run(play())
 
 
+def test_what_a_server_says_it_can_not_serve_is_sent_again_and_in_the_end_given_up() -> None:
+    asked: list[str] = []
+
+    async def work(request: pb2.BuildStreamRequest) -> AsyncIterator[str]:
+        asked.append(request.item_id)
+        if request.item_id == "never" or asked.count(request.item_id) < 3:
+            raise Unavailable("the engine died")
+        yield "done"
+
+    async def play() -> None:
+        patience = StreamSettings(max_sends=4, first_backoff_s=0.01, max_backoff_s=0.02)
+        async with client_of(Servicer(work), patience) as client:
+            assert await ask(client, "a") == [["done"]]
+            assert asked == ["a"] * 3
+            (failure,) = await ask(client, "never")
+            assert "'never': sent 4 times, never answered: the engine died" in str(failure)
+
+    asyncio.run(play())
+
+
 def test_an_item_that_ends_every_stream_is_given_up() -> None:
     async def play() -> None:
         servicer = Servicer(twice, ends=(0,) * 50)

@@ -2,16 +2,19 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
+import torch
 
 from roundsmith.errors import ConfigError, EngineError, Overloaded, RoundsmithError, Unavailable
 from roundsmith.models.loading import LoadedModel, load
+from roundsmith.models.memory import out_of_memory
 from roundsmith.models.settings import ModelSettings
 from roundsmith.models.thread import ModelThread
 
@@ -26,6 +29,8 @@ class Asked:
 
 class Counter(ModelThread[Asked]):
     """Counts tokens, one text a step, while it is let."""
+
+    _smaller: ClassVar[str] = "shorter texts"
 
     def __init__(self, loaded: LoadedModel, settings: ModelSettings) -> None:
         self.let = threading.Event()
@@ -127,5 +132,14 @@ def test_a_bug_ends_the_thread_and_every_caller_is_told(counter: Counter) -> Non
     bug.answer.set_result(0)  # a second answer is what breaks the step
     counter.submit(bug)
     counter._thread.join(10)
-    with pytest.raises(EngineError, match=r"the counter failed \(InvalidStateError"):
+    with pytest.raises(Unavailable, match=r"the counter failed \(InvalidStateError"):
         counter.ask("b")
+    assert type(counter.failed.result(10)) is EngineError
+
+
+@pytest.mark.parametrize("make", [lambda: bytearray(2**62), lambda: torch.empty(2**58)])
+def test_memory_that_runs_out_is_told_with_what_to_make_smaller(make: Callable[[], object]) -> None:
+    with pytest.raises((MemoryError, RuntimeError)) as caught:
+        make()
+    assert out_of_memory(caught.value)
+    assert not out_of_memory(RuntimeError("shapes do not fit"))
