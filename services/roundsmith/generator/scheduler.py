@@ -24,7 +24,7 @@ LOOKAHEAD = 64
 class Scheduler(ModelThread[Request]):
     """The queue and the slots."""
 
-    _smaller: ClassVar[str] = "fewer slots (--slots; services.generator_slots of a run)"
+    _smaller: ClassVar[str] = "fewer slots (--slots; of a run: generator_slots under [services])"
 
     def __init__(self, loaded: LoadedModel, settings: GeneratorSettings) -> None:
         self._settings = settings

@@ -19,7 +19,7 @@ from roundsmith.types import Score
 class Worker(ModelThread[Waiting]):
     """The queue, what of it is tokenized and packed, and the model."""
 
-    _smaller: ClassVar[str] = "weights of fewer bytes (--dtype bfloat16; services.dtype of a run)"
+    _smaller: ClassVar[str] = "smaller numbers (--dtype bfloat16; of a run: dtype under [services])"
 
     def __init__(self, loaded: LoadedModel, settings: ScorerSettings) -> None:
         self._settings = settings
