@@ -3,7 +3,7 @@ long completions and their first tokens take.
 """
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Protocol
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -46,6 +46,12 @@ class GeneratorMetrics:
             ("finish_reason",),
             registry=None,
         )
+        self._busy = Counter(
+            "roundsmith_generator_busy_seconds",
+            "Time in which items were under way, told when one begins, is told something or ends.",
+            registry=None,
+        )
+        self._under_way, self._seen = 0, 0.0
         self._first_seconds = Histogram(
             "roundsmith_generator_first_token_seconds",
             "From an item's begin to its first token, of items that ask for deltas.",
@@ -76,6 +82,7 @@ class GeneratorMetrics:
             self._prompt,
             self._drawn,
             self._completions,
+            self._busy,
             self._first_seconds,
             self._completion_seconds,
             *self._gauges,
@@ -83,9 +90,27 @@ class GeneratorMetrics:
 
     async def watch(
         self, found: AsyncIterator[Completion | CompletionDelta]
-    ) -> AsyncIterator[Completion | CompletionDelta]:
+    ) -> AsyncGenerator[Completion | CompletionDelta]:
         """The same of one item, counted."""
-        begun = time.monotonic()
+        begun = self._told(+1)
+        try:
+            async for one in self._counted(found, begun):
+                self._told()
+                yield one
+        finally:
+            self._told(-1)
+
+    def _told(self, more: int = 0) -> float:
+        """Adds the time since the last call, if there was an item under way; the time now."""
+        now = time.monotonic()
+        if self._under_way:
+            self._busy.inc(now - self._seen)
+        self._seen, self._under_way = now, self._under_way + more
+        return now
+
+    async def _counted(
+        self, found: AsyncIterator[Completion | CompletionDelta], begun: float
+    ) -> AsyncIterator[Completion | CompletionDelta]:
         first, counted = True, False
         async for one in found:
             seconds = time.monotonic() - begun

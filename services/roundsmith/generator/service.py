@@ -83,8 +83,11 @@ class GeneratorServicer(generator_pb2_grpc.GeneratorServiceServicer):
         item, expected = from_message(GenerateItem, request.item), request.expected_weights_sha256
         if not item.adapter:
             refuse_other_weights(expected, self._engine.describe().weights_sha256)
-        async with aclosing(paced(self._engine.generate(item))) as found:
-            async for one in self._metrics.watch(found):
+        async with (
+            aclosing(paced(self._engine.generate(item))) as found,
+            aclosing(self._metrics.watch(found)) as watched,
+        ):
+            async for one in watched:
                 if isinstance(one, Completion):
                     refuse_other_weights(expected, one.weights_sha256)
                 yield to_message(one)

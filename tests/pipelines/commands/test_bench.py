@@ -1,5 +1,6 @@
 """`roundsmith bench`: what it writes, and that its rates are of work that is really done."""
 
+import asyncio
 import json
 import time
 from pathlib import Path
@@ -9,14 +10,26 @@ from typer.testing import CliRunner
 
 from roundsmith.bench import BenchResult
 from roundsmith.cli import app
-from roundsmith.commands.bench import BENCHES, find, pairs, show, store, synthetic, to_json
+from roundsmith.commands.bench import (
+    BENCHES,
+    chains,
+    find,
+    pairs,
+    show,
+    store,
+    synthetic,
+    to_json,
+)
 from roundsmith.commands.bench import round as round_bench
 from roundsmith.commands.bench.growth import growth
+from roundsmith.commands.bench.lockstep import Phases
 from roundsmith.commands.bench.made import groups
 from roundsmith.commands.bench.turns import in_turns
 from roundsmith.errors import UnknownName
+from roundsmith.lab import tasks
 from roundsmith.pair_builder.rules import load_rules, select
 from roundsmith.steps.config import RECIPES
+from roundsmith.types import Split, Task
 
 RESULT = BenchResult("a case [1]", 1234.5, "rows/s", "plain Python", 2.0, 617.25)
 DESIGNED = {"executor", "generator", "scorer", "pairs", "store", "round"}
@@ -108,6 +121,39 @@ def test_many_tasks_at_once_are_sampled_and_verified_by_real_services() -> None:
     (result,) = round_bench.measure("lab", num_tasks=3, turns=1)
     assert (result.unit, result.against) == ("tasks/s", "one task at a time")
     assert result.value > 0
+
+
+def test_no_chain_enters_a_phase_before_all_have_left_the_one_before() -> None:
+    first, second, third = tasks(Split.TRAIN, 3)
+    phases, seen = Phases(3), list[tuple[int, str]]()
+
+    async def chain(task: Task, pauses: tuple[float, float]) -> None:
+        for number, pause_s in enumerate(pauses):
+            await phases.enter(("codes", number), task)
+            await phases.enter(("codes", number), task)  # again: nobody is waited for
+            seen.append((number, task.task_id))
+            await asyncio.sleep(pause_s)
+
+    async def play() -> None:
+        await asyncio.gather(
+            chain(first, (0.03, 0.0)), chain(second, (0.0, 0.02)), chain(third, (0.01, 0.0))
+        )
+
+    asyncio.run(play())
+    assert [number for number, _ in seen] == [0, 0, 0, 1, 1, 1]
+
+
+@pytest.mark.slow
+def test_chains_are_drawn_alone_in_step_and_by_generate() -> None:
+    in_step, released, busy, its = chains.measure("lab", num_tasks=2, iterations=2, turns=1)
+    assert [in_step.against, released.against] == [
+        "a barrier each iteration",
+        "the release's loop on generate",
+    ]
+    assert min(in_step.ratio, released.ratio) > 0
+    assert (busy.against_value, busy.value) == (0.9, its.value)
+    assert 0 < its.against_value <= 1.05
+    assert 0 < busy.value <= 1.05, "of the time that the sampling took"
 
 
 @pytest.mark.slow

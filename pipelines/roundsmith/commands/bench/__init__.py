@@ -200,9 +200,10 @@ def _round(asked: Asked) -> list[BenchResult]:
         from roundsmith.commands.bench import synthetic
 
         return synthetic.measure(asked.synthetic)
+    from roundsmith.commands.bench import chains
     from roundsmith.commands.bench.round import measure
 
-    return measure(asked.model)
+    return [*measure(asked.model), *chains.measure(asked.model)]
 
 
 BENCHES = {
