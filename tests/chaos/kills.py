@@ -8,10 +8,9 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 
 from tests.chaos.processes import RUN, SERVICES, SUPERVISOR, TRAINING, ZYGOTE, by_kind
@@ -35,12 +34,25 @@ def victims(seed: int) -> Iterator[str]:
         yield from dealer.sample(VICTIMS, len(VICTIMS))
 
 
+def due(seed: int, killed: Mapping[str, int]) -> Iterator[str]:
+    """The victims that are left when so many of each kind were killed, in the order they were
+    dealt in.
+    """
+    done = Counter(killed)
+    for what in victims(seed):
+        if done[what]:
+            done[what] -= 1
+        else:
+            yield what
+
+
 @dataclass
 class Chaos:
     """What was done to some rounds: kills by kind of process, and how often a run was started.
 
     Victims are dealt, so that each kind is hit as often as every other; one that is not there yet
-    is waited for, in the next round if this one ends before.
+    is waited for, in the next round if this one ends before. A training, which is there only now
+    and then, stays due while others are killed.
     """
 
     seed: int
@@ -72,30 +84,33 @@ class Chaos:
     def _disturb(self, run: "subprocess.Popen[bytes]", until: int) -> None:
         """Kills one process after another until the run ends or there were enough."""
         while self.kills < until:
-            what = next(islice(victims(self.seed), self.kills, None))
+            left = due(self.seed, self.killed)
+            kinds = [next(left)]
+            if kinds == [TRAINING]:
+                kinds.append(next(what for what in left if what != TRAINING))
             pause = random.Random(f"{self.seed} {self.kills} {self.starts}")
-            while not _ended(run, pause.uniform(self.least_s, self.most_s)):
-                if _kill_one(run.pid, what, pause):
-                    self.killed[what] += 1
-                    break
-            else:
-                return
-            if what == RUN:
+            killed = None
+            while killed is None:
+                if _ended(run, pause.uniform(self.least_s, self.most_s)):
+                    return
+                killed = _kill_one(run.pid, kinds, pause)
+            self.killed[killed] += 1
+            if killed == RUN:
                 return
 
 
-def _kill_one(run: int, what: str, choice: random.Random) -> bool:
-    """Kills a process of this kind, if there is one within a while."""
+def _kill_one(run: int, kinds: Sequence[str], choice: random.Random) -> str | None:
+    """Kills a process of the first of these kinds that there is one of within a while; which."""
     deadline = time.monotonic() + WATCH_S
     while time.monotonic() < deadline:
-        living = by_kind(run).get(what)
-        with suppress(ProcessLookupError):  # it ended while we looked
-            if living:
-                os.kill(choice.choice(living), signal.SIGKILL)
-                return True
-            os.kill(run, 0)
-        time.sleep(0.02)
-    return False
+        living = by_kind(run)
+        for kind in kinds:
+            with suppress(ProcessLookupError):  # it ended while we looked
+                if found := living.get(kind):
+                    os.kill(choice.choice(found), signal.SIGKILL)
+                    return kind
+        time.sleep(0.05)
+    return None
 
 
 def _ended(run: "subprocess.Popen[bytes]", seconds: float) -> bool:
