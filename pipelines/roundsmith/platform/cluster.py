@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import TypeVar
 
-from roundsmith.clients import Services, connect
+from roundsmith.clients import ROUNDS, Services, connect
 from roundsmith.errors import ConfigError, PlatformError, StoreError
 from roundsmith.platform.cluster_config import ClusterConfig
 from roundsmith.platform.inference_service import InferenceService
@@ -88,7 +88,8 @@ class ClusterPlatform:
         """Clients of the cluster's services; they serve some model already."""
         if self._services is None:
             await self._start_generator()  # a run that was killed in a training left it stopped
-            self._services = await self._stack.enter_async_context(connect(self._cluster.endpoints))
+            clients = connect(self._cluster.endpoints, ROUNDS)
+            self._services = await self._stack.enter_async_context(clients)
         return self._services
 
     async def train(

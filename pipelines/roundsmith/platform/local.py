@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from roundsmith.clients import Endpoints, Services, connect
+from roundsmith.clients import ROUNDS, Endpoints, Services, connect
 from roundsmith.config import cpu_count, has_bfloat16_units
 from roundsmith.platform.cpu_time import tree_cpu_s
 from roundsmith.platform.processes import ServiceProcesses, endpoints
@@ -113,7 +113,8 @@ class LocalPlatform:
             self.endpoints = endpoints(await processes.start(commands))
             self._stack.push_async_callback(processes.stop)
             self._processes = processes
-            self._services = await self._stack.enter_async_context(connect(self.endpoints))
+            clients = connect(self.endpoints, ROUNDS)
+            self._services = await self._stack.enter_async_context(clients)
         return self._services
 
     async def train(

@@ -8,7 +8,7 @@ from roundsmith.steps.context import Context, Made, Parts, Work
 from roundsmith.steps.forecast import Forecast, Size
 from roundsmith.steps.inputs import is_here
 from roundsmith.steps.spent import Spent
-from roundsmith.store import Manifest
+from roundsmith.store import Manifest, shard_step
 from roundsmith.store.overlay import Overlay
 
 TO_DO = "?"
@@ -36,7 +36,7 @@ class PlannedContext(Context):
         """Raises NotDone, with how many shards of the work are done."""
         if work.step in FREE:
             return await super().undone(work, make, parts)
-        committed = self.store.keys(f"{work.step}-shard")
+        committed = self.store.keys(shard_step(work.step))
         shards = (shard for shard in parts() if shard.key in committed) if committed else ()
         done = sum(self.store.find(shard.step, shard.key) is not None for shard in shards)
         raise NotDone(work.step, done)

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from roundsmith.steps.context import FOUND, Context, Made, Platform, Work
-from roundsmith.store import Manifest, RowKind
+from roundsmith.store import Manifest, RowKind, shard_step
 
 Item = TypeVar("Item")
 RowT = TypeVar("RowT")
@@ -101,7 +101,7 @@ class Shards(Generic[Item, RowT]):
         job = self._job
         config = {**self.settings, **job.seen()}
         whole = Work(
-            f"{job.step}-shard", job.version, config, tuple(parent.hash for parent in job.beside)
+            shard_step(job.step), job.version, config, tuple(parent.hash for parent in job.beside)
         )
         for items in batched(job.items(), self._size):
             yield replace(whole, shard=job.item_kind.hash_of(items)), items

@@ -14,7 +14,14 @@ from roundsmith.store.kinds import (
     TASKS,
     RowKind,
 )
-from roundsmith.store.manifest import BITWISE, DISTRIBUTION, Manifest, ObjectRef, step_key
+from roundsmith.store.manifest import (
+    BITWISE,
+    DISTRIBUTION,
+    Manifest,
+    ObjectRef,
+    shard_step,
+    step_key,
+)
 from roundsmith.store.parquet import read_file, write_file
 from roundsmith.store.records import DroppedRow, EvalRecord, TaskResult
 from roundsmith.store.store import Store
@@ -39,6 +46,7 @@ __all__ = [
     "Store",
     "TaskResult",
     "read_file",
+    "shard_step",
     "step_key",
     "write_file",
 ]

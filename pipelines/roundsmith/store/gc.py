@@ -1,11 +1,12 @@
 """What a store holds that nothing needs, and its removal.
 
 Kept is whatever a root needs, and all that this rests on: the manifests that a root names, their
-ancestors, and every object and model file of these. An object without a manifest may be of work
-that is under way, so that only those older than `grace_s` are taken.
+ancestors, every object and model file of these, and the shards that they were made of. An object
+without a manifest may be of work that is under way, so that only those older than `grace_s` are
+taken.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from roundsmith.store.manifest import Manifest
@@ -50,6 +51,7 @@ def garbage(
     roots = every if is_root is None else [manifest for manifest in every if is_root(manifest)]
     kept = needed(every, roots)
     wanted = {name for manifest in kept.values() for name in store.object_names(manifest)}
+    kept |= {m.hash: m for m in every if _is_shard_of(m, kept, wanted, store)}
     # Objects of work that is forgotten are as old as it is; they need no grace.
     gone = tuple(manifest for manifest in every if manifest.hash not in kept)
     theirs = {name for manifest in gone for name in store.object_names(manifest)}
@@ -59,6 +61,19 @@ def garbage(
         if name not in wanted and (name in theirs or age_s > grace_s)
     ]
     return Garbage(gone, tuple(name for name, _ in objects), sum(size for _, size in objects))
+
+
+def _is_shard_of(
+    manifest: Manifest, kept: Mapping[str, Manifest], wanted: Set[str], store: Store
+) -> bool:
+    """Whether all that a shard holds and rests on is kept: then it takes no room, and saves work
+    when the whole is damaged or grows.
+    """
+    return (
+        manifest.is_shard
+        and wanted.issuperset(store.object_names(manifest))
+        and all(parent in kept for parent in manifest.parents)
+    )
 
 
 def collect(store: Store, found: Garbage) -> None:

@@ -14,8 +14,14 @@ from roundsmith.hashing import content_hash
 SCHEMA_VERSION = 2
 BITWISE, DISTRIBUTION = "bitwise", "distribution"
 _REPRODUCIBLE = (BITWISE, DISTRIBUTION)
+_SHARD = "-shard"
 _STEP = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def shard_step(step: str) -> str:
+    """The step under which the shards of a step's work are kept."""
+    return f"{step}{_SHARD}"
 
 
 def step_key(
@@ -80,6 +86,11 @@ class Manifest:
         objects = [[ref.kind, ref.hash, ref.rows, ref.bytes] for ref in self.objects]
         parts = (objects, list(self.parents), dict(self.config), dict(self.stats))
         return content_hash("manifest", self.schema_version, self.step, self.key, *parts)
+
+    @property
+    def is_shard(self) -> bool:
+        """Whether it is a shard of a whole that has, or will have, a manifest of its own."""
+        return self.step.endswith(_SHARD)
 
     @property
     def reference(self) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from roundsmith.benchmarks.scripts import runnable
 from roundsmith.benchmarks.verbatim import profile_of
-from roundsmith.clients import Services, connect
+from roundsmith.clients import ROUNDS, Services, connect
 from roundsmith.errors import ConfigError
 from roundsmith.hashing import derive_seed
 from roundsmith.recipes.styles import style_of
@@ -67,7 +67,7 @@ class RolloutSource:
         self._folder, self._where = folder, job.rollouts
         self._tasks = {task.task_id: task for path in job.tasks for task in read_file(TASKS, path)}
         self._runner = asyncio.Runner()
-        self._connection = connect(job.rollouts.endpoints)
+        self._connection = connect(job.rollouts.endpoints, ROUNDS)
         self._services: Services | None = None
         self._served = ""
 

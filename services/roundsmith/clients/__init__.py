@@ -2,7 +2,7 @@
 
 from roundsmith.clients.generator import GeneratorClient
 from roundsmith.clients.many import Progress, answers
-from roundsmith.clients.patience import StreamSettings
+from roundsmith.clients.patience import ROUNDS, StreamSettings
 from roundsmith.clients.replicas import Replicas
 from roundsmith.clients.services import (
     Endpoints,
@@ -15,6 +15,7 @@ from roundsmith.clients.services import (
 from roundsmith.clients.tls import ClientTls
 
 __all__ = [
+    "ROUNDS",
     "ClientTls",
     "Endpoints",
     "ExecutorClient",

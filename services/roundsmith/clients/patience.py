@@ -22,6 +22,10 @@ class StreamSettings:
 
 
 PATIENT = StreamSettings()
+ROUNDS = StreamSettings(give_up_s=900.0)
+"""A round waits longer: what serves in place of what ended may need another node, and has a model
+to load. Who watches the services ends the round before, when they do not come back.
+"""
 
 
 class Outage:

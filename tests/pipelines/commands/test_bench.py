@@ -3,13 +3,16 @@
 import asyncio
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 from typer.testing import CliRunner
 
 from roundsmith.bench import BenchResult
 from roundsmith.cli import app
+from roundsmith.clients import Services
 from roundsmith.commands.bench import (
     BENCHES,
     chains,
@@ -22,14 +25,16 @@ from roundsmith.commands.bench import (
 )
 from roundsmith.commands.bench import round as round_bench
 from roundsmith.commands.bench.growth import growth
-from roundsmith.commands.bench.lockstep import Phases
+from roundsmith.commands.bench.lockstep import InStep, Phases
 from roundsmith.commands.bench.made import groups
 from roundsmith.commands.bench.turns import in_turns
 from roundsmith.errors import UnknownName
 from roundsmith.lab import tasks
 from roundsmith.pair_builder.rules import load_rules, select
+from roundsmith.recipes.styles import CompletionStyle
 from roundsmith.steps.config import RECIPES
-from roundsmith.types import Split, Task
+from roundsmith.types import Limits, Sample, Split, Task
+from tests.pipelines.recipes.groups import code
 
 RESULT = BenchResult("a case [1]", 1234.5, "rows/s", "plain Python", 2.0, 617.25)
 DESIGNED = {"executor", "generator", "scorer", "pairs", "store", "round"}
@@ -141,6 +146,23 @@ def test_no_chain_enters_a_phase_before_all_have_left_the_one_before() -> None:
 
     asyncio.run(play())
     assert [number for number, _ in seen] == [0, 0, 0, 1, 1, 1]
+
+
+def test_a_chain_without_codes_keeps_nobody_waiting() -> None:
+    untested = [replace(task, tests=()) for task in tasks(Split.TRAIN, 2)]
+    nobody, weights = cast(Services, None), "0" * 64  # without tests nothing is run
+    phases = Phases(2)
+    session = InStep(nobody, CompletionStyle(), "gift", 1, 0, weights, (), Limits(), phases)
+
+    async def chain(task: Task, codes: tuple[Sample, ...]) -> None:
+        await phases.enter(("codes", 0), task)
+        assert await session.verify(task, codes) == ()
+
+    async def play() -> None:
+        async with asyncio.timeout(10):
+            await asyncio.gather(chain(untested[0], ()), chain(untested[1], (code("a", 0),)))
+
+    asyncio.run(play())
 
 
 @pytest.mark.slow

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from roundsmith.clients import PairBuilderClient
+from roundsmith.clients import ROUNDS, PairBuilderClient
 from roundsmith.clients.channels import open_channel
 from roundsmith.errors import ConfigError, PlatformError
 from roundsmith.lab import MODEL
-from roundsmith.platform.processes import RESTARTS, ServiceProcesses
+from roundsmith.platform.processes import BACKOFF_S, RESTARTS, START_S, ServiceProcesses
 from roundsmith.steps.config import RECIPES
 
 FAILS = ["--recipes", "no.such.package"]
@@ -91,3 +91,7 @@ def test_a_service_that_ends_again_and_again_is_given_up_with_its_log(tmp_path: 
 
     with pytest.raises(PlatformError, match="saw it end 6 times, at last with signal SIGKILL"):
         asyncio.run(play())
+
+
+def test_a_round_waits_longer_for_a_service_than_it_may_take_to_come_back() -> None:
+    assert ROUNDS.give_up_s > BACKOFF_S * 2 ** (RESTARTS - 1) + START_S

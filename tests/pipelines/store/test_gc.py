@@ -80,6 +80,31 @@ def test_a_store_with_a_manifest_that_can_not_be_read_is_left_alone(tmp_path: Pa
         garbage(store, lambda m: False)
 
 
+def test_shards_stay_with_the_whole_that_they_are_of(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+
+    def commit(step: str, parents: tuple[Manifest, ...], *refs: ObjectRef) -> Manifest:
+        hashes = tuple(parent.hash for parent in parents)
+        key = step_key(step, 1, {}, hashes, "".join(ref.hash for ref in refs))
+        return store.commit(Manifest(step, key, refs, hashes))
+
+    one, two, other = (store.put_blob(text) for text in (b"one", b"two", b"other"))
+    model, forgotten = commit("model", (), one), commit("model", (), two)
+    whole = commit("sample", (model,), one, two)
+    stay = [whole, model, *(commit("sample-shard", (model,), ref) for ref in (one, two))]
+    go = [
+        forgotten,
+        commit("sample-shard", (model,), other),
+        commit("sample-shard", (forgotten,), one),
+        commit("select", (model,), one),
+    ]
+    found = garbage(store, lambda manifest: manifest.hash == whole.hash)
+    assert {m.hash for m in found.manifests} == {m.hash for m in go}
+    collect(store, found)
+    assert {m.hash for m in store.every_manifest()} == {m.hash for m in stay}
+    assert not store.has(other)
+
+
 @pytest.mark.parametrize("promoted", [(True, True, False), (True, False, False), (False,) * 3])
 def test_every_promoted_checkpoint_is_whole_after_everything_else_went(
     tmp_path: Path, promoted: tuple[bool, bool, bool]

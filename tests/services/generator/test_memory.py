@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from roundsmith.clients import StreamSettings
 from roundsmith.types import GenerateItem, Sampling
-from tests.services.generator.serving import GeneratorProcess, client_of
+from tests.services.generator.serving import START_S, GeneratorProcess, client_of
 
 LONG = GenerateItem("long", "def add(a, b):\n" * 20, Sampling(60, temperature=0.0), 3, n=4)
 SPARE_BYTES = 32 * 2**20
@@ -29,7 +30,7 @@ def test_what_ran_out_of_memory_is_answered_by_the_one_that_is_started_in_its_pl
 
     async def scenario() -> None:
         await server.ready()
-        async with client_of(server.address) as client:
+        async with client_of(server.address, settings=StreamSettings(give_up_s=START_S)) as client:
             await client.generate(GenerateItem("short", "def", Sampling(2), 0))
             leave(server.process.pid, SPARE_BYTES)
             asked = asyncio.create_task(client.generate(LONG))

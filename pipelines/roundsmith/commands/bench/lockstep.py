@@ -20,6 +20,8 @@ class Phases:
     """Lets nobody into a phase before all are there."""
 
     num_chains: int
+    _last: dict[str, Phase] = field(default_factory=dict)
+    """Where each task's chain has come to."""
     _there: defaultdict[Phase, set[str]] = field(default_factory=lambda: defaultdict(set))
     _open: defaultdict[Phase, asyncio.Event] = field(
         default_factory=lambda: defaultdict(asyncio.Event)
@@ -27,10 +29,15 @@ class Phases:
 
     async def enter(self, phase: Phase, task: Task) -> None:
         """Returns when all chains have come to this phase; at once, when one comes again."""
+        self._last[task.task_id] = phase
         self._there[phase].add(task.task_id)
         if len(self._there[phase]) == self.num_chains:
             self._open[phase].set()
         await self._open[phase].wait()
+
+    def step(self, task: Task) -> int:
+        """The iteration that a task's chain is in."""
+        return self._last[task.task_id][1]
 
 
 @dataclass(frozen=True)
@@ -47,9 +54,10 @@ class InStep(Session):
         return await super().write_codes(task, description, sampling, step=step, **how)
 
     async def verify(self, task: Task, codes: Sequence[Sample], **how: Any) -> tuple[Outcome, ...]:
-        """The same, when every chain has its codes."""
-        step = codes[0].step if codes else -1
-        await self.phases.enter(("verify", step), task)
+        """The same, when every chain has its codes, or none because its description was too
+        long.
+        """
+        await self.phases.enter(("verify", self.phases.step(task)), task)
         return await super().verify(task, codes, **how)
 
     async def write_description(
