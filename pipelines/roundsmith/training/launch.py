@@ -88,9 +88,8 @@ def _fail(code: int, log: Path, start: int) -> None:
     if code < 0:
         raise PlatformError(
             f"expected the training to end by itself, saw {signal.Signals(-code).name} (the "
-            "kernel's, when memory ran "
-            f"out): run again, it goes on from its last checkpoint; or lower micro_batch_size. "
-            f"{log}:\n{tail}"
+            "kernel's, when memory ran out): run again, it goes on from its last checkpoint; or "
+            f"lower micro_batch_size under its [training]. {log}:\n{tail}"
         )
     kind = ConfigError if code == ConfigError.exit_code else EngineError
     raise kind(

@@ -13,6 +13,7 @@ from roundsmith.training.coder import Coder
 from roundsmith.training.folder import JobFolder
 from roundsmith.training.job import TrainingJob
 from roundsmith.training.keeping import FolderKeeping, Keep, Keeping
+from roundsmith.training.no_memory import no_memory_told
 from roundsmith.training.objectives import find_objective
 from roundsmith.training.plan import Plan, plan_training, uses_bfloat16
 from roundsmith.training.progress import PROGRESS_FILE, read_progress
@@ -27,7 +28,7 @@ def train(job: TrainingJob) -> TrainingResult:
     """Run a job, or go on with it from its last checkpoint; a finished one is only read.
 
     Raises ConfigError for rows, a model or a folder that can not be used, EngineError when the loss
-    diverges.
+    diverges, NoMemory where it needs more than there is.
     """
     run(job, FolderKeeping)
     return read_result(job.out)
@@ -53,7 +54,8 @@ def run(job: TrainingJob, keep: Keep) -> None:
                 folder.open()
             peers.wait_for_everyone()
             if not folder.finished:
-                _train(job, folder, device, peers, keep(folder, peers))
+                with no_memory_told(job):
+                    _train(job, folder, device, peers, keep(folder, peers))
     finally:
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
