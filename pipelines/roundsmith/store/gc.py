@@ -71,7 +71,7 @@ def _is_shard_of(
     """
     return (
         manifest.is_shard
-        and wanted.issuperset(store.object_names(manifest))
+        and store.object_names(manifest) <= wanted
         and all(parent in kept for parent in manifest.parents)
     )
 
