@@ -1,8 +1,10 @@
-"""A model hub on loopback: as much of its HTTP as a push of small files takes, and what it was
-given. It wants every file in the commit, not by Xet, which takes a service of its own.
+"""A model hub on loopback: as much of its HTTP as a push takes, and what it was given. It wants
+small files in the commit and large ones before by LFS, in parts; not by Xet, which takes a service
+of its own.
 """
 
 import base64
+import hashlib
 import json
 import threading
 from collections.abc import Iterator
@@ -10,6 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+PART = 2**20
+"""Bytes of a part of a large file."""
 
 
 @dataclass
@@ -22,6 +27,26 @@ class Hub:
     repositories: list[dict[str, Any]] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    large: int = 2**62
+    """Files of so many bytes and more come by LFS."""
+    parts: dict[str, dict[int, bytes]] = field(default_factory=dict)
+    """Of large files, by sha256 and number."""
+
+    def content(self, sha256: str) -> bytes:
+        """A large file, put together."""
+        whole = b"".join(part for _, part in sorted(self.parts[sha256].items()))
+        assert hashlib.sha256(whole).hexdigest() == sha256
+        return whole
+
+    def wants(self, sha256: str, size: int) -> dict[str, Any]:
+        """How a large file is to be sent; without actions where it is here."""
+        wanted: dict[str, Any] = {"oid": sha256, "size": size}
+        if sha256 not in self.parts:
+            numbers = range(1, -(-size // PART) + 1)
+            header = {str(n): f"{self.url}/part/{sha256}/{n}" for n in numbers}
+            action = {"href": f"{self.url}/whole", "header": {"chunk_size": str(PART), **header}}
+            wanted["actions"] = {"upload": action}
+        return wanted
 
 
 @contextmanager
@@ -70,6 +95,15 @@ def _handler(state: Hub) -> type[BaseHTTPRequestHandler]:
                 return
             self._answer({"id": "me/x", "sha": "0" * 40, "siblings": [], "private": False})
 
+        def do_PUT(self) -> None:
+            state.asked.append(f"PUT {self.path}")
+            _, sha256, number = self.path.strip("/").split("/")
+            state.parts.setdefault(sha256, {})[int(number)] = self._body()
+            self.send_response(200)
+            self.send_header("ETag", number)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
         def do_POST(self) -> None:
             state.asked.append(f"POST {self.path}")
             body = self._body()
@@ -79,16 +113,22 @@ def _handler(state: Hub) -> type[BaseHTTPRequestHandler]:
                 state.repositories.append(json.loads(body))
                 self._answer({"url": f"{state.url}/me/x"})
             elif "/preupload/" in self.path:
+                how = ("regular", "lfs")
                 files = [
-                    {"path": f["path"], "uploadMode": "regular", "shouldIgnore": False}
+                    {"path": f["path"], "uploadMode": how[f["size"] >= state.large]}
                     for f in json.loads(body)["files"]
                 ]
-                self._answer({"files": files})
+                self._answer({"files": [f | {"shouldIgnore": False} for f in files]})
+            elif self.path.endswith("/info/lfs/objects/batch"):
+                objects = [state.wants(f["oid"], f["size"]) for f in json.loads(body)["objects"]]
+                self._answer({"objects": objects, "transfer": "multipart"})
             elif "/commit/" in self.path:
                 for line in map(json.loads, body.splitlines()):
+                    value = line["value"]
                     if line["key"] == "file":
-                        path, content = line["value"]["path"], line["value"]["content"]
-                        state.files[path] = base64.b64decode(content)
+                        state.files[value["path"]] = base64.b64decode(value["content"])
+                    elif line["key"] == "lfsFile":
+                        state.files[value["path"]] = state.content(value["oid"])
                 self._answer({"commitUrl": f"{state.url}/me/x/commit/1", "commitOid": "1" * 40})
             else:
                 self._answer({})

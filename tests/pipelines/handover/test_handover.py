@@ -2,9 +2,12 @@
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pyarrow.parquet as pq  # type: ignore[import-untyped]  # ships no types
@@ -12,13 +15,14 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from roundsmith.cli import app
+from roundsmith.config import child_environment
 from roundsmith.errors import ConfigError, PlatformError
 from roundsmith.handover import dataset
 from roundsmith.handover.hub import push
 from roundsmith.models.licence import licence_of
 from roundsmith.report.summary import Summary, to_json
 from roundsmith.store import EXAMPLES, Manifest, step_key
-from tests.pipelines.handover.hub_server import Hub, hub
+from tests.pipelines.handover.hub_server import PART, Hub, hub
 from tests.pipelines.lineage.made import MadeRun, made_run
 from tests.pipelines.report.rounds import COST, RESULT
 
@@ -155,6 +159,19 @@ def test_a_push_makes_the_repository_and_gives_it_every_file(rows: Path, served:
     assert made["type"] == "dataset"
     names = {p.relative_to(rows).as_posix() for p in rows.rglob("*") if p.is_file()}
     assert served.files == {name: (rows / name).read_bytes() for name in names}
+
+
+def test_a_large_file_goes_in_parts_and_is_not_sent_again(tmp_path: Path, served: Hub) -> None:
+    served.large = PART
+    weights = Random(1).randbytes(2 * PART + 5)
+    for name, content in {"README.md": b"---\n", "model.safetensors": weights}.items():
+        (tmp_path / name).write_bytes(content)
+    hub = child_environment(HF_ENDPOINT=served.url, HF_HUB_OFFLINE="0", HF_HUB_DISABLE_XET="1")
+    command = [sys.executable, "-m", "roundsmith.cli", "push", str(tmp_path), "me/model"]
+    for _ in range(2):
+        subprocess.run(command, env=hub, check=True)
+        assert served.files.pop("model.safetensors") == weights
+    assert sum(line.startswith("PUT") for line in served.asked) == 3
 
 
 def test_a_hub_that_refuses_is_told_with_what_to_look_at(rows: Path, served: Hub) -> None:
