@@ -48,6 +48,23 @@ class Hub:
             wanted["actions"] = {"upload": action}
         return wanted
 
+    def ways(self, files: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Which files come in the commit, and which before by LFS."""
+        how = ("regular", "lfs")
+        return [
+            {"path": f["path"], "uploadMode": how[f["size"] >= self.large], "shouldIgnore": False}
+            for f in files
+        ]
+
+    def take(self, commit: bytes) -> None:
+        """Takes a commit's files."""
+        for line in map(json.loads, commit.splitlines()):
+            value = line["value"]
+            if line["key"] == "file":
+                self.files[value["path"]] = base64.b64decode(value["content"])
+            elif line["key"] == "lfsFile":
+                self.files[value["path"]] = self.content(value["oid"])
+
 
 @contextmanager
 def hub() -> Iterator[Hub]:
@@ -113,22 +130,12 @@ def _handler(state: Hub) -> type[BaseHTTPRequestHandler]:
                 state.repositories.append(json.loads(body))
                 self._answer({"url": f"{state.url}/me/x"})
             elif "/preupload/" in self.path:
-                how = ("regular", "lfs")
-                files = [
-                    {"path": f["path"], "uploadMode": how[f["size"] >= state.large]}
-                    for f in json.loads(body)["files"]
-                ]
-                self._answer({"files": [f | {"shouldIgnore": False} for f in files]})
+                self._answer({"files": state.ways(json.loads(body)["files"])})
             elif self.path.endswith("/info/lfs/objects/batch"):
                 objects = [state.wants(f["oid"], f["size"]) for f in json.loads(body)["objects"]]
                 self._answer({"objects": objects, "transfer": "multipart"})
             elif "/commit/" in self.path:
-                for line in map(json.loads, body.splitlines()):
-                    value = line["value"]
-                    if line["key"] == "file":
-                        state.files[value["path"]] = base64.b64decode(value["content"])
-                    elif line["key"] == "lfsFile":
-                        state.files[value["path"]] = state.content(value["oid"])
+                state.take(body)
                 self._answer({"commitUrl": f"{state.url}/me/x/commit/1", "commitOid": "1" * 40})
             else:
                 self._answer({})
