@@ -28,7 +28,7 @@ class ProgressView:
     """Shows (step, done, total, note); call it as work goes on."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
+        self.console = console
         self._tasks: dict[str, TaskID] = {}
         self._bars = Bars(
             TextColumn("{task.description:<24}"),
@@ -84,7 +84,7 @@ class ProgressView:
         self._done[step] = done
         per_s = (done - first) / (now - begun) if now - begun >= RATE_AFTER_S else 0.0
         rate = f"{per_s:.1f}/s" if per_s else ""
-        if self._console.is_terminal:
+        if self.console.is_terminal:
             if step not in self._tasks:
                 self._tasks[step] = self._bars.add_task(step, total=total, rate="", note="")
             self._bars.update(self._tasks[step], completed=done, total=total, rate=rate, note=note)
@@ -92,7 +92,7 @@ class ProgressView:
             self._printed[step] = now
             left = f", {(total - done) / per_s:.0f} s left" if per_s and done < total else ""
             said = (f"{step}: {done}/{total}", rate + left, note)
-            self._console.print(" ".join(filter(None, said)))
+            self.console.print(" ".join(filter(None, said)))
 
 
 def error_console() -> Console:

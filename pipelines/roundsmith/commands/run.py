@@ -4,7 +4,7 @@ import asyncio
 import fcntl
 import logging
 import shutil
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -77,51 +77,78 @@ def play(
         (out / "run.json").write_text(config.model_dump_json(indent=2) + "\n")
         expected = expectations(config, store, platform)
         context = Context(Store(store), config, 1, platform, view)
-        taken_back = rolled_back(out)
-        rounds_seen: list[RoundSeen] = []
-        spent: dict[str, Spent] = {}
+        rounds = _Rounds(context, platform, out, expected, runner, view)
 
-        def begin(number: int) -> None:
-            nonlocal context
-            context = replace(context, round=number, estimate=expected.get(number))
-            view.forget()
-            console.print(f"[bold]round {number} of {config.rounds}[/]: {config.recipe}")
-
-        def do(step: str, split: str = "", of: str = "", /, **refs: str) -> str:
-            told = replace(context, progress=view.of(of))
-            ref = runner.run(platform.watched(run_step(told, step, split=split, **refs)))
-            spent[ref] = spent_on(context.manifest(ref))
-            return ref
-
-        def promoted(decision: str) -> bool:
-            return is_promoted(context.manifest(decision), taken_back)
-
-        def stops(decision: str, rows: str) -> bool:
-            seen = context.manifest(decision), context.manifest(rows)
-            rounds_seen.append(round_seen(context, *seen, promoted(decision), spent))
-            why = why_stop(rounds_seen, config.stop, config.budget, config.price)
-            if why is not None:
-                console.print(f"round {context.round} is the last: {why}")
-            return why is not None
-
-        numbers = range(1, config.rounds + 1)
-        parts = (config.control, context.recipe.own_writer, context.recipe.on_train)
-
-        def rounds() -> Iterator[Summary]:
-            rounds_seen.clear()
-            played = play_rounds(do, promoted, numbers, begin, *parts, stops)
-            for refs in played:
-                folder = out / f"round-{context.round}"
-                summary = export(context, refs, folder)
-                loss = context.manifest(refs.checkpoint).stats["loss"]
-                tell(config.tracking, config.model_dump(mode="json"), out, summary, loss)
+        def over() -> Iterator[Summary]:
+            for summary, folder in rounds.play():
                 yield summary
                 keep(folder)
 
         try:
-            return mended(context.store, lambda: _shown(rounds(), out, console))
+            return mended(context.store, lambda: _shown(over(), out, console))
         finally:
             runner.run(platform.close())
+
+
+class _Rounds:
+    """The rounds of a run while they are played: which is next, what was seen of them and spent."""
+
+    def __init__(
+        self,
+        context: Context,
+        platform: RunPlatform,
+        out: Path,
+        expected: Mapping[int, Spent],
+        runner: asyncio.Runner,
+        view: ProgressView,
+    ) -> None:
+        self._context, self._platform, self._out = context, platform, out
+        self._expected, self._runner, self._view = expected, runner, view
+        self._taken_back = rolled_back(out)
+        self._seen: list[RoundSeen] = []
+        self._spent: dict[str, Spent] = {}
+
+    def play(self) -> Iterator[tuple[Summary, Path]]:
+        """The rounds from the first on, each with its folder as soon as it is over."""
+        self._seen.clear()
+        config, recipe = self._context.config, self._context.recipe
+        numbers = range(1, config.rounds + 1)
+        parts = (config.control, recipe.own_writer, recipe.on_train)
+        for refs in play_rounds(
+            self._do, self._promoted, numbers, self._begin, *parts, self._stops
+        ):
+            folder = self._out / f"round-{self._context.round}"
+            summary = export(self._context, refs, folder)
+            loss = self._context.manifest(refs.checkpoint).stats["loss"]
+            tell(config.tracking, config.model_dump(mode="json"), self._out, summary, loss)
+            yield summary, folder
+
+    def _begin(self, number: int) -> None:
+        estimate = self._expected.get(number)
+        self._context = replace(self._context, round=number, estimate=estimate)
+        config = self._context.config
+        self._view.forget()
+        self._view.console.print(f"[bold]round {number} of {config.rounds}[/]: {config.recipe}")
+
+    def _do(self, step: str, split: str = "", of: str = "", /, **refs: str) -> str:
+        told = replace(self._context, progress=self._view.of(of))
+        work = self._platform.watched(run_step(told, step, split=split, **refs))
+        ref = self._runner.run(work)
+        self._spent[ref] = spent_on(self._context.manifest(ref))
+        return ref
+
+    def _promoted(self, decision: str) -> bool:
+        return is_promoted(self._context.manifest(decision), self._taken_back)
+
+    def _stops(self, decision: str, rows: str) -> bool:
+        seen = self._context.manifest(decision), self._context.manifest(rows)
+        promoted = self._promoted(decision)
+        self._seen.append(round_seen(self._context, *seen, promoted, self._spent))
+        config = self._context.config
+        why = why_stop(self._seen, config.stop, config.budget, config.price)
+        if why is not None:
+            self._view.console.print(f"round {self._context.round} is the last: {why}")
+        return why is not None
 
 
 def _shown(summaries: Iterable[Summary], out: Path, console: Console) -> list[Summary]:
