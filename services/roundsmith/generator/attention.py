@@ -1,83 +1,52 @@
-"""Attention of a decode step on a CPU where torch's own is slow: in bfloat16, and where heads share
-keys and values, which it would repeat for each. Here it is two products of matrices with a softmax
-in float32 between them, the heads that share as rows of one product.
+"""Attention of a decode step on a CPU: page by page, so that a row costs what it is long. A page of
+keys and values is asked by the slot that owns it, in two products of matrices that take all pages
+at once, the heads that share keys as rows of one; a slot then adds up what its pages gave, in their
+order.
 
-Axes: S slots, H heads of queries, K heads of keys and values, G = H / K, L attended length, D width
-of a head.
+Axes: S slots, P pages, H heads of queries, K heads of keys and values, G = H / K, B tokens of a
+page, D width of a head.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from roundsmith.generator.decoder import Decoder
-from roundsmith.models.loading import use_threads
+from roundsmith.generator.pages import Pages
 
-if TYPE_CHECKING:
-    from roundsmith.generator.settings import GeneratorSettings
-    from roundsmith.models.loading import LoadedModel
-
-NAME = "roundsmith_decode"
+NAME = "roundsmith_paged"
 """What a model's configuration calls it."""
-_ROUNDING = 2e-2
-"""How far two ways to attend may lie apart, of the largest logit: bfloat16 has 8 bits."""
 
 
-def choose_attention(loaded: "LoadedModel", settings: "GeneratorSettings") -> None:
-    """Has a model's decode steps attend by `two_products` where that is quicker, and where a step
-    of it gives what the model's own attention gives but for rounding: one that adds more to its
-    scores keeps its own. Sets the threads of this one. ConfigError for a model whose layers keep
-    more than keys and values.
-    """
-    model, config = loaded.model, loaded.model.config.get_text_config()
-    heads = getattr(config, "num_attention_heads", None)
-    shared = getattr(config, "num_key_value_heads", heads) != heads
-    if loaded.device.type != "cpu" or not (shared or model.dtype is torch.bfloat16):
-        return
-    use_threads(settings, loaded)
-    own, usual = _logits_after_a_step(loaded, settings), model.config._attn_implementation
-    try:
-        model.set_attn_implementation(NAME)
-        ours = _logits_after_a_step(loaded, settings)
-        if torch.allclose(own, ours, rtol=0, atol=_ROUNDING * float(own.abs().max())):
-            return
-    except (TypeError, ValueError, KeyError, AttributeError, RuntimeError):
-        pass  # it has attention of its own, which knows nothing of ours
-    model.set_attn_implementation(usual)
-
-
-def attend_like(loaded: "LoadedModel", other: "LoadedModel") -> None:
-    """Has a model attend as another does that computes like it, without a trial."""
-    chosen = other.model.config._attn_implementation
-    if loaded.model.config._attn_implementation != chosen:
-        loaded.model.set_attn_implementation(chosen)
-
-
-def _logits_after_a_step(loaded: "LoadedModel", settings: "GeneratorSettings") -> torch.Tensor:
-    decoder = Decoder(loaded, settings)
-    prompt = list(range(max(1, min(5, loaded.context_tokens - 1, loaded.vocabulary))))
-    (prefix,) = decoder.prefill([prompt], [None])
-    decoder.admit(0, prefix)
-    decoder.advance([prompt[-1]] * decoder.slots)
-    return torch.frombuffer(bytearray(decoder.logits(0)), dtype=torch.float32)
-
-
-def two_products(
+def attend_paged(
     query_SH1D: torch.Tensor,
-    key_SKLD: torch.Tensor,
-    value_SKLD: torch.Tensor,
-    mask_S11L: torch.Tensor,
+    key_PKBD: torch.Tensor,
+    value_PKBD: torch.Tensor,
+    pages: Pages,
     scaling: float,
 ) -> torch.Tensor:
-    """What the one place of each row sees, [S, 1, H, D]; the mask is added to the scores."""
+    """What the one place of each row sees, [S, 1, H, D]: the sum over its pages of exp(s - max s) V
+    over that of exp(s - max s), in float32 but for the products.
+    """
     slots, heads, _, width = query_SH1D.shape
-    query_SKGD = query_SH1D.view(slots, key_SKLD.shape[1], -1, width)
-    scores_SKGL = (query_SKGD @ key_SKLD.transpose(2, 3)).float().mul_(scaling).add_(mask_S11L)
-    shares_SKGL = torch.softmax(scores_SKGL, -1).to(value_SKLD.dtype)
-    return (shares_SKGL @ value_SKLD).view(slots, 1, heads, -1)
+    asking_PKGD = query_SH1D.view(slots, key_PKBD.shape[1], -1, width)[pages.slots_P]
+    scores_PKGB = (asking_PKGD @ key_PKBD.transpose(2, 3)).float().mul_(scaling)
+    scores_PKGB.add_(pages.mask_P11B)
+    highest_SKG = _by_slot(scores_PKGB.amax(-1), pages, "max")
+    shares_PKGB = scores_PKGB.sub_(highest_SKG[pages.slots_P].unsqueeze(-1)).exp_()
+    seen_PKGD = (shares_PKGB.to(value_PKBD.dtype) @ value_PKBD).float()
+    seen_SKGD = _by_slot(seen_PKGD, pages, "sum")
+    seen_SKGD /= _by_slot(shares_PKGB.sum(-1), pages, "sum").unsqueeze(-1)
+    return seen_SKGD.to(value_PKBD.dtype).view(slots, 1, heads, -1)
+
+
+def _by_slot(of_pages: torch.Tensor, pages: Pages, mode: str) -> torch.Tensor:
+    """The sum or the largest of each slot's pages, one page after the other."""
+    bags = F.embedding_bag(pages.owned_N, of_pages.flatten(1), pages.begins_S, mode=mode)
+    return bags.view(-1, *of_pages.shape[1:])
 
 
 def _attention(
@@ -87,15 +56,18 @@ def _attention(
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,
     scaling: float | None = None,
+    pages: Pages | None = None,
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
-    """What transformers calls in every layer: a prompt is left to torch."""
-    if query.shape[2] > 1 or attention_mask is None or scaling is None:
+    """What transformers calls in every layer; `pages` is handed through the model at a decode step,
+    and a prompt is left to torch.
+    """
+    if pages is None:
         seen, _ = sdpa_attention_forward(
             module, query, key, value, attention_mask, scaling=scaling, **options
         )
         return seen, None
-    return two_products(query, key, value, attention_mask, scaling), None
+    return attend_paged(query, key, value, pages, scaling or query.shape[-1] ** -0.5), None
 
 
 AttentionInterface.register(NAME, _attention)

@@ -1,8 +1,10 @@
-"""The keys and values of every slot: one preallocated block a layer, token t of a row at index t.
+"""The keys and values of every slot where a model attends as transformers has it: one preallocated
+block a layer, token t of a row at index t, and all rows are read as far as the longest.
 
 Axes: S slots, H heads, L attended length, D width of a head.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -69,23 +71,47 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]  # transforme
 class SlotCache(Cache):
     """The cache of all slots, shaped like the first prompt's and grown by doubling."""
 
-    def __init__(self, slots: int, like: DynamicCache, device: torch.device, capacity: int) -> None:
+    def __init__(self, slots: int, like: DynamicCache, bucket_tokens: int) -> None:
+        """Rows are read up to a multiple of `bucket_tokens`."""
+        keys = attention_layers(like)[0].keys
+        assert keys is not None
+        device, self._dtype = keys.device, keys.dtype
         self.slots = slots
-        self.capacity = capacity
+        self._bucket_tokens = self.capacity = bucket_tokens
         self.attended = 0
         self.rows_S = torch.arange(slots, device=device)
         self.positions_S = torch.zeros(slots, dtype=torch.long, device=device)
         super().__init__(
-            layers=[SlotLayer(self, layer, capacity) for layer in _attention_layers(like)]
+            layers=[SlotLayer(self, layer, bucket_tokens) for layer in attention_layers(like)]
         )
 
     def fill(self, slot: int, like: DynamicCache, row: int, tokens: int) -> None:
-        """Put a prompt into a slot; rows must have room (`reserve`)."""
-        for mine, its in zip(self._slot_layers(), _attention_layers(like), strict=True):
+        """Put a prompt into a slot."""
+        self._reserve(tokens)
+        for mine, its in zip(self._slot_layers(), attention_layers(like), strict=True):
             mine.fill(slot, its, row, tokens)
 
-    def reserve(self, tokens: int) -> None:
-        """Make room for rows of `tokens` tokens."""
+    def release(self, slot: int) -> None:
+        """Empty a slot, whose row stays as it is."""
+
+    def step(self, lengths: Sequence[int]) -> dict[str, object]:
+        """Makes room for one more token a slot, at the index that is its length; what the model is
+        given beside the tokens.
+        """
+        device = self.positions_S.device
+        self.attended = self._rounded(max(lengths) + 1)
+        self._reserve(self.attended)
+        self.positions_S = torch.tensor(lengths, device=device)
+        seen_SL = torch.arange(self.attended, device=device)[None, :] <= self.positions_S[:, None]
+        mask_SL = torch.zeros(seen_SL.shape, dtype=self._dtype, device=device)
+        mask_SL = mask_SL.masked_fill_(~seen_SL, -torch.inf)
+        return {"attention_mask": mask_SL[:, None, None, :]}
+
+    def _rounded(self, tokens: int) -> int:
+        return -(-tokens // self._bucket_tokens) * self._bucket_tokens
+
+    def _reserve(self, tokens: int) -> None:
+        tokens = self._rounded(tokens)
         if tokens > self.capacity:
             self.capacity = max(tokens, 2 * self.capacity)
             for layer in self._slot_layers():
@@ -97,7 +123,8 @@ class SlotCache(Cache):
             yield layer
 
 
-def _attention_layers(cache: DynamicCache) -> list[CacheLayerMixin]:
+def attention_layers(cache: DynamicCache) -> list[CacheLayerMixin]:
+    """The layers of a cache that keep keys and values."""
     return [layer for layer in cache.layers if isinstance(layer, CacheLayerMixin)]
 
 

@@ -12,8 +12,10 @@ import torch
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
 from roundsmith.errors import ConfigError
+from roundsmith.generator.attention import NAME
 from roundsmith.generator.cache import SlotCache
 from roundsmith.generator.lora import Lora, LoraRows
+from roundsmith.generator.paged_cache import PagedCache
 from roundsmith.generator.penalties import Penalty
 from roundsmith.generator.sampling import Drawn, Draws, draw
 from roundsmith.generator.settings import GeneratorSettings
@@ -49,7 +51,7 @@ class Decoder:
         self._lora_rows = LoraRows(loaded.model)
         self._lengths = [0] * self.slots
         self._logits_SV = torch.zeros(self.slots, loaded.vocabulary, device=loaded.device)
-        self._cache: SlotCache | None = None
+        self._cache: SlotCache | PagedCache | None = None
 
     def padded(self, tokens: int) -> int:
         """The length that a prompt is computed at: its own, or rounded up to go with others."""
@@ -90,16 +92,18 @@ class Decoder:
     @torch.inference_mode()
     def admit(self, slot: int, prefix: Prefix) -> None:
         """Put a prompt into a slot, ready to draw its first token."""
-        room = self._rounded(prefix.tokens + 1)
         if self._cache is None:
-            self._cache = SlotCache(self.slots, prefix.cache, self.loaded.device, room)
-        self._cache.reserve(room)
+            paged = self.loaded.model.config._attn_implementation == NAME
+            made = PagedCache if paged else SlotCache
+            self._cache = made(self.slots, prefix.cache, self.bucket_tokens)
         self._cache.fill(slot, prefix.cache, prefix.row, prefix.tokens)
         self._logits_SV[slot] = prefix.logits_V
         self._lengths[slot] = prefix.tokens
 
     def release(self, slot: int) -> None:
         """Empty a slot."""
+        if self._cache is not None:
+            self._cache.release(slot)
         self._lengths[slot] = 0
         self.draws.clear(slot)
         self.penalties.pop(slot, None)
@@ -124,19 +128,14 @@ class Decoder:
         cache, device = self._cache, self.loaded.device
         assert cache is not None
         self._lora_rows.use(self.loras_S, device)
-        cache.attended = self._rounded(max(self._lengths) + 1)
-        cache.reserve(cache.attended)
-        cache.positions_S = torch.tensor(self._lengths, device=device)
-        seen_SL = torch.arange(cache.attended, device=device)[None, :] <= cache.positions_S[:, None]
-        mask_SL = torch.zeros(seen_SL.shape, dtype=self.loaded.model.dtype, device=device)
-        mask_SL = mask_SL.masked_fill_(~seen_SL, -torch.inf)
+        attended = cache.step(self._lengths)
         self._logits_SV = (
             self.loaded.model(
                 input_ids=torch.tensor(tokens, device=device)[:, None],
-                attention_mask=mask_SL[:, None, None, :],
-                position_ids=cache.positions_S[:, None],
+                position_ids=torch.tensor(self._lengths, device=device)[:, None],
                 past_key_values=cache,
                 use_cache=True,
+                **attended,
             )
             .logits[:, -1]
             .float()

@@ -32,7 +32,7 @@ class TransformersEngine:
         """Loads the model unless it is given, which may take long. ConfigError when it cannot be
         served.
         """
-        from roundsmith.generator.attention import choose_attention
+        from roundsmith.generator.attention_choice import choose_attention
         from roundsmith.generator.scheduler import Scheduler
         from roundsmith.models.loading import load
 
@@ -93,7 +93,7 @@ class TransformersEngine:
         WeightsMismatch for a folder that is not what it should be; the old weights go on serving
         then.
         """
-        from roundsmith.generator.attention import attend_like, choose_attention
+        from roundsmith.generator.attention_choice import attend_like, choose_attention
         from roundsmith.models.loading import load_checked
 
         async with self._reloading:

@@ -15,7 +15,7 @@ class GeneratorSettings(ModelSettings):
     prefill_rows: int = Field(default=0, ge=0)
     """Prompts computed together; 0 is 8 for a small model, else 1. Part of a sample, like slots."""
     bucket_tokens: int = Field(default=32, ge=1)
-    """The attended length is rounded up to a multiple of this."""
+    """Tokens of a page of keys and values: a row's length is rounded up to a multiple of this."""
     max_waiting: int = Field(default=8192, ge=1)
     """Completions that may wait for a slot; more are refused with a time to retry after."""
     max_adapters: int = Field(default=8, ge=0)
