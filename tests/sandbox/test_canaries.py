@@ -31,7 +31,7 @@ programs = tuple(Program(f"c{at}", source, "import socket") for at in range(int(
 item = ExecuteItem("many", programs, (CallTest("t", "f", (), ""),))
 async def main():
     settings = ExecutorSettings(
-        slots=int(slots), highest=tier, canary_runs=7, canary_s=9, cache_bytes=0
+        slots=int(slots), highest=tier, canary_runs=7, canary_s=9, cache_bytes=0, attempts=3
     )
     async with Pool(settings) as pool:
         found = [outcome async for outcome in pool.execute(item)]
@@ -120,7 +120,8 @@ from roundsmith.types import CallTest, ExecuteItem, Program
 mark = pathlib.Path(sys.argv[1])
 item = ExecuteItem("i", (Program("c", "def f(): return 1"),), (CallTest("t", "f", (), 1),))
 async def main():
-    async with Pool(ExecutorSettings(slots=1, highest="T1", cache_bytes=0)) as pool:
+    settings = ExecutorSettings(slots=1, highest="T1", cache_bytes=0, attach_s=1)
+    async with Pool(settings) as pool:
         said = []
         for broken in (False, True, False):
             mark.touch() if broken else mark.unlink(missing_ok=True)

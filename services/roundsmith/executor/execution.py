@@ -5,15 +5,17 @@ confirm them.
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from roundsmith.errors import SandboxError
 from roundsmith.executor.alone import Result
 from roundsmith.executor.endings import Ending
+from roundsmith.executor.jobs import Job, Patience
 from roundsmith.executor.kept import Claim, Known, Memory
 from roundsmith.executor.matrix import Column, Plan, PlannedRow
 from roundsmith.executor.rows import Stopping
 from roundsmith.executor.slots import Place
+from roundsmith.executor.supervisor import Bystander
 from roundsmith.executor.tally import Tally
 from roundsmith.types import Outcome
 from roundsmith.verdicts import Verdict
@@ -24,31 +26,23 @@ _BATCH_OUTCOMES = 64
 _DETAIL_CHARACTERS = 2000
 
 
-@dataclass(slots=True)
-class Job:
-    """Cells of one row that are to be run, for the how manieth time. `num_timeouts` of the row came
-    before; `claim` is held where what is the same is run once.
-    """
-
-    row: PlannedRow
-    columns: list[Column]
-    num_timeouts: int = 0
-    attempt: int = 1
-    claim: Claim | None = None
-
-
 class Execution:
     """What is left of an item. Every cell is handed out once, whatever has to be run again; one
-    that no sandbox could run in `attempts` jobs is INFRA_ERROR, as if it had been at `nowhere`.
+    that no sandbox could run with all the patience is INFRA_ERROR, as if it had been at `nowhere`.
     Without a memory every cell is run.
     """
 
     def __init__(
-        self, plan: Plan, attempts: int, nowhere: Place, memory: Memory | None, tally: Tally
+        self,
+        plan: Plan,
+        patience: Patience,
+        nowhere: Place,
+        memory: Memory | None,
+        tally: Tally,
     ) -> None:
         self.rules, self._tally = plan.rules, tally
         self._rows: Iterator[PlannedRow] | None = plan.rows
-        self._attempts, self._nowhere, self._memory = attempts, nowhere, memory
+        self._patience, self._nowhere, self._memory = patience, nowhere, memory
         self._todo: deque[Job] = deque()
         # Jobs that are not done, findings that no canary has confirmed, cells that others run.
         self._num_open = 0
@@ -153,16 +147,16 @@ class Execution:
         """Cells of a job or a finding that was open have to be run again."""
         self._settle(job, columns, ())
         self._tally.retries["sandbox"] += len(columns)
-        last = self._todo[-1] if self._todo else job
-        if job.attempt >= self._attempts:
+        later = job.again(columns, error, self._patience)
+        if later is None:
             failed = [(c, (_infra_error(c, str(error)), self._nowhere)) for c in columns]
             self._deliver(job.row, failed)
             self._close()
-        elif last.row is job.row and last.attempt == job.attempt + 1 and not self.rules.stop:
-            last.columns += columns
+        elif self._todo and self._todo[-1].joins(later) and not self.rules.stop:
+            self._todo[-1].join(columns)
             self._close()
         else:
-            self._put(Job(job.row, columns, job.num_timeouts, job.attempt + 1))
+            self._put(later)
 
     def give(self, found: "Found") -> None:
         """What was found is confirmed."""
@@ -237,8 +231,9 @@ class Found:
             self._execution.again(self.job, self.columns, self._error)
 
     def again(self, error: SandboxError) -> None:
-        """A canary was not, or the sandbox failed."""
-        self._error = error
+        """A canary was not, or the sandbox failed; what else was run is only to blame alone."""
+        if self._error is None or isinstance(self._error, Bystander):
+            self._error = error
         self.give()
 
 

@@ -1,11 +1,13 @@
 """Supervisors as processes of this machine, each on a socket."""
 
 import asyncio
+import os
 import shutil
 import socket
 import subprocess
 import tempfile
 
+from roundsmith.errors import SandboxError
 from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.executor.supervisor import Slot, Started, SupervisorLost
 from roundsmith.sandbox import boot
@@ -18,12 +20,24 @@ class ProcessSupervisors:
         self._recycle_runs = settings.recycle_runs
 
     async def open(self, slot: Slot) -> "ProcessLink":
-        """A fresh supervisor process."""
-        ours, theirs = socket.socketpair()
+        """A fresh supervisor process. Raises SandboxError."""
+        try:
+            return await self._open(slot)
+        except OSError as error:  # no room, no memory, too many processes
+            raise SandboxError(f"a supervisor could not be started: {error}") from error
+
+    async def _open(self, slot: Slot) -> "ProcessLink":
         # With a mount namespace the children's directory is theirs alone and needs no place here.
         scratch = "" if slot.isolate else tempfile.mkdtemp(prefix="roundsmith-box-")
-        process = boot.spawn(theirs, scratch)
-        theirs.close()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                process = boot.spawn(theirs, scratch)
+            except OSError:
+                ours.close()
+                if scratch:
+                    os.rmdir(scratch)
+                raise
         streams = await asyncio.open_unix_connection(sock=ours)
         return ProcessLink(process, scratch, *streams, self._recycle_runs)
 

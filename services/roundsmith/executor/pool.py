@@ -15,6 +15,7 @@ from roundsmith.executor import matrix, probe
 from roundsmith.executor.admission import Admission
 from roundsmith.executor.capabilities import Capabilities
 from roundsmith.executor.execution import Execution
+from roundsmith.executor.jobs import Patience
 from roundsmith.executor.kept import KeptCells, Memory
 from roundsmith.executor.local_supervisors import ProcessSupervisors
 from roundsmith.executor.matrix import Plan
@@ -234,6 +235,7 @@ class Pool:
         if plan.once:
             places = {state.place for state in self._slots if state.running is not None}
             memory = Memory(self._kept, caller, item.profile, plan.rules, places)
-        execution = Execution(plan, self.settings.attempts, nowhere, memory, self.tally)
+        patience = Patience(self.settings.attempts, self.settings.attach_s)
+        execution = Execution(plan, patience, nowhere, memory, self.tally)
         rows_at_once = min(self.settings.slots, len(item.programs))
         return run_all(execution, self._turns, caller, rows_at_once)

@@ -5,8 +5,10 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from roundsmith.errors import SandboxError
-from roundsmith.executor.execution import Execution, Job
+from roundsmith.executor.execution import Execution
+from roundsmith.executor.jobs import Job
 from roundsmith.executor.rows import Row, Stopping
+from roundsmith.executor.supervisor import NotStarted
 from roundsmith.executor.turn import GaveWay, Turn
 from roundsmith.executor.turns import Item, Turns
 from roundsmith.sandbox.events import Event
@@ -93,6 +95,8 @@ class _Worker:
                     execution.done(job)
                 else:
                     execution.again(job, left, error)
+                if isinstance(error, NotStarted):
+                    await self._turn.end()  # the slot is left alone for a while
                 return
         if found is not None:
             found.give()

@@ -53,15 +53,17 @@ class ExecutorSettings(Settings):
     """How long that is kept."""
     uid_base: int = Field(default=1_879_048_192, ge=1)
     """First of the user numbers for slots, two each, where supervisors run as root."""
-    attempts: int = Field(default=3, ge=1)
-    """How often a run is tried when the sandbox fails; then its cells are INFRA_ERROR."""
+    attempts: int = Field(default=10, ge=1)
+    """How often a run is tried when the sandbox fails in it; then its cells are INFRA_ERROR."""
     canary_s: float = Field(default=0.25, gt=0)
     """Outcomes wait for the next canary of their slot: it comes when the slot has nothing else to
     do, after so many seconds, or after `canary_runs` runs.
     """
     canary_runs: int = Field(default=256, ge=1)
     attach_s: float = Field(default=60.0, gt=0)
-    """How long a pod that starts a supervisor is waited for, at start and after a loss."""
+    """How long a pod that starts a supervisor is waited for, at start and after a loss; cells are
+    INFRA_ERROR when none has started for them for so long after a first failure.
+    """
     recycle_s: float = Field(default=1800.0, gt=0, lt=ATTACH_DEADLINE_S / 2)
     """An idle supervisor of a pod that is older is replaced, so that pods added later get work."""
     recycle_runs: int = Field(default=100_000, ge=1)

@@ -13,7 +13,14 @@ from roundsmith.executor import probe
 from roundsmith.executor.admission import Admission
 from roundsmith.executor.canaries import Canary, Finding, PromiseBroken
 from roundsmith.executor.settings import ExecutorSettings
-from roundsmith.executor.supervisor import Slot, Supervisor, SupervisorLost, Supervisors
+from roundsmith.executor.supervisor import (
+    Bystander,
+    NotStarted,
+    Slot,
+    Supervisor,
+    SupervisorLost,
+    Supervisors,
+)
 from roundsmith.sandbox.events import Event
 from roundsmith.sandbox.runs import Run
 
@@ -81,11 +88,15 @@ class SlotState:
 
     async def run(self, run: Run) -> AsyncGenerator[Event, None]:
         """One run in this slot, after a canary where one is due; a supervisor that was lost is
-        replaced.
+        replaced, for whose loss nothing is to blame that was found there before. Raises
+        SandboxError: NotStarted when there is no supervisor.
         """
         if self.running is not None and self._canary.due:
             await self.settle(contended=False)
-        supervisor = await self.supervisor()
+        try:
+            supervisor = await self.supervisor()
+        except SandboxError as error:
+            raise NotStarted(str(error)) from error
         self._canary.began(run.processes)
         try:
             async with aclosing(supervisor.run(run)) as events:
@@ -93,7 +104,7 @@ class SlotState:
                     yield event
         finally:
             if not supervisor.idle:
-                await self._lose(SupervisorLost("the supervisor was lost after it was found"))
+                await self._lose(Bystander("the supervisor was lost after it was found"))
 
     def hold(self, finding: Finding) -> None:
         """Hands the finding out after the next good canary of the supervisor that it came from, or

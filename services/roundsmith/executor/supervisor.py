@@ -23,6 +23,14 @@ class SupervisorLost(SandboxError):
     """The supervisor or its zygote ended; what it was running is not known."""
 
 
+class Bystander(SandboxError):
+    """The sandbox failed while it ran something else: what is said so to counts no attempt."""
+
+
+class NotStarted(SandboxError):
+    """No supervisor could be started, so nothing was run."""
+
+
 @dataclass(frozen=True, slots=True)
 class Slot:
     """What one supervisor is for: its number, whether it enters namespaces, its users."""

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
@@ -19,7 +20,7 @@ import pytest
 
 from roundsmith.clients import ExecutorClient, StreamSettings
 from roundsmith.clients.channels import open_channel
-from roundsmith.types import CallTest, ExecuteItem, Limits, Program
+from roundsmith.types import CallTest, ExecuteItem, Limits, Outcome, Program
 from tests.services.executor.sandbox_pod import SandboxPod, sandbox_pod
 
 SEED = 20
@@ -89,18 +90,19 @@ class Killer:
         self._server, self._sandbox, self._random = server, pod, Random(SEED)
         self._left = [kind for kind in KINDS for _ in range(KILLS // len(KINDS))]
         self._random.shuffle(self._left)
-        self.killed: Counter[str] = Counter()
+        self.killed: list[str] = []
 
-    async def at_random(self) -> None:
-        """Kills until it has done so often enough, or is cancelled between two."""
+    async def at_random(self, over: asyncio.Event) -> None:
+        """Kills until it has done so often enough, or it is over between two."""
         while self._left:
-            await asyncio.sleep(self._random.uniform(0.2, 1.5))
-            kind = self._left.pop()
-            await asyncio.shield(asyncio.to_thread(self._kill, kind))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(over.wait(), self._random.uniform(0.2, 1.5))
+                return
+            await asyncio.to_thread(self._kill, self._left.pop())
 
     def _kill(self, kind: str) -> None:
-        self.killed[kind] += 1
-        print(f"kill {self.killed.total()} of {KILLS}: {kind}", flush=True)
+        self.killed.append(kind)
+        print(f"kill {len(self.killed)} of {KILLS}: {kind}", flush=True)
         match kind:
             case "server":
                 self._server.kill()
@@ -134,7 +136,22 @@ def parent(pid: str) -> str:
         return ""
 
 
-Cells = dict[tuple[str, str, str], tuple[str, str, str]]
+Cells = dict[tuple[str, str, str], Outcome]
+
+
+def said(outcome: Outcome) -> tuple[str, ...]:
+    """What must be the same whatever was killed."""
+    return outcome.verdict.value, outcome.judge.value, outcome.label.value
+
+
+def different(was: Cells, now: Cells) -> list[str]:
+    """The cells that a client was told otherwise, and how."""
+    return [
+        f"{' '.join(cell)}: {said(was[cell])} {was[cell].detail!r} was said when nothing was "
+        f"killed, now {said(now[cell])} {now[cell].detail!r}"
+        for cell in was
+        if said(now[cell]) != said(was[cell])
+    ]
 
 
 async def told(client: ExecutorClient) -> Cells:
@@ -145,8 +162,7 @@ async def told(client: ExecutorClient) -> Cells:
     for item, outcomes in zip(asked, found, strict=True):
         assert len(outcomes) == PROGRAMS * TESTS, "a cell was lost or came twice"
         for o in outcomes:
-            said = (o.verdict.value, o.judge.value, o.label.value)
-            cells[item.item_id, o.code_id, o.test_id] = said
+            cells[item.item_id, o.code_id, o.test_id] = o
     assert len(cells) == ITEMS * PROGRAMS * TESTS
     return cells
 
@@ -166,17 +182,18 @@ def test_whatever_is_killed_the_client_is_told_all_of_ten_thousand_cells_and_the
 ) -> None:
     async def disturbed(server: Server, pod: SandboxPod, address: str) -> None:
         quiet = await ask(address)
-        verdicts = Counter(verdict for verdict, _, _ in quiet.values())
+        verdicts = Counter(o.verdict.value for o in quiet.values())
         print("undisturbed:", dict(verdicts), flush=True)
         assert set(verdicts) == {"PASS", "FAIL", "ERROR", "FLAKY", "EXITED_EARLY"}
         killer = Killer(server, pod)
-        while killer.killed.total() < KILLS:
-            killing = asyncio.create_task(killer.at_random())
+        while len(killer.killed) < KILLS:
+            over = asyncio.Event()
+            killing = asyncio.create_task(killer.at_random(over))
             found = await ask(address)
-            killing.cancel()
-            await asyncio.gather(killing, return_exceptions=True)
-            assert found == quiet
-        print("killed:", dict(killer.killed), flush=True)
+            over.set()
+            await killing
+            assert not different(quiet, found), f"killed: {killer.killed}"
+        print("killed:", dict(Counter(killer.killed)), flush=True)
 
     with sandbox_pod() as pod:
         server = Server(tmp_path, pod)

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -18,7 +17,7 @@ from roundsmith.executor.pool import Pool
 from roundsmith.executor.settings import ExecutorSettings, Tier
 from roundsmith.types import AssertTest, CallTest, ExecuteItem, Limits, Outcome, Program, StdioTest
 from roundsmith.types import Test as AnyTest
-from roundsmith.verdicts import Label, Verdict
+from roundsmith.verdicts import Verdict
 from roundsmith.wire import from_message, to_message
 
 PROGRAMS = (
@@ -137,51 +136,6 @@ def test_a_row_that_stops_on_failure_has_no_outcome_after_it() -> None:
         hungry=1,
         reaches=1,
     )
-
-
-def test_supervisors_killed_in_the_middle_lose_and_double_no_cell() -> None:
-    slow = tuple(
-        Program(
-            f"c{at}", f"import time\ndef f(x):\n    time.sleep(0.01)\n    return x + {at % 2}\n"
-        )
-        for at in range(30)
-    )
-    tests = tuple(CallTest(f"t{at}", "f", (at,), at + 1) for at in range(4))
-    # Without a cache, so that programs that are the same are all run.
-    item = ExecuteItem("i", slow, tests, no_cache=True)
-
-    async def disturbed(pool: Pool) -> Cells:
-        task = asyncio.create_task(outcomes(pool, item))
-        for _ in range(2):  # fewer than the attempts that a run has
-            await asyncio.sleep(0.3)
-            for pid in pool.supervisor_pids()[:1]:
-                os.kill(pid, signal.SIGKILL)
-        return cells(await task)
-
-    assert run(disturbed, slots=2) == run(lambda pool: outcomes_cells(pool, item), slots=2)
-
-
-async def outcomes_cells(pool: Pool, item: ExecuteItem) -> Cells:
-    return cells(await outcomes(pool, item))
-
-
-def test_a_sandbox_that_always_dies_gives_infra_errors_and_no_label() -> None:
-    item = ExecuteItem(
-        "i",
-        (Program("c", "import time\ndef f():\n    time.sleep(2)\n"),),
-        (CallTest("t", "f", (), None),),
-    )
-
-    async def doomed(pool: Pool) -> list[Outcome]:
-        task = asyncio.create_task(outcomes(pool, item))
-        while not task.done():
-            await asyncio.sleep(0.1)
-            for pid in pool.supervisor_pids():
-                os.kill(pid, signal.SIGKILL)
-        return await task
-
-    (outcome,) = run(doomed)
-    assert (outcome.verdict, outcome.label) == (Verdict.INFRA_ERROR, Label.NONE)
 
 
 def test_leaving_the_iteration_frees_the_slot_and_leaves_nothing_running() -> None:

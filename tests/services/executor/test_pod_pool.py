@@ -187,7 +187,7 @@ def test_a_sandbox_that_always_dies_gives_infra_errors_and_no_label(
                 os.kill(pid, signal.SIGKILL)
         return await task
 
-    (outcome,) = run(shared_pod.settings(slots=1), doomed)
+    (outcome,) = run(shared_pod.settings(slots=1, attempts=2), doomed)
     assert (outcome.verdict, outcome.label) == (Verdict.INFRA_ERROR, Label.NONE)
 
 
