@@ -31,7 +31,13 @@ programs = tuple(Program(f"c{at}", source, "import socket") for at in range(int(
 item = ExecuteItem("many", programs, (CallTest("t", "f", (), ""),))
 async def main():
     settings = ExecutorSettings(
-        slots=int(slots), highest=tier, canary_runs=7, canary_s=9, cache_bytes=0, attempts=3
+        slots=int(slots),
+        highest=tier,
+        canary_runs=7,
+        canary_s=9,
+        cache_bytes=0,
+        attempts=3,
+        attach_s=1,
     )
     async with Pool(settings) as pool:
         found = [outcome async for outcome in pool.execute(item)]

@@ -3,6 +3,7 @@ confirm them.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import replace
@@ -40,9 +41,9 @@ class Execution:
         memory: Memory | None,
         tally: Tally,
     ) -> None:
-        self.rules, self._tally = plan.rules, tally
+        self.rules, self.patience, self._tally = plan.rules, patience, tally
         self._rows: Iterator[PlannedRow] | None = plan.rows
-        self._patience, self._nowhere, self._memory = patience, nowhere, memory
+        self._nowhere, self._memory = nowhere, memory
         self._todo: deque[Job] = deque()
         # Jobs that are not done, findings that no canary has confirmed, cells that others run.
         self._num_open = 0
@@ -147,7 +148,7 @@ class Execution:
         """Cells of a job or a finding that was open have to be run again."""
         self._settle(job, columns, ())
         self._tally.retries["sandbox"] += len(columns)
-        later = job.again(columns, error, self._patience)
+        later = self.patience.again(job, columns, error)
         if later is None:
             failed = [(c, (_infra_error(c, str(error)), self._nowhere)) for c in columns]
             self._deliver(job.row, failed)
@@ -160,6 +161,7 @@ class Execution:
 
     def give(self, found: "Found") -> None:
         """What was found is confirmed."""
+        self._tally.confirmed_at = time.monotonic()
         self._settle(found.job, found.columns, found.known)
         self._tally.cpu_s += sum(result.ending.cpu_s for _, (result, _) in found.known)
         self._deliver(found.job.row, found.known)

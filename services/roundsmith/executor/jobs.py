@@ -8,16 +8,7 @@ from roundsmith.errors import SandboxError
 from roundsmith.executor.kept import Claim
 from roundsmith.executor.matrix import Column, PlannedRow
 from roundsmith.executor.supervisor import Bystander, NotStarted
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """When it is given up that the sandbox fails: after so many attempts, or when none has started
-    for so many seconds.
-    """
-
-    attempts: int
-    start_s: float
+from roundsmith.executor.tally import Tally
 
 
 @dataclass(slots=True)
@@ -31,24 +22,6 @@ class Job:
     num_timeouts: int = 0
     attempt: int = 1
     claim: Claim | None = None
-    unstarted_since: float | None = None
-    """Since when no sandbox has started for it."""
-
-    def again(self, columns: list[Column], error: SandboxError, patience: Patience) -> "Job | None":
-        """The next try for these cells of it, None when it is given up. An attempt counts when it
-        was run, and nothing else was to blame.
-        """
-        tried = replace(self, columns=columns, claim=None)
-        match error:
-            case Bystander():
-                return tried
-            case NotStarted():
-                now = time.monotonic()
-                since = now if self.unstarted_since is None else self.unstarted_since
-                waits = now - since <= patience.start_s
-                return replace(tried, unstarted_since=since) if waits else None
-        ran = replace(tried, attempt=self.attempt + 1, unstarted_since=None)
-        return ran if ran.attempt <= patience.attempts else None
 
     def joins(self, other: "Job") -> bool:
         """Whether the two can be run as one."""
@@ -60,3 +33,37 @@ class Job:
         """
         wanted = {id(column) for column in (*self.columns, *columns)}
         self.columns = [column for column in self.row.columns if id(column) in wanted]
+
+
+class Patience:
+    """Gives cells of an item up after so many attempts, or when for so many seconds no sandbox has
+    started for them and none of the pool has done its work.
+    """
+
+    def __init__(self, attempts: int, start_s: float, tally: Tally) -> None:
+        self._attempts, self._start_s, self._tally = attempts, start_s, tally
+        self._unstarted_since: float | None = None
+
+    def again(self, job: Job, columns: list[Column], error: SandboxError) -> Job | None:
+        """The next try for these cells of a job, None when they are given up. An attempt is what
+        was run, and had nothing else to blame.
+        """
+        tried = replace(job, columns=columns, claim=None)
+        match error:
+            case Bystander():
+                return tried
+            case NotStarted():
+                if self._unstarted_since is None:
+                    self._unstarted_since = time.monotonic()
+                return None if self.over else tried
+        self._unstarted_since = None
+        tried.attempt += 1
+        return tried if tried.attempt <= self._attempts else None
+
+    @property
+    def over(self) -> bool:
+        """Whether no sandbox has started for so long."""
+        if self._unstarted_since is None:
+            return False
+        since = max(self._unstarted_since, self._tally.confirmed_at)
+        return time.monotonic() - since > self._start_s

@@ -95,7 +95,7 @@ class _Worker:
                     execution.done(job)
                 else:
                     execution.again(job, left, error)
-                if isinstance(error, NotStarted):
+                if isinstance(error, NotStarted) and not execution.patience.over:
                     await self._turn.end()  # the slot is left alone for a while
                 return
         if found is not None:

@@ -62,7 +62,7 @@ class ExecutorSettings(Settings):
     canary_runs: int = Field(default=256, ge=1)
     attach_s: float = Field(default=60.0, gt=0)
     """How long a pod that starts a supervisor is waited for, at start and after a loss; cells are
-    INFRA_ERROR when none has started for them for so long after a first failure.
+    INFRA_ERROR when none has started for so long after a first failure.
     """
     recycle_s: float = Field(default=1800.0, gt=0, lt=ATTACH_DEADLINE_S / 2)
     """An idle supervisor of a pod that is older is replaced, so that pods added later get work."""

@@ -37,6 +37,8 @@ class Tally:
         """`row`: a child for the cells of a row; `alone`: one for a cell that is in doubt."""
         self.retries: Counter[str] = Counter()
         """`sandbox`: cells, because it failed; `gave_way`: runs ended for another caller."""
+        self.confirmed_at = 0.0
+        """When a finding was last confirmed."""
         self.num_known = 0
         """Cells that were answered from what was run before."""
         self.num_open = 0

@@ -17,6 +17,7 @@ from roundsmith.executor.matrix import plan
 from roundsmith.executor.pool import Pool
 from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.executor.supervisor import Bystander, NotStarted, SupervisorLost
+from roundsmith.executor.tally import Tally
 from roundsmith.types import CallTest, ExecuteItem, Outcome, Program
 from roundsmith.verdicts import Label, Verdict
 from tests.services.executor.test_local_pool import Cells, cells, outcomes
@@ -125,15 +126,20 @@ def test_a_supervisor_that_does_not_start_for_a_while_costs_no_attempt(
 def test_where_no_supervisor_starts_any_more_cells_are_infra_errors_with_the_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    programs = tuple(Program(f"c{at}", f"{RIGHT.source}# {at}\n") for at in range(9))
+    item = ExecuteItem("i", programs, (TEST,))
+
     async def homeless(pool: Pool) -> list[Outcome]:
         kill_idle(pool)
         monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
-        return await outcomes(pool, ExecuteItem("i", (RIGHT,), (TEST,)))
+        return await outcomes(pool, item)
 
-    (outcome,) = run(homeless, slots=1, highest="T1", attach_s=0.1)
-    assert (outcome.verdict, outcome.label) == (Verdict.INFRA_ERROR, Label.NONE)
-    assert "a supervisor could not be started" in outcome.detail
-    assert "/nowhere" in outcome.detail
+    found = run(homeless, slots=1, highest="T1", attach_s=0.1)
+    assert len(found) == 9
+    for outcome in found:
+        assert (outcome.verdict, outcome.label) == (Verdict.INFRA_ERROR, Label.NONE)
+        assert "a supervisor could not be started" in outcome.detail
+        assert "/nowhere" in outcome.detail
 
 
 def a_job() -> Job:
@@ -150,9 +156,9 @@ def test_an_attempt_is_what_was_run_and_is_to_blame(
     error: type[SandboxError], attempts: list[int]
 ) -> None:
     job: Job | None = a_job()
-    seen = []
+    patience, seen = Patience(attempts=3, start_s=60, tally=Tally()), list[int]()
     while job is not None and len(seen) < 9:
-        job = job.again(job.columns, error(""), Patience(attempts=3, start_s=60))
+        job = patience.again(job, job.columns, error(""))
         seen += [job.attempt] if job else []
     assert seen == attempts
 
