@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]  # ships no types
+from typer.testing import CliRunner
 
+from roundsmith.cli import app
 from roundsmith.platform.pipeline import CHARTS, compile_pipeline
 from tests.charts.rendering import CHART, WHOLE, objects, one
 
@@ -48,3 +50,34 @@ def test_as_objects_it_is_the_same_pipeline() -> None:
     )
     assert version["spec"]["pipelineSpec"] == ir
     assert version["spec"]["platformSpec"] == platform
+
+
+def test_an_upload_waits_for_the_release_and_sends_what_the_configmap_has(tmp_path: Path) -> None:
+    host = ("pipelines.upload=true", "pipelines.host=http://ml-pipeline.kubeflow:8888")
+    found, ir, platform = delivered(*host)
+    job = one(found, "Job", "r-upload")
+    assert job["metadata"]["annotations"]["helm.sh/hook"] == (
+        "post-install,post-upgrade,post-rollback"
+    )
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    output = tmp_path / "pipeline.yaml"
+    words = [w for w in container["args"] if not w.startswith(("--pipelines", "--output"))]
+    done = CliRunner().invoke(app, [*words, "--output", str(output)], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert list(yaml.safe_load_all(output.read_text())) == [ir, platform]
+    with pytest.raises(AssertionError, match=r"pipelines.upload: expected pipelines.host"):
+        delivered("pipelines.upload=true")
+
+
+def test_each_profile_uploads_a_pipeline_of_its_own() -> None:
+    values = ("storage.url=s3://b/p", "profiles[0].namespace=ann", "profiles[1].namespace=ben")
+    host = ("pipelines.upload=true", "pipelines.host=http://kfp")
+
+    def called(*more: str) -> list[tuple[str, str]]:
+        jobs = [o for o in objects(*values, *host, *more) if o["kind"] == "Job"]
+        words = [job["spec"]["template"]["spec"]["containers"][0]["args"] for job in jobs]
+        options = [dict(w.split("=", 1) for w in one if "=" in w) for one in words]
+        return [(each["--name"], each["--namespace"]) for each in options]
+
+    assert called() == [("r-ann", "ann"), ("r-ben", "ben")]
+    assert called("pipelines.token=/token") == [("r", "ann"), ("r", "ben")]

@@ -1,8 +1,10 @@
 """One cluster for all tests of this folder: images built, chart installed, a round played."""
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -10,9 +12,12 @@ from typing import Any
 
 import pytest
 
+from tests.cluster.disturbed import Disturbed
+from tests.cluster.pipeline_driver import Driver
 from tests.cluster.world import (
     BIN,
     NAMESPACE,
+    PROFILE,
     RELEASE,
     ROOT,
     SANDBOX,
@@ -22,10 +27,17 @@ from tests.cluster.world import (
 )
 
 SMALL = (
-    *("--recipe", "gift", "--preset", "lab", "--seed", "7"),
-    *("--limit", "8", "--eval-limit", "8", "--set", "iterations=2"),
+    *("--recipe", "gift", "--preset", "lab", "--seed", "7", "--limit", "8", "--eval-limit", "16"),
+    *("--no-control", "--set", "iterations=2"),
 )
-"""A round of minutes."""
+"""A round of minutes, whose checkpoint the gate promotes."""
+PARAMETERS: dict[str, Any] = {
+    **{"recipe": "gift", "preset": "lab", "seed": 7, "limit": 8, "eval_limit": 16},
+    **{"control": False, "config": {"iterations": 2}, "chain": "piped"},
+}
+"""The same as the parameters of a pipeline."""
+ACCOUNT = "default-editor"
+"""What Kubeflow lets the tasks of a profile's pipelines run as."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -42,6 +54,7 @@ class Installed:
 
     cluster: Cluster
     before: dict[str, set[str]]
+    """The names of objects, by namespace and of the cluster."""
     said: str
     """What the installation printed."""
     pods: tuple[dict[str, Any], ...]
@@ -65,16 +78,27 @@ def cluster() -> Iterator[Cluster]:
     found.run(ROOT / "charts/images/build")
     yield found
     files.invalidate_cache()
-    if files.exists(found.storage):
-        files.rm(found.storage, recursive=True)
+    for used in (found.storage, of_profile(found)):
+        if files.exists(used):
+            files.rm(used, recursive=True)
+
+
+def of_profile(cluster: Cluster) -> str:
+    """The storage of the other user."""
+    return f"{cluster.storage}-profile"
 
 
 @pytest.fixture(scope="session")
 def installed(cluster: Cluster) -> Iterator[Installed]:
-    """The chart, installed as `make cluster-round` installs it."""
+    """The chart, installed as `make cluster-round` installs it, beside a namespace such as Kubeflow
+    makes for a user.
+    """
     remove(cluster)
-    cluster.run("kubectl", "create", "namespace", NAMESPACE)
-    cluster.kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=60s")
+    for namespace in (NAMESPACE, PROFILE):
+        cluster.run("kubectl", "create", "namespace", namespace)
+        wait = ("wait", "--for=create", "serviceaccount/default", "--timeout=60s")
+        cluster.kubectl(*wait, namespace=namespace)
+    cluster.kubectl("create", "serviceaccount", ACCOUNT, namespace=PROFILE)
     before = cluster.objects()
     try:
         said = cluster.run(ROOT / "charts/install")
@@ -87,14 +111,79 @@ def installed(cluster: Cluster) -> Iterator[Installed]:
 def remove(cluster: Cluster) -> None:
     """Leaves nothing of a run of the tests."""
     cluster.try_(BIN / "helm", "uninstall", RELEASE, "--namespace", NAMESPACE, "--wait")
-    for namespace in (NAMESPACE, SANDBOX):
-        cluster.run("kubectl", "delete", "namespace", namespace, "--ignore-not-found")
+    names = (NAMESPACE, SANDBOX, PROFILE)
+    cluster.run("kubectl", "delete", "namespace", *names, "--ignore-not-found")
 
 
 @pytest.fixture(scope="session")
-def round_of_pods(installed: Installed) -> str:
-    """The log of a small round, played as pods; it is named `first`."""
-    return submit(installed.cluster, "first")
+def profiles(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """The installation, from now on for two users: that of its own namespace, and one whose
+    trainings are TrainJobs.
+    """
+    cluster = installed.cluster
+    names = {"accessKeyId": "AWS_ACCESS_KEY_ID", "secretAccessKey": "AWS_SECRET_ACCESS_KEY"}
+    keys = {name: os.environ[variable] for name, variable in names.items()}
+    mine = {"namespace": NAMESPACE, "storage": {"url": cluster.storage, **keys}}
+    other = {"namespace": PROFILE, "storage": {"url": of_profile(cluster), **keys}}
+    values = {
+        "profiles": [mine, {**other, "training": {"job": "trainjob"}}],
+        "control": {"subjects": [ACCOUNT]},
+    }
+    file = tmp_path_factory.mktemp("profiles") / "values.json"
+    file.write_text(json.dumps(values))
+    where = ("--namespace", NAMESPACE, "--wait", "--timeout", "5m", "--reset-then-reuse-values")
+    chart = ROOT / "charts/roundsmith"
+    cluster.run(BIN / "helm", "upgrade", RELEASE, chart, *where, "--values", file)
+    # helm waits for no pod that may be away while it is replaced.
+    wait = ("wait", "--for=condition=Ready", "pod", "--all", "--timeout=240s")
+    cluster.kubectl(*wait, namespace=PROFILE)
+    return installed
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """The same small round, played by both users at once."""
+
+    log: str
+    """Of the one that was submitted as a Job, whose pods went one after another; it is named
+    `first`.
+    """
+    gone: tuple[str, ...]
+    """The names of those pods."""
+    piped: Driver
+    """The other, by the pipeline; its chain is `piped`."""
+    trainings: dict[str, set[str]]
+    """The names of the trainings in each namespace, by namespace."""
+
+
+@pytest.fixture(scope="session")
+def rounds(profiles: Installed, tmp_path_factory: pytest.TempPathFactory) -> Rounds:
+    """Both users' rounds: each has nothing in its storage that the other could find there."""
+    cluster = profiles.cluster
+    piped = driver(cluster, tmp_path_factory.mktemp("piped"), "piped")
+    with (
+        cluster.watched("pytorchjobs") as mine,
+        cluster.watched("trainjobs", PROFILE) as others,
+        ThreadPoolExecutor() as pool,
+    ):
+        first = Disturbed(cluster, "first", SMALL)
+        working = [pool.submit(work) for work in (first.play, first.disturb)]
+        try:
+            piped.play(PARAMETERS)
+        finally:
+            piped.remove()
+        for work in working:
+            work.result()
+    trainings = {NAMESPACE: set(mine), PROFILE: set(others)}
+    return Rounds("".join(first.lines), tuple(first.gone), piped, trainings)
+
+
+def driver(cluster: Cluster, folder: Path, run: str) -> Driver:
+    """A run of the pipeline that the chart delivers to the other user, as Kubeflow's account."""
+    package = folder / "pipeline.yaml"
+    delivered = cluster.get(f"configmap/{RELEASE}-pipeline", namespace=PROFILE)
+    package.write_text(delivered["data"]["pipeline.yaml"])
+    return Driver(cluster, PROFILE, ACCOUNT, run, package)
 
 
 def submit(cluster: Cluster, name: str) -> str:

@@ -1,4 +1,6 @@
-"""A round played as pods is the round that processes play, and is played once."""
+"""A round played as pods, which go one after another, is the round that processes play, and is
+played once.
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,7 +12,7 @@ import pytest
 from roundsmith.store.kinds import EXAMPLES, GROUPS, RowKind
 from roundsmith.store.parquet import read_file
 from roundsmith.types import Example, Group
-from tests.cluster.conftest import Installed, submit
+from tests.cluster.conftest import Installed, Rounds, submit
 from tests.cluster.world import ROOT, Cluster
 
 TRAINED_APART = 5e-7
@@ -21,11 +23,11 @@ round no weight shows more of that than four units in the last place of a number
 
 @pytest.fixture(scope="module")
 def pods_folder(
-    installed: Installed, round_of_pods: str, tmp_path_factory: pytest.TempPathFactory
+    installed: Installed, rounds: Rounds, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """The round of pods, fetched from where the log says that it is."""
     url = f"{installed.cluster.storage}/runs/first/round-1"
-    assert url in round_of_pods
+    assert url in rounds.log
     folder = tmp_path_factory.mktemp("pods") / "round-1"
     storage().get(url, str(folder), recursive=True)
     return folder
@@ -104,7 +106,7 @@ def test_the_checkpoint_is_that_of_one_process_but_for_rounding(
 
 
 def test_a_second_round_on_the_same_store_recomputes_nothing(
-    installed: Installed, round_of_pods: str
+    installed: Installed, rounds: Rounds
 ) -> None:
     cluster = installed.cluster
     before = listing(cluster)

@@ -2,15 +2,16 @@
 
 import time
 
-from tests.cluster.conftest import Installed
-from tests.cluster.world import BIN, NAMESPACE, RELEASE
+from tests.cluster.conftest import Installed, Rounds
+from tests.cluster.world import BIN, NAMESPACE, PROFILE, RELEASE
 
 
-def test_uninstalling_leaves_nothing_behind(installed: Installed, round_of_pods: str) -> None:
+def test_uninstalling_leaves_nothing_behind(installed: Installed, rounds: Rounds) -> None:
     cluster = installed.cluster
     made = cluster.objects()
     assert f"namespace/{NAMESPACE}-sandbox" in made["cluster"] - installed.before["cluster"]
-    assert any(name.startswith("job.batch/") for name in made["namespace"])
+    assert any(name.startswith("job.batch/") for name in made[NAMESPACE])
+    assert made[PROFILE] - installed.before[PROFILE]
     where = ("--namespace", NAMESPACE, "--wait", "--timeout", "5m")
     cluster.run(BIN / "helm", "uninstall", RELEASE, *where)
     end = time.monotonic() + 60  # what is owned by what was deleted goes a moment later

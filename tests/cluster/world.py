@@ -16,6 +16,8 @@ ROOT = Path(__file__).parents[2]
 BIN = Path(sys.prefix) / "bin"
 NAMESPACE = os.environ.get("ROUNDSMITH_TEST_NAMESPACE", "roundsmith-test")
 SANDBOX = f"{NAMESPACE}-sandbox"
+PROFILE = f"{NAMESPACE}-profile"
+"""Of another user of the same installation."""
 RELEASE = "r"
 NEEDED = {
     "KUBECONFIG": "the file that leads to a cluster",
@@ -86,9 +88,9 @@ class Cluster:
         return self.kubectl(*command, namespace=namespace).strip()
 
     @contextmanager
-    def forwarded(self, target: str, port: int) -> Iterator[str]:
+    def forwarded(self, target: str, port: int, namespace: str = NAMESPACE) -> Iterator[str]:
         """An address of this machine that leads to a port of a pod."""
-        command = ["kubectl", "--namespace", NAMESPACE, "port-forward", target, f":{port}"]
+        command = ["kubectl", "--namespace", namespace, "port-forward", target, f":{port}"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             said = process.stdout.readline()  # Forwarding from 127.0.0.1:40123 -> 8033
@@ -124,26 +126,28 @@ class Cluster:
                 process.terminate()
 
     @contextmanager
-    def watched(self, kind: str) -> Iterator[list[str]]:
+    def watched(self, kind: str, namespace: str = NAMESPACE) -> Iterator[list[str]]:
         """The names of what is made or changed meanwhile; filled in at the end."""
         seen: list[str] = []
-        command = ["kubectl", "--namespace", NAMESPACE, "get", kind, "--watch-only", "-o", "name"]
+        command = ["kubectl", "--namespace", namespace, "get", kind, "--watch-only", "-o", "name"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             yield seen
             process.terminate()
             seen += process.communicate()[0].split()
 
     def objects(self) -> dict[str, set[str]]:
-        """The names of all objects that may outlive a release: of the cluster, and of the
-        namespace.
+        """The names of all objects that may outlive a release: of the cluster, and of each
+        namespace of its users.
         """
         found = {}
         for scope in ("true", "false"):
             listing = ("api-resources", "--verbs=list", f"--namespaced={scope}", "-o", "name")
             kinds = [kind for kind in self.kubectl(*listing).split() if kind not in FLEETING]
-            got = self.kubectl("get", ",".join(kinds), "-o", "name", "--ignore-not-found")
-            found[scope] = set(got.split())
-        return {"namespace": found["true"], "cluster": found["false"]}
+            asked = ("get", ",".join(kinds), "-o", "name", "--ignore-not-found")
+            for namespace in (NAMESPACE, PROFILE) if scope == "true" else (NAMESPACE,):
+                got = self.kubectl(*asked, namespace=namespace)
+                found[namespace if scope == "true" else "cluster"] = set(got.split())
+        return found
 
 
 def missing(environment: Mapping[str, str]) -> str | None:

@@ -10,6 +10,7 @@ apiVersion: serving.kserve.io/v1alpha1
 kind: ServingRuntime
 metadata:
   name: {{ $name }}
+  namespace: {{ .root.Release.Namespace }}
   labels: {{- include "roundsmith.labels" . | nindent 4 }}
 spec:
   supportedModelFormats:
@@ -23,6 +24,7 @@ apiVersion: serving.kserve.io/v1beta1
 kind: InferenceService
 metadata:
   name: {{ $name }}
+  namespace: {{ .root.Release.Namespace }}
   labels:
     {{- include "roundsmith.labels" . | nindent 4 }}
     {{- with .root.Values.kserve.queue }}

@@ -210,9 +210,10 @@ prometheus.io/path: /metrics
 {{- end -}}
 {{- end -}}
 
-{{/* TLS: the certificate of all services, that of rounds, and the name in it. */}}
+{{/* TLS: the certificate of all services, that of rounds, and the name in it: where several play, each has its own. */}}
 {{- define "roundsmith.subject" -}}
 {{ include "roundsmith.name" (dict "root" . "component" "control") }}
+{{- if .Values.profiles }}.{{ .Release.Namespace }}{{ end }}
 {{- end -}}
 
 {{- define "roundsmith.serverSecret" -}}

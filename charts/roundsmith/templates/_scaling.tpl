@@ -24,6 +24,7 @@ apiVersion: autoscaling/v2
 kind: HorizontalPodAutoscaler
 metadata:
   name: {{ include "roundsmith.name" . }}
+  namespace: {{ .root.Release.Namespace }}
   labels: {{- include "roundsmith.labels" . | nindent 4 }}
 spec:
   scaleTargetRef: { apiVersion: apps/v1, kind: Deployment, name: {{ include "roundsmith.name" . }} }
@@ -40,6 +41,7 @@ apiVersion: keda.sh/v1alpha1
 kind: ScaledObject
 metadata:
   name: {{ include "roundsmith.name" . }}
+  namespace: {{ .root.Release.Namespace }}
   labels: {{- include "roundsmith.labels" . | nindent 4 }}
 spec:
   scaleTargetRef: { apiVersion: apps/v1, kind: Deployment, name: {{ include "roundsmith.name" . }} }
@@ -84,9 +86,7 @@ apiVersion: policy/v1
 kind: PodDisruptionBudget
 metadata:
   name: {{ include "roundsmith.name" . }}
-  {{- with .namespace }}
-  namespace: {{ . }}
-  {{- end }}
+  namespace: {{ .namespace | default .root.Release.Namespace }}
   labels: {{- include "roundsmith.labels" . | nindent 4 }}
 spec:
   maxUnavailable: 1

@@ -11,6 +11,7 @@ apiVersion: apps/v1
 kind: Deployment
 metadata:
   name: {{ include "roundsmith.name" . }}
+  namespace: {{ .root.Release.Namespace }}
   labels: {{- include "roundsmith.labels" . | nindent 4 }}
 spec:
   {{- if not (include "roundsmith.scaled" $values) }}
@@ -98,6 +99,7 @@ apiVersion: v1
 kind: Service
 metadata:
   name: {{ include "roundsmith.name" . }}
+  namespace: {{ .root.Release.Namespace }}
   labels: {{- include "roundsmith.labels" . | nindent 4 }}
 spec:
   clusterIP: None

@@ -43,6 +43,8 @@ metadata:
 spec:
   automountServiceAccountToken: false
   enableServiceLinks: false
+  # What was trained since the last checkpoint is lost in any case; an init container of the operator hears no SIGTERM.
+  terminationGracePeriodSeconds: 5
   {{- include "roundsmith.modelRuntime" . | nindent 2 }}
   {{- include "roundsmith.placement" .Values.training.placement | nindent 2 }}
   securityContext: {{- include "roundsmith.podSecurity" . | nindent 4 }}
@@ -56,4 +58,52 @@ spec:
       securityContext: {{- include "roundsmith.containerSecurity" . | nindent 8 }}
       volumeMounts: {{- include "roundsmith.modelMounts" . | nindent 8 }}
   volumes: {{- include "roundsmith.modelVolumes" . | nindent 4 }}
+{{- end -}}
+
+{{/* The pod that uploads the pipeline: takes (dict "root" $ "image" IMAGE "secret" NAME). It asks Kubernetes nothing. */}}
+{{- define "roundsmith.uploadTemplate" -}}
+{{- $component := dict "root" .root "component" "control" -}}
+{{- $pipelines := .root.Values.pipelines -}}
+{{- $name := .root.Release.Name -}}
+{{- if and .root.Values.profiles (not $pipelines.token) }}{{ $name = printf "%s-%s" $name .root.Release.Namespace }}{{ end -}}
+metadata:
+  labels:
+    {{- include "roundsmith.labels" $component | nindent 4 }}
+    access-ml-pipeline: "true"
+    {{- if not .root.Values.jobs.istioSidecar }}
+    sidecar.istio.io/inject: "false"
+    {{- end }}
+spec:
+  restartPolicy: Never
+  {{- include "roundsmith.placement" .root.Values.control.placement | nindent 2 }}
+  serviceAccountName: {{ include "roundsmith.name" $component }}
+  automountServiceAccountToken: false
+  enableServiceLinks: false
+  securityContext: {{- include "roundsmith.podSecurity" . | nindent 4 }}
+  {{- include "roundsmith.pullSecrets" .root | nindent 2 }}
+  containers:
+    - name: upload
+      image: {{ .image }}
+      imagePullPolicy: {{ .root.Values.images.pullPolicy }}
+      args:
+        - compile
+        - --output=/tmp/pipeline.yaml
+        - --release={{ .root.Release.Name }}
+        - --image={{ .image }}
+        {{- with .secret }}
+        - --storage-secret={{ . }}
+        {{- end }}
+        - --pipelines={{ $pipelines.host }}
+        - --name={{ $name }}
+        - --namespace={{ .root.Release.Namespace }}
+        {{- with $pipelines.token }}
+        - --token={{ . }}
+        {{- end }}
+      resources: {{- toYaml .root.Values.control.resources | nindent 8 }}
+      securityContext: {{- include "roundsmith.containerSecurity" . | nindent 8 }}
+      volumeMounts:
+        - { name: tmp, mountPath: /tmp }
+  volumes:
+    - name: tmp
+      emptyDir: { sizeLimit: 64Mi }
 {{- end -}}

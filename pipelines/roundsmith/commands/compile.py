@@ -6,14 +6,21 @@ from typing import Annotated
 
 import typer
 
+from roundsmith.errors import ConfigError
+
 EPILOG = """Examples:
 
 roundsmith compile --release roundsmith --output pipeline.yaml
 
 roundsmith compile --image registry/roundsmith-control:0.1.0 --manifests --output objects.yaml
 
+roundsmith compile --release roundsmith --pipelines http://localhost:8888
+
 Upload the first in the Kubeflow UI, or start a round with: roundsmith submit --pipelines HOST. The
-second is for `kubectl apply`, where pipelines are stored as Kubernetes objects."""
+second is for `kubectl apply`, where pipelines are stored as Kubernetes objects. The third uploads
+it, as the chart does with pipelines.upload."""
+
+UPLOAD = "To Kubeflow Pipelines"
 
 Image = Annotated[
     str,
@@ -43,18 +50,54 @@ def compile_(
     manifests: Annotated[
         bool, typer.Option("--manifests", help="Write objects: Pipeline and PipelineVersion.")
     ] = False,
+    pipelines: Annotated[
+        str | None,
+        typer.Option(help="Its API: upload the file there, too.", rich_help_panel=UPLOAD),
+    ] = None,
+    name: Annotated[
+        str,
+        typer.Option(
+            help="What the pipeline is called there.",
+            show_default="the release",
+            rich_help_panel=UPLOAD,
+        ),
+    ] = "",
+    namespace: Annotated[
+        str,
+        typer.Option(help="Whose it is, where Kubeflow has several users.", rich_help_panel=UPLOAD),
+    ] = "roundsmith",
+    token: Annotated[
+        str,
+        typer.Option(
+            help="A file with the token to show, where Kubeflow has several users.",
+            rich_help_panel=UPLOAD,
+        ),
+    ] = "",
 ) -> None:
     """Write a round as a Kubeflow pipeline: the same order and the same rows as `run`.
 
     A run plays one round and submits the next. What is played a person says in the Kubeflow UI: the
     parameters have descriptions and defaults, and the first task refuses what can not be. Each
     task finds in the storage what was finished, so that it may be retried at any time.
+
+    With --pipelines the file is uploaded as a version called by its content: again does nothing.
     """
     from roundsmith.platform.pipeline import Installed, compile_pipeline
 
+    if manifests and pipelines is not None:
+        raise ConfigError(
+            "--manifests: expected a pipeline to upload with --pipelines, saw objects asked for, "
+            "which are for `kubectl apply`: leave one of the two out"
+        )
     chosen = image or default_image()
     compile_pipeline(Installed.of(release, chosen, storage_secret), output, manifests=manifests)
     typer.echo(f"{output}: a round of {release}, image {chosen}")
+    if pipelines is not None:
+        from roundsmith.platform.pipelines_api import PipelinesApi
+
+        called = name or release
+        version, new = PipelinesApi(pipelines, namespace, token).deliver(output, called)
+        typer.echo(f"{pipelines}: {version} {'is uploaded' if new else 'is there already'}")
 
 
 def default_image() -> str:

@@ -87,6 +87,10 @@ Control = Annotated[
     bool | None,
     typer.Option(help="Also train on gold rows alone for as many steps; on by default."),
 ]
+Alpha = Annotated[
+    float | None,
+    typer.Option(help="The gate's error rate, over all planned rounds; 0.05 unless told."),
+]
 
 Cluster = Annotated[
     Path | None,
@@ -114,6 +118,7 @@ class Choice:
     rounds: Rounds = None
     seed: Seed = None
     control: Control = None
+    alpha: Alpha = None
     skip_bad_rows: SkipBadRows = False
     revision: Revision = None
     trust_remote_code: TrustRemoteCode = False

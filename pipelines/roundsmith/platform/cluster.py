@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import TypeVar
 
 from roundsmith.clients import ROUNDS, Services, connect
@@ -88,7 +89,8 @@ class ClusterPlatform:
         """Clients of the cluster's services; they serve some model already."""
         if self._services is None:
             await self._start_generator()  # a run that was killed in a training left it stopped
-            clients = connect(self._cluster.endpoints, ROUNDS)
+            patient = replace(ROUNDS, give_up_s=self._cluster.patience_s)
+            clients = connect(self._cluster.endpoints, patient)
             self._services = await self._stack.enter_async_context(clients)
         return self._services
 

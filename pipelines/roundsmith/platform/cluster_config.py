@@ -121,6 +121,8 @@ class ClusterConfig(Settings):
     serve: ClusterServe = ClusterServe()
     jobs: ClusterJobs = ClusterJobs()
     services: ClusterServices
+    patience_s: float = Field(60.0, gt=0)
+    """How long a run waits for a service that is away, as one is whose pod loads a model."""
     training: ClusterTraining
     control: ClusterControl
     pipelines: ClusterPipelines = ClusterPipelines()

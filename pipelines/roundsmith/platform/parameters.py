@@ -21,7 +21,7 @@ from roundsmith.steps.config import RunConfig
 from roundsmith.wrong_settings import explain
 
 
-def _told(description: str, **bounds: int) -> Any:
+def _told(description: str, **bounds: float) -> Any:
     """A parameter, as the UI describes it."""
     return Field(description=description, **bounds)  # type: ignore[call-overload]  # bounds by name
 
@@ -60,6 +60,12 @@ class Parameters(Settings):
     budget: dict[str, Any] = _told(
         'What all rounds together may take, such as {"tokens": 1e9, "hours": 12}: tokens, '
         "executions, hours. The round that passes it is the last."
+    )
+    alpha: float = _told(
+        "The gate's error rate over all planned rounds; 0 is what the preset says, which is 0.05 "
+        "unless told otherwise.",
+        ge=0,
+        lt=1,
     )
     control: bool = _told("Also train on the gold rows alone for as many steps, in the last round.")
     replicas: int = _told("Pods of each training; 0 is what the installation says.", ge=0)
@@ -121,6 +127,7 @@ def check_parameters(given: Mapping[str, Any], run: str) -> RoundPlan:
         "recipe_config": asked.config or None,
         "budget": asked.budget or None,
         "control": None if asked.control else False,
+        "alpha": asked.alpha or None,
     }
     config = run_config(asked.preset or preset_elsewhere, None, options, [])
     config = settled(config, place, check(config).stages())

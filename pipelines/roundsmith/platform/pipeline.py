@@ -112,6 +112,7 @@ def round_pipeline(installed: Installed) -> Callable[..., Any]:
         eval_limit: int = 0,
         config: dict = {},  # type: ignore[type-arg]  # noqa: B006  # what kfp reads as a default
         budget: dict = {},  # type: ignore[type-arg]  # noqa: B006  # what kfp reads as a default
+        alpha: float = 0.0,
         control: bool = True,
         replicas: int = 0,
         node_pool: str = "",

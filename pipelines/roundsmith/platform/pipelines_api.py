@@ -1,6 +1,7 @@
-"""Runs of the pipeline by the API of Kubeflow Pipelines: submitted once, told, ended."""
+"""The pipeline by the API of Kubeflow Pipelines: uploaded; its runs submitted once, told, ended."""
 
 import contextlib
+import hashlib
 import io
 import json
 import logging
@@ -58,6 +59,24 @@ class PipelinesApi:
             )
         # Kubeflow for one user knows no namespaces, and refuses them.
         self._namespace = namespace if token else None
+
+    def deliver(self, package: Path, name: str) -> tuple[str, bool]:
+        """Uploads a compiled pipeline as a version of the pipeline of this name, which is made if
+        there is none; what the version is called, by its content, and whether it is new.
+        """
+        version = f"{name}-{hashlib.sha256(package.read_bytes()).hexdigest()[:12]}"
+        with self._asked(f"pipeline {name}"):
+            found = self._client.list_pipelines(filter=_called(name), namespace=self._namespace)
+            if found.pipelines:
+                pipeline_id = found.pipelines[0].pipeline_id
+                kept = self._client.list_pipeline_versions(pipeline_id, filter=_called(version))
+                if kept.pipeline_versions:
+                    return version, False
+            else:  # which makes a version, too, called as the pipeline
+                made = self._client.upload_pipeline(str(package), name, namespace=self._namespace)
+                pipeline_id = made.pipeline_id
+            self._client.upload_pipeline_version(str(package), version, pipeline_id=pipeline_id)
+        return version, True
 
     def submit(
         self, package: Path, name: str, parameters: Mapping[str, Any], experiment: str
@@ -127,8 +146,7 @@ class PipelinesApi:
 
     def _standing(self, name: str) -> PipelineRun | None:
         """The run of this name that runs or is done."""
-        predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
-        named = self._listed(json.dumps({"predicates": [predicate]}))
+        named = self._listed(_called(name))
         return next((run for run in named if run.state not in ("FAILED", "CANCELED")), None)
 
     def _listed(self, kept: str | None) -> Iterator[PipelineRun]:
@@ -170,6 +188,12 @@ class PipelinesApi:
                 f"{self._host}: expected the API of Kubeflow Pipelines to answer, saw {error}: "
                 "check the address"
             ) from error
+
+
+def _called(name: str) -> str:
+    """The filter of what has this name."""
+    predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
+    return json.dumps({"predicates": [predicate]})
 
 
 def _package(spec: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 
-from roundsmith.clients import GeneratorClient, Replicas
+from roundsmith.clients import GeneratorClient, Replicas, StreamSettings
 from roundsmith.clients.channels import open_channel
 from roundsmith.commands.run import read_summary
 from roundsmith.errors import ConfigError, StoreError
@@ -184,7 +184,8 @@ async def _with_client(
 ) -> str:
     tls = cluster.endpoints.tls
     channel = open_channel(cluster.serve.endpoint, tls)
-    client = GeneratorClient(channel, Replicas(cluster.serve.admin, tls))
+    patient = StreamSettings(give_up_s=cluster.patience_s)
+    client = GeneratorClient(channel, Replicas(cluster.serve.admin, tls), patient)
     try:
         return await work(client)
     finally:

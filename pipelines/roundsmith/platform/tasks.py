@@ -44,6 +44,7 @@ def _check() -> Callable[..., str]:
         eval_limit: int,
         config: dict,  # type: ignore[type-arg]  # kfp knows the bare type
         budget: dict,  # type: ignore[type-arg]  # kfp knows the bare type
+        alpha: float,
         control: bool,
         replicas: int,
         node_pool: str,
@@ -57,7 +58,7 @@ def _check() -> Callable[..., str]:
 
         parameters = {"recipe": recipe, "model": model, "tasks": tasks, "rounds": rounds}
         parameters |= {"seed": seed, "preset": preset, "limit": limit, "eval_limit": eval_limit}
-        parameters |= {"config": config, "budget": budget, "control": control}
+        parameters |= {"config": config, "budget": budget, "control": control, "alpha": alpha}
         parameters |= {"replicas": replicas, "node_pool": node_pool, "chain": chain}
         parameters |= {"round_number": round_number, "cluster": cluster}
         return check(parameters, run)

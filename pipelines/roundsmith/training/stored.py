@@ -11,6 +11,7 @@ Exit codes: 0 the training is finished, 1 it is to be started again, 2 the reque
 import argparse
 import logging
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -37,6 +38,8 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     for noisy in ("aiobotocore", "botocore"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # The first process of a pod hears no signal that it does not ask for; torchrun asks later.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     let_threads_sleep()
     try:
         area = TrainingArea.of(options.uri)

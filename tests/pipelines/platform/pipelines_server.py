@@ -1,4 +1,5 @@
-"""An API of Kubeflow Pipelines on loopback, as far as runs are submitted, listed and ended there.
+"""An API of Kubeflow Pipelines on loopback, as far as pipelines are uploaded, and runs submitted,
+listed and ended there.
 
 No backend is behind it: nothing runs. Each request is held to the models of `kfp_server_api`, which
 are made from the backend's own description, and a pipeline to the schema of its IR.
@@ -10,12 +11,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from email import message_from_bytes
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import kfp_server_api  # type: ignore[import-untyped]  # ships no types
+import yaml  # type: ignore[import-untyped]  # ships no types
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2  # type: ignore[import-untyped]  # ships no types
 
@@ -47,6 +51,8 @@ class Backend:
     """What every request must show; empty asks for none."""
     experiments: dict[str, dict[str, Any]] = field(default_factory=dict)
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    pipelines: dict[str, dict[str, Any]] = field(default_factory=dict)
+    versions: dict[str, dict[str, Any]] = field(default_factory=dict)
     url: str = ""
 
     def answer(self, method: str, path: str, query: dict[str, str], body: Any) -> dict[str, Any]:
@@ -66,6 +72,17 @@ class Backend:
                 return {"runs": self._kept(self.runs, query)}
             case "GET", ["runs", run_id]:
                 return self.runs[run_id]
+            case "GET", ["pipelines"]:
+                own = [p for p in self.pipelines.values() if _of(p) == query.get("namespace")]
+                return {"pipelines": self._kept({p["pipeline_id"]: p for p in own}, query)}
+            case "GET", ["pipelines", pipeline_id, "versions"]:
+                own = [v for v in self.versions.values() if v["pipeline_id"] == pipeline_id]
+                named = {v["pipeline_version_id"]: v for v in own}
+                return {"pipeline_versions": self._kept(named, query)}
+            case "POST", ["pipelines", "upload"]:
+                return self._pipeline(query, body)
+            case "POST", ["pipelines", "upload_version"]:
+                return self._version(query["pipelineid"], query["name"], body)
             case "POST", ["runs", named] if named.endswith(":terminate"):
                 self.runs[named.removesuffix(":terminate")]["state"] = "CANCELED"
                 return {}
@@ -83,6 +100,25 @@ class Backend:
         else:
             held_to("V2beta1PipelineVersionReference", body["pipeline_version_reference"])
         return self._made(self.runs, "V2beta1Run", "run_id", body | {"state": "RUNNING"})
+
+    def _pipeline(self, query: dict[str, str], spec: Any) -> dict[str, Any]:
+        """As the backend does, a version beside the pipeline, of its name."""
+        told = {"display_name": query["name"]}
+        told |= {"namespace": query["namespace"]} if "namespace" in query else {}
+        made = self._made(self.pipelines, "V2beta1Pipeline", "pipeline_id", told)
+        self._version(made["pipeline_id"], query["name"], spec)
+        return made
+
+    def _version(self, pipeline_id: str, name: str, spec: Any) -> dict[str, Any]:
+        is_pipeline(spec)
+        if pipeline_id not in self.pipelines:
+            raise KeyError(pipeline_id)
+        if (pipeline_id, name) in [
+            (v["pipeline_id"], v["display_name"]) for v in self.versions.values()
+        ]:
+            raise ValueError(f"a version called {name} is there")
+        told = {"display_name": name, "pipeline_id": pipeline_id, "pipeline_spec": spec}
+        return self._made(self.versions, "V2beta1PipelineVersion", "pipeline_version_id", told)
 
     def _made(self, kept: dict[str, Any], model: str, key: str, body: Any) -> dict[str, Any]:
         named = f"{key[:3]}-{len(kept) + 1}"
@@ -110,6 +146,22 @@ class Backend:
         return kept
 
 
+def _of(pipeline: dict[str, Any]) -> str | None:
+    """Whose a pipeline is; nobody's is everybody's."""
+    return pipeline.get("namespace")
+
+
+def sent(headers: Message, content: bytes) -> Any:
+    """What a request carries: JSON, or the pipeline in its one file."""
+    if "multipart" not in headers.get("Content-Type", ""):
+        return json.loads(content) if content else None
+    head = f"Content-Type: {headers['Content-Type']}\r\n\r\n".encode()
+    parts = message_from_bytes(head + content).walk()
+    (file,) = (part.get_payload(decode=True) for part in parts if part.get_filename())
+    documents = yaml.safe_load_all(file)
+    return dict(zip(("pipeline_spec", "platform_spec"), documents, strict=True))
+
+
 @contextmanager
 def serving(backend: Backend) -> Iterator[Backend]:
     """The API at `backend.url`."""
@@ -119,7 +171,7 @@ def serving(backend: Backend) -> Iterator[Backend]:
             address = urlsplit(self.path)
             query = {name: values[0] for name, values in parse_qs(address.query).items()}
             length = int(self.headers.get("Content-Length") or 0)
-            body = json.loads(self.rfile.read(length)) if length else None
+            body = sent(self.headers, self.rfile.read(length))
             try:
                 if backend.token and self.headers.get("Authorization") != f"Bearer {backend.token}":
                     status, told = 401, {"error": "Unauthenticated"}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from roundsmith.errors import ConfigError
+from roundsmith.errors import ConfigError, Unavailable
 from roundsmith.hashing import weights_sha256
 from roundsmith.platform.cluster import ClusterPlatform, finished, on_cluster
 from roundsmith.platform.cluster_config import ClusterConfig
@@ -21,6 +21,7 @@ from roundsmith.steps.context import Context
 from roundsmith.store import Store
 from roundsmith.training import StoredResult, StoredTraining, TrainingResult
 from roundsmith.training.area import TrainingArea
+from roundsmith.types import GenerateItem, Sampling
 from tests.pipelines.platform.clusters import cluster, described, template
 
 CONFIG = run_config("lab", None, {"recipe": "gift", "limit": 3, "eval_limit": 2}, [])
@@ -33,6 +34,22 @@ def test_a_cluster_is_read_from_its_file(tmp_path: Path) -> None:
     config = ClusterConfig.read(path)
     assert config.store == "s3://bucket/prefix/store"
     assert config.training.disturbances > 0
+
+
+def test_a_run_waits_for_a_service_that_is_away_as_long_as_its_cluster_says() -> None:
+    away = dict.fromkeys(described()["endpoints"], "dns:///127.0.0.1:1")
+    told = described() | {"endpoints": away, "patience_s": 0.2}
+
+    async def ask() -> None:
+        platform = ClusterPlatform(ClusterConfig.model_validate(told))
+        services = await platform.services("")
+        try:
+            await services.generator.generate(GenerateItem("one", "x", Sampling(max_tokens=1), 0))
+        finally:
+            await platform.close()
+
+    with pytest.raises(Unavailable, match=r"0\.2 s"):
+        asyncio.run(ask())
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,8 @@ def test_parameters_become_the_plan_of_a_round(place: Path) -> None:
     assert (plan.round, plan.run) == (1, "run-1")
     assert (plan.config.preset, plan.config.limit, plan.config.eval_limit) == ("lab", 5, 400)
     assert plan.config.recipe_config["iterations"] == 2
+    assert plan.config.alpha == 0.05
+    assert checked(place, alpha=0.2).config.alpha == 0.2
     assert (plan.config.budget.tokens, plan.config.services.threads) == (1_000_000, 1)
     text = plan.model_dump_json()
     assert RoundPlan.model_validate_json(text).model_dump_json() == text
@@ -58,6 +60,7 @@ def test_pods_and_nodes_of_trainings_are_the_runs(place: Path) -> None:
     ("changes", "seen"),
     [
         ({"rounds": 0}, "rounds: Input should be greater than or equal to 1, saw 0"),
+        ({"alpha": 1.5}, "alpha: Input should be less than 1, saw 1.5"),
         ({"round_number": 2}, "round_number: expected 1 to 1"),
         ({"round_number": 2, "rounds": 2}, "round 2 of chain .*: expected round 1 to have been"),
         ({"recipe": "gitf"}, "recipe 'gitf': expected one of atomic, dstc, gift"),

@@ -27,6 +27,7 @@ DEFAULTS = {
     "eval_limit": 0,
     "config": {},
     "budget": {},
+    "alpha": 0.0,
     "control": True,
     "replicas": 0,
     "node_pool": "",

@@ -162,3 +162,39 @@ def test_a_platform_of_several_users_is_shown_a_token_and_a_namespace(tmp_path: 
             api.runs()
         file.write_text("secret")
         assert api.runs() == [], "read again, as the kubelet renews it"
+
+
+def upload(backend: Backend, folder: Path, *options: str) -> str:
+    """What `roundsmith compile` says of an upload."""
+    output = str(folder / "pipeline.yaml")
+    return typed("compile", "--output", output, "--pipelines", backend.url, *options)
+
+
+def test_a_pipeline_is_uploaded_once_and_its_next_state_is_another_version(
+    backend: Backend, tmp_path: Path
+) -> None:
+    assert "is uploaded" in upload(backend, tmp_path)
+    assert "is there already" in upload(backend, tmp_path)
+    assert "is uploaded" in upload(backend, tmp_path, "--image", "registry/roundsmith:2")
+    (pipeline,) = backend.pipelines.values()
+    assert pipeline["display_name"] == "roundsmith"
+    own, first, second = backend.versions.values()
+    assert own["display_name"] == "roundsmith", "which Kubeflow makes with the pipeline"
+    assert own["pipeline_spec"] == first["pipeline_spec"] != second["pipeline_spec"]
+    assert "registry/roundsmith:2" in str(second["pipeline_spec"])
+
+
+def test_a_pipeline_is_uploaded_to_its_users_namespace(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("secret")
+    options = ("--token", str(token), "--name", "rounds", "--namespace")
+    with serving(Backend(token="secret")) as backend:
+        for user in ("ann", "ben"):
+            assert "is uploaded" in upload(backend, tmp_path, *options, user)
+    assert [p["namespace"] for p in backend.pipelines.values()] == ["ann", "ben"]
+
+
+def test_objects_are_not_uploaded(backend: Backend, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--manifests: expected a pipeline to upload"):
+        upload(backend, tmp_path, "--manifests")
+    assert not backend.pipelines
