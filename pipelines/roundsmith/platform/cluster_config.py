@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 
-from roundsmith.clients import Endpoints
+from roundsmith.clients import ROUNDS, Endpoints
 from roundsmith.config import Settings
 from roundsmith.errors import ConfigError
 from roundsmith.steps.config import ServicesConfig
@@ -121,7 +121,7 @@ class ClusterConfig(Settings):
     serve: ClusterServe = ClusterServe()
     jobs: ClusterJobs = ClusterJobs()
     services: ClusterServices
-    patience_s: float = Field(60.0, gt=0)
+    patience_s: float = Field(ROUNDS.give_up_s, gt=0)
     """How long a run waits for a service that is away, as one is whose pod loads a model."""
     training: ClusterTraining
     control: ClusterControl
