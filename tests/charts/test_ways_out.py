@@ -9,6 +9,8 @@ from roundsmith.cli import app
 from roundsmith.platform.cluster_checks import OLDEST
 from tests.charts.rendering import CHART, STORED, Object, objects, one, pods
 
+WORKLOADS = ("Deployment", "Job")
+
 
 def test_names_are_asked_of_a_cache_on_the_nodes_where_one_is_named() -> None:
     values = ("dns.cidrs={169.254.20.10/32}", "dns.ports={53,5353}")
@@ -42,6 +44,19 @@ def test_no_pod_asks_a_model_hub_unless_it_may(values: tuple[str, ...], told: st
     for container in (*models, by_name["control"]["containers"][0], served):
         assert {"name": "HF_HUB_OFFLINE", "value": told} in container["env"]
     assert one(found, "ConfigMap", "r-cluster")["data"]["HF_HUB_OFFLINE"] == told
+
+
+@pytest.mark.parametrize("stock", [(), ("serve.runtime=stock", "serve.checkpoint=s3://b/p")])
+@pytest.mark.parametrize(("sidecar", "told"), [("false", {"false"}), ("true", {None})])
+def test_istio_puts_a_sidecar_beside_no_pod_unless_it_may(
+    stock: tuple[str, ...], sidecar: str, told: set[str | None]
+) -> None:
+    found = objects(*STORED, "serve.enabled=true", f"jobs.istioSidecar={sidecar}", *stock)
+    labels = [o["spec"]["template"]["metadata"]["labels"] for o in found if o["kind"] in WORKLOADS]
+    labels += [o["spec"]["predictor"]["labels"] for o in found if o["kind"] == "InferenceService"]
+    labels += [o["metadata"]["labels"] for o in found if o["kind"] == "Pod"]
+    assert len(labels) == 7, "executor, pair builder, sandbox, scorer, generator, serve, test"
+    assert {each.get("sidecar.istio.io/inject") for each in labels} == told
 
 
 def test_chart_and_doctor_ask_for_the_same_kubernetes() -> None:

@@ -55,7 +55,8 @@ def caller(installed: Installed) -> Iterator[Cluster]:
     """The cluster with a pod that calls all services, as `helm test` may."""
     cluster = installed.cluster
     hooks = cluster.run(BIN / "helm", "get", "hooks", RELEASE, "--namespace", NAMESPACE)
-    [pod] = [made for made in yaml.safe_load_all(hooks) if made["kind"] == "Pod"]
+    pods = [made for made in yaml.safe_load_all(hooks) if made["kind"] == "Pod"]
+    [pod] = [made for made in pods if made["metadata"]["namespace"] == NAMESPACE]
     labels = pod["metadata"]["labels"]
     pod["metadata"] = {"name": CALLER, "namespace": NAMESPACE, "labels": labels}
     [container] = pod["spec"]["containers"]

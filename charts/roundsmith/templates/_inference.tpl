@@ -33,6 +33,7 @@ metadata:
   annotations: {{- include "roundsmith.inferenceAnnotations" . | nindent 4 }}
 spec:
   predictor:
+    labels: {{- include "roundsmith.noSidecar" .root | default "{}" | nindent 6 }}
     annotations:
       checksum/storage: {{ toYaml .root.Values.storage | sha256sum }}
       {{- include "roundsmith.metricsAnnotations" .root | nindent 6 }}

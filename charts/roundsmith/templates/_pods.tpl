@@ -23,6 +23,13 @@ imagePullSecrets:
 {{- end }}
 {{- end -}}
 
+{{/* Without Istio's sidecar: it outlives a job, and lets in nobody who has none. */}}
+{{- define "roundsmith.noSidecar" -}}
+{{- if not .Values.jobs.istioSidecar -}}
+sidecar.istio.io/inject: "false"
+{{- end }}
+{{- end -}}
+
 {{/* Where the pods of a component may run: takes the value `placement`. */}}
 {{- define "roundsmith.placement" -}}
 {{- range $name, $value := . }}

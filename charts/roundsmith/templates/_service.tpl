@@ -22,7 +22,9 @@ spec:
     matchLabels: {{- include "roundsmith.selector" . | nindent 6 }}
   template:
     metadata:
-      labels: {{- include "roundsmith.labels" . | nindent 8 }}
+      labels:
+        {{- include "roundsmith.labels" . | nindent 8 }}
+        {{- include "roundsmith.noSidecar" .root | nindent 8 }}
       {{- if or .environment .root.Values.metrics.enabled }}
       annotations:
         {{- if .environment }}

@@ -70,9 +70,7 @@ metadata:
   labels:
     {{- include "roundsmith.labels" $component | nindent 4 }}
     access-ml-pipeline: "true"
-    {{- if not .root.Values.jobs.istioSidecar }}
-    sidecar.istio.io/inject: "false"
-    {{- end }}
+    {{- include "roundsmith.noSidecar" .root | nindent 4 }}
 spec:
   restartPolicy: Never
   {{- include "roundsmith.placement" .root.Values.control.placement | nindent 2 }}
