@@ -5,7 +5,7 @@ stream. Who calls needs no setting: spans go to the provider that the program ha
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
@@ -16,6 +16,7 @@ from roundsmith.errors import ConfigError
 
 TRACEPARENT = "traceparent"
 Attributes = Mapping[str, str | int | float]
+_READINGS = 5
 
 
 def traceparent() -> str:
@@ -57,7 +58,7 @@ def told(name: str, begun: float, ended: float, attributes: Attributes | None = 
     """
     if (trace := _api()) is None or not trace.get_current_span().is_recording():
         return
-    since = time.time_ns() - time.monotonic_ns()
+    since = begin_of_monotonic([_both_clocks() for _ in range(_READINGS)])
     made = trace.get_tracer("roundsmith").start_span(
         name, attributes=dict(attributes or {}), start_time=since + int(begun * 1e9)
     )
@@ -100,6 +101,19 @@ def exported(endpoint: str | None, service: str) -> Iterator[None]:
         yield
     finally:
         provider.shutdown()
+
+
+def begin_of_monotonic(readings: Sequence[tuple[int, int, int]]) -> int:
+    """When the monotonic clock was 0, by the wall clock, in ns. A reading is that of the monotonic
+    clock, of the wall clock and of the monotonic clock again; the one is taken in which least time
+    passed, for a thread may be stopped between two clocks.
+    """
+    before, wall, after = min(readings, key=lambda reading: reading[2] - reading[0])
+    return wall - (before + after) // 2
+
+
+def _both_clocks() -> tuple[int, int, int]:
+    return time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
 
 
 @cache
