@@ -80,17 +80,23 @@ class Reloads:
         return self._engine.describe().weights_sha256
 
     async def restore(self) -> None:
-        """Serve what is recorded, before anybody is answered.
+        """Serve what is recorded, before anybody is answered; and what is recorded while that is
+        loaded, because whoever swaps weights then does not know this replica yet.
 
         A checkpoint that is gone, or is not what was recorded, is left alone with a warning: every
         caller sees which weights are served. Raises StoreError when the record can not be read.
         """
-        if self._record is None or (found := await asyncio.to_thread(self._record.read)) is None:
+        if self._record is None:
             return
-        try:
-            await self.reload(found.uri, found.sha256)
-        except (ConfigError, WeightsMismatch) as error:
-            logger.warning("the recorded weights are not served: %s", error)
+        restored: Recorded | None = None
+        while (found := await asyncio.to_thread(self._record.read)) != restored:
+            if found is None:
+                return
+            try:
+                await self.reload(found.uri, found.sha256)
+            except (ConfigError, WeightsMismatch) as error:
+                logger.warning("the recorded weights are not served: %s", error)
+            restored = found
 
     async def _swap(self, uri: str, sha256: str) -> None:
         async with self._one_at_a_time:

@@ -195,6 +195,22 @@ def test_a_replica_that_starts_later_serves_what_was_reloaded_last(record: str) 
     asyncio.run(scenario())
 
 
+def test_what_is_recorded_while_a_replica_starts_is_what_it_serves(record: str) -> None:
+    class Overtaken(Engine):
+        """The others are given C while this one loads B."""
+
+        async def reload(self, folder: Path, sha256: str) -> None:
+            if sha256 == B:
+                write(record, json.dumps({"uri": "c", "sha256": C}))
+            await super().reload(folder, sha256)
+
+    write(record, json.dumps({"uri": "b", "sha256": B}))
+    engine = Overtaken()
+    asyncio.run(Reloads(engine, Shelf(), record).restore())
+    assert (engine.served, engine.reloads) == (C, 2)
+    assert read(record) == {"uri": "c", "sha256": C}
+
+
 def test_what_failed_is_not_recorded_and_what_is_served_already_is(record: str) -> None:
     async def scenario() -> None:
         reloads = Reloads(Engine(), Shelf(), record)
