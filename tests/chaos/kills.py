@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from tests.chaos.processes import RUN, SERVICES, SUPERVISOR, TRAINING, ZYGOTE, by_kind
@@ -20,7 +21,7 @@ SETTINGS = "shard_tasks = 2\n"
 """Small shards, so that what was done between two kills is kept."""
 WATCH_S = 2.0
 """How long at a time a process that is to be killed is looked for."""
-LIMIT_S = 900.0
+LIMIT_S = 3600.0
 """A run that takes longer than this after its last kill is stuck."""
 
 
@@ -46,13 +47,25 @@ def due(seed: int, killed: Mapping[str, int]) -> Iterator[str]:
             yield what
 
 
+def next_kinds(seed: int, killed: Mapping[str, int], until: int) -> list[str]:
+    """What may be killed next, in the order of preference: what is due and, in a training's place,
+    another as long as of `until` kills enough are left for the trainings that are due by then.
+    """
+    left = due(seed, killed)
+    kinds = [next(left)]
+    owed = Counter(islice(victims(seed), until))[TRAINING] - killed.get(TRAINING, 0)
+    if kinds == [TRAINING] and until - sum(killed.values()) > owed:
+        kinds.append(next(what for what in left if what != TRAINING))
+    return kinds
+
+
 @dataclass
 class Chaos:
     """What was done to some rounds: kills by kind of process, and how often a run was started.
 
     Victims are dealt, so that each kind is hit as often as every other; one that is not there yet
     is waited for, in the next round if this one ends before. A training, which is there only now
-    and then, stays due while others are killed.
+    and then, stays due while others are killed; the last kills of a round are its.
     """
 
     seed: int
@@ -84,26 +97,27 @@ class Chaos:
     def _disturb(self, run: "subprocess.Popen[bytes]", until: int) -> None:
         """Kills one process after another until the run ends or there were enough."""
         while self.kills < until:
-            left = due(self.seed, self.killed)
-            kinds = [next(left)]
-            if kinds == [TRAINING]:
-                kinds.append(next(what for what in left if what != TRAINING))
+            kinds = next_kinds(self.seed, self.killed, until)
             pause = random.Random(f"{self.seed} {self.kills} {self.starts}")
             killed = None
             while killed is None:
                 if _ended(run, pause.uniform(self.least_s, self.most_s)):
                     return
-                killed = _kill_one(run.pid, kinds, pause)
+                killed = _kill_one(run, kinds, pause)
             self.killed[killed] += 1
             if killed == RUN:
                 return
 
 
-def _kill_one(run: int, kinds: Sequence[str], choice: random.Random) -> str | None:
-    """Kills a process of the first of these kinds that there is one of within a while; which."""
-    deadline = time.monotonic() + WATCH_S
-    while time.monotonic() < deadline:
-        living = by_kind(run)
+def _kill_one(
+    run: "subprocess.Popen[bytes]", kinds: Sequence[str], choice: random.Random
+) -> str | None:
+    """Kills a process of the first of these kinds that there is one of within a while; which. A
+    training alone is waited for until the run ends.
+    """
+    deadline = time.monotonic() + (LIMIT_S if kinds == [TRAINING] else WATCH_S)
+    while time.monotonic() < deadline and run.poll() is None:
+        living = by_kind(run.pid)
         for kind in kinds:
             with suppress(ProcessLookupError):  # it ended while we looked
                 if found := living.get(kind):

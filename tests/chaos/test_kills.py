@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.kills import VICTIMS, Chaos, differences, due, settings_file
+from tests.chaos.kills import VICTIMS, Chaos, differences, due, next_kinds, settings_file
+from tests.chaos.processes import TRAINING
 from tests.pipelines.round.lab_round import play
 
 KILLS = 5
@@ -19,6 +20,17 @@ def test_every_kind_is_due_as_often_as_every_other_whatever_was_killed_first() -
     left = list(islice(due(1, early), len(dealt) - early.total()))
     assert Counter(left) + early == Counter(dealt)
     assert left == [what for at, what in enumerate(dealt) if dealt[:at].count(what) >= early[what]]
+
+
+def test_a_rounds_last_kills_are_kept_for_trainings() -> None:
+    killed, until, seen = Counter[str](), 15, list[list[str]]()
+    while killed.total() < until:
+        kinds = next_kinds(1, killed, until)
+        seen.append(kinds)
+        killed[kinds[-1]] += 1  # a training is there only when nothing else may be killed
+    owed = list(islice(due(1, {}), until)).count(TRAINING)
+    assert seen[-owed:] == [[TRAINING]] * owed
+    assert killed[TRAINING] == owed > 0
 
 
 @pytest.mark.slow
