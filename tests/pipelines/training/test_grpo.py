@@ -1,8 +1,8 @@
 """grpo: advantages worked by hand, what the sandbox failed on, and what is refused."""
 
+import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -152,20 +152,18 @@ def test_a_completion_of_either_style_is_a_program() -> None:
 def test_a_grpo_killed_at_a_step_ends_with_bitwise_the_same_weights(make_job: MakeJob) -> None:
     settings = SMALL | {"max_steps": 6, "checkpoint_every_steps": 2}
     jobs = {name: make_job([example(0)], out=name, **settings) for name in ("calm", "killed")}
-    assert grpo_process(jobs["calm"]).wait() == 0
-    process, notes = grpo_process(jobs["killed"]), jobs["killed"].out.with_name("killed-steps")
-    while not notes.exists() or "3\n" not in notes.read_text():
-        assert process.poll() is None, "it ended before it was killed"
-        time.sleep(0.01)
-    process.kill()
-    process.wait()
-    assert grpo_process(jobs["killed"]).wait() == 0
+    assert grpo_process(jobs["calm"], -1) == 0
+    assert grpo_process(jobs["killed"], 3) == -signal.SIGKILL
+    assert grpo_process(jobs["killed"], -1) == 0
+    notes = jobs["killed"].out.with_name("killed-steps")
     assert notes.read_text().split() == ["0", "1", "2", "3", "2", "3", "4", "5"]
     calm, killed = (weights_sha256(job.out / "trained") for job in jobs.values())
     assert calm == killed
 
 
-def grpo_process(job: TrainingJob) -> subprocess.Popen[bytes]:
+def grpo_process(job: TrainingJob, killed_at: int) -> int:
+    """How it ended."""
     path = job.out.with_suffix(".json")
     path.write_text(job.model_dump_json())
-    return subprocess.Popen([sys.executable, "-m", "tests.pipelines.training.grpo_process", path])
+    command = [sys.executable, "-m", "tests.pipelines.training.grpo_process", str(path)]
+    return subprocess.run([*command, str(killed_at)], check=False).returncode

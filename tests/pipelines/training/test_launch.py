@@ -3,48 +3,27 @@
 import asyncio
 import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from roundsmith.errors import ConfigError, PlatformError
-from roundsmith.training import Progress, TrainingJob, launch
+from roundsmith.training import Progress, launch
 from roundsmith.training.progress import read_progress
 from roundsmith.training.run import train
 from tests.pipelines.training.conftest import MakeJob
-
-
-def start(job: TrainingJob, processes: int = 1) -> subprocess.Popen[bytes]:
-    path = job.out.with_suffix(".json")
-    path.write_text(job.model_dump_json())
-    command = [sys.executable, *([] if processes > 1 else ["-W", "error"]), "-m"]
-    options = [f"--processes={processes}", "--die-with-parent"]
-    return subprocess.Popen([*command, "roundsmith.training", str(path), *options])
-
-
-def kill_after(process: subprocess.Popen[bytes], job: TrainingJob, step: int) -> None:
-    """SIGKILL once the training has written the line of a step."""
-    lines = job.out / "progress.jsonl"
-    while not any(line.step >= step for line in read_progress(lines)):
-        assert process.poll() is None, "it ended before it was killed"
-        time.sleep(0.005)
-    process.kill()
-    process.wait()
+from tests.pipelines.training.doomed import cut_short, killed_at
 
 
 def test_a_training_killed_twice_ends_with_bitwise_the_same_weights(make_job: MakeJob) -> None:
-    settings = {"max_steps": 40, "checkpoint_every_steps": 3, "batch_size": 16}
+    settings = {"max_steps": 14, "checkpoint_every_steps": 3, "batch_size": 16}
     undisturbed = train(make_job(out="undisturbed", **settings))
     job = make_job(out="killed", **settings)
-    kill_after(start(job), job, 7)
-    kept = [path.name for path in (job.out / "checkpoints").iterdir()]
-    assert kept
-    kill_after(start(job), job, 20)
+    killed_at(job, 4)
+    assert [path.name for path in (job.out / "checkpoints").iterdir()] == ["checkpoint-3"]
+    killed_at(job, 11)
     assert train(job) == undisturbed
-    assert [line.step for line in read_progress(job.out / "progress.jsonl")] == list(range(1, 41))
+    assert [line.step for line in read_progress(job.out / "progress.jsonl")] == list(range(1, 15))
 
 
 def test_a_half_written_checkpoint_is_not_resumed_from(make_job: MakeJob) -> None:
@@ -68,13 +47,13 @@ def test_progress_is_heard_of_step_by_step(make_job: MakeJob) -> None:
 
 
 def test_a_training_that_is_gone_on_with_tells_no_line_of_the_dead_one(make_job: MakeJob) -> None:
-    job = make_job(max_steps=40, checkpoint_every_steps=3, batch_size=16)
-    kill_after(start(job), job, 7)
+    job = make_job(max_steps=10, checkpoint_every_steps=3, batch_size=16)
+    cut_short(job, 5)
     dead = list(read_progress(job.out / "progress.jsonl"))
     heard: list[Progress] = []
     asyncio.run(launch(job, on_progress=heard.append))
     assert heard == [x for x in read_progress(job.out / "progress.jsonl") if x not in dead]
-    assert heard[-1].step == 40
+    assert [progress.step for progress in heard] == list(range(4, 11))
 
 
 def test_a_wrong_job_is_a_config_error_with_the_end_of_the_log(make_job: MakeJob) -> None:

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from roundsmith.training.progress import read_progress
 from roundsmith.training.run import train
 from tests.pipelines.training.conftest import MakeJob
-from tests.pipelines.training.test_launch import kill_after, start
+from tests.pipelines.training.doomed import cut_short
 
 
 @pytest.mark.parametrize("objective", ["sft", "dpo", "kto"])
@@ -30,17 +30,17 @@ def test_adapters_change_linear_layers_alone_and_end_in_a_whole_model(
     assert not list((job.out / "model").glob("adapter*"))
 
 
-def test_a_training_of_adapters_killed_ends_with_bitwise_the_same_weights(
+def test_a_training_of_adapters_cut_short_ends_with_bitwise_the_same_weights(
     make_pair_job: MakeJob,
 ) -> None:
-    settings = {"max_steps": 30, "checkpoint_every_steps": 3, "lora_rank": 4}
+    settings = {"max_steps": 10, "checkpoint_every_steps": 3, "lora_rank": 4}
     undisturbed = train(make_pair_job(out="undisturbed", **settings))
     job = make_pair_job(out="killed", **settings)
-    kill_after(start(job), job, 7)
+    cut_short(job, 7)
     assert train(job) == undisturbed
 
 
-def test_adafactor_learns_and_goes_on_after_a_kill(make_job: MakeJob) -> None:
+def test_adafactor_learns_and_goes_on_after_its_end(make_job: MakeJob) -> None:
     settings = {
         "optimizer": "adafactor",
         "max_steps": 30,
@@ -54,7 +54,7 @@ def test_adafactor_learns_and_goes_on_after_a_kill(make_job: MakeJob) -> None:
     assert lines[-1].loss < lines[0].loss
     assert [line.learning_rate for line in lines[:3]] == pytest.approx([0, 5e-4, 1e-3])
     job = make_job(out="killed", **settings)
-    kill_after(start(job), job, 7)
+    cut_short(job, 7)
     assert train(job) == undisturbed
 
 

@@ -21,7 +21,7 @@ from roundsmith.training.run import load, train
 from roundsmith.training.tokens import write_tokens
 from roundsmith.types import Pair, Provenance
 from tests.pipelines.training.conftest import MakeJob, pair
-from tests.pipelines.training.test_launch import kill_after, start
+from tests.pipelines.training.doomed import cut_short
 
 
 def losses(job: TrainingJob) -> list[float]:
@@ -124,16 +124,16 @@ def log_odds(folder: Path, row: Pair) -> float:
 
 
 @pytest.mark.parametrize("objective", ["dpo", "kto"])
-def test_a_preference_training_killed_ends_with_bitwise_the_same_weights(
+def test_a_preference_training_cut_short_ends_with_bitwise_the_same_weights(
     make_pair_job: MakeJob, objective: str
 ) -> None:
-    settings = {"max_steps": 30, "checkpoint_every_steps": 3, "objective": objective}
+    settings = {"max_steps": 10, "checkpoint_every_steps": 3, "objective": objective}
     undisturbed = train(make_pair_job(out="undisturbed", **settings))
     job = make_pair_job(out="killed", **settings)
-    kill_after(start(job), job, 7)
+    cut_short(job, 7)
     assert list((job.out / "checkpoints").iterdir())
     assert train(job) == undisturbed
-    assert [line.step for line in read_progress(job.out / "progress.jsonl")] == list(range(1, 31))
+    assert [line.step for line in read_progress(job.out / "progress.jsonl")] == list(range(1, 11))
 
 
 @pytest.mark.slow
