@@ -1,6 +1,8 @@
 """Settings that all services share, and the only place that reads environment variables."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -125,6 +127,20 @@ def prepare_vllm(threads: int, batch_invariant: bool) -> None:
     if threads:
         os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
         os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+
+
+@contextmanager
+def vllm_sockets_in(folder: str) -> Iterator[None]:
+    """An engine that is started meanwhile keeps its sockets there, unless the user says where: it
+    leaves them behind when it ends.
+    """
+    before = os.environ.get("VLLM_RPC_BASE_PATH")
+    os.environ["VLLM_RPC_BASE_PATH"] = before or folder
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["VLLM_RPC_BASE_PATH"]
 
 
 def let_threads_sleep() -> None:

@@ -10,6 +10,7 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from roundsmith.config import child_environment, let_threads_sleep
 from roundsmith.errors import RoundsmithError
@@ -77,7 +78,10 @@ def share(job: Path, processes: int, tied: bool) -> None:
 
     os.environ |= child_environment()
     program = ["-m", "roundsmith.training", str(job), *(["--die-with-parent"] if tied else [])]
-    torchrun(["--standalone", f"--nproc-per-node={processes}", *program])
+    # torchrun would leave a folder of its own
+    with TemporaryDirectory(prefix="roundsmith-torchrun-") as folder:
+        where = ["--standalone", f"--nproc-per-node={processes}", f"--log-dir={folder}"]
+        torchrun([*where, *program])
 
 
 if __name__ == "__main__":

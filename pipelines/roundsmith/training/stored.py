@@ -77,7 +77,9 @@ def meet(job: Path, uri: str, threads: int) -> None:
     os.environ |= child_environment(OMP_NUM_THREADS=str(threads))
     program = ["-m", "roundsmith.training", str(job), "--kept-at", uri, "--die-with-parent"]
     try:
-        torchrun(["--rdzv-conf", f"timeout={JOIN_S}", *program])
+        # torchrun would leave a folder of its own
+        with tempfile.TemporaryDirectory(prefix="roundsmith-torchrun-") as folder:
+            torchrun(["--rdzv-conf", f"timeout={JOIN_S}", f"--log-dir={folder}", *program])
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
         raise PlatformError(

@@ -1,13 +1,14 @@
 """The only module that knows vLLM's own names: how it is started, asked, and how it fails."""
 
 import os
+import tempfile
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from roundsmith.config import prepare_vllm
+from roundsmith.config import prepare_vllm, vllm_sockets_in
 from roundsmith.errors import ConfigError, EngineError, RoundsmithError, Unavailable
 from roundsmith.generator.adapters import Loaded
 from roundsmith.generator.settings import VllmSettings
@@ -41,6 +42,7 @@ class Started:
     llm: Any
     dtype: str
     batch_invariant: bool
+    sockets: "tempfile.TemporaryDirectory[str]"
 
 
 def start(settings: VllmSettings, text: ModelText) -> Started:
@@ -66,15 +68,18 @@ def start(settings: VllmSettings, text: ModelText) -> Started:
     dtype = served_dtype(
         settings.dtype, "cpu" if on_cpu else "cuda", stored_parameters(text.folder.path)
     )
+    sockets = tempfile.TemporaryDirectory(prefix="roundsmith-vllm-", ignore_cleanup_errors=True)
     try:
-        llm = AsyncLLM.from_engine_args(_arguments(settings, text, dtype, on_cpu))
+        with vllm_sockets_in(sockets.name):
+            llm = AsyncLLM.from_engine_args(_arguments(settings, text, dtype, on_cpu))
     except (ValueError, RuntimeError, OSError, NotImplementedError) as error:
+        sockets.cleanup()
         raise ConfigError(
             f"{settings.model}: vLLM does not serve it ({error}): expected a model and settings "
             "that it takes; its own log is above"
         ) from error
     invariant = bool(envs.VLLM_BATCH_INVARIANT) and bool(current_platform.is_cuda())
-    return Started(llm, dtype, invariant)
+    return Started(llm, dtype, invariant, sockets)
 
 
 def _arguments(settings: VllmSettings, text: ModelText, dtype: str, on_cpu: bool) -> Any:

@@ -241,6 +241,7 @@ class VllmEngine:
         )
         llm, self._llm = self._llm, None  # else it ends once more when the interpreter does
         await asyncio.to_thread(vllm_adapter.shut_down, llm)
+        self._started.sockets.cleanup()
 
 
 def _version(drawn: vllm_adapter.Drawn, adapter: Loaded | None) -> str:
