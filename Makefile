@@ -35,8 +35,15 @@ round: $(VENV)/local.stamp ## run one GiFT round on the lab and write its report
 
 .PHONY: test
 test: lint ## check everything: lint, types, the protos and every test; WITH_VLLM=1 adds test-vllm
-	$(if $(WITH_VLLM),$(MAKE) test-vllm)
-	$(BIN)/pytest
+	$(MAKE) --jobs=2 --output-sync=line test-here test-cluster
+
+.PHONY: test-here
+test-here: $(VENV)/dev.stamp $(if $(WITH_VLLM),test-vllm)
+	$(BIN)/pytest --ignore=tests/cluster
+
+.PHONY: test-cluster
+test-cluster: $(VENV)/dev.stamp ## run the tests that need a Kubernetes; they mostly wait for its pods
+	$(BIN)/pytest tests/cluster
 
 .PHONY: test-fast
 test-fast: $(VENV)/dev.stamp ## run the tests but those that are slow or need a cluster or a GPU
