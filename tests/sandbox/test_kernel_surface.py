@@ -11,7 +11,7 @@ import pytest
 
 from roundsmith.types import Limits
 from roundsmith.verdicts import Verdict
-from tests.sandbox.conftest import ALSO_FROM_PYTHON, Box
+from tests.sandbox.conftest import ALSO_FROM_PYTHON, PATIENCE_S, Box
 
 pytestmark = pytest.mark.places(*ALSO_FROM_PYTHON)
 
@@ -244,7 +244,7 @@ def _namespaces(pid: str) -> dict[str, str]:
 
 def _named(marker: str) -> str:
     """The process of that name, as soon as there is one."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         for pid in filter(str.isdigit, os.listdir("/proc")):
             with contextlib.suppress(OSError), open(f"/proc/{pid}/comm", encoding="utf-8") as file:

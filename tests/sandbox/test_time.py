@@ -138,12 +138,11 @@ def test_case_10_cpu_burned_in_a_grandchild_ends_by_wall_time_where_a_run_may_ha
 
 def test_a_loop_at_import_fails_every_cell_for_the_price_of_one(box: "Box") -> None:
     tests = tuple(CallTest(f"t{at}", "f", (), 1) for at in range(20))
-    started = time.monotonic()
     outcomes = box.matrix(
         ExecuteItem("i", (Program("c", "while True: pass"),), tests, limits=SHORT)
     )
     assert [o.verdict for o in outcomes] == [Verdict.CPU_TIMEOUT] * 20
-    assert time.monotonic() - started < 10
+    assert len({(o.cpu_s, o.wall_s) for o in outcomes}) == 1, "one run answers for all"
 
 
 def test_a_cell_that_ends_between_half_and_twice_its_limit_is_near_it(box: "Box") -> None:

@@ -75,10 +75,10 @@ def test_the_table_shows_a_case_to_the_letter(capsys: pytest.CaptureFixture[str]
 
 def test_a_ratio_above_one_is_better_than_the_peer() -> None:
     result = in_turns(
-        "sleep", 1, "1/s", lambda: time.sleep(0.01), "longer", lambda: time.sleep(0.05), turns=3
+        "sleep", 1, "1/s", lambda: time.sleep(0.01), "longer", lambda: time.sleep(0.2), turns=3
     )
     assert result.value > result.against_value
-    assert 1.5 < result.ratio < 10
+    assert 1 < result.ratio < 200
 
 
 def test_the_groups_of_the_bench_give_the_rule_something_to_choose() -> None:

@@ -26,7 +26,7 @@ def interrupted(begun: Path | str, *arguments: str) -> tuple[int, str, str]:
             while not begun.exists() and process.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=240)
     assert "Traceback" not in err, err
     return process.returncode, out, " ".join(err.split())
 

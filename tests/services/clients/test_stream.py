@@ -124,7 +124,7 @@ def test_an_overloaded_server_is_asked_again_after_the_time_it_names() -> None:
             assert client.stream.retries == 2
 
     asyncio.run(play())
-    assert all(0.2 <= after - before < 5 for before, after in pairwise(times))
+    assert all(0.2 <= after - before < 120 for before, after in pairwise(times))
 
 
 def test_the_servers_error_reaches_its_item_alone() -> None:
@@ -215,8 +215,8 @@ async def stalled(begun: list[str], cancelled: list[str]) -> AsyncIterator[str]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Returns as soon as the condition holds; fails after five seconds."""
-    async with asyncio.timeout(5):
+    """Returns as soon as the condition holds; fails after two minutes."""
+    async with asyncio.timeout(120):
         while not condition():
             await asyncio.sleep(0.01)
 
@@ -390,7 +390,7 @@ def test_an_item_sent_again_is_answered_from_what_was_done_before(tmp_path: Path
             stranger = (("x-roundsmith-client", "other"),)
             async with grpc.aio.insecure_channel(addresses["address"]) as channel:
                 stub: Any = pair_builder_pb2_grpc.PairBuilderServiceStub(channel)
-                call = stub.BuildStream(iter([request]), timeout=5, metadata=stranger)
+                call = stub.BuildStream(iter([request]), timeout=120, metadata=stranger)
                 assert [response async for response in call] == again
             assert note.read_text().count("\n") == 2
 

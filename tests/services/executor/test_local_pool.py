@@ -141,9 +141,9 @@ def test_a_row_that_stops_on_failure_has_no_outcome_after_it() -> None:
 def test_leaving_the_iteration_frees_the_slot_and_leaves_nothing_running() -> None:
     sleeping = ExecuteItem(
         "i",
-        (Program("c", "import time\ndef f():\n    time.sleep(60)\n"),),
+        (Program("c", "import time\ndef f():\n    time.sleep(600)\n"),),
         (CallTest("t", "f", (), 1),),
-        limits=Limits(cpu_s=60),
+        limits=Limits(cpu_s=600),
     )
 
     async def leave(pool: Pool) -> float:
@@ -155,7 +155,7 @@ def test_leaving_the_iteration_frees_the_slot_and_leaves_nothing_running() -> No
         assert pool.supervisor_pids() == pids, "the supervisor had to be replaced"
         return time.monotonic() - started
 
-    assert run(leave) < 2
+    assert run(leave) < 120
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ def test_a_killed_server_takes_its_supervisors_and_programs_with_it() -> None:
     assert len(family) > len(pids)
     server.kill()
     server.communicate()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline and any(os.path.exists(f"/proc/{pid}") for pid in family):
         time.sleep(0.05)
     assert not any(os.path.exists(f"/proc/{pid}") for pid in family)

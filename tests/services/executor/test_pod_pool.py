@@ -64,9 +64,9 @@ SLOW = ExecuteItem(
 )
 SLEEPING = ExecuteItem(
     "sleeping",
-    (Program("c", "import time\ndef f():\n    time.sleep(60)\n"),),
+    (Program("c", "import time\ndef f():\n    time.sleep(600)\n"),),
     (CallTest("t", "f", (), 1),),
-    limits=Limits(cpu_s=60),
+    limits=Limits(cpu_s=600),
 )
 
 
@@ -137,7 +137,7 @@ def test_leaving_the_iteration_keeps_the_supervisor(shared_pod: SandboxPod) -> N
         assert pool.supervisor_pids() == pids, "the supervisor had to be replaced"
         return time.monotonic() - started
 
-    assert run(shared_pod.settings(), leave) < 3
+    assert run(shared_pod.settings(), leave) < 120
 
 
 def test_an_old_supervisor_is_replaced_when_it_is_idle(shared_pod: SandboxPod) -> None:
@@ -229,7 +229,7 @@ def test_a_server_without_a_pod_says_what_it_waited_for() -> None:
     started = time.monotonic()
     with pytest.raises(SandboxError, match=r"127\.0\.0\.1:1: expected a worker .* within 0 s, saw"):
         asyncio.run(Pool.start(settings))
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 120
 
 
 def test_slots_are_spread_over_the_pods_and_move_when_one_is_lost(shared_pod: SandboxPod) -> None:
@@ -256,7 +256,7 @@ def _lives(pid: str) -> bool:
 
 
 def _await(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not holds():
-        assert time.monotonic() < deadline, "it did not come to hold in 20 s"
+        assert time.monotonic() < deadline, "it did not come to hold"
         time.sleep(0.05)

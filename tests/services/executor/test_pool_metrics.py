@@ -17,7 +17,7 @@ from roundsmith.serve import listening
 from roundsmith.types import CallTest, ExecuteItem, Limits, Program
 
 Samples = dict[tuple[str, str], float]
-SLEEPS = "import time\ndef f(x):\n    time.sleep(1)\n    return x + 1\n"
+SLEEPS = "import time\ndef f(x):\n    time.sleep(600)\n    return x + 1\n"
 ITEM = ExecuteItem(
     "i",
     (Program("right", "def f(x):\n    return x + 1\n"), Program("wrong", "def f(x):\n    pass\n")),
@@ -49,7 +49,7 @@ class Executor:
 
     async def until(self, name: str, labels: str, value: float) -> Samples:
         """The samples when this one has the value."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while (seen := await self.samples())[name, labels] != value:
                 await asyncio.sleep(0.02)
         return seen
@@ -95,6 +95,7 @@ def test_outcomes_runs_and_what_was_known_are_counted() -> None:
 
 def test_the_queue_is_seen_by_items_cells_and_slots_and_is_empty_after_giving_up() -> None:
     sleeping = replace(ITEM, programs=(Program("sleeps", SLEEPS),), tests=ITEM.tests[:2])
+    sleeping = replace(sleeping, limits=Limits(cpu_s=600))
 
     async def queued() -> None:
         async with serving(1) as executor:

@@ -157,7 +157,7 @@ def test_only_what_is_sure_is_kept(source: str, kept: bool) -> None:
 
 
 def test_an_infra_error_is_not_kept() -> None:
-    killed = Program("c", "import time\ndef f(x):\n    time.sleep(0.4)\n    return x + 1\n")
+    killed = Program("c", "import time\ndef f(x):\n    time.sleep(2)\n    return x + 1\n")
     item = replace(ITEM, programs=(killed,), tests=TESTS[:1])
 
     async def recovered(pool: Pool) -> None:

@@ -9,24 +9,36 @@ from pathlib import Path
 import grpc
 import pytest
 
-from roundsmith.clients import StreamSettings
+from roundsmith.clients import PairBuilderClient, StreamSettings
 from roundsmith.config import child_environment
 from roundsmith.errors import Unavailable
-from tests.services.serve.world import begun, child, connected, group
+from tests.services.serve.world import PATIENCE_S, begun, child, connected, group
+
+
+async def refused(client: PairBuilderClient) -> bool:
+    """Whether the server takes no more calls."""
+    try:
+        await client.recipes(timeout_s=0.5)
+    except Unavailable:
+        return True
+    return False
 
 
 def test_sigterm_lets_calls_in_flight_finish_and_closes_the_engine(tmp_path: Path) -> None:
     async def play() -> None:
-        with child(tmp_path, drain_s=10) as server:
+        with child(tmp_path, drain_s=PATIENCE_S) as server:
             async with connected(await server.address(), StreamSettings(give_up_s=0.5)) as client:
                 await client.build("echo", {}, 1, group("first"))
-                config = {"pause_s": 2.0, "note": str(tmp_path / "note")}
+                hold = tmp_path / "hold"
+                hold.touch()
+                config = {"held_by": str(hold), "note": str(tmp_path / "note")}
                 slow = asyncio.create_task(client.build("echo", config, 1, group("slow")))
                 await begun(tmp_path / "note", 1)
                 server.terminate()
-                await asyncio.sleep(0.2)
-                with pytest.raises(Unavailable):
-                    await client.recipes(timeout_s=0.5)
+                async with asyncio.timeout(PATIENCE_S):
+                    while not await refused(client):
+                        await asyncio.sleep(0.01)
+                hold.unlink()
                 assert len(await slow) == 1
             status, out, err = await server.ended()
             assert (status, out) == (0, "closed\n")
@@ -41,7 +53,7 @@ def test_draining_ends_after_its_time_whatever_still_runs(tmp_path: Path) -> Non
     async def play() -> float:
         with child(tmp_path, drain_s=0.3) as server:
             async with connected(await server.address(), StreamSettings(give_up_s=0.5)) as client:
-                config = {"pause_s": 8.0, "note": str(tmp_path / "note")}
+                config = {"pause_s": 600.0, "note": str(tmp_path / "note")}
                 slow = asyncio.create_task(client.build("echo", config, 1, group("slow")))
                 await begun(tmp_path / "note", 1)
                 start = asyncio.get_running_loop().time()
@@ -50,7 +62,7 @@ def test_draining_ends_after_its_time_whatever_still_runs(tmp_path: Path) -> Non
                     await slow
                 return asyncio.get_running_loop().time() - start
 
-    assert asyncio.run(play()) < 6
+    assert asyncio.run(play()) < PATIENCE_S
 
 
 def test_the_ready_file_appears_whole_and_a_stale_one_is_removed(tmp_path: Path) -> None:
@@ -106,14 +118,14 @@ def test_a_client_gives_up_in_its_time_when_the_server_stays_away(tmp_path: Path
         with child(tmp_path) as server:
             async with connected(await server.address(), StreamSettings(give_up_s=1.0)) as client:
                 await client.build("echo", {}, 1, group())
-                config = {"pause_s": 9.0, "note": str(tmp_path / "note")}
+                config = {"pause_s": 600.0, "note": str(tmp_path / "note")}
                 builds = [client.build("echo", config, 1, group(name)) for name in "ab"]
                 pending = asyncio.gather(*builds, return_exceptions=True)
                 await begun(tmp_path / "note", 2)
                 server.kill()
                 start = asyncio.get_running_loop().time()
                 failures = await pending
-                assert 0.9 < asyncio.get_running_loop().time() - start < 5
+                assert 0.9 < asyncio.get_running_loop().time() - start < PATIENCE_S
                 assert [type(failure) for failure in failures] == [Unavailable] * 2
                 assert "gave up after 1.0 s" in str(failures[0])
 

@@ -30,7 +30,7 @@ from roundsmith.v1 import pair_builder_pb2 as pb2
 from roundsmith.v1 import pair_builder_pb2_grpc
 from roundsmith.wire import to_message
 from roundsmith.wire.status import from_status, to_status
-from tests.services.serve.world import NAME, begun, connected, group, serving
+from tests.services.serve.world import NAME, PATIENCE_S, begun, connected, group, serving
 
 CLASSES = [
     cls
@@ -62,7 +62,7 @@ async def fails(call: Any) -> RoundsmithError:
 async def ask_health(channel: grpc.aio.Channel, service: str = "") -> int:
     """The status of a service."""
     stub: Any = health_pb2_grpc.HealthStub(channel)
-    answer = await stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=5)
+    answer = await stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=PATIENCE_S)
     return int(answer.status)
 
 
@@ -156,28 +156,30 @@ def test_health_is_told_for_the_process_and_each_service_and_falls_when_draining
     tmp_path: Path,
 ) -> None:
     async def play() -> None:
-        note = tmp_path / "note"
-        async with serving(tmp_path, drain_s=30) as addresses:
+        note, hold = tmp_path / "note", tmp_path / "hold"
+        hold.touch()
+        async with serving(tmp_path, drain_s=PATIENCE_S) as addresses:
             channel = grpc.aio.insecure_channel(addresses["address"])
             for service in ("", NAME):
                 assert await ask_health(channel, service) == 1
             with pytest.raises(grpc.aio.AioRpcError, match="NOT_FOUND"):
                 await ask_health(channel, "nosuch")
             stub: Any = pair_builder_pb2_grpc.PairBuilderServiceStub(channel)
-            request = unary(build("s", f'{{"pause_s": 2, "note": "{note}"}}'))
-            slow = asyncio.ensure_future(asyncio.wait_for(stub.Build(request, timeout=30), 30))
+            request = unary(build("s", f'{{"held_by": "{hold}", "note": "{note}"}}'))
+            slow = asyncio.ensure_future(stub.Build(request, timeout=PATIENCE_S))
             await begun(note, 1)
-            watching = asyncio.create_task(watch_the_end(channel, stub, slow))
+            watching = asyncio.create_task(watch_the_end(channel, stub, slow, hold))
         assert await watching
         await channel.close()
 
-    async def watch_the_end(channel: grpc.aio.Channel, stub: Any, slow: Any) -> bool:
-        async with asyncio.timeout(5):
+    async def watch_the_end(channel: grpc.aio.Channel, stub: Any, slow: Any, hold: Path) -> bool:
+        async with asyncio.timeout(PATIENCE_S):
             while await ask_health(channel, NAME) != 2:
                 await asyncio.sleep(0.01)
-        refused = await fails(stub.ListRecipes(pb2.ListRecipesRequest(), timeout=5))
+        refused = await fails(stub.ListRecipes(pb2.ListRecipesRequest(), timeout=PATIENCE_S))
         assert type(refused) is Unavailable
         assert not slow.done()
+        hold.unlink()
         return len((await slow).rows) == 1
 
     asyncio.run(play())
@@ -185,17 +187,17 @@ def test_health_is_told_for_the_process_and_each_service_and_falls_when_draining
 
 def test_an_idle_stream_and_a_health_watch_do_not_hold_up_draining(tmp_path: Path) -> None:
     async def play() -> None:
-        async with serving(tmp_path, drain_s=20) as addresses:
+        async with serving(tmp_path, drain_s=2 * PATIENCE_S) as addresses:
             channel = grpc.aio.insecure_channel(addresses["address"])
             stub: Any = pair_builder_pb2_grpc.PairBuilderServiceStub(channel)
-            stream = stub.BuildStream(timeout=60)
+            stream = stub.BuildStream(timeout=3 * PATIENCE_S)
             await stream.write(build())
             assert (await stream.read()).last
             health: Any = health_pb2_grpc.HealthStub(channel)
             watch = health.Watch(health_pb2.HealthCheckRequest(service=""))
             assert (await watch.read()).status == 1
             start = asyncio.get_running_loop().time()
-        assert asyncio.get_running_loop().time() - start < 10
+        assert asyncio.get_running_loop().time() - start < PATIENCE_S
         assert await stream.read() is grpc.aio.EOF
         assert (await watch.read()).status == 2
         watch.cancel()
@@ -208,10 +210,10 @@ def test_a_stream_that_drains_answers_what_it_was_sent(tmp_path: Path) -> None:
     note = tmp_path / "note"
 
     async def play() -> None:
-        async with serving(tmp_path, drain_s=20) as addresses:
+        async with serving(tmp_path, drain_s=PATIENCE_S) as addresses:
             channel = grpc.aio.insecure_channel(addresses["address"])
             stub: Any = pair_builder_pb2_grpc.PairBuilderServiceStub(channel)
-            stream = stub.BuildStream(timeout=60)
+            stream = stub.BuildStream(timeout=PATIENCE_S)
             for name in "abc":
                 await stream.write(build(name, f'{{"pause_s": 0.5, "note": "{note}"}}'))
             await begun(note, 3)
@@ -349,6 +351,7 @@ def test_an_admin_service_has_a_port_of_its_own(tmp_path: Path) -> None:
 def test_a_deadline_that_passes_cancels_the_items(tmp_path: Path) -> None:
     async def play() -> None:
         note = tmp_path / "note"
+        note.touch()
         config = f'{{"pause_s": 0.5, "note": "{note}"}}'
         async with (
             serving(tmp_path, max_items_in_flight=1, metrics_port=0) as addresses,
@@ -364,9 +367,10 @@ def test_a_deadline_that_passes_cancels_the_items(tmp_path: Path) -> None:
             with pytest.raises(grpc.aio.AioRpcError, match="DEADLINE_EXCEEDED"):
                 async for _ in stream:
                     pass
-            await asyncio.sleep(1.5)
-            page = await fetch(addresses["metrics_address"], "/metrics")
-        assert f'roundsmith_items_in_flight{{method="BuildStream",service="{NAME}"}} 0.0' in page
+            idle = f'roundsmith_items_in_flight{{method="BuildStream",service="{NAME}"}} 0.0'
+            async with asyncio.timeout(PATIENCE_S):
+                while idle not in await fetch(addresses["metrics_address"], "/metrics"):
+                    await asyncio.sleep(0.05)
         assert note.read_text().count("\n") < 5
 
     asyncio.run(play())

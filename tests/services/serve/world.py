@@ -19,16 +19,22 @@ from roundsmith.serve import listening
 from roundsmith.types import CallTest, Group, Split, Task
 
 NAME = "roundsmith.v1.PairBuilderService"
+PATIENCE_S = 120.0
+"""How long a busy machine may take for what takes no time."""
 
 ECHO = '''
-"""One example a task; `note` is a file that counts the selections, `pause_s` how long one takes."""
+"""One example a task; `note` is a file that counts the selections, `pause_s` how long one takes,
+and while the file `held_by` is there none ends.
+"""
 import time
+from pathlib import Path
 from roundsmith.config import Settings
 from roundsmith.types import Example, Provenance
 
 class Echo(Settings):
     note: str = ""
     pause_s: float = 0.0
+    held_by: str = ""
     divide_by: int = 1
 
     @classmethod
@@ -41,6 +47,9 @@ class Echo(Settings):
             with open(self.note, "a") as note:
                 note.write(task_id + chr(10))
         time.sleep(self.pause_s)
+        given_up = time.monotonic() + 300  # so that a test that fails ends
+        while self.held_by and Path(self.held_by).exists() and time.monotonic() < given_up:
+            time.sleep(0.01)
         seen = random.randrange(1000 // self.divide_by)
         return [Example(task_id, group.task.description, str(seen), Provenance(task_id, "echo", 1))]
 
@@ -132,7 +141,7 @@ class Child:
 
     async def address(self) -> str:
         """Where it listens, as soon as it says so."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while not self._ready.exists():
                 assert self.process.poll() is None, self.process.communicate()
                 await asyncio.sleep(0.02)
@@ -154,12 +163,12 @@ class Child:
 
     async def ended(self) -> tuple[int, str, str]:
         """Exit status, standard output and standard error once it has ended by itself."""
-        out, err = await asyncio.to_thread(self.process.communicate, None, 30)
+        out, err = await asyncio.to_thread(self.process.communicate, None, PATIENCE_S)
         return self.process.returncode, out, err
 
 
 async def begun(note: Path, number: int) -> None:
     """Returns as soon as so many selections have begun, by the note that they leave."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while not note.exists() or note.read_text().count("\n") < number:
             await asyncio.sleep(0.01)
