@@ -108,7 +108,7 @@ def test_a_full_disk_is_a_clear_stop_and_with_room_the_run_goes_on(
     stops = 0
     with mounted(tmp_path / "small", "24m") as disk:
         out = disk / "run"
-        for size in range(48, 500, 24):
+        for size in range(64, 600, 40):
             done = subprocess.run(
                 command(out, *options), capture_output=True, text=True, timeout=600, check=False
             )
