@@ -17,7 +17,7 @@ from roundsmith.generator.service import GeneratorEngine, GeneratorServicer
 from roundsmith.serve import Binding, listening
 from roundsmith.v1 import generator_pb2_grpc
 
-START_S = 240.0
+START_S = 600.0
 
 
 @asynccontextmanager
