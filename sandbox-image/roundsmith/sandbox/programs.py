@@ -26,6 +26,8 @@ _CONTROL_FD = 3
 _CHUNK = 1 << 16
 _WORDS, _WORDS_BYTES = "words", 4000
 _AT_EMPTY_PATH = 0x1000
+_MACHINES = frozenset({errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
+"""What is refused for the machine's sake, whatever the program is."""
 _ENVIRONMENT = {"PATH": "/usr/bin", "LANG": "C.UTF-8", "TZ": "UTC", "TMPDIR": ".", "HOME": "."}
 
 
@@ -81,6 +83,8 @@ def _compile(
             _pack(product, packed)
         made = os.open(product, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
+        if error.errno in _MACHINES or error.errno == errno.EFBIG:
+            raise
         return b"E", encode(("COMPILE_ERROR", f"the compiler made no program: {error}"))
     _copy(made, PROGRAM_FD)
     return b"A", encode(None)
@@ -127,8 +131,11 @@ def _launch(
         _texts([f"{name}={value}" for name, value in variables.items()]),
         ctypes.c_long(_AT_EMPTY_PATH),
     )
-    why = os.strerror(ctypes.get_errno())
-    return b"E", encode(("ERROR", f"the program could not be started: {why}"))
+    code = ctypes.get_errno()
+    why = f"the program could not be started: {os.strerror(code)}"
+    if code in _MACHINES - {errno.ENOMEM}:  # a program may be made to need more than there is
+        raise OSError(code, why)
+    return b"E", encode(("ERROR", why))
 
 
 def _texts(texts: Sequence[str]) -> "ctypes.Array[ctypes.c_char_p]":
