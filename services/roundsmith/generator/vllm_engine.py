@@ -16,6 +16,7 @@ from roundsmith.generator.checks import check_item, check_length
 from roundsmith.generator.model_info import ModelInfo, adapted_version
 from roundsmith.generator.requests import Told
 from roundsmith.generator.settings import VllmSettings
+from roundsmith.generator.starting import nothing_is_left
 from roundsmith.generator.stops import StopStrings, TextAsDrawn
 from roundsmith.hashing import derive_seed
 from roundsmith.models.folder import resolve
@@ -54,14 +55,15 @@ class VllmEngine:
             text = load_text(folder, settings)
             return vllm_adapter.start(settings, text), text
 
-        started, text = await asyncio.to_thread(begin)
-        engine = cls(settings, started, text)
-        try:
-            await vllm_adapter.begin(engine._llm, text.folder.weights_sha256)
-            await engine._ask_ranks()
-        except BaseException:
-            await engine.close()
-            raise
+        with nothing_is_left():
+            started, text = await asyncio.to_thread(begin)
+            engine = cls(settings, started, text)
+            try:
+                await vllm_adapter.begin(engine._llm, text.folder.weights_sha256)
+                await engine._ask_ranks()
+            except BaseException:
+                await engine.close()
+                raise
         return engine
 
     @property
