@@ -39,6 +39,8 @@ SCALED = [
     for value in (f"{name}.scaling.by=keda", f"{name}.scaling.maxReplicas=4")
 ]
 
+UPLOADED = ("pipelines.upload=true", "pipelines.host=http://ml-pipeline.kubeflow:8888")
+
 
 @pytest.fixture(scope="module")
 def namespaces() -> Iterator[tuple[str, str]]:
@@ -65,7 +67,7 @@ def namespaces() -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize("values", [*PRESETS, "scaled"])
 def test_a_real_api_server_takes_every_object(namespaces: tuple[str, str], values: str) -> None:
     own, sandbox = namespaces
-    scaled = (*SCALED, "metrics.prometheus=http://prometheus:9090")
+    scaled = (*SCALED, "metrics.prometheus=http://prometheus:9090", *UPLOADED)
     found = (
         objects(preset=values) if values in PRESETS else objects("storage.url=s3://b/p", *scaled)
     )
