@@ -1,9 +1,21 @@
-"""Settings of all tests."""
+"""Settings of all tests, and one undisturbed round for all that look at it."""
 
 import os
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 # How long an example takes is no claim of ours, and CI tries the same examples on every machine.
 settings.register_profile("roundsmith", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("roundsmith")
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run of `lab_round`. Who changes it takes a copy."""
+    from tests.pipelines.round.lab_round import play
+
+    out = tmp_path_factory.mktemp("undisturbed")
+    play(out)
+    return out

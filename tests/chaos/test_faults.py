@@ -25,14 +25,6 @@ from tests.small_disk import mounted
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A round that nothing happened to, in small shards."""
-    folder = tmp_path_factory.mktemp("left-alone")
-    play(folder / "run", "--config", str(settings_file(folder)))
-    return folder / "run"
-
-
 @contextmanager
 def faulty_executor(folder: Path, share: float) -> Iterator[str]:
     """The address of an executor that fails on a share of its cells."""

@@ -8,7 +8,6 @@ import pytest
 
 from tests.chaos.kills import VICTIMS, Chaos, differences, due, next_kinds, settings_file
 from tests.chaos.processes import TRAINING
-from tests.pipelines.round.lab_round import play
 
 KILLS = 5
 
@@ -35,11 +34,9 @@ def test_a_rounds_last_kills_are_kept_for_trainings() -> None:
 
 @pytest.mark.slow
 def test_a_run_killed_anywhere_ends_with_the_same_rows_result_and_checkpoints(
-    tmp_path: Path,
+    undisturbed: Path, tmp_path: Path
 ) -> None:
-    options = ("--config", str(settings_file(tmp_path)))
-    play(tmp_path / "undisturbed", *options)
     chaos = Chaos(seed=20261126)
-    chaos.play(tmp_path / "killed", KILLS, *options)
+    chaos.play(tmp_path / "killed", KILLS, "--config", str(settings_file(tmp_path)))
     assert chaos.kills > 0
-    assert differences(tmp_path / "killed", tmp_path / "undisturbed") == []
+    assert differences(tmp_path / "killed", undisturbed) == []

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import asdict
@@ -14,20 +15,17 @@ from roundsmith.lab import MODEL
 from roundsmith.platform.local import LocalPlatform
 from roundsmith.report.summary import from_json
 from roundsmith.steps.config import RunConfig
-from roundsmith.store import EXAMPLES, Manifest, Store
-from roundsmith.types import Example
+from roundsmith.store import Manifest, Store
+from tests.pipelines.round.lab_round import play as play_round
+from tests.pipelines.round.lab_round import selected
 
 pytest.importorskip("kfp", reason="needs the extra cluster")
 
-OPTIONS = (
-    *("--recipe", "gift", "--preset", "lab", "--seed", "3", "--limit", "8", "--eval-limit", "6"),
-    *("--no-control", "--set", "iterations=2", "--set", "training.epochs=1"),
-)
 PARAMETERS = {
     **{"recipe": "gift", "preset": "lab", "seed": 3, "limit": 8, "eval_limit": 6, "chain": "c"},
     **{"control": False, "config": {"iterations": 2, "training": {"epochs": 1}}},
 }
-"""The same as the pipeline's parameters."""
+"""What `lab_round` plays, as the pipeline's parameters."""
 PLAYER = Path(__file__).with_name("play_locally.py")
 
 
@@ -41,11 +39,6 @@ def only(store: Store, step: str) -> Manifest:
     """The one finished piece of work of a step."""
     (manifest,) = store.manifests(step)
     return manifest
-
-
-def selected(store: Store) -> list[Example]:
-    """The training rows that the round chose."""
-    return list(store.read_all(EXAMPLES, only(store, "select")))
 
 
 async def play(config: RunConfig, pipeline: Path, folder: Path) -> None:
@@ -66,17 +59,20 @@ async def play(config: RunConfig, pipeline: Path, folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_pipeline_makes_the_same_rows_and_result_as_run(tmp_path: Path) -> None:
+def test_the_pipeline_makes_the_same_rows_and_result_as_run(
+    undisturbed: Path, tmp_path: Path
+) -> None:
     pipeline, ran, played = tmp_path / "round.yaml", tmp_path / "ran", tmp_path / "played"
+    shutil.copytree(undisturbed, ran)
     command("-m", "roundsmith.cli", "compile", "--output", str(pipeline))
-    command("-m", "roundsmith.cli", "run", *OPTIONS, "--out", str(ran))
+    play_round(ran, "--no-control")  # all but its report is there
     config = RunConfig.model_validate_json((ran / "run.json").read_text())
 
     asyncio.run(play(config, pipeline, played))
 
-    ours, theirs = Store(str(ran / "store")), Store(str(played / "store"))
-    assert selected(theirs) == selected(ours)
-    assert any(row.provenance.parents for row in selected(ours)), "no row was selected: no test"
+    theirs = Store(str(played / "store"))
+    assert selected(played) == selected(ran)
+    assert any(row.provenance.parents for row in selected(ran)), "no row was selected: no test"
     texts = [theirs.get_blob(ref).decode() for ref in only(theirs, "report").of_kind("blob")]
     summary = from_json((ran / "round-1/summary.json").read_text())
     assert asdict(from_json(texts[0]).result) == asdict(summary.result)

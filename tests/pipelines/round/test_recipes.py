@@ -3,6 +3,7 @@ they come from.
 """
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,19 @@ from tests.pipelines.round.lab_round import play_recipe, summary
 pytestmark = pytest.mark.slow
 
 
-def test_dstc_trains_by_dpo_and_by_kto_on_the_same_pairs(tmp_path: Path) -> None:
-    play_recipe(tmp_path, "dstc", "--objective", "dpo")
-    dpo = summary(tmp_path)["result"]
-    printed = play_recipe(tmp_path, "dstc", "--objective", "kto")
-    kto = summary(tmp_path)["result"]
+@pytest.fixture(scope="module")
+def dstc(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run."""
+    out = tmp_path_factory.mktemp("dstc")
+    play_recipe(out, "dstc", "--objective", "dpo")
+    return out
+
+
+def test_dstc_trains_by_dpo_and_by_kto_on_the_same_pairs(dstc: Path, tmp_path: Path) -> None:
+    dpo, out = summary(dstc)["result"], tmp_path / "run"
+    shutil.copytree(dstc, out)
+    printed = play_recipe(out, "dstc", "--objective", "kto")
+    kto = summary(out)["result"]
     assert "sample:" not in printed, "another objective trains on the pairs that are there"
     assert kto["checkpoint_sha256"] != dpo["checkpoint_sha256"] != dpo["weights_sha256"]
     assert kto["selection"] == dpo["selection"]
@@ -28,12 +37,11 @@ def test_dstc_trains_by_dpo_and_by_kto_on_the_same_pairs(tmp_path: Path) -> None
     assert kto["funnel"]["rows trained"] == 2 * dpo["funnel"]["selected rows"]
     assert dpo["funnel"]["self-made tests"] == 80
     assert dpo["pass_at_k"]["final"]["1"]["control"] is None
-    assert weights_sha256(tmp_path / "round-1/checkpoint") == kto["checkpoint_sha256"]
+    assert weights_sha256(out / "round-1/checkpoint") == kto["checkpoint_sha256"]
 
 
-def test_a_pair_walks_back_to_its_samples_their_prompt_and_the_weights(tmp_path: Path) -> None:
-    play_recipe(tmp_path, "dstc")
-    store, result = Store(str(tmp_path / "store")), summary(tmp_path)["result"]
+def test_a_pair_walks_back_to_its_samples_their_prompt_and_the_weights(dstc: Path) -> None:
+    store, result = Store(str(dstc / "store")), summary(dstc)["result"]
     groups = {
         g.task.task_id: g for m in store.manifests("score") for g in store.read_all(GROUPS, m)
     }
