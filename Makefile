@@ -35,7 +35,7 @@ round: $(VENV)/local.stamp ## run one GiFT round on the lab and write its report
 
 .PHONY: test
 test: lint ## check everything: lint, types, the protos and every test; WITH_VLLM=1 adds test-vllm
-	$(MAKE) --jobs=2 --output-sync=line test-here test-cluster
+	$(MAKE) --jobs=2 test-here test-beside
 
 .PHONY: test-here
 test-here: $(VENV)/dev.stamp $(if $(WITH_VLLM),test-vllm)
@@ -44,6 +44,11 @@ test-here: $(VENV)/dev.stamp $(if $(WITH_VLLM),test-vllm)
 .PHONY: test-cluster
 test-cluster: $(VENV)/dev.stamp ## run the tests that need a Kubernetes; they mostly wait for its pods
 	$(BIN)/pytest tests/cluster
+
+# What they say comes whole at their end, not among the lines of the others.
+.PHONY: test-beside
+test-beside: $(VENV)/dev.stamp
+	@said=$$(mktemp); $(BIN)/pytest tests/cluster > "$$said" 2>&1; code=$$?; cat "$$said"; rm "$$said"; exit $$code
 
 .PHONY: test-fast
 test-fast: $(VENV)/dev.stamp ## run the tests but those that are slow or need a cluster or a GPU
