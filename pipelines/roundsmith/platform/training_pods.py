@@ -93,7 +93,9 @@ class _Followed:
     seen: dict[str, str] = field(default_factory=dict)
     """The last trouble of each pod."""
     printed: dict[str, str] = field(default_factory=dict)
-    """The end of the log of each pod that was restarted: its pod may be gone when the job fails."""
+    """The last end of a log that could be read of each pod that was restarted: the pod may be gone
+    when the job fails.
+    """
 
     async def to_its_end(self) -> None:
         wait_s = FIRST_LOOK_S
@@ -134,16 +136,17 @@ class _Followed:
         return job or {}, found, [*fresh, *late]
 
     def _note(self, trouble: Trouble) -> None:
-        if self.seen.get(trouble.pod) == str(trouble):
-            return
-        self.seen[trouble.pod] = str(trouble)
-        log.warning("%s", trouble)
-        if trouble.ended:
-            texts = (
-                self.api.log(trouble.pod, self.kind.container, _TAIL_LINES, previous=previous)
-                for previous in (True, False)
-            )
-            self.printed[trouble.pod] = next((text for text in texts if text), "")
+        fresh = self.seen.get(trouble.pod) != str(trouble)
+        if fresh:
+            self.seen[trouble.pod] = str(trouble)
+            log.warning("%s", trouble)
+        if trouble.ended and (fresh or trouble.pod not in self.printed):
+            for previous in (True, False):
+                if text := self.api.log(
+                    trouble.pod, self.kind.container, _TAIL_LINES, previous=previous
+                ):
+                    self.printed[trouble.pod] = text
+                    return
 
     def _failed(self, said: str) -> PlatformError:
         why = "\n".join(self.seen.values()) or "its pods said nothing"
