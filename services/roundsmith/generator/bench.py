@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
+from typing import Any
 
 from roundsmith.bench import BenchResult
 from roundsmith.generator.bench_replay import bench_replay
@@ -114,27 +115,37 @@ async def _by_engine(engine: TransformersEngine, items: Sequence[GenerateItem]) 
     return sum(await asyncio.gather(*map(tokens, items)))
 
 
+def draw_together(
+    loaded: LoadedModel, items: Sequence[GenerateItem], **options: Any
+) -> list[list[int]]:
+    """What transformers' `generate` appends, by these options, to the prompts of all items as one
+    batch: as many tokens for each, whatever stands after an end token.
+    """
+    import torch
+
+    prompts = [loaded.render(item.prompt) for item in items]
+    longest = max(map(len, prompts))
+    pad = [[0] * (longest - len(ids)) for ids in prompts]  # on the left
+    inputs = [zeros + ids for zeros, ids in zip(pad, prompts, strict=True)]
+    mask = [zeros + [1] * len(ids) for zeros, ids in zip(pad, prompts, strict=True)]
+    drawn: list[list[int]] = loaded.model.generate(
+        input_ids=torch.tensor(inputs, device=loaded.device),
+        attention_mask=torch.tensor(mask, device=loaded.device),
+        pad_token_id=loaded.end_id,
+        **options,
+    )[:, longest:].tolist()
+    return drawn
+
+
 def _by_generate(
     loaded: LoadedModel, settings: GeneratorSettings, items: Sequence[GenerateItem]
 ) -> int:
-    import torch
-
     use_threads(settings, loaded)
     total = 0
     for at in range(0, len(items), settings.slots):
         batch = items[at : at + settings.slots]
-        prompts = [loaded.render(item.prompt) for item in batch]
-        longest = max(map(len, prompts))
-        pad = [[0] * (longest - len(ids)) for ids in prompts]  # on the left
-        inputs = [zeros + ids for zeros, ids in zip(pad, prompts, strict=True)]
-        mask = [zeros + [1] * len(ids) for zeros, ids in zip(pad, prompts, strict=True)]
-        drawn = loaded.model.generate(
-            input_ids=torch.tensor(inputs, device=loaded.device),
-            attention_mask=torch.tensor(mask, device=loaded.device),
-            do_sample=False,
-            max_new_tokens=max(item.sampling.max_tokens for item in batch),
-            pad_token_id=loaded.end_id,
-        )[:, longest:].tolist()
-        assert len(drawn[0]) == max(item.sampling.max_tokens for item in batch)
+        longest = max(item.sampling.max_tokens for item in batch)
+        drawn = draw_together(loaded, batch, do_sample=False, max_new_tokens=longest)
+        assert len(drawn[0]) == longest
         total += sum(item.sampling.max_tokens for item in batch)
     return total

@@ -5,6 +5,7 @@ their longest completion has ended, and cut at the stop strings afterwards.
 import asyncio
 from collections.abc import Sequence
 
+from roundsmith.generator.bench import draw_together
 from roundsmith.generator.settings import GeneratorSettings
 from roundsmith.generator.stops import StopStrings
 from roundsmith.models.loading import LoadedModel, load, use_threads
@@ -65,26 +66,18 @@ def draw_batch(loaded: LoadedModel, items: Sequence[GenerateItem]) -> list[list[
     """One completion of each item's prompt, all by the sampling of the first; up to the end token,
     without it.
     """
-    import torch
-
     sampling = items[0].sampling
     assert all(item.sampling == sampling for item in items), "one phase, one sampling"
-    prompts = [loaded.render(item.prompt) for item in items]
-    longest = max(map(len, prompts))
-    pad = [[0] * (longest - len(ids)) for ids in prompts]  # on the left
-    inputs = [zeros + ids for zeros, ids in zip(pad, prompts, strict=True)]
-    mask = [zeros + [1] * len(ids) for zeros, ids in zip(pad, prompts, strict=True)]
-    drawn = loaded.model.generate(
-        input_ids=torch.tensor(inputs, device=loaded.device),
-        attention_mask=torch.tensor(mask, device=loaded.device),
+    drawn = draw_together(
+        loaded,
+        items,
         do_sample=True,
         temperature=sampling.temperature,
         top_k=sampling.top_k,
         top_p=sampling.top_p,
         max_new_tokens=sampling.max_tokens,
         eos_token_id=sorted(loaded.end_ids),
-        pad_token_id=loaded.end_id,
-    )[:, longest:].tolist()
+    )
     return [_up_to_the_end(token_ids, loaded) for token_ids in drawn]
 
 
