@@ -10,7 +10,9 @@ from roundsmith.clients import StreamSettings
 from roundsmith.types import GenerateItem, Sampling
 from tests.services.generator.serving import START_S, GeneratorProcess, client_of
 
-LONG = GenerateItem("long", "def add(a, b):\n" * 20, Sampling(60, temperature=0.0), 3, n=4)
+SLOTS = 512
+LONG = GenerateItem("long", "def add(a, b):\n" * 20, Sampling(4, temperature=0.0), 3, n=SLOTS)
+"""160 tokens in every slot: the keys and values need 64 MiB more than those of a short prompt."""
 SPARE_BYTES = 32 * 2**20
 
 
@@ -26,7 +28,7 @@ def leave(pid: int, spare: int) -> None:
 def test_what_ran_out_of_memory_is_answered_by_the_one_that_is_started_in_its_place(
     tmp_path: Path, tiny: Path
 ) -> None:
-    server = GeneratorProcess(tmp_path, "--model", str(tiny), "--slots", "512")
+    server = GeneratorProcess(tmp_path, "--model", str(tiny), "--slots", str(SLOTS))
 
     async def scenario() -> None:
         await server.ready()
@@ -42,7 +44,7 @@ def test_what_ran_out_of_memory_is_answered_by_the_one_that_is_started_in_its_pl
             await server.ready()
             answered = await asked
             assert client.stream.retries >= 1
-            assert [len(completion.token_ids) for completion in answered] == [60] * 4
+            assert [len(completion.token_ids) for completion in answered] == [4] * SLOTS
             assert answered == await client.generate(LONG)
 
     try:
