@@ -14,49 +14,57 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]  # transformers' own hook
-    """One layer's block. `update` writes one token a row, at that row's own position."""
+class BlockLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]  # transformers' own hook
+    """A layer whose keys and values lie in blocks that are made before the first token. Where no
+    token is yet they hold 0, because 0 × whatever lies beyond a row's end must be 0.
+    """
 
     is_sliding = False
 
-    def __init__(self, owner: "SlotCache", like: CacheLayerMixin, capacity: int) -> None:
+    def __init__(self, keys: torch.Tensor, values: torch.Tensor) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # transformers is half typed
-        assert like.keys is not None
-        assert like.values is not None
-        self.owner = owner
-        # zeros, because 0 × whatever lies beyond a row's end must be 0
-        self.keys = _block(like.keys, owner.slots, capacity)
-        self.values = _block(like.values, owner.slots, capacity)
+        self.keys, self.values = keys, values
         self.is_initialized = True
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        raise AssertionError("a slot layer is made whole")
+        raise AssertionError("a layer of blocks is made whole")
+
+    def get_max_length(self) -> int:
+        return -1
+
+
+def keys_and_values(layer: CacheLayerMixin) -> tuple[torch.Tensor, torch.Tensor]:
+    """What a layer keeps that has seen a token."""
+    assert layer.keys is not None
+    assert layer.values is not None
+    return layer.keys, layer.values
+
+
+class SlotLayer(BlockLayer):  # type: ignore[no-untyped-call]  # transformers' own hook
+    """One layer's block. `update` writes one token a row, at that row's own position."""
+
+    def __init__(self, owner: "SlotCache", like: CacheLayerMixin, capacity: int) -> None:
+        keys, values = keys_and_values(like)
+        super().__init__(_block(keys, owner.slots, capacity), _block(values, owner.slots, capacity))
+        self.owner = owner
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: object, **kwargs: object
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        assert self.keys is not None
-        assert self.values is not None
-        owner = self.owner
-        self.keys[owner.rows_S, :, owner.positions_S] = key_states[:, :, 0]
-        self.values[owner.rows_S, :, owner.positions_S] = value_states[:, :, 0]
-        return self.keys[:, :, : owner.attended], self.values[:, :, : owner.attended]
+        owner, (keys, values) = self.owner, keys_and_values(self)
+        keys[owner.rows_S, :, owner.positions_S] = key_states[:, :, 0]
+        values[owner.rows_S, :, owner.positions_S] = value_states[:, :, 0]
+        return keys[:, :, : owner.attended], values[:, :, : owner.attended]
 
     def fill(self, slot: int, like: CacheLayerMixin, row: int, tokens: int) -> None:
         """Put a prompt's keys and values at the start of a row."""
-        assert self.keys is not None
-        assert self.values is not None
-        assert like.keys is not None
-        assert like.values is not None
-        self.keys[slot, :, :tokens] = like.keys[row, :, :tokens]
-        self.values[slot, :, :tokens] = like.values[row, :, :tokens]
+        for mine, its in zip(keys_and_values(self), keys_and_values(like), strict=True):
+            mine[slot, :, :tokens] = its[row, :, :tokens]
 
     def grow(self, capacity: int) -> None:
         """Make room for longer rows, keeping what is there."""
-        assert self.keys is not None
-        assert self.values is not None
-        self.keys = _grown(self.keys, capacity)
-        self.values = _grown(self.values, capacity)
+        keys, values = keys_and_values(self)
+        self.keys, self.values = _grown(keys, capacity), _grown(values, capacity)
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         return self.owner.attended, 0
@@ -64,17 +72,13 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]  # transforme
     def get_seq_length(self) -> int:
         return self.owner.attended
 
-    def get_max_length(self) -> int:
-        return -1
-
 
 class SlotCache(Cache):
     """The cache of all slots, shaped like the first prompt's and grown by doubling."""
 
     def __init__(self, slots: int, like: DynamicCache, bucket_tokens: int) -> None:
         """Rows are read up to a multiple of `bucket_tokens`."""
-        keys = attention_layers(like)[0].keys
-        assert keys is not None
+        keys, _ = keys_and_values(attention_layers(like)[0])
         device, self._dtype = keys.device, keys.dtype
         self.slots = slots
         self._bucket_tokens = self.capacity = bucket_tokens

@@ -10,68 +10,47 @@ from itertools import chain
 import torch
 from transformers.cache_utils import Cache, CacheLayerMixin, DynamicCache
 
-from roundsmith.generator.cache import attention_layers
+from roundsmith.generator.cache import BlockLayer, attention_layers, keys_and_values
 from roundsmith.generator.pages import PageTable
 
 
-class PagedLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]  # transformers' own hook
+class PagedLayer(BlockLayer):  # type: ignore[no-untyped-call]  # transformers' own hook
     """One layer's pages. `update` writes one token a slot, and returns all pages in use."""
 
-    is_sliding = False
-
     def __init__(self, owner: "PagedCache", like: CacheLayerMixin, num_pages: int) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # transformers is half typed
-        assert like.keys is not None
-        assert like.values is not None
+        keys, values = keys_and_values(like)
+        at = owner.table.page_tokens
+        super().__init__(_empty(keys, num_pages, at), _empty(values, num_pages, at))
         self.owner = owner
-        self.keys = _empty(like.keys, num_pages, owner.table.page_tokens)
-        self.values = _empty(like.values, num_pages, owner.table.page_tokens)
-        self.is_initialized = True
-
-    def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        raise AssertionError("a paged layer is made whole")
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: object, **kwargs: object
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        assert self.keys is not None
-        assert self.values is not None
-        owner = self.owner
-        self.keys[owner.pages_S, :, owner.places_S] = key_states[:, :, 0]
-        self.values[owner.pages_S, :, owner.places_S] = value_states[:, :, 0]
-        return self.keys[: owner.num_used], self.values[: owner.num_used]
+        owner, (keys, values) = self.owner, keys_and_values(self)
+        keys[owner.pages_S, :, owner.places_S] = key_states[:, :, 0]
+        values[owner.pages_S, :, owner.places_S] = value_states[:, :, 0]
+        return keys[: owner.num_used], values[: owner.num_used]
 
     def fill(self, pages: Sequence[int], like: CacheLayerMixin, row: int, tokens: int) -> None:
         """Put a prompt's keys and values into so many pages."""
-        assert self.keys is not None
-        assert self.values is not None
-        assert like.keys is not None
-        assert like.values is not None
-        _write(self.keys, pages, like.keys[row, :, :tokens])
-        _write(self.values, pages, like.values[row, :, :tokens])
+        for mine, its in zip(keys_and_values(self), keys_and_values(like), strict=True):
+            _write(mine, pages, its[row, :, :tokens])
 
     def clear(self, pages: Sequence[int]) -> None:
-        """Forget what was in pages: 0 x whatever lies beyond a row's end must be 0."""
-        assert self.keys is not None
-        assert self.values is not None
-        self.keys[pages] = 0
-        self.values[pages] = 0
+        """Forget what was in pages."""
+        for mine in keys_and_values(self):
+            mine[pages] = 0
 
     def reserve(self, num_pages: int) -> None:
         """Make room for so many pages, keeping what is there."""
-        assert self.keys is not None
-        assert self.values is not None
-        self.keys = _grown(self.keys, num_pages)
-        self.values = _grown(self.values, num_pages)
+        keys, values = keys_and_values(self)
+        self.keys, self.values = _grown(keys, num_pages), _grown(values, num_pages)
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         raise AssertionError("a step brings its mask")
 
     def get_seq_length(self) -> int:
         raise AssertionError("a step brings its positions")
-
-    def get_max_length(self) -> int:
-        return -1
 
 
 class PagedCache(Cache):
