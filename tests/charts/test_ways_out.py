@@ -7,7 +7,7 @@ import typer
 
 from roundsmith.cli import app
 from roundsmith.platform.cluster_checks import OLDEST
-from tests.charts.rendering import CHART, STORED, Object, objects, one, pods
+from tests.charts.rendering import CHART, STORED, Object, cluster, objects, one, pods
 
 WORKLOADS = ("Deployment", "Job")
 
@@ -18,6 +18,34 @@ def test_names_are_asked_of_a_cache_on_the_nodes_where_one_is_named() -> None:
     assert rule["to"] == [{"namespaceSelector": {}}, {"ipBlock": {"cidr": "169.254.20.10/32"}}]
     assert {(p["port"], p["protocol"]) for p in rule["ports"]} == {
         (port, protocol) for port in (53, 5353) for protocol in ("UDP", "TCP")
+    }
+
+
+def test_a_round_reaches_the_model_registry_where_one_is_named() -> None:
+    def within(*values: str) -> list[str]:
+        rules = one(objects(*STORED, *values), "NetworkPolicy", "r-control")["spec"]["egress"]
+        peers = [p["namespaceSelector"] for r in rules for p in r["to"] if "namespaceSelector" in p]
+        return [peer["matchLabels"]["kubernetes.io/metadata.name"] for peer in peers]
+
+    host = "modelRegistry.host=http://model-registry-service.kubeflow:8080"
+    assert within() == []
+    assert within(host) == ["kubeflow"]
+    assert within(host, "modelRegistry.namespace=models") == ["models"]
+
+
+def test_the_model_of_a_registry_is_called_by_the_installation_unless_it_has_a_name() -> None:
+    def told(*values: str) -> dict[str, str]:
+        found: dict[str, str] = cluster(objects(*STORED, *values))["model_registry"]
+        return found
+
+    host = "http://registry:8080"
+    assert told() == {}
+    assert told(f"modelRegistry.host={host}") == {"host": host, "model": "r-lab", "token": ""}
+    named = ("modelRegistry.model=coder", "modelRegistry.token=/t")
+    assert told(f"modelRegistry.host={host}", *named) == {
+        "host": host,
+        "model": "coder",
+        "token": "/t",
     }
 
 

@@ -34,32 +34,32 @@ def promote(
 ) -> None:
     """Serve the promoted checkpoint of a round to others, with no failed request, or take it back.
 
-    The installation must have serve.enabled=true. From outside it is done by a Job.
+    The installation must have serve.enabled=true. Where it names a Model Registry, the checkpoint
+    is entered there, too. From outside it is done by a Job.
     """
     if bool(run) == back:
         raise ConfigError(
             f"expected the name of a run or --back, saw {'both' if run else 'neither'}: give one"
         )
     if cluster is not None:
-        _in_pod(cluster, run, round_)
+        _in_pod(cluster, run, round_, back)
         return
     options = ["--back"] if back else [run, "--round", str(round_)]
     raise typer.Exit(_by_job(namespace, release, options))
 
 
-def _in_pod(file: Path, run: str, number: int) -> None:
-    from roundsmith.commands.run import read_summary
+def _in_pod(file: Path, run: str, number: int, back: bool) -> None:
     from roundsmith.platform.cluster_config import ClusterConfig
-    from roundsmith.platform.promoting import promote as serve
+    from roundsmith.platform.handing_on import hand_on_by_hand
     from roundsmith.platform.promoting import take_back
 
     where = ClusterConfig.read(file)
-    if run:
-        folder = f"{where.storage}/runs/{run}/round-{number}"
-        served = serve(where, read_summary(folder), folder)
-    else:
+    if back:
         served = take_back(where)
-    typer.echo(f"served to others: {served.uri} ({served.origin})")
+        typer.echo(f"served to others: {served.uri} ({served.origin})")
+        return
+    for line in hand_on_by_hand(where, f"{where.storage}/runs/{run}/round-{number}"):
+        typer.echo(line)
 
 
 def _by_job(namespace: str, release: str, options: list[str]) -> int:

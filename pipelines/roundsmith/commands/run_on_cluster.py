@@ -11,7 +11,7 @@ from roundsmith.commands.run import check, play
 from roundsmith.config import owning_job
 from roundsmith.platform.cluster import ClusterPlatform, on_cluster
 from roundsmith.platform.cluster_config import ClusterConfig
-from roundsmith.platform.promoting import after_round
+from roundsmith.platform.handing_on import hand_on
 from roundsmith.report.summary import Summary
 from roundsmith.steps.config import RunConfig
 from roundsmith.store.exports import copy_round
@@ -30,8 +30,8 @@ def run_on_cluster(config: RunConfig, file: Path, out: Path, console: Console) -
     def keep(folder: Path) -> None:
         kept = copy_round(folder, f"{runs}/{folder.name}")
         console.print(f"kept: {kept}")
-        if (served := after_round(cluster, kept)) is not None:
-            console.print(f"served to others: {served.uri}")
+        for line in hand_on(cluster, kept):
+            console.print(line)
 
     platform = ClusterPlatform(cluster, owners=_owners())
     return play(config, out, cluster.store, platform, console, keep)

@@ -13,6 +13,7 @@ from roundsmith.platform.checks import LEAVES, Check
 from roundsmith.platform.cluster_config import TRAINING_CONTAINER, ClusterConfig
 from roundsmith.platform.kubernetes_api import PATHS, KubernetesApi
 from roundsmith.platform.manifests import container_of
+from roundsmith.platform.model_registry import ModelRegistry
 from roundsmith.platform.training_job import TrainingKind
 from roundsmith.platform.training_kinds import find_kind
 from roundsmith.store.root import Root
@@ -47,6 +48,8 @@ def cluster_checks(cluster: ClusterConfig) -> list[Check]:
         checks.append(_group(api, "queue"))
     if cluster.jobs.priority_class:
         checks.append(_priority(api, cluster.jobs.priority_class))
+    if cluster.model_registry.host:
+        checks.append(model_registry(cluster))
     return [*checks, gpus(api, cluster), storage(cluster)]
 
 
@@ -66,6 +69,17 @@ def storage(cluster: ClusterConfig) -> Check:
         seen = f"written {wrote}, overwritten {again}, read {kept!r}"
         return Check("storage", False, seen, "use storage with conditional puts (If-None-Match)")
     return Check("storage", True, f"{cluster.storage} takes a file, and keeps the first of two")
+
+
+def model_registry(cluster: ClusterConfig) -> Check:
+    """Whether the Model Registry answers a pod of a run."""
+    told = cluster.model_registry
+    try:
+        version = ModelRegistry(told.host, told.token).reached()
+    except RoundsmithError as error:
+        remedy = "check modelRegistry.host, modelRegistry.namespace and modelRegistry.token"
+        return Check("model registry", False, str(error), remedy)
+    return Check("model registry", True, f"{told.host} speaks {version}")
 
 
 async def isolation(cluster: ClusterConfig) -> Check:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from roundsmith.clients import ROUNDS, Endpoints
 from roundsmith.config import Settings
@@ -109,6 +109,23 @@ class ClusterPipelines(Settings):
     """A file with the token to show, where the platform has several users; none shows none."""
 
 
+class ClusterModelRegistry(Settings):
+    """Kubeflow's Model Registry, where promoted checkpoints are entered."""
+
+    host: str = ""
+    """Its URL as pods reach it; none enters nothing."""
+    model: str = ""
+    """The name of the model that each is a version of."""
+    token: str = ""
+    """A file with the token to show; none shows none."""
+
+    @model_validator(mode="after")
+    def _is_named(self) -> "ClusterModelRegistry":
+        if self.host and not self.model:
+            raise ValueError("expected the name of a model beside host, saw none")
+        return self
+
+
 class ClusterConfig(Settings):
     """Where things are on a cluster."""
 
@@ -126,6 +143,7 @@ class ClusterConfig(Settings):
     training: ClusterTraining
     control: ClusterControl
     pipelines: ClusterPipelines = ClusterPipelines()
+    model_registry: ClusterModelRegistry = ClusterModelRegistry()
 
     @field_validator("storage")
     @classmethod

@@ -14,14 +14,15 @@ from roundsmith.commands.run import RunPlatform, export
 from roundsmith.errors import RoundsmithError
 from roundsmith.platform.chain import Chain
 from roundsmith.platform.cluster_config import ClusterConfig
+from roundsmith.platform.handing_on import hand_on
 from roundsmith.platform.kubernetes_api import KubernetesApi
 from roundsmith.platform.manifests import RUN
 from roundsmith.platform.parameters import RoundPlan, check_parameters, run_name
 from roundsmith.platform.place import platform_of, read_place
-from roundsmith.platform.promoting import after_round
 from roundsmith.platform.stages import REPORT, play_until
 from roundsmith.platform.training_kinds import kinds_of
-from roundsmith.report.summary import Summary, from_json
+from roundsmith.report.metrics import metrics
+from roundsmith.report.summary import from_json
 from roundsmith.round import RoundRefs
 from roundsmith.steps import run_step
 from roundsmith.steps.context import Context
@@ -156,8 +157,8 @@ class PlannedRound:
         url = f"{self._place.storage}/runs/{self._plan.chain}/round-{self._plan.round}"
         if isinstance(self._place, ClusterConfig):
             copy_round(folder, url)
-            if (served := after_round(self._place, url)) is not None:
-                log.info("served to others: %s", served.uri)
+            for line in hand_on(self._place, url):
+                log.info("%s", line)
             return url
         shutil.copytree(folder, url, dirs_exist_ok=True)
         return url
@@ -195,24 +196,6 @@ class PlannedRound:
             own_writer=recipe.own_writer,
             on_train=recipe.on_train,
         )
-
-
-def metrics(summary: Summary) -> dict[str, float]:
-    """What the Kubeflow UI compares between runs: pass@k before, after and of the control, by split
-    and k, the p-value, the number of selected rows, and 1 for a promoted checkpoint.
-    """
-    result = summary.result
-    found: dict[str, float] = {"promoted": float(result.promoted)}
-    for split, by_k in result.pass_at_k.items():
-        for k, measured in by_k.items():
-            name = f"{split}_pass_at_{k}"
-            found[f"{name}_before"] = measured.before
-            found[f"{name}_after"] = measured.after
-            found[f"{name}_p_value"] = measured.p_value
-            if measured.control is not None:
-                found[f"{name}_control"] = measured.control
-    found["selected_rows"] = float(result.funnel["selected rows"])
-    return found
 
 
 class LoggedProgress:
