@@ -1,4 +1,6 @@
-"""Settings of all tests, and one undisturbed round for all that look at it."""
+"""Settings of all tests, and what takes long to make and many look at: one undisturbed round, one
+pretrained model.
+"""
 
 import os
 from pathlib import Path
@@ -19,3 +21,11 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("undisturbed")
     play(out)
     return out
+
+
+@pytest.fixture(scope="session")
+def smollm2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of SmolLM2-135M-Instruct, which nobody changes."""
+    from tests.tools.make_smollm2 import make
+
+    return make(tmp_path_factory.mktemp("smollm2") / "model")

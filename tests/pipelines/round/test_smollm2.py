@@ -12,16 +12,15 @@ from roundsmith.recipes.styles import style_of
 from roundsmith.scorer.engine import TransformersScorer
 from roundsmith.scorer.settings import ScorerSettings
 from roundsmith.types import Completion, GenerateItem, Sampling, ScoreItem
-from tests.tools.make_smollm2 import make
 
 pytestmark = pytest.mark.slow
 MBPP = Path(__file__).parents[2] / "data" / "sanitized-mbpp.json.gz"
 
 
 def test_a_pretrained_chat_model_writes_programs_that_score_as_they_were_drawn(
-    tmp_path: Path,
+    smollm2: Path,
 ) -> None:
-    folder = str(make(tmp_path / "smollm2"))
+    folder = str(smollm2)
     task = load_tasks(str(MBPP)).tasks[0]
 
     async def draw() -> tuple[list[Completion], bool]:

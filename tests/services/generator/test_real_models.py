@@ -11,7 +11,6 @@ import torch
 from roundsmith.lab import MODEL
 from roundsmith.types import ChatMessage, GenerateItem, Sampling
 from tests.services.generator.driven import ENGINES, Driven, need, settings_of
-from tests.tools.make_smollm2 import make
 
 PROMPTS = (
     'def count_vowels(text):\n    """ Return how many vowels the text has. """\n',
@@ -25,11 +24,12 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module", params=["lab", "SmolLM2"])
-def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(request: pytest.FixtureRequest) -> Path:
     """The folder of a real model."""
     if request.param == "lab":
         return MODEL
-    return make(tmp_path_factory.mktemp("smollm2") / "model")
+    made: Path = request.getfixturevalue("smollm2")
+    return made
 
 
 @pytest.fixture(scope="module")
