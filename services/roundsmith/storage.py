@@ -55,7 +55,9 @@ def open_storage(url: str) -> tuple[Any, str]:
         if not bucket:
             raise ConfigError(f"{url}: expected s3://bucket/prefix, saw no bucket: name one")
         with storage_errors(url):  # a bucket that is missing or closed must not look empty
-            system.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, MaxKeys=1)
+            system.call_s3(
+                "list_objects_v2", Bucket=bucket, Prefix=f"{prefix}/" * bool(prefix), MaxKeys=1
+            )
     return system, path
 
 
