@@ -2,12 +2,13 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
 from typing import Literal
 
@@ -149,8 +150,19 @@ def begun(marker: str) -> None:
         time.sleep(0.02)
 
 
+def kill(marker: str) -> None:
+    """Ends what has a thread of that name, as the kernel does when memory runs short."""
+    for pid in _named(marker):
+        with suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+
+
 def _lives(marker: str) -> bool:
-    return any(_has_thread(pid, marker) for pid in filter(str.isdigit, os.listdir("/proc")))
+    return bool(_named(marker))
+
+
+def _named(marker: str) -> list[str]:
+    return [pid for pid in filter(str.isdigit, os.listdir("/proc")) if _has_thread(pid, marker)]
 
 
 def _has_thread(pid: str, marker: str) -> bool:

@@ -1,4 +1,6 @@
-"""What a compilation comes to where the machine fails: never a verdict of the program."""
+"""What a compilation comes to that reaches a limit, or where the machine fails: the last is never a
+verdict of the program.
+"""
 
 import json
 import subprocess
@@ -9,6 +11,7 @@ import pytest
 
 import roundsmith.sandbox
 from roundsmith.sandbox.questions import FAULT
+from tests.sandbox.planted import Fault, plant
 
 COMPILES = """
 import json, os, resource, socket, sys, zipfile
@@ -76,3 +79,46 @@ def test_an_archive_that_is_too_large_is_the_programs_file_limit(tmp_path: Path)
     assert letter == b"E"
     assert isinstance(said, list)
     assert said[0] == "FILE_LIMIT"
+
+
+def test_a_compiler_that_is_killed_from_outside_is_no_fault_of_the_program(tmp_path: Path) -> None:
+    killed = ["/bin/sh", "-c", "kill -9 $$"]
+    letter, said = compiled(tmp_path, killed, "", "RLIMIT_NOFILE", 64)
+    assert letter == FAULT
+    assert "killed from outside" in str(said)
+
+
+SLOW = """
+constexpr long f() { long s = 0; for (int i = 0; i < 5000; i++) for (int j = 0; j < 5000; j++)
+    s += j; return s; }
+constexpr long a = f();
+int main() { return a == 0; }
+"""
+ASKS = """
+import asyncio, json, sys
+from roundsmith.executor.pool import Pool
+from roundsmith.executor.settings import ExecutorSettings
+from roundsmith.types import ExecuteItem, Program, StdioTest
+async def main():
+    async with Pool(ExecutorSettings(slots=1)) as pool:
+        capabilities = pool.capabilities()
+        if capabilities.tier != "T2" or "cpp" not in capabilities.profiles:
+            return ["absent"]
+        program, test = Program("c", sys.argv[1]), StdioTest("t", "", "")
+        item = ExecuteItem("i", (program,), (test,), profile="cpp")
+        return [[o.verdict.value, o.phase.value, o.detail] async for o in pool.execute(item)]
+print(json.dumps(asyncio.run(main())))
+"""
+
+
+def test_case_99_a_compiler_that_uses_up_its_cpu_time_is_a_cpu_timeout(tmp_path: Path) -> None:
+    """The compiler's own processes do the work: what the supervisor started only waits for them."""
+    fault = Fault("sandbox/languages.py", "cpu_s: float = 20.0", "cpu_s: float = 1.0")
+    command = [sys.executable, "-c", ASKS, SLOW]
+    environment = plant(tmp_path, [fault])
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    assert ended.returncode == 0, ended.stderr
+    (found,) = json.loads(ended.stdout)
+    if found == "absent":
+        pytest.skip("C++ is not here, or T2 does not hold")
+    assert found == ["CPU_TIMEOUT", "compile", "compiling: more than 1 s of CPU time"]

@@ -26,14 +26,10 @@ class Cancelled(Exception):
 class Child:
     """One running child."""
 
-    def __init__(
-        self, child_id: int, control: socket.socket, streams: list[int], cpu_limit_s: int
-    ) -> None:
+    def __init__(self, child_id: int, control: socket.socket, streams: list[int]) -> None:
         self.child_id, self.control = child_id, control
         self.streams = {fd: bytearray() for fd in streams}
         """Standard output and error by descriptor: what was read since the last question."""
-        self.cpu_limit_s = cpu_limit_s
-        """The kernel's own limit, behind the supervisor's clock."""
         self.pid = 0
         self.greeted = False
         """Whether it said that it is confined: only before that can a setup fail."""
@@ -83,7 +79,7 @@ class Children:
         theirs.close()
         for fd in given[not stdin : 3]:
             os.close(fd)
-        child = Child(self._last_id, ours, [out_read, error_read], limits.cpu_s)
+        child = Child(self._last_id, ours, [out_read, error_read])
         return self._adopt(child)
 
     def _adopt(self, child: Child) -> Child:
@@ -122,6 +118,17 @@ class Children:
             self._zygote.send(KILL + CHILD_ID.pack(child.child_id))
         while child.exit_status is None:
             self._hear_zygote()
+
+    def ends(self, child: Child, within_s: float) -> bool:
+        """Whether the child ends without being killed, and soon. Raises as `hear` does."""
+        poll = select.poll()
+        for fd in (self._zygote.fileno(), self._server):
+            poll.register(fd, select.POLLIN)
+        until = time.monotonic() + within_s
+        while child.exit_status is None and (left_s := until - time.monotonic()) > 0:
+            for fd, _ in poll.poll(left_s * 1000 + 1):
+                self.hear(fd)
+        return child.exit_status is not None
 
     def end_all(self) -> None:
         """Ends whatever is left."""

@@ -5,6 +5,7 @@ of its own, sealed, and run in a fresh child for each input.
 import errno
 import fcntl
 import os
+import signal
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
@@ -15,7 +16,7 @@ from roundsmith.sandbox.exchange import ask
 from roundsmith.sandbox.hardening import RunLimits
 from roundsmith.sandbox.languages import COMPILE, LIMITS, MEMORY, RUN, Language
 from roundsmith.sandbox.questions import COMPILE as ASK_COMPILE
-from roundsmith.sandbox.questions import FAULT, LAUNCH, Budget, Ended, Reply
+from roundsmith.sandbox.questions import FAULT, LAUNCH, OVERTIME, Budget, Ended, Reply
 from roundsmith.sandbox.runs import LOADING, Run
 from roundsmith.sandbox.zygotes import ProfileBroken, Zygotes
 
@@ -25,6 +26,7 @@ _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_
 _WORDS = 750
 _STACK, _THREAD_STACK = 64 * 2**20, 8 * 2**20
 """A thread gets as much as the first one may have, and all of it counts as memory."""
+_OWN_ENDS = {FAULT: "setup", OVERTIME: "cpu"}
 _SAID_BY_RUNTIMES = {
     "unable to create native thread": "PROCESS_LIMIT",
     "failed to create new OS thread": "PROCESS_LIMIT",
@@ -99,7 +101,7 @@ class Compiled:
         )
         budget = Budget(LIMITS.cpu_s, LIMITS.cpu_s * LIMITS.wall_factor, 2**16)
         limits = RunLimits(
-            int(LIMITS.cpu_s) + 5, LIMITS.memory_bytes, LIMITS.file_bytes, LIMITS.processes
+            int(LIMITS.cpu_s), LIMITS.memory_bytes, LIMITS.file_bytes, LIMITS.processes
         )
         try:
             child = children.start(limits, program=memory)
@@ -166,7 +168,7 @@ def _ran(child: Child, ended: Reply | Ended) -> Event:
     event = _event(0, ended)
     if event[1:3] == ("exit", "0"):
         return 0, "answer", "", printed, event[4], event[5]
-    if event[1] not in ("exit", "signal"):
+    if event[1] not in ("exit", "signal") or event[1:3] == ("signal", str(int(signal.SIGKILL))):
         return event
     words = errors.decode("utf-8", "replace")
     kind = next((kind for said, kind in _SAID_BY_RUNTIMES.items() if said in words), "")
@@ -182,14 +184,8 @@ def _ran(child: Child, ended: Reply | Ended) -> Event:
 def _event(cell: int, result: Reply | Ended) -> Event:
     if isinstance(result, Ended):
         return cell, result.why, result.detail, b"", result.cpu_s, result.wall_s
-    if result.kind == FAULT:
-        return (
-            cell,
-            "setup",
-            result.body.decode("utf-8", "replace"),
-            b"",
-            result.cpu_s,
-            result.wall_s,
-        )
+    if result.kind in _OWN_ENDS:
+        said = result.body.decode("utf-8", "replace")
+        return cell, _OWN_ENDS[result.kind], said, b"", result.cpu_s, result.wall_s
     what = "failure" if result.kind == b"E" else "tampered"
     return cell, what, "", result.body, result.cpu_s, result.wall_s

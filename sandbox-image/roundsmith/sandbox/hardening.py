@@ -25,14 +25,15 @@ _OWN_PID = 0x7A5E0FDD  # stands in the prebuilt filter for the pid that only the
 # Supervisor, zygote and tester, where they have the child's user.
 _TRUSTED_PROCESSES = 3
 _CAPABILITY_VERSION_3 = 0x20080522
-
+# The kernel counts by its ticks there, of which a program may take more than it uses.
+_FAR_CPU_S = 2**20
 
 _LIMITS_WIRE = struct.Struct("!IQQI")
 
 
 class RunLimits(NamedTuple):
     """The kernel's limits of one child, sizes in bytes; CPU here is only the backstop of the
-    supervisor's clock.
+    supervisor's clock, and ends it by SIGXCPU.
     """
 
     cpu_s: int
@@ -177,11 +178,18 @@ class Hardening:
         if self._counts_processes:
             trusted = 0 if self._box.child_uid is not None else _TRUSTED_PROCESSES
             values[resource.RLIMIT_NPROC] = limits.processes + trusted
-        pair = {kind: min(wanted, self._hard_limits[kind]) for kind, wanted in values.items()}
         return [
-            Step("prlimit64", (0, kind, struct.pack("QQ", value, value), 0))
-            for kind, value in pair.items()
+            Step("prlimit64", (0, kind, self._pair(kind, value), 0))
+            for kind, value in values.items()
         ]
+
+    def _pair(self, kind: int, wanted: int) -> bytes:
+        """Where the limit is, and how far a child could raise it: nowhere. That of CPU time, which
+        it may not set at all, ends there by SIGKILL, so it is far off.
+        """
+        most = self._hard_limits[kind]
+        farthest = _FAR_CPU_S if kind == resource.RLIMIT_CPU else wanted
+        return struct.pack("QQ", min(wanted, most), min(farthest, most))
 
     def _drop_privileges(self) -> tuple[Step, ...]:
         uid = self._box.child_uid

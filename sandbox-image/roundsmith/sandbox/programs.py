@@ -2,7 +2,7 @@
 
 K: (commands, environment, name of the source, its text, name of the product, ending of the files
 that it is an archive of): the answer is A, with the product in the memory at descriptor 4, or E
-with what the compiler said. L: the child becomes the program in that memory, or an interpreter that
+with what the compiler said, O when it used up its CPU time. L: the child becomes the program in that memory, or an interpreter that
 reads it as a file; there is no answer to it. F answers either where the machine failed: it lacks
 the compiler, or room.
 """
@@ -17,7 +17,7 @@ from typing import Any
 
 from roundsmith.sandbox.codec import decode, encode
 from roundsmith.sandbox.frames import FrameBuffer, write_frame
-from roundsmith.sandbox.questions import FAULT, LAUNCH
+from roundsmith.sandbox.questions import FAULT, LAUNCH, OVERTIME
 from roundsmith.sandbox.syscalls import LIBC, number
 from roundsmith.sandbox.tester import NONCE_BYTES
 
@@ -26,6 +26,8 @@ _CONTROL_FD = 3
 _CHUNK = 1 << 16
 _WORDS, _WORDS_BYTES = "words", 4000
 _AT_EMPTY_PATH = 0x1000
+# The kernel ends a process by its ticks, and says afterwards what was used.
+_NEARLY = 0.9
 _MACHINES = frozenset({errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
 """What is refused for the machine's sake, whatever the program is."""
 _ENVIRONMENT = {"PATH": "/usr/bin", "LANG": "C.UTF-8", "TZ": "UTC", "TMPDIR": ".", "HOME": "."}
@@ -75,9 +77,7 @@ def _compile(
         variables = _ENVIRONMENT | dict(environment)
         pid = os.posix_spawn(command[0], tuple(command), variables, file_actions=said)
         if status := os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]):
-            told = os.pread(words, _WORDS_BYTES, 0).decode("utf-8", "replace").strip()
-            why = told or f"the compiler ended with {status} and no word"
-            return b"E", encode(("COMPILE_ERROR", why))
+            return _failed(status, os.pread(words, _WORDS_BYTES, 0))
     try:
         if packed:
             _pack(product, packed)
@@ -88,6 +88,21 @@ def _compile(
         return b"E", encode(("COMPILE_ERROR", f"the compiler made no program: {error}"))
     _copy(made, PROGRAM_FD)
     return b"A", encode(None)
+
+
+def _failed(status: int, words: bytes) -> tuple[bytes, bytes]:
+    """Why a compiler made nothing. Its own processes are ended by the limit too, which it tells in
+    its own words, so that what they used is what shows.
+    """
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    limit_s = resource.getrlimit(resource.RLIMIT_CPU)[0]
+    if used.ru_utime + used.ru_stime > _NEARLY * limit_s > 0:
+        return OVERTIME, f"more than {limit_s} s of CPU time".encode()
+    if status == -signal.SIGKILL:
+        raise ChildProcessError("the compiler was killed from outside the sandbox")
+    told = words.decode("utf-8", "replace").strip()
+    why = told or f"the compiler ended with {status} and no word"
+    return b"E", encode(("COMPILE_ERROR", why))
 
 
 def _pack(product: str, ending: str) -> None:

@@ -10,6 +10,10 @@ FAULT = b"F"
 """The answer to those two where it is the machine that failed; no program has run in that child."""
 
 
+OVERTIME = b"O"
+"""The answer to the first where the compiler was ended by its limit of CPU time."""
+
+
 class Budget(NamedTuple):
     """What one exchange may use: CPU and wall seconds, and bytes of output."""
 

@@ -3,11 +3,13 @@ fork.
 
 Denied calls fail with EPERM; starting a process or thread beyond the limit of one with EAGAIN, as a
 limit would; a call of another architecture kills. What only the zygote still needs is denied in the
-children (`Stage.CHILD`).
+children. A child has no way to end itself, or another, by SIGKILL: what ends so was killed from
+outside, and is never held against the program.
 """
 
 import ctypes
 import errno
+import resource
 import signal
 import socket
 import struct
@@ -18,6 +20,7 @@ from roundsmith.sandbox.syscalls import call, number
 
 _INSTRUCTION = struct.Struct("HBBI")
 _LOAD, _EQUAL, _GREATER_EQUAL, _SET, _JUMP, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x05, 0x06
+_AND = 0x54
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32 = 0x40000000
@@ -46,10 +49,10 @@ umount2 userfaultfd vhangup
 # What the zygote needs and a child must not have.
 CHILD = """
 capset mount pidfd_open pidfd_send_signal recvfrom recvmsg rt_sigqueueinfo rt_tgsigqueueinfo seccomp
-sendmsg sendto setns setsockopt socketpair tkill unshare
+sendmsg sendto setns setsockopt socketpair timer_create tkill unshare
 """
-# fcntl: locks, leases, directory notification.
-_LOCKS = (5, 6, 7, 36, 37, 38, 1024, 1026)
+# fcntl: locks, leases, directory notification; who gets which signal when a descriptor is ready.
+_FCNTL = (5, 6, 7, 36, 37, 38, 1024, 1026, 8, 10, 15)
 _PRCTL = (
     syscalls.PR_SET_PDEATHSIG,
     syscalls.PR_SET_DUMPABLE,
@@ -83,6 +86,27 @@ def _clone(threads: bool) -> Code:
     return [
         (_LOAD, 0, 0, _ARGUMENT_LOW[0]),
         (_SET, 0, 1, NAMESPACE_FLAGS),
+        *_refuse(),
+        # The signal that the parent gets at the end of the child.
+        (_AND, 0, 0, 0xFF),
+        (_EQUAL, 0, 1, signal.SIGKILL),
+        *_refuse(),
+        (_RETURN, 0, 0, _ALLOW),
+    ]
+
+
+def _own_limits() -> Code:
+    """Reading any limit of its own, and setting it but for that of CPU time, whose end is SIGKILL.
+    The address of a limit to set is no pointer only when both its halves are zero.
+    """
+    return [
+        (_LOAD, 0, 0, _ARGUMENT_LOW[1]),
+        (_EQUAL, 1, 0, resource.RLIMIT_CPU),
+        (_RETURN, 0, 0, _ALLOW),
+        (_LOAD, 0, 0, _ARGUMENT_LOW[2]),
+        (_EQUAL, 0, 2, 0),
+        (_LOAD, 0, 0, _ARGUMENT_LOW[2] + 4),
+        (_EQUAL, 1, 0, 0),
         *_refuse(),
         (_RETURN, 0, 0, _ALLOW),
     ]
@@ -166,9 +190,10 @@ def _child_code(threads: bool, own_pid: int) -> dict[int, Code]:
         number("clone3"): _refuse(errno.ENOSYS if threads else errno.EAGAIN),
         number("fork"): _refuse(errno.EAGAIN) if not threads else [(_RETURN, 0, 0, _ALLOW)],
         number("vfork"): _refuse(errno.EAGAIN) if not threads else [(_RETURN, 0, 0, _ALLOW)],
-        number("fcntl"): _refuse_when_any(1, _LOCKS),
+        number("fcntl"): _refuse_when_any(1, _FCNTL),
         number("prctl"): _refuse_when_any(0, _PRCTL),
-        number("prlimit64"): _refuse_unless(0, 0, [(_RETURN, 0, 0, _ALLOW)]),
+        number("prlimit64"): _refuse_unless(0, 0, _own_limits()),
+        number("setrlimit"): _refuse_when_any(0, (resource.RLIMIT_CPU,)),
         number("kill"): _refuse_unless(0, own_pid, deadly),
         number("tgkill"): _refuse_unless(
             0, own_pid, _refuse_when_any(2, (signal.SIGKILL, signal.SIGSTOP))

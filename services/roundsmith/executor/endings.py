@@ -120,9 +120,11 @@ def _signaled(said: str) -> tuple[Verdict, str]:
     if not 0 < number < signal.NSIG:
         raise SandboxError(f"a child ended by signal {said[:20]!r}, which is none")
     if number == signal.SIGKILL:
-        # No program can send it and the supervisor did not: the kernel was short of memory, or a
-        # person.
-        raise SandboxError("a child was killed from outside the sandbox")
+        # No program can bring it about, and the supervisor did not.
+        raise SandboxError(
+            "a child was killed from outside the sandbox: by the kernel where memory ran short "
+            "(give the container more than its slots may take), or by a person"
+        )
     # Real-time signals have numbers only.
     names = {known.value: known.name for known in signal.Signals}
     return _SIGNALS.get(number, Verdict.SIGNALED), names.get(number, f"signal {number}")
