@@ -12,17 +12,7 @@ from roundsmith.sandbox.children import Child, Children
 from roundsmith.sandbox.codec import HEADER, CodecError
 from roundsmith.sandbox.frames import MAX_FRAME
 from roundsmith.sandbox.hardening import GREETING
-from roundsmith.sandbox.questions import (
-    COMPILE,
-    FAULT,
-    LAUNCH,
-    OVERTIME,
-    QUIET,
-    Asked,
-    Budget,
-    Ended,
-    Reply,
-)
+from roundsmith.sandbox.questions import LAUNCH, QUIET, Asked, Budget, Ended, Reply, answers_to
 
 _CHUNK = 1 << 16
 _CREDENTIALS = struct.Struct("3i")
@@ -33,9 +23,6 @@ _BUSY_SHARE = 0.03
 _EXTENSIONS = 9
 # What ends closes its descriptors last, and is gone at once, on a machine that is not very busy.
 _ENDING_S = 1.0
-_ANSWERS = (b"A", b"E", b"N", b"D")
-_OWN_ANSWERS = {COMPILE: (b"A", b"E", FAULT, OVERTIME), LAUNCH: (b"E", FAULT)}
-"""Where the child is the sandbox's own program until it has answered, or become another."""
 
 
 def ask(
@@ -200,7 +187,7 @@ class Exchange:
         right = 0
         asked = self._questions[self._at : self._at + len(frames)]
         for frame, nonce, question in zip(frames, expected, asked, strict=False):
-            known = _OWN_ANSWERS.get(question.kind, _ANSWERS)
+            known = answers_to(question.kind)
             if frame[1 : 1 + NONCE_BYTES] != nonce or frame[:1].upper() not in known:
                 break
             right += 1

@@ -6,12 +6,28 @@ QUIET = b"Q"
 """The question that only asks for an empty answer; it uses no time of its own."""
 COMPILE, LAUNCH = b"K", b"L"
 """In a profile of another language: compile a program; become it, answered by the end alone."""
+TRY = b"Y"
+"""There too: try what a canary tries, of its phase."""
+TRY = b"Y"
+"""There too: what a canary tries of a phase."""
 FAULT = b"F"
-"""The answer to those two where it is the machine that failed; no program has run in that child."""
+"""The answer to those where it is the machine that failed; no program has run in that child."""
 
 
 OVERTIME = b"O"
-"""The answer to the first where the compiler was ended by its limit of CPU time."""
+"""The answer to the first of them where the compiler was ended by its limit of CPU time."""
+_ANSWERS = (b"A", b"E", b"N", b"D")
+_OWN_ANSWERS = {
+    COMPILE: (b"A", b"E", FAULT, OVERTIME),
+    LAUNCH: (b"E", FAULT),
+    TRY: (b"A", b"E", FAULT),
+}
+"""Where the child is the sandbox's own program until it has answered, or become another."""
+
+
+def answers_to(kind: bytes) -> tuple[bytes, ...]:
+    """The letters that a question may be answered by."""
+    return _OWN_ANSWERS.get(kind, _ANSWERS)
 
 
 class Budget(NamedTuple):
