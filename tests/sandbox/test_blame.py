@@ -85,7 +85,7 @@ def test_case_84_a_program_can_not_have_itself_killed(box: "Box", source: str) -
 def test_case_100_what_is_killed_from_outside_is_never_the_programs_failure(box: "Box") -> None:
     pids, marker = box.supervisor_pids, f"case100-{time.monotonic_ns() % 10**7}"
     source = (
-        f"import ctypes, time\ndef f():\n    ctypes.CDLL(None).prctl(15, {marker.encode()})\n"
+        f"import ctypes, time\ndef f():\n    ctypes.CDLL(None).prctl(15, {marker.encode()!r})\n"
         "    time.sleep(600)\n"
     )
     patient = replace(LIMITS, wall_factor=1000)

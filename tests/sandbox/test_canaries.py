@@ -155,3 +155,58 @@ def test_a_place_where_no_supervisor_keeps_its_promises_serves_again_when_one_do
     assert broken[1] is False, "a supervisor that breaks a promise is still there"
     assert mended == [["PASS", ""], True]
     assert quarantined == {"no_secret_files": 1}
+
+
+IN_PROFILE = """
+import asyncio, json, sys
+from roundsmith.executor.pool import Pool
+from roundsmith.executor.settings import ExecutorSettings
+from roundsmith.types import CallTest, ExecuteItem, Program, StdioTest
+tier, profile = sys.argv[1:]
+if profile == "scientific":
+    sources = [f"import numpy\\ndef f(): return int(numpy.ones(5).sum()) - {at}" for at in range(6)]
+    tests = [CallTest(f"t{at}", "f", (), 5 - at) for at in range(6)]
+else:
+    sources = [f"int main() {{ return {at} - {at}; }}" for at in range(6)]
+    tests = [StdioTest(f"t{at}", "", "") for at in range(6)]
+programs = tuple(Program(f"c{at}", source) for at, source in enumerate(sources))
+cells = tuple((f"c{at}", f"t{at}") for at in range(6))
+item = ExecuteItem("i", programs, tuple(tests), cells=cells, profile=profile)
+async def main():
+    settings = ExecutorSettings(
+        slots=1, highest=tier, canary_runs=3, canary_s=90, cache_bytes=0, attempts=3
+    )
+    async with Pool(settings) as pool:
+        held = pool.capabilities()
+        if held.tier != tier or profile not in held.profiles:
+            return "absent"
+        found = [outcome.verdict.value async for outcome in pool.execute(item)]
+        return [found, pool.quarantined]
+print(json.dumps(asyncio.run(main())))
+"""
+
+
+@pytest.mark.parametrize(
+    ("tier", "profile", "step", "where", "since"),
+    [
+        ("T1", "scientific", SECCOMP, "'pandas' in repr(self._box.readable)", 6),
+        ("T2", "cpp", LANDLOCK, "self._box.phase == 'run'", 6),
+        ("T2", "cpp", SECCOMP, "self._box.phase == 'compile'", 0),
+    ],
+)
+def test_a_promise_that_breaks_in_another_profile_than_base_breaks_the_supervisor(
+    tmp_path: Path, tier: str, profile: str, step: str, where: str, since: int
+) -> None:
+    """Never kept there, it gives no outcome; broken later, none from there."""
+    environment = plant(tmp_path, without(step, f"{where} and self.forks > {since}"))
+    command = [sys.executable, "-c", IN_PROFILE, tier, profile]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
+    assert ended.returncode == 0, ended.stderr
+    said = json.loads(ended.stdout)
+    if said == "absent":
+        pytest.skip(f"{profile} is not here, or {tier} does not hold")
+    found, quarantined = said
+    assert Counter(found) == {"PASS" if since else "INFRA_ERROR": 6}
+    files = {"no_secret_files", "no_files_of_other_profiles"}
+    assert quarantined.keys() <= ({"no_unshare"} if step == SECCOMP else files)
+    assert quarantined

@@ -14,6 +14,11 @@ from collections.abc import Callable
 
 from roundsmith.sandbox.syscalls import LIBC
 
+_READ_AND_WRITE, _OWN_AND_NEW = 3, 0x22
+_map = ctypes.CDLL(None).mmap
+_map.restype = ctypes.c_void_p
+_map.argtypes = (ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long)
+
 PROGRAM = """
 from roundsmith.sandbox.attempts import try_all
 from roundsmith.sandbox.traces import count_threads, leave_traces, surroundings
@@ -146,8 +151,8 @@ def read_environment() -> str:
     return f"done: {found}" if found else "refused: only the fixed settings"
 
 
-def find_descriptors(most: int) -> str:
-    """Finds an open descriptor below `most` besides standard streams and the answer socket."""
+def find_descriptors(first: int, most: int) -> str:
+    """Finds an open descriptor below `most`, from the `first` that a child is not given."""
 
     def is_open(fd: int) -> bool:
         try:
@@ -156,13 +161,20 @@ def find_descriptors(most: int) -> str:
             return False
         return True
 
-    found = [fd for fd in range(4, most) if is_open(fd)]
-    return f"done: {found}" if found else "refused: none above 3"
+    found = [fd for fd in range(first, most) if is_open(fd)]
+    return f"done: {found}" if found else f"refused: none from {first} on"
 
 
 def take_memory(size: int) -> str:
-    """Takes more memory than allowed."""
-    return _attempt(lambda: len(bytearray(size)))
+    """Takes more memory than allowed, and leaves it untouched, where it gets it."""
+
+    def work() -> str:
+        taken = _map(None, size, _READ_AND_WRITE, _OWN_AND_NEW, -1, 0)
+        if taken == ctypes.c_void_p(-1).value:
+            raise MemoryError(f"{size} bytes")
+        return f"{size} bytes"
+
+    return _attempt(work)
 
 
 def write_large(size: int) -> str:

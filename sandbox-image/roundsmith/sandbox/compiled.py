@@ -10,14 +10,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
 from roundsmith.sandbox.children import Child, Children
-from roundsmith.sandbox.codec import encode
+from roundsmith.sandbox.codec import decode, encode
 from roundsmith.sandbox.events import Event
 from roundsmith.sandbox.exchange import ask
 from roundsmith.sandbox.hardening import RunLimits
-from roundsmith.sandbox.languages import COMPILE, LIMITS, MEMORY, RUN, Language
+from roundsmith.sandbox.languages import COMPILE, LIMITS, MEMORY, PHASES, RUN, Language
 from roundsmith.sandbox.questions import COMPILE as ASK_COMPILE
-from roundsmith.sandbox.questions import FAULT, LAUNCH, OVERTIME, Budget, Ended, Reply
-from roundsmith.sandbox.runs import LOADING, Run
+from roundsmith.sandbox.questions import FAULT, LAUNCH, OVERTIME, TRY, Budget, Ended, Reply
+from roundsmith.sandbox.runs import CANARY, LOADING, Run
 from roundsmith.sandbox.zygotes import ProfileBroken, Zygotes
 
 _KEPT, _KEPT_BYTES = 8, 64 * 2**20
@@ -26,6 +26,7 @@ _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_
 _WORDS = 750
 _STACK, _THREAD_STACK = 64 * 2**20, 8 * 2**20
 """A thread gets as much as the first one may have, and all of it counts as memory."""
+_COMPILERS = RunLimits(int(LIMITS.cpu_s), LIMITS.memory_bytes, LIMITS.file_bytes, LIMITS.processes)
 _OWN_ENDS = {FAULT: "setup", OVERTIME: "cpu"}
 _SAID_BY_RUNTIMES = {
     "unable to create native thread": "PROCESS_LIMIT",
@@ -52,6 +53,9 @@ class Compiled:
     def execute(self, run: Run, report: Callable[[Event], None]) -> None:
         """Compiles, where that is not done, and runs on the input; leaves no process behind."""
         language = self.languages[run.profile]
+        if run.name == CANARY:
+            self._try(run, language, report)
+            return
         program = self._program(run, language)
         if not isinstance(program, int):
             report(_event(LOADING, program))
@@ -60,6 +64,25 @@ class Compiled:
         # What the compiler used is not the program's.
         report((LOADING, "answer", "", b"", 0.0, 0.0))
         report(self._run(children, run, language, program))
+
+    def _try(self, run: Run, language: Language, report: Callable[[Event], None]) -> None:
+        """What a canary tries, in a child of each phase."""
+        budget = Budget(run.fresh_cpu_s, run.wall_factor * run.fresh_cpu_s, run.output_bytes)
+        limits = {COMPILE: _COMPILERS, RUN: _limits(run, language)}
+        report((LOADING, "answer", "", encode(None), 0.0, 0.0))
+        for cell, (phase, (_, named)) in enumerate(zip(PHASES, run.cells, strict=True)):
+            children = self._zygotes.children(run.profile, phase)
+            asked = encode((decode(named), self._zygotes.out_of_reach(run.profile, phase)))
+            memory = memory_for(run.profile, started=False)
+            try:
+                child = children.start(limits[phase], program=memory)
+                result = ask(children, child, TRY, asked, budget)
+            finally:
+                os.close(memory)
+                children.end_all()
+            report(_event(cell, result))
+            if isinstance(result, Ended):
+                return
 
     def _program(self, run: Run, language: Language) -> int | Reply | Ended:
         """The sealed memory of the program, or why there is none."""
@@ -100,11 +123,8 @@ class Compiled:
             2**31,
         )
         budget = Budget(LIMITS.cpu_s, LIMITS.cpu_s * LIMITS.wall_factor, 2**16)
-        limits = RunLimits(
-            int(LIMITS.cpu_s), LIMITS.memory_bytes, LIMITS.file_bytes, LIMITS.processes
-        )
         try:
-            child = children.start(limits, program=memory)
+            child = children.start(_COMPILERS, program=memory)
             return ask(children, child, ASK_COMPILE, asked, budget)
         finally:
             # All that could still write to the memory is gone when it is sealed.
@@ -123,10 +143,9 @@ class Compiled:
                 _THREAD_STACK if language.threads or run.processes > 1 else _STACK,
             )
         )
-        limits = run.limits()._replace(processes=run.processes + language.threads)
         budget = Budget(run.fresh_cpu_s, run.wall_factor * run.fresh_cpu_s, run.output_bytes)
         try:
-            child = children.start(limits, run.stdin, program)
+            child = children.start(_limits(run, language), run.stdin, program)
             ended = ask(children, child, LAUNCH, asked, budget)
             return _ran(child, ended)
         finally:
@@ -152,6 +171,10 @@ def memory_for(profile: str, *, started: bool) -> int:
             raise
     # A kernel before 6.3, or gVisor, knows no such flag: all memory can be started.
     return os.memfd_create("program", flags)
+
+
+def _limits(run: Run, language: Language) -> RunLimits:
+    return run.limits()._replace(processes=run.processes + language.threads)
 
 
 def _filled(text: str, memory_bytes: int) -> str:
@@ -187,5 +210,5 @@ def _event(cell: int, result: Reply | Ended) -> Event:
     if result.kind in _OWN_ENDS:
         said = result.body.decode("utf-8", "replace")
         return cell, _OWN_ENDS[result.kind], said, b"", result.cpu_s, result.wall_s
-    what = "failure" if result.kind == b"E" else "tampered"
-    return cell, what, "", result.body, result.cpu_s, result.wall_s
+    what = {b"A": "answer", b"E": "failure"}
+    return cell, what[result.kind], "", result.body, result.cpu_s, result.wall_s

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from roundsmith.sandbox import go_packages
 
 COMPILE, RUN = "compile", "run"
+PHASES = (COMPILE, RUN)
 LOADER = "/lib64/ld-linux-x86-64.so.2"
 _HUGE = 2**36
 """Address space where a runtime reserves much that it does not use: its memory is bounded by what

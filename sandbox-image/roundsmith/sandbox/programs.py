@@ -2,9 +2,10 @@
 
 K: (commands, environment, name of the source, its text, name of the product, ending of the files
 that it is an archive of): the answer is A, with the product in the memory at descriptor 4, or E
-with what the compiler said, O when it used up its CPU time. L: the child becomes the program in that memory, or an interpreter that
-reads it as a file; there is no answer to it. F answers either where the machine failed: it lacks
-the compiler, or room.
+with what the compiler said, O when it used up its CPU time. L: the child becomes the program in
+that memory, or an interpreter that reads it as a file; there is no answer to it. Y: (attempts by
+name and arguments, paths): the child tries what it must not be able to do; the answer is A. F
+answers any where the machine failed: it lacks the compiler, or room.
 """
 
 import ctypes
@@ -17,9 +18,10 @@ from typing import Any
 
 from roundsmith.sandbox.codec import decode, encode
 from roundsmith.sandbox.frames import FrameBuffer, write_frame
-from roundsmith.sandbox.questions import FAULT, LAUNCH, OVERTIME
+from roundsmith.sandbox.questions import COMPILE, FAULT, LAUNCH, OVERTIME, TRY
 from roundsmith.sandbox.syscalls import LIBC, number
 from roundsmith.sandbox.tester import NONCE_BYTES
+from roundsmith.sandbox.traces import canary
 
 PROGRAM_FD = 4
 _CONTROL_FD = 3
@@ -42,7 +44,7 @@ def serve(control: int) -> None:
         asked.feed(chunk)
         for frame in asked.frames():
             kind, nonce, body = frame[:1], frame[1 : 1 + NONCE_BYTES], frame[1 + NONCE_BYTES :]
-            work = _launch if kind == LAUNCH else _compile
+            work = _WORKS[kind]
             letter, answer = _done(work, decode(body, 2**31))
             write_frame(control, letter, nonce, answer)
 
@@ -162,3 +164,14 @@ def _copy(source: int, target: int) -> None:
     at = 0
     while chunk := os.pread(source, _CHUNK, at):
         at += os.pwrite(target, chunk, at)
+
+
+def _try(named: list[tuple[str, tuple[object, ...]]], others: list[str]) -> tuple[bytes, bytes]:
+    return b"A", encode(canary(named, others))
+
+
+_WORKS: dict[bytes, Callable[..., tuple[bytes, bytes]]] = {
+    COMPILE: _compile,
+    LAUNCH: _launch,
+    TRY: _try,
+}

@@ -16,6 +16,8 @@ from roundsmith.sandbox.questions import QUIET, Asked, Budget, Ended, Reply
 
 LOADING = -1
 TESTER = b"T"
+CANARY = "__canary__"
+"""A run of this name, in a profile of another language, tries one cell in a child of each phase."""
 
 
 class Run(NamedTuple):
@@ -25,7 +27,7 @@ class Run(NamedTuple):
     """
 
     name: str
-    """`solution`, or `__main__` for a script, whose loading is its run."""
+    """`solution`, `__main__` for a script, whose loading is its run, or `CANARY`."""
     setup: str
     source: str
     stdin: bytes

@@ -11,6 +11,7 @@ import resource
 import signal
 import sys
 
+from roundsmith.sandbox.attempts import read_any, try_all
 from roundsmith.sandbox.syscalls import LIBC
 
 _MOST_THREADS = 8
@@ -41,8 +42,9 @@ def surroundings() -> dict[str, str]:
 
 def leave_traces() -> None:
     """Leaves what must be gone with this run: a file, names, settings, another seed."""
-    with open(_TRACE, "w", encoding="ascii") as stream:
-        stream.write(_TRACE)
+    # As bytes: a text codec may be out of reach.
+    with open(_TRACE, "wb") as stream:
+        stream.write(_TRACE.encode())
     setattr(builtins, _TRACE, True)
     sys.modules[_TRACE] = builtins
     os.environ[_TRACE.upper()] = "1"
@@ -50,6 +52,18 @@ def leave_traces() -> None:
     os.umask(0)
     random.seed(1)
     LIBC.prctl(15, _TRACE[:15].encode(), 0, 0, 0)
+
+
+def canary(
+    named: list[tuple[str, tuple[object, ...]]], others: list[str]
+) -> tuple[list[str], dict[str, str]]:
+    """All that a canary does in a child that becomes other programs: what came of the attempts, and
+    at last of reading what `others` may; its surroundings.
+    """
+    tried = [*try_all(named), read_any(others) if others else "refused: nothing else is here"]
+    seen = surroundings()
+    leave_traces()
+    return tried, seen
 
 
 def count_threads() -> int:

@@ -50,6 +50,16 @@ class Zygotes:
                 raise
         return self._children[key]
 
+    def out_of_reach(self, profile: str, phase: str) -> list[str]:
+        """What other profiles read of the same root, and children of this phase must not."""
+        rights = self._found.here[profile].rights[phase]
+        own = (*rights.readable, *rights.executable)
+        return [
+            path
+            for path in self._found.readable
+            if not any(path == one or path.startswith(f"{one}/") for one in own)
+        ]
+
     def settle(self) -> None:
         """Waits until every child that was ended is reaped."""
         for children in self._children.values():

@@ -14,6 +14,8 @@ from roundsmith.executor import probe
 from roundsmith.executor.probe import Seen
 from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.executor.supervisor import Supervisor
+from roundsmith.sandbox.profiles import BASE
+from roundsmith.sandbox.runs import Run
 
 
 class PromiseBroken(SandboxError):
@@ -35,20 +37,36 @@ class Finding(Protocol):
 
 
 class Canary:
-    """The canaries of one supervisor, which must see what the first one saw."""
+    """The canaries of one supervisor: one in each profile that has had a run, which must see what
+    the first one of the profile saw.
+    """
 
     def __init__(self, supervisor: Supervisor, first: Seen, settings: ExecutorSettings) -> None:
-        self._supervisor, self._first = supervisor, first
+        """`first` is what was seen in `base`."""
+        self._supervisor, self._first = supervisor, {BASE: first}
         self._limit_s, self._limit_runs = settings.canary_s, settings.canary_runs
         self._findings: list[Finding] = []
         self._num_runs, self._since, self._several = 0, 0.0, False
+        self._profiles: set[str] = set()
+        """Those that had a run since the last canary."""
 
-    def began(self, processes: int) -> None:
-        """A run begins, which may have so many processes."""
+    async def meet(self, profile: str) -> None:
+        """Before the first run in a profile: it must keep what `base` keeps. Raises PromiseBroken,
+        or SandboxError when that can not be tried.
+        """
+        if profile in self._first:
+            return
+        seen = await probe.probe(self._supervisor, True, profile)
+        _hold(self._first[BASE], seen, profile)
+        self._first[profile] = seen
+
+    def began(self, run: Run) -> None:
+        """A run begins."""
         if not self._num_runs:
             self._since = time.monotonic()
         self._num_runs += 1
-        self._several |= processes > 1
+        self._several |= run.processes > 1
+        self._profiles.add(run.profile)
 
     def hold(self, finding: Finding) -> None:
         """Keeps what a run found until the next canary."""
@@ -66,9 +84,11 @@ class Canary:
         """
         if not self._num_runs:
             return
-        now = await probe.probe(self._supervisor, self._several)
-        _compare(self._first, now)
+        for profile in sorted(self._profiles):
+            now = await probe.probe(self._supervisor, self._several, profile)
+            _compare(self._first[profile], now, profile)
         self._num_runs, self._several = 0, False
+        self._profiles.clear()
         findings, self._findings = self._findings, []
         for finding in findings:
             finding.give()
@@ -80,13 +100,23 @@ class Canary:
             finding.again(error)
 
 
-def _compare(first: Seen, now: Seen) -> None:
-    """Raises PromiseBroken for a promise that held and does not, or surroundings that changed."""
-    held = {check.name for check in first.checks if check.holds}
+def _hold(first: Seen, now: Seen, profile: str) -> None:
+    """Raises PromiseBroken for a promise that held before, or that `first` did not have, and does
+    not hold.
+    """
+    lost = {check.name for check in first.checks if not check.holds}
     for check in now.checks:
-        if not check.holds and check.name in held:
-            raise PromiseBroken(check.name, check.detail)
+        if not check.holds and check.name not in lost:
+            raise PromiseBroken(check.name, f"{check.detail} (profile {profile})")
+
+
+def _compare(first: Seen, now: Seen, profile: str) -> None:
+    """Raises PromiseBroken for a promise that held and does not, or surroundings that changed."""
+    _hold(first, now, profile)
     for name, seen in now.surroundings.items():
         if seen != first.surroundings[name]:
-            detail = f"a fresh child saw {name} {first.surroundings[name]} at first, now {seen}"
+            detail = (
+                f"a fresh child of profile {profile} saw {name} {first.surroundings[name]} at "
+                f"first, now {seen}"
+            )
             raise PromiseBroken("no_traces", detail)

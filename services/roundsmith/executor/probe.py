@@ -9,12 +9,14 @@ from typing import Any
 
 from roundsmith.errors import IsolationFloor, SandboxError
 from roundsmith.executor.capabilities import IsolationCheck
-from roundsmith.executor.promises import Promise, promises
+from roundsmith.executor.promises import Promise, promises, promises_of
 from roundsmith.executor.supervisor import Supervisor
 from roundsmith.sandbox import attempts
 from roundsmith.sandbox.codec import CodecError, decode, encode
 from roundsmith.sandbox.events import Event
-from roundsmith.sandbox.runs import LOADING, Run
+from roundsmith.sandbox.languages import PHASES
+from roundsmith.sandbox.profiles import BASE, PYTHON
+from roundsmith.sandbox.runs import CANARY, LOADING, Run
 from roundsmith.types import Limits
 
 _Call = tuple[str, tuple[object, ...]]
@@ -32,32 +34,53 @@ class Seen:
     surroundings: dict[str, str]
 
 
-async def probe(supervisor: Supervisor, count_threads: bool) -> Seen:
-    """Tries every promise, looks for traces of earlier runs and leaves some, all in one child; in a
-    second one threads are counted, where `count_threads` says so.
+async def probe(supervisor: Supervisor, count_threads: bool, profile: str = BASE) -> Seen:
+    """Tries every promise in a profile, looks for traces of earlier runs and leaves some, all in
+    one child, or in one of each phase; in a Python profile threads are counted in one more, where
+    `count_threads` says so.
 
     Raises SandboxError when a child can not start or does not answer.
     """
+    if profile not in PYTHON:
+        return await _probe_phases(supervisor, profile)
     tried = promises(supervisor.started.pid)
-    named = [(promise.attempt, promise.arguments) for promise in tried]
-    calls: list[_Call] = [("try_all", (named,)), ("surroundings", ()), ("leave_traces", ())]
-    said, surroundings, _ = await _answers(supervisor, calls, 1)
+    calls: list[_Call] = [("try_all", (_named(tried),)), ("surroundings", ()), ("leave_traces", ())]
+    said, surroundings, _ = await _answers(supervisor, _run(calls, 1, profile))
     checks = [_check(promise, answer) for promise, answer in zip(tried, said, strict=True)]
     if count_threads:
-        (count,) = await _answers(supervisor, [("count_threads", ())], _PROCESSES)
+        counting = _run([("count_threads", ())], _PROCESSES, profile)
+        (count,) = await _answers(supervisor, counting)
         surroundings["threads"] = str(count)
     checks += [_network_check(supervisor.interfaces), _kernel_check(supervisor.kernel)]
     return Seen(tuple(checks), surroundings)
 
 
-async def _answers(supervisor: Supervisor, calls: Sequence[_Call], processes: int) -> list[Any]:
-    """What a canary's child answers to the calls."""
+async def _probe_phases(supervisor: Supervisor, profile: str) -> Seen:
+    tried = [promises_of(phase, supervisor.started.pid) for phase in PHASES]
+    # The last promise is tried without being named, by what the supervisor knows.
+    cells = [(b"Y", encode(_named(promised[:-1]))) for promised in tried]
+    run = _run([], 1, profile)._replace(name=CANARY, source="", cells=tuple(cells))
+    checks: list[IsolationCheck] = []
+    surroundings: dict[str, str] = {}
+    answers = await _answers(supervisor, run)
+    for phase, promised, (said, seen) in zip(PHASES, tried, answers, strict=True):
+        checks += [_check(promise, answer) for promise, answer in zip(promised, said, strict=True)]
+        surroundings |= {f"{name} of {phase}": text for name, text in seen.items()}
+    return Seen(tuple(checks), surroundings)
+
+
+def _named(tried: Sequence[Promise]) -> list[_Call]:
+    return [(promise.attempt, promise.arguments) for promise in tried]
+
+
+async def _answers(supervisor: Supervisor, run: Run) -> list[Any]:
+    """What a canary's children answer."""
     answers: list[Any] = []
-    events: AsyncGenerator[Event, None] = supervisor.run(_run(calls, processes))
+    events: AsyncGenerator[Event, None] = supervisor.run(run)
     async with aclosing(events):
         async for cell, what, detail, body, _, _ in events:
             if what != "answer":
-                asked = "its program" if cell == LOADING else calls[cell][0]
+                asked = "its program" if cell == LOADING else f"question {cell} of a canary"
                 said = detail or body[:200].decode(errors="replace")
                 raise SandboxError(
                     f"a child could not be confined, so nothing can be served: {asked} was "
@@ -70,7 +93,7 @@ async def _answers(supervisor: Supervisor, calls: Sequence[_Call], processes: in
     return answers[1:]
 
 
-def _run(calls: Sequence[_Call], processes: int) -> Run:
+def _run(calls: Sequence[_Call], processes: int, profile: str) -> Run:
     limits = Limits()
     return Run(
         name="solution",
@@ -85,6 +108,7 @@ def _run(calls: Sequence[_Call], processes: int) -> Run:
         output_bytes=limits.output_bytes,
         file_bytes=limits.file_bytes,
         processes=processes,
+        profile=profile,
     )
 
 

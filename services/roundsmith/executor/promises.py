@@ -1,8 +1,10 @@
 """The promises of isolation, by the attempt that must fail (`roundsmith.sandbox.attempts`)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from roundsmith.sandbox import languages
+from roundsmith.sandbox.hardening import CONTROL_FD, PROGRAM_FD
 from roundsmith.sandbox.syscalls import number
 from roundsmith.types import Limits
 
@@ -15,6 +17,8 @@ _NAMESPACES = (
 )
 # A zygote has a few dozen at most, from the lowest numbers on.
 _MOST_DESCRIPTOR = 256
+# More address space than any runtime may have.
+_HUGE = 2**38
 _FAMILIES = {"unix": 1, "inet": 2, "inet6": 10, "netlink": 16, "packet": 17, "alg": 38, "vsock": 40}
 _SYSTEM_CALLS = """
 ptrace process_vm_readv unshare setns mount keyctl add_key bpf perf_event_open io_uring_setup
@@ -39,6 +43,33 @@ class Promise:
         return self.needs == _LANDLOCK
 
 
+_ALLOWED = {
+    languages.COMPILE: frozenset({"no_execute", "no_fork", "no_start_thread"}),
+    languages.RUN: frozenset({"no_start_thread"}),
+}
+_OTHERS = "no_files_of_other_profiles"
+
+
+def promises_of(phase: str, supervisor_pid: int) -> tuple[Promise, ...]:
+    """Those to a child of a phase of another language, which may have threads, and a compiler
+    processes. The last one needs paths that only the supervisor knows: it is tried besides.
+    """
+    limits = languages.LIMITS if phase == languages.COMPILE else Limits()
+    memory = 4 * languages.LIMITS.memory_bytes if phase == languages.COMPILE else _HUGE
+    changed: dict[str, tuple[str, tuple[object, ...]]] = {
+        # It may start one program, so that only the filter's answer tells.
+        "no_execute": ("system_call", (number("execve"),)),
+        "no_descriptors": ("find_descriptors", (PROGRAM_FD + 1, _MOST_DESCRIPTOR)),
+        "memory_limit": ("take_memory", (memory,)),
+        "file_limit": ("write_large", (limits.file_bytes + 1,)),
+    }
+    kept = [p for p in promises(supervisor_pid) if p.name not in _ALLOWED[phase]]
+    for at, promise in enumerate(kept):
+        attempt, arguments = changed.get(promise.name, (promise.attempt, promise.arguments))
+        kept[at] = replace(promise, attempt=attempt, arguments=arguments)
+    return (*kept, Promise(_OTHERS, "T2", "read_any", (), _LANDLOCK))
+
+
 def promises(supervisor_pid: int) -> tuple[Promise, ...]:
     """Every promise. `supervisor_pid` is the trusted process next to the child."""
     return (*_no_kernel_surface(), *_no_neighbours(supervisor_pid), *_limits(), *_namespaces())
@@ -57,6 +88,7 @@ def _no_kernel_surface() -> Iterator[Promise]:
 def _no_neighbours(supervisor_pid: int) -> Iterator[Promise]:
     secrets = ["/etc/shadow", "/etc/hostname", "/root", "/run", "/var/run/secrets"]
     outside = ["/tmp", "/", "/dev/shm", "/var/tmp"]
+    given = CONTROL_FD + 1, _MOST_DESCRIPTOR
     processes = [f"/proc/{supervisor_pid}/{name}" for name in ("environ", "maps")]
     yield Promise("no_signal_out", "T1", "signal_process", (supervisor_pid,), _LANDLOCK)
     yield Promise("no_signal_to_parent", "T1", "signal_parent", (), _LANDLOCK)
@@ -66,7 +98,7 @@ def _no_neighbours(supervisor_pid: int) -> Iterator[Promise]:
     yield Promise("no_write_outside", "T1", "write_any", (outside,), _LANDLOCK)
     yield Promise("no_privilege", "T1", "be_root", (), "a user or capabilities to give up")
     yield Promise("no_environment", "T1", "read_environment", (), "a clean environment")
-    yield Promise("no_descriptors", "T1", "find_descriptors", (_MOST_DESCRIPTOR,), "close_range")
+    yield Promise("no_descriptors", "T1", "find_descriptors", given, "close_range")
 
 
 def _limits() -> Iterator[Promise]:

@@ -97,14 +97,34 @@ class SlotState:
             supervisor = await self.supervisor()
         except SandboxError as error:
             raise NotStarted(str(error)) from error
-        self._canary.began(run.processes)
         try:
+            await self._meet(run.profile)
+            self._canary.began(run)
             async with aclosing(supervisor.run(run)) as events:
                 async for event in events:
                     yield event
         finally:
             if not supervisor.idle:
                 await self._lose(Bystander("the supervisor was lost after it was found"))
+
+    async def _meet(self, profile: str) -> None:
+        """The first canary in a profile that this supervisor has not run yet. A profile of which
+        nothing can be started says nothing against the others.
+        """
+        try:
+            await self._canary.meet(profile)
+        except PromiseBroken as error:
+            await self._quarantine(error)
+            raise
+
+    async def _quarantine(self, error: SandboxError) -> None:
+        assert self.running is not None
+        promise = error.promise if isinstance(error, PromiseBroken) else "answers"
+        self._quarantined[promise] += 1
+        started = self.running.started
+        log.error("quarantined %s of %s: %s", started.pid, started.sandbox_id, error)
+        self._supervisors.distrust(started)
+        await self._lose(error)
 
     def hold(self, finding: Finding) -> None:
         """Hands the finding out after the next good canary of the supervisor that it came from, or
@@ -124,12 +144,7 @@ class SlotState:
         try:
             await self._canary.check()
         except SandboxError as error:
-            promise = error.promise if isinstance(error, PromiseBroken) else "answers"
-            self._quarantined[promise] += 1
-            started = self.running.started
-            log.error("quarantined %s of %s: %s", started.pid, started.sandbox_id, error)
-            self._supervisors.distrust(started)
-            await self._lose(error)
+            await self._quarantine(error)
         else:
             if self.running.expired:
                 await self.close()
