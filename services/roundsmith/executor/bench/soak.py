@@ -1,7 +1,9 @@
 """Very many runs, one in ten of them hostile: what service and sandbox hold must not grow."""
 
 import asyncio
+import logging
 import os
+import signal
 import time
 from collections import Counter
 from dataclasses import astuple, dataclass
@@ -13,6 +15,8 @@ from roundsmith.executor.pool import Pool
 from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.types import CallTest, ExecuteItem, Limits, Program
 from roundsmith.verdicts import Verdict
+
+log = logging.getLogger(__name__)
 
 LIMITS = Limits(cpu_s=0.05, memory_bytes=64 * 2**20, file_bytes=2**20)
 _PROGRAMS = 50
@@ -31,6 +35,9 @@ _HOSTILE = (
 )
 _GROWTH_BYTES = 16 * 2**20
 _WARM_UP = 500
+_PART = 5000
+_MOST_WRONG = 20
+"""Then it ends: what is wrong so often needs no more runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,9 @@ class Held:
 
 
 def soak(num_runs: int, slots: int = 2) -> list[BenchResult]:
-    """Runs that many programs. Raises SandboxError when something grew, or a verdict is wrong."""
+    """Runs that many programs, fewer when it is ended by SIGINT or SIGTERM, and logs what is held
+    after every few thousand. Raises SandboxError when something grew, or a verdict is wrong.
+    """
     return asyncio.run(_soak(num_runs, slots))
 
 
@@ -57,19 +66,27 @@ async def _soak(num_runs: int, slots: int) -> list[BenchResult]:
     settings = ExecutorSettings(slots=slots, cache_bytes=0, recycle_runs=2 * num_runs + _WARM_UP)
     async with Pool(settings) as pool:
         place = pool.capabilities().tier
-        await _run(pool, min(_WARM_UP, num_runs // 2))
+        work = _Work(pool)
+        await work.run(min(_WARM_UP, num_runs // 2))
         pids = pool.supervisor_pids()
-        before, start = _held(pids), time.monotonic()
-        await _run(pool, num_runs)
-        rate = num_runs / (time.monotonic() - start)
-        await asyncio.sleep(0.1)
-        after = _held(pids)
+        before, start, warm = _held(pids), time.monotonic(), work.num_runs
+        log.info("before: %s", before)
+        for end in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(end, work.stop)
+        while work.num_runs - warm < num_runs and not work.stopped:
+            await work.run(min(_PART, num_runs - (work.num_runs - warm)))
+            await asyncio.sleep(0.1)
+            after = _held(pids)
+            log.info("after %d runs: %s", work.num_runs - warm, after)
+        made = work.num_runs - warm
+        rate = made / (time.monotonic() - start)
         if pool.supervisor_pids() != pids:
             raise SandboxError(f"supervisors {pids} became {pool.supervisor_pids()}")
-    grown = _grown(before, after)
-    if grown:
-        raise SandboxError(f"after {num_runs} runs: {grown}")
-    case = f"{num_runs} runs, a tenth hostile, {place}"
+    if work.wrong:
+        raise SandboxError(f"in {made} runs: {'; '.join(work.wrong)}")
+    if grown := _grown(before, after):
+        raise SandboxError(f"after {made} runs: {grown}")
+    case = f"{made} runs, a tenth hostile, {place}"
     names = [field for field in Held.__slots__ if field != "files"]
     rows = zip(("files", *names), _row(after), _row(before), strict=True)
     held = [_same(case, name, now, was) for name, now, was in rows]
@@ -86,31 +103,48 @@ def _same(case: str, name: str, now: int, was: int) -> BenchResult:
     return BenchResult(f"{case}: {name}", now, unit, "before", was, was / now if now else 1.0)
 
 
-async def _run(pool: Pool, num_runs: int) -> None:
-    """Two items at a time, so that no slot waits for a judge."""
-    serials = iter(range(-(-num_runs // _PROGRAMS)))
+class _Work:
+    """Runs of programs, two items at a time, so that no slot waits for a judge."""
 
-    async def work() -> None:
-        for serial in serials:
-            await _item(pool, serial)
+    def __init__(self, pool: Pool) -> None:
+        self._pool, self._serial = pool, 0
+        self.num_runs, self.stopped = 0, False
+        self.wrong: list[str] = []
+        """Items whose verdicts were not as expected, in words."""
 
-    await asyncio.gather(work(), work())
+    def stop(self) -> None:
+        """Begins no more items."""
+        self.stopped = True
 
+    async def run(self, num_runs: int) -> None:
+        """At least so many."""
+        last = self._serial + -(-num_runs // _PROGRAMS)
 
-async def _item(pool: Pool, serial: int) -> None:
-    programs = [
-        Program(f"good-{at}", f"def f(x): return x + 1  # {serial}.{at}\n") for at in range(45)
-    ]
-    for at in range(_PROGRAMS - len(programs)):
-        body = _HOSTILE[(serial * 5 + at) % len(_HOSTILE)]
-        programs.append(Program(f"bad-{at}", f"import os\ndef f(x):\n    {body}\n# {serial}\n"))
-    item = ExecuteItem(f"soak-{serial}", tuple(programs), (_TEST,), limits=LIMITS)
-    verdicts: Counter[tuple[str, Verdict]] = Counter()
-    async for outcome in pool.execute(item):
-        verdicts[outcome.code_id.partition("-")[0], outcome.verdict] += 1
-    good = verdicts.pop(("good", Verdict.PASS), 0)
-    if good != 45 or ("bad", Verdict.PASS) in verdicts or sum(verdicts.values()) != 5:
-        raise SandboxError(f"item {serial}: expected 45 honest to pass alone, saw {verdicts}")
+        async def work() -> None:
+            while self._serial < last and not self.stopped:
+                self._serial += 1
+                await self._item(self._serial)
+
+        await asyncio.gather(work(), work())
+
+    async def _item(self, serial: int) -> None:
+        programs = [
+            Program(f"good-{at}", f"def f(x): return x + 1  # {serial}.{at}\n") for at in range(45)
+        ]
+        for at in range(_PROGRAMS - len(programs)):
+            body = _HOSTILE[(serial * 5 + at) % len(_HOSTILE)]
+            programs.append(Program(f"bad-{at}", f"import os\ndef f(x):\n    {body}\n# {serial}\n"))
+        item = ExecuteItem(f"soak-{serial}", tuple(programs), (_TEST,), limits=LIMITS)
+        verdicts: Counter[tuple[str, Verdict]] = Counter()
+        async for outcome in self._pool.execute(item):
+            verdicts[outcome.code_id.partition("-")[0], outcome.verdict] += 1
+        self.num_runs += len(programs)
+        good = verdicts.pop(("good", Verdict.PASS), 0)
+        if good != 45 or ("bad", Verdict.PASS) in verdicts or sum(verdicts.values()) != 5:
+            wrong = f"item {serial}: expected 45 honest to pass alone, saw {good} and {verdicts}"
+            log.error(wrong)
+            self.wrong.append(wrong)
+            self.stopped |= len(self.wrong) >= _MOST_WRONG
 
 
 def _grown(before: Held, after: Held) -> str:
