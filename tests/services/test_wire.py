@@ -13,6 +13,7 @@ from roundsmith.errors import ConfigError
 from roundsmith.types import Value
 from roundsmith.v1 import executor_pb2, task_pb2, value_pb2
 from roundsmith.verdicts import Label, Verdict
+from roundsmith.wire.outcomes import outcomes_to_message
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 scalars = (
@@ -167,6 +168,7 @@ outcomes = st.builds(
     seconds,
     seconds,
     st.sampled_from(types.Phase),
+    uint32,
 )
 provenances = st.builds(
     types.Provenance,
@@ -236,6 +238,13 @@ def same(a: Any, b: Any) -> bool:
     if isinstance(a, list | tuple):
         return len(a) == len(b) and all(map(same, a, b))
     return bool(a == b)
+
+
+@given(st.lists(outcomes, max_size=4))
+@settings(max_examples=40, deadline=None)
+def test_outcomes_that_come_together_are_each_as_alone(together: list[types.Outcome]) -> None:
+    alone = executor_pb2.Outcomes(outcomes=map(wire.to_message, together))
+    assert outcomes_to_message(together) == alone
 
 
 @pytest.mark.parametrize("name", sorted(everything))

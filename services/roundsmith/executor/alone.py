@@ -23,7 +23,7 @@ from roundsmith.verdicts import Verdict
 # Comparing more than this many bytes is done beside the event loop.
 _LARGE_ANSWER = 2**15
 
-Start = Callable[[Run], AsyncGenerator[Event, None]]
+Start = Callable[[Run], AsyncGenerator[list[Event], None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +100,8 @@ class Alone:
         slow = False
         asked = [] if loading_only and question.kind != SCRIPT else [question]
         request = run_of(self._program, self._limits, asked, 0.0)
-        async with aclosing(self._start(request)) as events:
-            async for event in events:
+        async with aclosing(self._start(request)) as batches:
+            async for event in (event async for events in batches for event in events):
                 if event[0] == LOADING:
                     slow = near(event[4], self._limits)
                     if event[1] == "answer" and not loading_only:

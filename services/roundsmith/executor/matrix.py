@@ -76,7 +76,9 @@ def plan(item: ExecuteItem, settings: ExecutorSettings) -> Plan:
         rows = _sparse_rows(item, columns, _tests_by_code(item))
     else:
         rows = _rows(item, columns, once)
-    return Plan(num_cells, rules, once, _by_limits(rows, item.limits))
+    if any(one.limits is not None for one in (*item.programs, *item.tests)):
+        rows = _by_limits(rows, item.limits)
+    return Plan(num_cells, rules, once, rows)
 
 
 def _columns(item: ExecuteItem, once: bool) -> list[Column]:

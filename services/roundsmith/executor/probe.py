@@ -76,9 +76,9 @@ def _named(tried: Sequence[Promise]) -> list[_Call]:
 async def _answers(supervisor: Supervisor, run: Run) -> list[Any]:
     """What a canary's children answer."""
     answers: list[Any] = []
-    events: AsyncGenerator[Event, None] = supervisor.run(run)
-    async with aclosing(events):
-        async for cell, what, detail, body, _, _ in events:
+    batches: AsyncGenerator[list[Event], None] = supervisor.run(run)
+    async with aclosing(batches):
+        async for cell, what, detail, body, _, _ in (e async for events in batches for e in events):
             if what != "answer":
                 asked = "its program" if cell == LOADING else f"question {cell} of a canary"
                 said = detail or body[:200].decode(errors="replace")

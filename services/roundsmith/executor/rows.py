@@ -15,7 +15,7 @@ from roundsmith.executor.alone import Alone, Result, Start, near, read, run_of
 from roundsmith.executor.content import selected, shuffled
 from roundsmith.executor.endings import TIMEOUTS, Ending, Unsupported, ending
 from roundsmith.executor.matrix import Column, PlannedRow, Rules
-from roundsmith.executor.questions import SCRIPT
+from roundsmith.executor.questions import SCRIPT, Question
 from roundsmith.sandbox.runs import LOADING
 from roundsmith.verdicts import Verdict
 
@@ -99,7 +99,8 @@ class Row:
             questions = [column.question for column in columns]
             return await self._alone.unloadable(questions, shared.unloadable)
         digest, share = self._row.digest, self._rules.rerun_share
-        picked = [at for at in shared.passed if at and selected(digest, columns[at].digest, share)]
+        drawn = shared.passed if share else ()
+        picked = [at for at in drawn if at and selected(digest, columns[at].digest, share)]
         results = await self._run_again([*shared.doubtful, *picked], columns, shared)
         contradicted = any(
             r.verdict is Verdict.FLAKY and not r.near_limit for r in results.values()
@@ -134,26 +135,32 @@ class Row:
         shared, limits = _Shared(), self._row.limits
         questions = [column.question for column in columns]
         request = run_of(self._row.program, limits, questions, limits.cpu_s / 2)
-        async with aclosing(self._start(request)) as events:
-            async for event in events:
-                at = event[0]
-                if at == LOADING:
-                    shared.slow_load = near(event[4], limits)
-                    if event[1] != "answer":
-                        shared.unloadable = ending(questions[0], event)
-                        break
-                    continue
-                shared.reached = at + 1
-                question = questions[at]
-                end = await read(question, event)
-                if isinstance(end, Ending) and end.verdict is Verdict.PASS:
-                    slow = shared.slow_load or near(end.cpu_s, limits)
-                    shared.passed[at] = Result(end, question.judged_at, slow, alone=at == 0)
-                    continue
-                shared.doubtful[at] = end, at == 0
-                tampered = isinstance(end, Ending) and end.verdict is Verdict.TAMPERED
-                if tampered and (before := shared.passed.pop(at - 1, None)):
-                    shared.doubtful[at - 1] = before.ending, False
-                if self._rules.stop_on_failure:
-                    break
+        async with aclosing(self._start(request)) as batches:
+            async for events in batches:
+                for event in events:
+                    if event[0] == LOADING:
+                        shared.slow_load = near(event[4], limits)
+                        if event[1] != "answer":
+                            shared.unloadable = ending(questions[0], event)
+                            return shared
+                        continue
+                    question = questions[event[0]]
+                    end = await read(question, event)
+                    if self._ends_shared(shared, event[0], question, end):
+                        return shared
         return shared
+
+    def _ends_shared(
+        self, shared: _Shared, at: int, question: Question, end: Ending | Unsupported
+    ) -> bool:
+        """Takes how a cell of the shared child ended; whether no more are wanted."""
+        shared.reached = at + 1
+        if isinstance(end, Ending) and end.verdict is Verdict.PASS:
+            slow = shared.slow_load or near(end.cpu_s, self._row.limits)
+            shared.passed[at] = Result(end, question.judged_at, slow, alone=at == 0)
+            return False
+        shared.doubtful[at] = end, at == 0
+        tampered = isinstance(end, Ending) and end.verdict is Verdict.TAMPERED
+        if tampered and (before := shared.passed.pop(at - 1, None)):
+            shared.doubtful[at - 1] = before.ending, False
+        return self._rules.stop_on_failure

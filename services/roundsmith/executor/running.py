@@ -102,7 +102,7 @@ class _Worker:
             found.give()
         execution.done(job)
 
-    async def _start(self, run: Run) -> AsyncGenerator[Event, None]:
+    async def _start(self, run: Run) -> AsyncGenerator[list[Event], None]:
         """A run in the worker's slot. One whose client has much to read waits, and others have the
         slot meanwhile.
         """
@@ -110,6 +110,6 @@ class _Worker:
             await self._turn.end()
             await self._execution.room()
         run = run._replace(profile=self._execution.rules.profile)
-        async with aclosing(self._turn.run(run)) as events:
-            async for event in events:
-                yield event
+        async with aclosing(self._turn.run(run)) as batches:
+            async for events in batches:
+                yield events

@@ -12,6 +12,7 @@ from roundsmith.types import ExecuteItem, Limits, Outcome
 from roundsmith.v1 import executor_pb2 as pb2
 from roundsmith.v1 import executor_pb2_grpc
 from roundsmith.wire import from_message, to_message
+from roundsmith.wire.outcomes import outcomes_to_message
 
 _LARGE_BYTES = 2**20
 _MOST_TOGETHER = 256
@@ -78,7 +79,7 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
         async for batch in self._engine.batches(item, caller):
             if request.together:
                 for at in range(0, len(batch), _MOST_TOGETHER):
-                    yield pb2.Outcomes(outcomes=map(to_message, batch[at : at + _MOST_TOGETHER]))
+                    yield outcomes_to_message(batch[at : at + _MOST_TOGETHER])
                 continue
             for outcome in batch:
                 yield to_message(outcome)

@@ -86,7 +86,7 @@ class SlotState:
         """How long to leave the slot alone: the longer, the more often its start has failed."""
         return min(_MOST_PAUSE_S, _PAUSE_S * 2**self._num_failed) if self._num_failed else 0.0
 
-    async def run(self, run: Run) -> AsyncGenerator[Event, None]:
+    async def run(self, run: Run) -> AsyncGenerator[list[Event], None]:
         """One run in this slot, after a canary where one is due; a supervisor that was lost is
         replaced, for whose loss nothing is to blame that was found there before. Raises
         SandboxError: NotStarted when there is no supervisor.
@@ -100,9 +100,9 @@ class SlotState:
         try:
             await self._meet(run.profile)
             self._canary.began(run)
-            async with aclosing(supervisor.run(run)) as events:
-                async for event in events:
-                    yield event
+            async with aclosing(supervisor.run(run)) as batches:
+                async for events in batches:
+                    yield events
         finally:
             if not supervisor.idle:
                 await self._lose(Bystander("the supervisor was lost after it was found"))

@@ -145,9 +145,9 @@ class Supervisor:
         if not ready:
             raise SandboxError(why)
 
-    async def run(self, run: Run) -> AsyncGenerator[Event, None]:
-        """Events as they come. Raises SupervisorLost when the supervisor ends first, or says
-        nothing for longer than a run may take.
+    async def run(self, run: Run) -> AsyncGenerator[list[Event], None]:
+        """Events as they come, by batches. Raises SupervisorLost when the supervisor ends first, or
+        says nothing for longer than a run may take.
 
         Leaving the iteration early (aclose) cancels the run and waits until no process of it is
         left.
@@ -160,8 +160,8 @@ class Supervisor:
             await self._send(RUN + run.pack())
             while not last:
                 last, events = report.batch(await self._receive(most, silent_s))
-                for event in events:
-                    yield event
+                if events:
+                    yield events
         except (SupervisorLost, CodecError) as error:
             lost = True
             raise SupervisorLost(str(error)) from error

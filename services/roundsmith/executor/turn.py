@@ -75,7 +75,7 @@ class Turn:
         self.place: Place
         """Where the last run was."""
 
-    async def run(self, run: Run) -> AsyncGenerator[Event, None]:
+    async def run(self, run: Run) -> AsyncGenerator[list[Event], None]:
         """One run. Raises GaveWay from one of several cells that must end for another caller."""
         if self._turns.anyone_waits and self._over:
             await self.end()
@@ -83,10 +83,10 @@ class Turn:
         tally, since = self._turns.tally, time.monotonic()
         tally.runs["row" if run.later_cpu_s else "alone"] += 1
         try:
-            async with aclosing(slot.run(run)) as events:
-                async for event in events:
+            async with aclosing(slot.run(run)) as batches:
+                async for events in batches:
                     self.place = slot.place
-                    yield event
+                    yield events
                     if len(run.cells) > 1 and self._over and self._turns.others_wait(self._item):
                         raise GaveWay
         finally:

@@ -21,8 +21,12 @@ class Codec(NamedTuple):
     unpack: Callable[[Any], Any] | None = None
 
 
-def _fill_seconds(seconds: float, message: Any) -> None:
-    message.seconds, message.nanos = divmod(round(seconds * 1e9), 10**9)
+def fill_seconds(seconds: float, message: Any) -> None:
+    """Writes a Duration, which is there then even when it is zero."""
+    nanos = round(seconds * 1e9)
+    if not 0 <= nanos < 10**9:
+        message.seconds, nanos = divmod(nanos, 10**9)
+    message.nanos = nanos
 
 
 def _fill_value(value: Any, message: Any) -> None:
@@ -34,16 +38,24 @@ def _fill_cell(cell: tuple[str, str], message: executor_pb2.Cell) -> None:
 
 
 AS_IT_IS = Codec()
-SECONDS = Codec(fill=_fill_seconds, unpack=lambda d: (d.seconds * 10**9 + d.nanos) / 1e9)
+SECONDS = Codec(fill=fill_seconds, unpack=lambda d: (d.seconds * 10**9 + d.nanos) / 1e9)
 VALUE = Codec(fill=_fill_value, unpack=value_from_message)
 CELL = Codec(fill=_fill_cell, unpack=lambda cell: (cell.code_id, cell.test_id))
+
+
+def enum_numbers(enum: type[StrEnum], descriptor: Any) -> dict[Any, int]:
+    """The number of each member on the wire, by its name without the prefix; 0 for one that has
+    none.
+    """
+    prefix = descriptor.values_by_number[0].name.removesuffix("UNSPECIFIED")
+    by_member = {m: descriptor.values_by_name.get(prefix + m.name) for m in enum}
+    return {m: v.number if v else 0 for m, v in by_member.items()}
 
 
 def enum_codec(enum: type[StrEnum], descriptor: Any) -> Codec:
     """By name without the prefix; what this client does not know is UNKNOWN where there is one."""
     prefix = descriptor.values_by_number[0].name.removesuffix("UNSPECIFIED")
-    by_member = {m: descriptor.values_by_name.get(prefix + m.name) for m in enum}
-    numbers = {m: v.number if v else 0 for m, v in by_member.items()}
+    numbers = enum_numbers(enum, descriptor)
 
     class Members(dict[int, StrEnum]):
         def __missing__(self, number: int) -> StrEnum:
@@ -51,7 +63,7 @@ def enum_codec(enum: type[StrEnum], descriptor: Any) -> Codec:
                 return Verdict.UNKNOWN
             raise ConfigError(f"{prefix}: expected one of {[m.name for m in enum]}, saw {number}")
 
-    members = Members({v.number: m for m, v in by_member.items() if v})
+    members = Members({number: m for m, number in numbers.items() if number})
     return Codec(pack=numbers.__getitem__, unpack=members.__getitem__)
 
 

@@ -103,7 +103,7 @@ def test_case_95_what_is_no_batch_of_events_loses_the_supervisor(answer: bytes, 
 
 def test_events_in_any_cut_are_read() -> None:
     async def whole(supervisor: Supervisor) -> None:
-        assert [found async for found in supervisor.run(RUN)] == [LOADED, PASSED]
+        assert [found async for found in supervisor.run(RUN)] == [[LOADED], [PASSED]]
         assert supervisor.idle
 
     against(Pod(framed(READY, pack_events(False, [LOADED]), pack_events(True, [PASSED]))), whole)

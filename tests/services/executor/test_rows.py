@@ -51,9 +51,9 @@ def results(
 ) -> list[Result]:
     """The results of a row of so many tests, when each run reports this."""
 
-    async def start(run: Run) -> AsyncGenerator[Event, None]:
+    async def start(run: Run) -> AsyncGenerator[list[Event], None]:
         for event in report(run):
-            yield event
+            yield [event]
 
     async def collect() -> list[Result]:
         asked = [CallTest(f"t{at}", "f", (at,), at) for at in range(tests)]
