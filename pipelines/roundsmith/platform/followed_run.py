@@ -109,6 +109,8 @@ class Followed:
                     f"job {self.name}: expected it to be there until the run is over, saw it "
                     "removed: submit the run again, and it goes on"
                 )
+            if job["spec"].get("suspend"):
+                self._warn_once(f"job {self.name} is queued: it starts when its queue has quota")
             pods = _pods(self.api, self.name)
             for pod in pods:
                 self._show(pod)
@@ -120,9 +122,7 @@ class Followed:
     def _show(self, pod: Json) -> None:
         name = pod["metadata"]["name"]
         for trouble in troubles([pod]):
-            if str(trouble) not in self._warned:
-                self._warned.add(str(trouble))
-                self.warn(str(trouble))
+            self._warn_once(str(trouble))
         if pod["status"].get("phase") == "Pending":
             return
         # Asked from the second of the last line on: what was shown of that second is left out.
@@ -131,3 +131,8 @@ class Followed:
             if at > last:
                 self._shown[name] = at
                 self.show(text)
+
+    def _warn_once(self, text: str) -> None:
+        if text not in self._warned:
+            self._warned.add(text)
+            self.warn(text)

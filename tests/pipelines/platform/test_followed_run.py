@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from roundsmith.platform.followed_run import run_state
+from roundsmith.platform.followed_run import Followed, run_state
+from roundsmith.platform.kubernetes_api import Json, Kind, KubernetesApi
 
 MADE, ENDED = "2026-01-01T00:00:00Z", "2026-01-01T00:05:00Z"
 
@@ -55,3 +56,23 @@ def test_what_keeps_a_run_waiting_is_told_and_forgotten_when_it_is_done() -> Non
     stuck = pod("Pending", conditions=[why])
     assert run_state(job(), [stuck]).troubles == ("p: not scheduled: 0/1 nodes: memory",)
     assert run_state(job("Complete"), [stuck]).troubles == ()
+
+
+class Queue(KubernetesApi):
+    """A cluster with one Job, which is held back until it was looked at twice."""
+
+    def __init__(self) -> None:
+        self.jobs = [job(suspend=True), job(suspend=True), job("Complete")]
+
+    def get(self, kind: Kind, name: str) -> Json | None:
+        return self.jobs.pop(0)
+
+    def select(self, kind: Kind, label: str, value: str = "") -> list[Json]:
+        return []
+
+
+def test_who_follows_a_run_is_told_once_that_it_waits_for_quota() -> None:
+    warned: list[str] = []
+    followed = Followed(Queue(), "r-first", show=warned.append, warn=warned.append)
+    assert followed.to_its_end() == 0
+    assert warned == ["job r-first is queued: it starts when its queue has quota"]
