@@ -4,8 +4,8 @@ import pytest
 
 from tests.charts.rendering import PRESETS, objects
 
-VERSIONS = ("1.30", "1.36")
-"""The oldest and the newest that it is for; between them nothing that is stable goes and comes."""
+VERSIONS = tuple(f"1.{minor}" for minor in range(30, 37))
+"""Those that it is for."""
 OF_OTHERS = ("serving.kserve.io/", "monitoring.coreos.com/", "cert-manager.io/", "keda.sh/")
 """Kinds of controllers, which a real API server checks in tests/cluster."""
 
