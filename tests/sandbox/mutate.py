@@ -1,12 +1,15 @@
 """Takes each mechanism of the sandbox away in turn, in a copy, and shows which cases notice.
 
-    python -m tests.sandbox.mutate [--all] [NAME ...]
+    python -m tests.sandbox.mutate [--all] [--kept FILE] [NAME ...]
 
 Prints a table, mechanism by case. Exits with 1 when nothing notices the absence of one that stands
-alone. With `--all` every case is tried against every mechanism, which takes hours.
+alone. With `--all` every case is tried against every mechanism, which takes hours. What was seen is
+written to FILE as it goes, and not tried again while sandbox, executor and tests are as they were:
+end it by Ctrl-C, and go on by the same command.
 """
 
 import argparse
+import hashlib
 import json
 import re
 import resource
@@ -17,12 +20,13 @@ from collections import defaultdict
 from pathlib import Path
 from xml.etree import ElementTree
 
-from tests.sandbox.mutations import GUARD_OFF, MUTATIONS, Mutation
-from tests.sandbox.planted import ROOT, plant
+from tests.sandbox.mutation import Mutation
+from tests.sandbox.mutations import GUARD_OFF, MUTATIONS
+from tests.sandbox.planted import FOLDERS, ROOT, plant
 
-TESTS = ("tests/sandbox", "tests/services/executor/test_hostile_pods.py")
+TESTS = (ROOT / "tests/sandbox", ROOT / "tests/services/executor")
 PLACES = "T2 or T1 or pod or hostile"
-_LIMIT_S = 180.0
+_LIMIT_S = 400.0
 _MOST_PROCESSES = 512
 """Of one user, whatever is taken away: the machine must outlive a case that nothing stops."""
 BOMBS = (21, 27, 29)
@@ -49,30 +53,71 @@ def main() -> int:
     )
     parser.add_argument("names", nargs="*", help="mechanisms, by default every one")
     parser.add_argument("--all", action="store_true", help="every case against every mechanism")
+    parser.add_argument("--kept", type=Path, help="file that keeps what was seen")
     options = parser.parse_args()
     known = {mutation.name: mutation for mutation in MUTATIONS}
     if unknown := [name for name in options.names if name not in known]:
         parser.error(f"no mechanism {unknown[0]!r}; there are: {'; '.join(known)}")
     chosen = [known[name] for name in options.names] or list(MUTATIONS)
     resource.setrlimit(resource.RLIMIT_NPROC, (_MOST_PROCESSES, _MOST_PROCESSES))
+    kept = _Kept(options.kept, options.all)
     print("| taken away | cases that go red | the probe refuses |")
     print("|---|---|---|", flush=True)
-    unnoticed = [mutation.name for mutation in chosen if not _noticed(mutation, options.all)]
+    try:
+        unnoticed = [mutation.name for mutation in chosen if not _noticed(mutation, kept)]
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on where --kept names a file", file=sys.stderr)
+        return 130
     for name in unnoticed:
         print(f"nothing noticed that {name} was taken away: mend a test", file=sys.stderr)
     return bool(unnoticed)
 
 
-def _noticed(mutation: Mutation, every_case: bool) -> bool:
-    with tempfile.TemporaryDirectory(prefix="roundsmith-mutation-") as folder:
-        Path(folder).chmod(0o755)
-        refused = _refused(Path(folder) / "guarded", mutation)
-        red = _red(Path(folder) / "open", mutation, every_case)
-    shown = ", ".join(f"{case} ({' '.join(places)})" for case, places in sorted(red.items()))
+class _Kept:
+    """What was seen of each mechanism: where which cases went red, and at which tiers the probe
+    refused. In a file, where there is one.
+    """
+
+    def __init__(self, path: Path | None, every_case: bool) -> None:
+        self._path, self._every_case = path, every_case
+        self._code = _digest()
+        self._seen: dict[str, tuple[dict[str, list[str]], list[str]]] = {}
+        if path is not None and path.exists():
+            self._seen = json.loads(path.read_text(encoding="utf-8"))
+
+    def seen(self, mutation: Mutation) -> tuple[dict[str, list[str]], list[str]]:
+        """What is known, else what is seen now."""
+        of = repr((self._code, self._every_case, mutation)).encode()
+        key = f"{mutation.name} {hashlib.sha256(of).hexdigest()[:16]}"
+        if key not in self._seen:
+            self._seen[key] = _tried(mutation, self._every_case)
+            if self._path is not None:
+                self._path.write_text(json.dumps(self._seen, indent=1), encoding="utf-8")
+        return self._seen[key]
+
+
+def _digest() -> str:
+    """Of all that what is seen depends on."""
+    folders = (*FOLDERS.values(), *TESTS)
+    files = sorted(path for folder in folders for path in folder.glob("*.[pc]*") if path.is_file())
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+
+
+def _noticed(mutation: Mutation, kept: _Kept) -> bool:
+    red, refused = kept.seen(mutation)
+    cases = sorted(red.items(), key=lambda item: int(item[0]))
+    shown = ", ".join(f"{case} ({' '.join(places)})" for case, places in cases)
     if not shown and mutation.depth:
         shown = f"none alone: see *{mutation.depth}*"
     print(f"| {mutation.name} | {shown or '**none**'} | {' '.join(refused) or '-'} |", flush=True)
     return bool(red or mutation.depth)
+
+
+def _tried(mutation: Mutation, every_case: bool) -> tuple[dict[str, list[str]], list[str]]:
+    with tempfile.TemporaryDirectory(prefix="roundsmith-mutation-") as folder:
+        Path(folder).chmod(0o755)
+        refused = _refused(Path(folder) / "guarded", mutation)
+        return _red(Path(folder) / "open", mutation, every_case), refused
 
 
 def _refused(folder: Path, mutation: Mutation) -> list[str]:
@@ -86,7 +131,7 @@ def _refused(folder: Path, mutation: Mutation) -> list[str]:
     return tiers
 
 
-def _red(folder: Path, mutation: Mutation, every_case: bool) -> dict[int, list[str]]:
+def _red(folder: Path, mutation: Mutation, every_case: bool) -> dict[str, list[str]]:
     """Where each case goes red in the copy whose probe looks away."""
     folder.mkdir()
     environment = plant(folder, (*mutation.faults, *GUARD_OFF))
@@ -94,20 +139,33 @@ def _red(folder: Path, mutation: Mutation, every_case: bool) -> dict[int, list[s
     cases = " or ".join(f"case_{case:02}_" for case in mutation.cases)
     bombs = " or ".join(f"case_{case:02}_" for case in BOMBS)
     wanted = f"({PLACES}) and not ({bombs})" + ("" if every_case else f" and ({cases})")
-    command = [sys.executable, "-m", "pytest", "-q", *TESTS, "-m", "not slow", "-k", wanted]
-    command += [f"--junitxml={report}", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-q", *_files(() if every_case else mutation.cases)]
+    command += ["-m", "not slow", "-k", wanted, f"--junitxml={report}", "-p", "no:cacheprovider"]
     limit_s = None if every_case else _LIMIT_S
     try:
         subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, timeout=limit_s)
     except subprocess.TimeoutExpired:
-        return {case: ["hangs"] for case in mutation.cases}
+        return {str(case): ["hangs"] for case in mutation.cases}
+    if not report.exists():
+        return {str(case): ["breaks the tests"] for case in mutation.cases}
     found = defaultdict(set)
     for case in ElementTree.parse(report).iter("testcase"):
         number = re.match(r"test_case_(\d+)_", case.get("name", ""))
         place = re.search(r"\[(T1|T2|pod)\b", case.get("name", ""))
         if number and any(case.find(end) is not None for end in ("failure", "error")):
-            found[int(number[1])].add(place[1] if place else "pod")
+            found[str(int(number[1]))].add(place[1] if place else "pod")
     return {case: sorted(places) for case, places in found.items()}
+
+
+def _files(cases: tuple[int, ...]) -> list[str]:
+    """The tests that have one of the cases, all where none is named."""
+    begun = [f"def test_case_{case:02}_" for case in cases] or ["def test_case_"]
+    files = sorted(path for folder in TESTS for path in folder.glob("test_*.py"))
+    return [
+        str(path)
+        for path in files
+        if any(name in path.read_text(encoding="utf-8") for name in begun)
+    ]
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Every mechanism of the sandbox by name: how it is taken away, and the cases that rest on it."""
 
-from dataclasses import dataclass
-
+from tests.sandbox.mutation import Mutation, without
+from tests.sandbox.mutations_of_calls import CALLS
+from tests.sandbox.mutations_of_verdicts import VERDICTS
 from tests.sandbox.planted import Fault
 
 STEPS, EXCHANGE = "sandbox/hardening.py", "sandbox/exchange.py"
@@ -14,52 +15,37 @@ BY_ROOT = """\
 """
 GUARD_OFF = (
     Fault("executor/probe.py", TIER, BY_ROOT + TIER),
-    Fault("executor/canaries.py", "        _compare(self._first, now)\n", ""),
+    Fault("executor/canaries.py", "        _hold(self._first[BASE], seen, profile)\n", ""),
+    Fault("executor/canaries.py", "            _compare(self._first[profile], now, profile)\n", ""),
 )
 """Probe and canaries look away, so that the cases are what notices."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mutation:
-    """A mechanism, or several together, that is taken away. `alone` says, for one whose absence no
-    case shows, which mutation shows it together with what stands before it.
-    """
-
-    name: str
-    faults: tuple[Fault, ...]
-    cases: tuple[int, ...]
-    depth: str = ""
-
-
-def _without(file: str, text: str, instead: str = "") -> tuple[Fault, ...]:
-    return (Fault(file, text, instead),)
-
-
 def _step(name: str, arguments: str) -> tuple[Fault, ...]:
-    return _without(STEPS, f'            Step("{name}", ({arguments})),\n')
+    return without(STEPS, f'            Step("{name}", ({arguments})),\n')
 
 
 def _limit(name: str, value: str) -> tuple[Fault, ...]:
-    return _without(STEPS, f"            resource.RLIMIT_{name}: {value},\n")
+    return without(STEPS, f"            resource.RLIMIT_{name}: {value},\n")
 
 
 def _flag(name: str) -> tuple[Fault, ...]:
-    return _without(NAMESPACES, f"    | syscalls.CLONE_NEW{name}\n")
+    return without(NAMESPACES, f"    | syscalls.CLONE_NEW{name}\n")
 
 
-LANDLOCK = _without(STEPS, "            *self._landlock,\n")
+LANDLOCK = without(STEPS, "            *self._landlock,\n")
 FILTER = "syscalls.PR_SET_SECCOMP, _SECCOMP_FILTER, chosen.address, 0, 0"
 CHILD_FILTER = _step("prctl", FILTER)
-ZYGOTE_FILTER = _without(
+ZYGOTE_FILTER = without(
     STEPS,
     "seccomp.Filter(seccomp.zygote_filter(executes=bool(self._box.phase))).install()",
     "pass",
 )
 ADDRESS_SPACE, DATA = _limit("AS", "memory"), _limit("DATA", "memory")
 CPU_LIMIT = _limit("CPU", "limits.cpu_s")
-CPU_CLOCK = _without(EXCHANGE, "        if cpu_s <= 0:\n", "        if cpu_s <= -1000:\n")
-SWEEP = _without(ZYGOTE, "            sweep(living)\n")
-UNDUMPABLE = _without(
+CPU_CLOCK = without(EXCHANGE, "        if cpu_s <= 0:\n", "        if cpu_s <= -1000:\n")
+SWEEP = without(ZYGOTE, "            sweep(living)\n")
+UNDUMPABLE = without(
     "sandbox/supervisor.py", '    call("prctl", syscalls.PR_SET_DUMPABLE, 0, 0, 0, 0)\n'
 )
 NONCE = "frame[1 : 1 + NONCE_BYTES] != nonce or "
@@ -67,17 +53,17 @@ JUDGED_INSIDE = """\
             statement = f"assert {test.entry_point}(*{test.args!r}, **{dict(test.kwargs)!r})"
             return inside(AssertTest(test.test_id, f"{statement} == {test.expected!r}"))
             body"""
-NO_NEW_PRIVILEGES = _without(
+NO_NEW_PRIVILEGES = without(
     STEPS, '        call("prctl", syscalls.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)\n'
 )
-DROP = _without(STEPS, "            *self._drop_privileges(),\n")
+DROP = without(STEPS, "            *self._drop_privileges(),\n")
 DEATH_SIGNAL = "syscalls.PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0"
 CHILD_UNDUMPABLE = _step("prctl", "syscalls.PR_SET_DUMPABLE, 0, 0, 0, 0")
-ZYGOTE_UNDUMPABLE = _without(STEPS, '        call("prctl", syscalls.PR_SET_DUMPABLE, 0, 0, 0, 0)\n')
+ZYGOTE_UNDUMPABLE = without(STEPS, '        call("prctl", syscalls.PR_SET_DUMPABLE, 0, 0, 0, 0)\n')
 OWN_PIDS = _step("unshare", "syscalls.CLONE_NEWPID,")
 DOUBLE = "self._at == len(self._nonces) and (right"
-NONCES = _without(EXCHANGE, NONCE)
-COUNTS = _without(EXCHANGE, f"if {DOUBLE}", f"if False and {DOUBLE}")
+NONCES = without(EXCHANGE, NONCE)
+COUNTS = without(EXCHANGE, f"if {DOUBLE}", f"if False and {DOUBLE}")
 IN_ORDER = "if not self._cell < cell < self._num_cells:"
 OWN = "syscalls.CLONE_NEWNS | syscalls.CLONE_NEWIPC"
 CLEAN = "                clean(self._box)\n"
@@ -101,9 +87,9 @@ MUTATIONS = (
     Mutation("RLIMIT_STACK", _limit("STACK", "64 * 2**20"), (18, 85)),
     Mutation("RLIMIT_MEMLOCK", _limit("MEMLOCK", "0"), (85, 88)),
     Mutation(
-        "RLIMIT_MSGQUEUE", _without(STEPS, "values[resource.RLIMIT_MSGQUEUE] = 0", "pass"), (85,)
+        "RLIMIT_MSGQUEUE", without(STEPS, "values[resource.RLIMIT_MSGQUEUE] = 0", "pass"), (85,)
     ),
-    Mutation("RLIMIT_NPROC", _without(STEPS, "if self._counts_processes:", "if False:"), (22, 85)),
+    Mutation("RLIMIT_NPROC", without(STEPS, "if self._counts_processes:", "if False:"), (22, 85)),
     Mutation("no-new-privileges", NO_NEW_PRIVILEGES, (28,)),
     Mutation("users and capabilities dropped", DROP, (28, 49, 85, 86)),
     Mutation(
@@ -119,24 +105,26 @@ MUTATIONS = (
     Mutation("network namespace", _flag("NET"), (97,)),
     Mutation("ipc namespace of the supervisor", _flag("IPC"), (97,)),
     Mutation("uts namespace", _flag("UTS"), (97,)),
-    Mutation("mount namespace of a run", _without(STEPS, OWN, "syscalls.CLONE_NEWIPC"), (38, 97)),
-    Mutation("ipc namespace of a run", _without(STEPS, OWN, "syscalls.CLONE_NEWNS"), (97,)),
+    Mutation("mount namespace of a run", without(STEPS, OWN, "syscalls.CLONE_NEWIPC"), (38, 97)),
+    Mutation("ipc namespace of a run", without(STEPS, OWN, "syscalls.CLONE_NEWNS"), (97,)),
     Mutation("pid namespace of a run", OWN_PIDS, (23, 25, 97)),
-    Mutation("scratch emptied", _without(ZYGOTE, CLEAN, "                pass\n"), (35, 36, 38)),
+    Mutation("scratch emptied", without(ZYGOTE, CLEAN, "                pass\n"), (35, 36, 38)),
     Mutation("sweep", SWEEP, (23, 24), "sweep, the child's filter"),
     Mutation("sweep, the child's filter", SWEEP + CHILD_FILTER, (23, 24)),
     Mutation("supervisor's CPU clock", CPU_CLOCK, (1,), "supervisor's CPU clock, RLIMIT_CPU"),
     Mutation("supervisor's CPU clock, RLIMIT_CPU", CPU_CLOCK + CPU_LIMIT, (1,)),
-    Mutation("supervisor's wall clock", _without(EXCHANGE, "if wall_s <= 0:", "if False:"), (2,)),
-    Mutation("output counted", _without(EXCHANGE, COUNTED, "        return ()\n"), (61,)),
-    Mutation("sealed standard input", _without("sandbox/children.py", SEALS, "0"), (40,)),
+    Mutation("supervisor's wall clock", without(EXCHANGE, "if wall_s <= 0:", "if False:"), (2,)),
+    Mutation("output counted", without(EXCHANGE, COUNTED, "        return ()\n"), (61,)),
+    Mutation("sealed standard input", without("sandbox/children.py", SEALS, "0"), (40,)),
     Mutation("nonce of a question", NONCES, (68,)),
     Mutation("answers counted", COUNTS, (68,), "answers counted, nonce of a question"),
     Mutation("answers counted, nonce of a question", COUNTS + NONCES, (68,)),
     Mutation(
-        "judge of calls outside", _without(QUESTIONS, CHECKED, JUDGED_INSIDE), (65, 66, 67, 70)
+        "judge of calls outside", without(QUESTIONS, CHECKED, JUDGED_INSIDE), (65, 66, 67, 70)
     ),
-    Mutation("judge of asserts outside", _without(QUESTIONS, SPLIT, INSIDE), (66, 70, 75)),
-    Mutation("clean environment", _without("sandbox/boot.py", ENVIRONMENT, MORE), (89,)),
-    Mutation("reports checked", _without("executor/reports.py", IN_ORDER, "if False:"), (95,)),
+    Mutation("judge of asserts outside", without(QUESTIONS, SPLIT, INSIDE), (66, 70, 75)),
+    Mutation("clean environment", without("sandbox/boot.py", ENVIRONMENT, MORE), (89,)),
+    Mutation("reports checked", without("executor/reports.py", IN_ORDER, "if False:"), (95,)),
+    *CALLS,
+    *VERDICTS,
 )

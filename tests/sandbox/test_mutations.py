@@ -3,7 +3,8 @@
 import pytest
 
 from tests.sandbox.mutate import BOMBS
-from tests.sandbox.mutations import GUARD_OFF, MUTATIONS, Mutation
+from tests.sandbox.mutation import Mutation
+from tests.sandbox.mutations import GUARD_OFF, MUTATIONS
 from tests.sandbox.planted import faulty
 from tests.sandbox.test_abuse_table import cases_tested
 

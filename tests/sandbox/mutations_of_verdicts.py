@@ -1,0 +1,54 @@
+"""What keeps a verdict true, taken away one by one."""
+
+from tests.sandbox.mutation import Mutation, without
+
+EXCHANGE, ENDINGS = "sandbox/exchange.py", "executor/endings.py"
+CODEC, JUDGE = "sandbox/codec.py", "executor/judge.py"
+CLAIMS = "        Verdict.FAIL,\n        Verdict.ERROR,\n        Verdict.COMPILE_ERROR,\n"
+STRICT = 'if rule is Rule.PYTHON else ("L", name'
+CONTRADICTS = "        return again\n    return _flaky(first, again)\n"
+CLEAN = '.encode("utf-8", "replace").decode()'
+COUNTED = "        self._load.begin(caller, plan.num_cells)\n"
+FORGOTTEN = "            self._load.end(caller, plan.num_cells)\n"
+
+VERDICTS = (
+    Mutation(
+        "a second to end",
+        without(EXCHANGE, "self._children.ends(self._child, _ENDING_S)", "0"),
+        (100,),
+    ),
+    Mutation(
+        "killed from outside", without(ENDINGS, "if number == signal.SIGKILL:", "if False:"), (100,)
+    ),
+    Mutation(
+        "an answer is needed",
+        without(ENDINGS, "Verdict.EXITED_EARLY,\n}", "Verdict.PASS,\n}"),
+        (63, 64),
+    ),
+    Mutation(
+        "only failures are claimed",
+        without(ENDINGS, CLAIMS, f"        Verdict.PASS,\n{CLAIMS}"),
+        (93,),
+    ),
+    Mutation("only a tester asks", without(ENDINGS, " and question.kind == TESTER"), (96,)),
+    Mutation("size of a value", without(CODEC, "MAX_BYTES = 2**20", "MAX_BYTES = 2**27"), (71,)),
+    Mutation("depth of a value", without(CODEC, "MAX_DEPTH = 64", "MAX_DEPTH = 2**20"), (71,)),
+    Mutation(
+        "types in a comparison",
+        without(JUDGE, STRICT, STRICT.replace("rule is Rule.PYTHON", "True")),
+        (65,),
+    ),
+    Mutation("size of a test", without("executor/asserts.py", "64 * 2**10", "2**40"), (92,)),
+    Mutation(
+        "contradictions",
+        without("executor/alone.py", CONTRADICTS, "        return again\n    return again\n"),
+        (74,),
+    ),
+    Mutation("words that can be sent", without("executor/execution.py", CLEAN), (94,)),
+    Mutation(
+        "cells are counted",
+        without("executor/pool.py", COUNTED)
+        + without("executor/pool.py", FORGOTTEN, "            pass\n"),
+        (79,),
+    ),
+)
