@@ -127,6 +127,9 @@ class ClusterPlatform:
             )
         return done
 
+    async def committed(self, name: str) -> None:
+        """Leaves what pods have kept in the storage root, where a finished training is found."""
+
     def _stopped_generator(self, api: KubernetesApi) -> InferenceService | None:
         """The generator, where trainings get its node."""
         generator = self._cluster.generator

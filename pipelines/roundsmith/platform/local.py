@@ -9,6 +9,7 @@ from typing import Literal, TypeVar
 
 from roundsmith.clients import ROUNDS, Endpoints, Services, connect
 from roundsmith.config import cpu_count, has_bfloat16_units
+from roundsmith.errors import PlatformError
 from roundsmith.platform.cpu_time import tree_cpu_s
 from roundsmith.platform.processes import ServiceProcesses, endpoints
 from roundsmith.steps.config import SIZES, RunConfig
@@ -127,7 +128,7 @@ class LocalPlatform:
         rolls_out = request.stage.objective == "grpo"
         if self._processes is not None and self._device == "cuda" and not rolls_out:
             await self.close()
-        out = self._work / "training" / request.name[:24]
+        out = self._training(request.name)
         job = await asyncio.to_thread(request.fetch, self._checkpoint(request.model), out)
         if rolls_out:
             await self.services(str(job.model))
@@ -136,9 +137,33 @@ class LocalPlatform:
             job = job.model_copy(update={"rollouts": where})
         result = await launch(job, on_progress=on_progress)
         folder = await asyncio.to_thread(Store(request.store).put_folder, out / "model")
+        if folder.weights_sha256 != result.weights_sha256:
+            await self.committed(request.name)
+            seen, wanted = folder.weights_sha256[:12], result.weights_sha256[:12]
+            raise PlatformError(
+                f"{out / 'model'}: expected the model {wanted} that the training wrote, saw {seen}: "
+                "it was changed since, and is removed; run again, and it is trained anew"
+            )
         loss = tuple((line.step, line.loss) for line in read_progress(out / PROGRESS_FILE))
-        await asyncio.to_thread(shutil.rmtree, out)
         return StoredResult(folder, result, loss)
+
+    async def committed(self, name: str) -> None:
+        """Removes the folder of a training, whose model is taken for whole as long as it is in its
+        place: so it leaves that at once.
+        """
+        out = self._training(name)
+        leaving = out.with_name(f"{out.name}.removed")
+
+        def remove() -> None:
+            shutil.rmtree(leaving, ignore_errors=True)  # a killed run's
+            if out.exists():
+                out.rename(leaving)
+                shutil.rmtree(leaving)
+
+        await asyncio.to_thread(remove)
+
+    def _training(self, name: str) -> Path:
+        return self._work / "training" / name[:24]
 
     def _checkpoint(self, folder: FolderRef) -> Path:
         return self._work / "checkpoints" / folder.weights_sha256

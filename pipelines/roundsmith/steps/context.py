@@ -73,6 +73,9 @@ class Platform(Protocol):
     ) -> StoredResult:
         """Runs a training to its end, or goes on with one that was asked for before."""
 
+    async def committed(self, name: str) -> None:
+        """Lets go of what the training of this name left, now that its checkpoint is committed."""
+
 
 @dataclass(frozen=True)
 class Made:

@@ -86,7 +86,9 @@ async def _train(
         request = training_request(ctx, name, rows, base, stage, steps, tasks)
         return await _made(ctx, request, base, earlier)
 
-    return await ctx.once("train", 3, settings, parents, make)
+    manifest = await ctx.once("train", 3, settings, parents, make)
+    await ctx.platform.committed(name)
+    return manifest
 
 
 async def _made(

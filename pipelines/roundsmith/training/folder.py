@@ -48,8 +48,15 @@ class JobFolder:
         return self.model.is_dir()
 
     def open(self) -> None:
-        """Make the folder this job's, and ready. Raises ConfigError when it holds another job's."""
+        """Make the folder this job's, and ready. Raises ConfigError when it holds another job's, or
+        a model of which nothing says whose it is.
+        """
         path, own = self.path / "job.json", self.identity()
+        if self.finished and not path.exists():
+            raise ConfigError(
+                f"{self.path}: expected job.json beside model, saw none: whose model it is can not "
+                "be told; remove the folder, or give another"
+            )
         if path.exists() and (seen := json.loads(path.read_text())["identity"]) != own:
             raise ConfigError(
                 f"{self.path}: expected no training or this one ({own[:12]}), saw another "

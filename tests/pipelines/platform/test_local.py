@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from roundsmith.errors import PlatformError
 from roundsmith.lab import MODEL
 from roundsmith.platform.local import LocalPlatform, on_gpu
 from roundsmith.presets import run_config
+from tests.pipelines.steps.test_train import request
 
 
 def test_a_named_device_is_taken_at_its_word() -> None:
@@ -40,3 +42,36 @@ def test_services_that_were_ended_start_again_when_asked_for(tmp_path: Path) -> 
 
     first, second = asyncio.run(play())
     assert first == second
+
+
+@pytest.mark.slow
+def test_a_training_stays_whole_until_it_is_committed_and_one_that_was_changed_is_not_stored(
+    tmp_path: Path,
+) -> None:
+    asked = request(tmp_path, services={"device": "cpu", "threads": 1})
+    asked = asked.model_copy(update={"steps": 1})
+    work = tmp_path / "work"
+    platform = LocalPlatform(run_config("lab", None, {"recipe": "gift"}, []), work)
+
+    async def train() -> str:
+        return (await platform.train(asked, lambda _: None)).folder.weights_sha256
+
+    first = asyncio.run(train())
+    (left,) = (work / "training").iterdir()
+    begun = (left / "model" / "model.safetensors").stat().st_mtime_ns
+    assert asyncio.run(train()) == first, "as after a kill before the commit"
+    assert (left / "model" / "model.safetensors").stat().st_mtime_ns == begun
+
+    (left / "model" / "tokenizer.json").unlink()
+    with pytest.raises(PlatformError, match="run again, and it is trained anew"):
+        asyncio.run(train())
+    assert not any((work / "training").iterdir())
+
+
+def test_what_a_killed_run_was_removing_is_removed_with_the_rest(tmp_path: Path) -> None:
+    platform = LocalPlatform(run_config("lab", None, {"recipe": "gift"}, []), tmp_path)
+    for name in ("one", "one.removed"):
+        (tmp_path / "training" / name / "model").mkdir(parents=True)
+    asyncio.run(platform.committed("one"))
+    asyncio.run(platform.committed("one"))
+    assert not any((tmp_path / "training").iterdir())

@@ -35,6 +35,13 @@ def test_a_half_written_checkpoint_is_not_resumed_from(make_job: MakeJob) -> Non
     assert train(job) == undisturbed
 
 
+def test_a_model_of_which_nothing_says_whose_it_is_is_not_taken(make_job: MakeJob) -> None:
+    job = make_job()
+    (job.out / "model").mkdir(parents=True)
+    with pytest.raises(ConfigError, match=r"expected job\.json beside model, saw none"):
+        train(job)
+
+
 def test_progress_is_heard_of_step_by_step(make_job: MakeJob) -> None:
     heard: list[Progress] = []
     job = make_job()
