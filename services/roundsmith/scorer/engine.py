@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from roundsmith import tracing
 from roundsmith.config import repeat_sums
+from roundsmith.errors import RoundsmithError
 from roundsmith.scorer.settings import ScorerSettings
 from roundsmith.types import Score, ScoreItem
 
@@ -95,6 +96,10 @@ class TransformersScorer:
         """What scores now."""
         loaded = self._worker.loaded
         return ScorerInfo(self._settings.model, loaded.weights_sha256, loaded.context_tokens)
+
+    async def failed(self) -> RoundsmithError:
+        """Returns when the thread has failed, with what to tell."""
+        return await asyncio.shield(asyncio.wrap_future(self._worker.failed))
 
     def close(self) -> None:
         """Stop the thread; what waits is answered with Unavailable."""

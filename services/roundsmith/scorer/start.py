@@ -27,4 +27,6 @@ async def start(
         await asyncio.to_thread(checkpoints.close)
         await asyncio.to_thread(engine.close)
 
-    return Service(bindings(engine, serve, reloads), close, engine.metrics.collectors)
+    return Service(
+        bindings(engine, serve, reloads), close, engine.metrics.collectors, engine.failed
+    )

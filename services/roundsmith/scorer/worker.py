@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import deque
 from typing import ClassVar
 
 from roundsmith.errors import ConfigError, RoundsmithError
@@ -10,7 +11,7 @@ from roundsmith.models.thread import ModelThread
 from roundsmith.scorer.alone import OneByOne
 from roundsmith.scorer.forward import Forward
 from roundsmith.scorer.metrics import ScorerMetrics
-from roundsmith.scorer.packing import Packing, Waiting, Work
+from roundsmith.scorer.packing import Packing, Pass, Waiting, Work
 from roundsmith.scorer.rows import row_of
 from roundsmith.scorer.settings import ScorerSettings
 from roundsmith.types import Score
@@ -25,12 +26,14 @@ class Worker(ModelThread[Waiting]):
         self._settings = settings
         self.metrics = ScorerMetrics(lambda: self.waiting)
         self._forward, self._packing = self._made(loaded)
+        self._arrived: deque[Waiting] = deque()
+        self._reading: Pass | None = None
         super().__init__("scorer", "items", loaded, settings, settings.max_waiting)
 
     @property
     def waiting(self) -> int:
         """Items without an answer that are not in the running pass."""
-        return len(self._queue) + len(self._packing)
+        return len(self._queue) + len(self._arrived) + len(self._packing)
 
     @property
     def shares_prompts(self) -> bool:
@@ -52,18 +55,20 @@ class Worker(ModelThread[Waiting]):
         if self._swap is not None:
             self._change_weights()
         with self._changed:
-            arrived = list(self._queue)
+            self._arrived.extend(self._queue)
             self._queue.clear()
-        for waiting in arrived:
-            self._prepare(waiting)
+        while self._arrived:
+            self._prepare(self._arrived[0])
+            self._arrived.popleft()
         begun = time.monotonic()
-        following = self._packing.take(begun)
+        self._reading = following = self._packing.take(begun)
         if following is not None:
             self._forward.read(following)
             reused = self._packing.computed(following)
             self.metrics.passed(following, time.monotonic() - begun, reused)
             for work in following.finished:
                 self._finish(work)
+        self._reading = None
 
     def _prepare(self, waiting: Waiting) -> None:
         try:
@@ -84,7 +89,10 @@ class Worker(ModelThread[Waiting]):
         self._forward, self._packing = forward, packing
 
     def _take_all(self) -> list[Waiting]:
-        left = self._packing.clear() + list(self._queue)
+        ending = () if self._reading is None else self._reading.finished
+        read = [work.waiting for work in ending if not work.waiting.answer.done()]
+        left = read + self._packing.clear() + list(self._arrived) + list(self._queue)
+        self._arrived.clear()
         self._queue.clear()
         return left
 

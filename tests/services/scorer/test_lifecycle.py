@@ -1,15 +1,24 @@
 """Overload, new weights, the end."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import grpc
 import pytest
 
-from roundsmith.errors import Overloaded, Unavailable, WeightsMismatch
+from roundsmith.clients.channels import open_channel
+from roundsmith.config import ServeSettings, WeightsSettings
+from roundsmith.errors import EngineError, Overloaded, Unavailable, WeightsMismatch
 from roundsmith.hashing import weights_sha256
 from roundsmith.scorer.engine import TransformersScorer
 from roundsmith.scorer.settings import ScorerSettings
+from roundsmith.scorer.start import start
+from roundsmith.serve import listening
 from roundsmith.types import Score, ScoreItem
+from roundsmith.v1 import scorer_pb2, scorer_pb2_grpc
+from roundsmith.wire import to_message
 
 ITEMS = [ScoreItem(str(i), "def add", "x" * (i + 1)) for i in range(8)]
 
@@ -79,5 +88,63 @@ def test_what_waits_when_the_scorer_closes_is_told_so(tiny: Path) -> None:
             await asked
         with pytest.raises(Unavailable):
             await scorer.score(ITEMS[0])
+
+    asyncio.run(scenario())
+
+
+@contextmanager
+def no_memory() -> Iterator[None]:
+    """No model computes anything meanwhile."""
+    from torch.nn.modules.module import register_module_forward_pre_hook
+
+    def refuse(*_: object) -> None:
+        raise MemoryError("no room for the pass")
+
+    hook = register_module_forward_pre_hook(refuse)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_scorer_without_memory_answers_what_it_read_and_what_waited(tiny: Path) -> None:
+    scorer = TransformersScorer(ScorerSettings(model=str(tiny), forward_tokens=64))
+
+    async def scenario() -> tuple[list[Score | BaseException], BaseException]:
+        asked = asyncio.gather(*map(scorer.score, ITEMS * 4), return_exceptions=True)
+        async with asyncio.timeout(120):
+            return await asked, await scorer.failed()
+
+    with no_memory():
+        answers, told = asyncio.run(scenario())
+    scorer.close()
+    assert isinstance(told, EngineError)
+    assert "the scorer ran out of memory" in str(told)
+    assert {(type(answer), str(answer)) for answer in answers} == {(Unavailable, str(told))}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_scorer_without_memory_ends_its_service(tiny: Path) -> None:
+    settings = ServeSettings()
+
+    async def scenario() -> None:
+        service = await start(ScorerSettings(model=str(tiny)), settings, WeightsSettings())
+        try:
+            async with (
+                listening(service.bindings, settings) as addresses,
+                open_channel(addresses["address"]) as channel,
+            ):
+                stub = scorer_pb2_grpc.ScorerServiceStub(channel)
+                request = scorer_pb2.ScoreRequest(item=to_message(ITEMS[0]))
+                with no_memory(), pytest.raises(grpc.RpcError) as seen:
+                    await stub.Score(request, timeout=120)
+                assert isinstance(seen.value, grpc.aio.AioRpcError)
+                assert seen.value.code() == grpc.StatusCode.UNAVAILABLE
+            assert service.failed is not None
+            async with asyncio.timeout(120):
+                assert "ran out of memory" in str(await service.failed())
+        finally:
+            await service.close()
 
     asyncio.run(scenario())
