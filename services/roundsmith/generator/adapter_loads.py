@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
 
@@ -33,9 +34,7 @@ class AdapterLoads:
         self._engine, self._checkpoints = engine, checkpoints
         self._record = f"{record}.adapters" if record else None
         self._version_by_name: dict[str, str] = {}
-        """Of what is served."""
-        self._recorded: dict[str, Recorded] = {}
-        """What is to be served, by every replica; one may lack some of it for a while."""
+        """Of what is served; a replica may lack some of what is recorded for a while."""
         self._one_at_a_time = asyncio.Lock()
 
     async def load(self, name: str, uri: str, sha256: str) -> None:
@@ -48,34 +47,24 @@ class AdapterLoads:
         check_version(sha256)
         self._checkpoints.check(uri)
         async with self._one_at_a_time:
-            if self._version_by_name.get(name) == sha256:
+            if self._version_by_name.get(name) == sha256 and await self._is_recorded(name, sha256):
                 return
             await self._serve(name, uri, sha256)
-            self._recorded[name] = Recorded(uri, sha256)
-            await self._write()
+            await asyncio.to_thread(self._keep, name, Recorded(uri, sha256))
 
     async def unload(self, name: str) -> None:
         """Serve no adapter under a name any more."""
         async with self._one_at_a_time:
             await self._engine.unload_adapter(name)
             self._version_by_name.pop(name, None)
-            if self._recorded.pop(name, None) is not None:
-                await self._write()
+            await asyncio.to_thread(self._keep, name, None)
 
     async def restore(self) -> None:
         """Serve the adapters that are recorded, before anybody is answered; one that can not be had
         is left alone with a warning, and stays recorded. Raises StoreError when the record can not
         be read.
         """
-        text = await asyncio.to_thread(read_file, self._record) if self._record else None
-        try:
-            recorded = {n: Recorded(**one) for n, one in json.loads(text or "{}").items()}
-        except (ValueError, TypeError, AttributeError) as error:
-            raise StoreError(
-                f"{self._record}: expected the record of adapters by name, saw {text!r:.80}: "
-                "remove the file, or name another with --weights-record"
-            ) from error
-        self._recorded = recorded
+        recorded = await asyncio.to_thread(self._read)
         for name, one in recorded.items():
             try:
                 await self._serve(name, one.uri, one.sha256)
@@ -88,10 +77,30 @@ class AdapterLoads:
         await self._engine.load_adapter(name, folder, sha256)
         self._version_by_name[name] = sha256
 
-    async def _write(self) -> None:
-        if self._record is not None:
-            recorded = {
-                name: {"uri": one.uri, "sha256": one.sha256}
-                for name, one in sorted(self._recorded.items())
-            }
-            await asyncio.to_thread(replace_file, self._record, json.dumps(recorded).encode())
+    async def _is_recorded(self, name: str, sha256: str) -> bool:
+        """Whether a replica that starts now would serve it; true where there is no record."""
+        recorded = (await asyncio.to_thread(self._read)).get(name)
+        return self._record is None or (recorded is not None and recorded.sha256 == sha256)
+
+    def _read(self) -> dict[str, Recorded]:
+        text = read_file(self._record) if self._record else None
+        try:
+            return {n: Recorded(**one) for n, one in json.loads(text or "{}").items()}
+        except (ValueError, TypeError, AttributeError) as error:
+            raise StoreError(
+                f"{self._record}: expected the record of adapters by name, saw {text!r:.80}: "
+                "remove the file, or name another with --weights-record"
+            ) from error
+
+    def _keep(self, name: str, wanted: Recorded | None) -> None:
+        """Record what is to be served under a name, and leave the other names as they are now:
+        another replica may have written since.
+        """
+        kept = self._read()
+        if self._record is None or kept.get(name) == wanted:
+            return
+        changed = {n: one for n, one in kept.items() if n != name}
+        if wanted is not None:
+            changed[name] = wanted
+        text = json.dumps({n: asdict(one) for n, one in sorted(changed.items())})
+        replace_file(self._record, text.encode())

@@ -24,23 +24,23 @@ class WeightsRecord:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._known: Recorded | None = None
 
     def read(self) -> Recorded | None:
         """What is recorded, or None. Raises StoreError for a file that is something else."""
         if (text := read_file(self._url)) is None:
             return None
         try:
-            self._known = Recorded(**json.loads(text))
+            return Recorded(**json.loads(text))
         except (ValueError, TypeError) as error:
             raise StoreError(
                 f"{self._url}: expected the record of a checkpoint (uri, sha256), saw "
                 f"{text[:80]!r}: remove the file, or name another with --weights-record"
             ) from error
-        return self._known
 
     def write(self, recorded: Recorded) -> None:
-        """Record a checkpoint; nothing to do where this one was the last."""
-        if recorded != self._known:
-            replace_file(self._url, json.dumps(asdict(recorded)).encode())
-            self._known = recorded
+        """Record a checkpoint, where another or none is: what another replica wrote meanwhile is
+        known by looking only.
+        """
+        text = json.dumps(asdict(recorded)).encode()
+        if read_file(self._url) != text:
+            replace_file(self._url, text)

@@ -93,19 +93,25 @@ class Reloads:
             if found is None:
                 return
             try:
-                await self.reload(found.uri, found.sha256)
+                check_version(found.sha256)
+                self._checkpoints.check(found.uri)
+                async with self._one_at_a_time:
+                    await self._serve(found.uri, found.sha256)
             except (ConfigError, WeightsMismatch) as error:
                 logger.warning("the recorded weights are not served: %s", error)
             restored = found
 
     async def _swap(self, uri: str, sha256: str) -> None:
         async with self._one_at_a_time:
-            served = self._engine.describe().weights_sha256
-            if served != sha256:
-                folder = await asyncio.to_thread(self._checkpoints.fetch, uri, sha256, (served,))
-                await self._engine.reload(folder, sha256)
+            await self._serve(uri, sha256)
             if self._record is not None:
                 await asyncio.to_thread(self._record.write, Recorded(uri, sha256))
+
+    async def _serve(self, uri: str, sha256: str) -> None:
+        served = self._engine.describe().weights_sha256
+        if served != sha256:
+            folder = await asyncio.to_thread(self._checkpoints.fetch, uri, sha256, (served,))
+            await self._engine.reload(folder, sha256)
 
     def _ended(self, swap: "asyncio.Task[None]") -> None:
         self._begun.discard(swap)

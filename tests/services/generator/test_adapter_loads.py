@@ -106,6 +106,23 @@ def test_what_may_not_be_loaded_is_refused_and_the_name_keeps_what_it_had(
     asyncio.run(scenario())
 
 
+def test_replicas_leave_each_others_adapters_in_the_record(tiny: Path, root: Path) -> None:
+    one, other = (weights_sha256(root / name) for name in ("one", "other"))
+    record = root.parent / "served.json.adapters"
+
+    async def scenario() -> None:
+        async with serving(tiny, root) as first, serving(tiny, root) as second:
+            await first.load_adapter("style", str(root / "one"), one)
+            await second.load_adapter("words", str(root / "other"), other)
+            assert json.loads(record.read_text()).keys() == {"style", "words"}
+            await second.unload_adapter("style")
+            assert json.loads(record.read_text()).keys() == {"words"}
+            await first.load_adapter("style", str(root / "one"), one)  # it serves it already
+            assert json.loads(record.read_text()).keys() == {"style", "words"}
+
+    asyncio.run(scenario())
+
+
 def test_a_service_that_starts_later_serves_the_adapters_that_are_recorded(
     tiny: Path, root: Path
 ) -> None:

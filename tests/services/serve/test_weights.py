@@ -195,6 +195,16 @@ def test_a_replica_that_starts_later_serves_what_was_reloaded_last(record: str) 
     asyncio.run(scenario())
 
 
+def test_the_record_is_what_was_reloaded_last_by_whichever_replica(record: str) -> None:
+    async def scenario() -> None:
+        first, second = (Reloads(Engine(), Shelf(), record) for _ in range(2))
+        for reloads, uri, sha256 in ((first, "a", A), (second, "b", B), (first, "a", A)):
+            await reloads.reload(uri, sha256)
+            assert read(record) == {"uri": uri, "sha256": sha256}
+
+    asyncio.run(scenario())
+
+
 def test_what_is_recorded_while_a_replica_starts_is_what_it_serves(record: str) -> None:
     class Overtaken(Engine):
         """The others are given C while this one loads B."""
