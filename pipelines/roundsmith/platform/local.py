@@ -141,8 +141,8 @@ class LocalPlatform:
             await self.committed(request.name)
             seen, wanted = folder.weights_sha256[:12], result.weights_sha256[:12]
             raise PlatformError(
-                f"{out / 'model'}: expected the model {wanted} that the training wrote, saw {seen}: "
-                "it was changed since, and is removed; run again, and it is trained anew"
+                f"{out / 'model'}: expected the model {wanted} that the training wrote, saw "
+                f"{seen}: it was changed since, and is removed; run again, and it is trained anew"
             )
         loss = tuple((line.step, line.loss) for line in read_progress(out / PROGRESS_FILE))
         return StoredResult(folder, result, loss)

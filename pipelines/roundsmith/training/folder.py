@@ -4,6 +4,7 @@ the end.
 
 import fcntl
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -93,7 +94,7 @@ class JobFolder:
     def keep_checkpoint(self, partial: Path) -> None:
         """Make a complete checkpoint of `work` the last one, and remove those before it."""
         whole = self.checkpoints / partial.name
-        partial.rename(whole)
+        _move(partial, whole)
         for path in self.checkpoints.iterdir():
             if path != whole:
                 shutil.rmtree(path)
@@ -115,10 +116,28 @@ class JobFolder:
 
     def finish(self, partial: Path) -> None:
         """Commit the trained model and remove what only a resume needed."""
-        partial.rename(self.model)
+        _move(partial, self.model)
         self._tidy()
 
     def _tidy(self) -> None:
         """Remove checkpoints and work of a finished training."""
         for path in (self.checkpoints, self.work):
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _move(partial: Path, whole: Path) -> None:
+    """Rename a folder when all that is in it is on the disk, so that a machine that goes down
+    leaves it whole under its new name, or under its old one.
+    """
+    for path in (*partial.rglob("*"), partial):
+        _sync(path)
+    partial.rename(whole)
+    _sync(whole.parent)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
