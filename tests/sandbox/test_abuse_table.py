@@ -3,6 +3,7 @@
 import ast
 import re
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -18,6 +19,7 @@ def rows(text: str) -> dict[int, list[str]]:
     return {int(number): [cell.strip() for cell in cells.split(" | ")] for number, cells in found}
 
 
+@cache
 def cases_tested() -> dict[int, set[str]]:
     """The test functions that are named by the number of a case."""
     found: dict[int, set[str]] = defaultdict(set)

@@ -54,7 +54,7 @@ class PodSupervisors:
     """Spreads supervisors over the pods that names resolve to, looked up again each time."""
 
     def __init__(self, settings: ExecutorSettings) -> None:
-        self._target, self._attach_s = settings.sandboxes, settings.attach_s
+        self._target, self._attach_s = settings.sandboxes, settings.start_s
         self._recycle_s = settings.recycle_s
         self._channels: dict[str, grpc.aio.Channel] = {}
         self._pods: dict[str, PodSeen] = {}

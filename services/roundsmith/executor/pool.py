@@ -235,7 +235,7 @@ class Pool:
         if plan.once:
             places = {state.place for state in self._slots if state.running is not None}
             memory = Memory(self._kept, caller, item.profile, plan.rules, places)
-        patience = Patience(self.settings.attempts, self.settings.attach_s, self.tally)
+        patience = Patience(self.settings.attempts, self.settings.start_s, self.tally)
         execution = Execution(plan, patience, nowhere, memory, self.tally)
         rows_at_once = min(self.settings.slots, len(item.programs))
         return run_all(execution, self._turns, caller, rows_at_once)

@@ -60,9 +60,10 @@ class ExecutorSettings(Settings):
     do, after so many seconds, or after `canary_runs` runs.
     """
     canary_runs: int = Field(default=256, ge=1)
-    attach_s: float = Field(default=60.0, gt=0)
+    attach_s: float | None = Field(default=None, gt=0)
     """How long a pod that starts a supervisor is waited for, at start and after a loss; cells are
-    INFRA_ERROR when none has started for so long after a first failure.
+    INFRA_ERROR when none has started for so long after a first failure. None is a minute for pods,
+    and 5 seconds for local processes, which nobody has to make room for.
     """
     recycle_s: float = Field(default=1800.0, gt=0, lt=ATTACH_DEADLINE_S / 2)
     """An idle supervisor of a pod that is older is replaced, so that pods added later get work."""
@@ -81,6 +82,11 @@ class ExecutorSettings(Settings):
     def least(self) -> Tier:
         """The tier below which nothing is served."""
         return self.floor or ("T2" if self.pool == "local" and self.highest != "T1" else "T1")
+
+    @property
+    def start_s(self) -> float:
+        """How long a supervisor that does not start is tried for."""
+        return self.attach_s or (60.0 if self.pool == "pods" else 5.0)
 
     @model_validator(mode="after")
     def _consistent(self) -> "ExecutorSettings":

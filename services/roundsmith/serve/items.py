@@ -27,8 +27,8 @@ Result = TypeVar("Result")
 Part = TypeVar("Part", bound=Message)
 
 
-_MOST_UNSENT = 4096
-"""Answers of a stream that wait to be sent; then its items wait too."""
+_MOST_UNSENT, _MOST_UNSENT_BYTES = 4096, 16 * 2**20
+"""Answers of a stream that wait to be sent, and their bytes; then its items wait too."""
 
 
 class ItemCalls(Generic[Part, Response]):
@@ -137,7 +137,7 @@ async def answer_items(
     try:
         while (answered := await items.answers.get()) is not None:
             message, last = answered
-            items.taken()
+            items.taken(message)
             yield message
             if last:
                 items.slots.release()
@@ -163,12 +163,18 @@ class _Items(Generic[Request, Result, Response]):
         self._name_by_task: dict[asyncio.Task[None], str] = {}
         self.slots = asyncio.Semaphore(max_in_flight)
         self.answers: asyncio.Queue[tuple[Response, bool] | None] = asyncio.Queue()
+        self._num_bytes = 0
         self._room = asyncio.Event()
 
-    def taken(self) -> None:
+    def taken(self, answer: Response) -> None:
         """An answer was taken: when few wait, more are made."""
-        if self.answers.qsize() < _MOST_UNSENT // 2:
+        self._num_bytes -= _size(answer)
+        if not self._wait(_MOST_UNSENT // 2, _MOST_UNSENT_BYTES // 2):
             self._room.set()
+
+    def _wait(self, most: int, most_bytes: int) -> bool:
+        """Whether so many answers wait, or so many bytes of them."""
+        return self.answers.qsize() >= most or self._num_bytes >= most_bytes
 
     async def read(
         self,
@@ -196,7 +202,7 @@ class _Items(Generic[Request, Result, Response]):
         held: Result | None = None
         try:
             async for result in self._work(request):
-                if self.answers.qsize() >= _MOST_UNSENT:  # the caller reads slowly
+                if self._wait(_MOST_UNSENT, _MOST_UNSENT_BYTES):  # the caller reads slowly
                     self._room.clear()
                     await self._room.wait()
                 if held is not None:
@@ -213,7 +219,9 @@ class _Items(Generic[Request, Result, Response]):
             self._put(name, to_status(as_failure(error)), last=True)
 
     def _put(self, name: str, result: Result | status_pb2.Status, *, last: bool) -> None:
-        self.answers.put_nowait((self._response(name, result, last), last))
+        answer = self._response(name, result, last)
+        self._num_bytes += _size(answer)
+        self.answers.put_nowait((answer, last))
 
     def _cancel(self, given_up: str) -> None:
         for task, name in list(self._name_by_task.items()):
@@ -225,3 +233,7 @@ class _Items(Generic[Request, Result, Response]):
         if task.cancelled():  # its coroutine may never have begun, so that it can not answer
             error = Cancelled(f"item {name!r}: given up by its caller, so there is no answer")
             self._put(name, to_status(error), last=True)
+
+
+def _size(answer: object) -> int:
+    return answer.ByteSize() if isinstance(answer, Message) else 0

@@ -170,3 +170,8 @@ def test_cells_that_come_back_apart_are_run_again_in_the_order_of_their_row() ->
     again.join(first)
     again.join(second)
     assert again.columns == list(job.row.columns)
+
+
+def test_what_this_machine_does_not_start_is_tried_for_less_long_than_a_pod() -> None:
+    pods = ExecutorSettings(pool="pods", sandboxes="sandboxes:1")
+    assert ExecutorSettings().start_s < pods.start_s / 10

@@ -371,3 +371,22 @@ async def test_who_reads_slowly_has_only_so_many_answers_waiting() -> None:
     assert made < 5000
     rest = [answer async for answer in answers]
     assert [number for _, number, _ in rest] == list(range(2, 20_001))
+
+
+@in_loop
+async def test_who_reads_slowly_has_only_so_many_bytes_waiting() -> None:
+    made = 0
+
+    async def work(request: str) -> AsyncIterator[int]:
+        nonlocal made
+        for made in range(1, 101):
+            yield made
+
+    def large(name: str, result: int | status_pb2.Status, last: bool) -> status_pb2.Status:
+        return status_pb2.Status(code=result if isinstance(result, int) else 0, message="x" * 2**20)
+
+    answers = answer_items(feed("i"), str, lambda request: "", work, large, 8)
+    assert (await anext(answers)).code == 1
+    await settle()
+    assert made < 25
+    assert [answer.code async for answer in answers] == list(range(2, 101))
