@@ -113,6 +113,8 @@ def _node() -> Language | str:
     node = os.path.realpath("/usr/bin/node")
     if absent := _absent((node, LOADER)):
         return absent
+    # Debian keeps what others build into the program as files.
+    built_in = tuple(filter(os.path.isdir, ("/usr/share/nodejs",)))
     return Language(
         source="program.js",
         compile=((node, "--check", "program.js"),),
@@ -120,6 +122,8 @@ def _node() -> Language | str:
         run=("node", "program.js"),
         interpreter=node,
         tools=(node,),
+        headers=built_in,
+        libraries=built_in,
         loader=(LOADER,),
         threads=12,
         address_space=_HUGE,
