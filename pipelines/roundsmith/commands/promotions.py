@@ -8,6 +8,13 @@ from pathlib import Path
 
 from roundsmith.errors import ConfigError
 from roundsmith.lineage.history import History
+from roundsmith.lineage.rounds import (
+    checkpoint_of,
+    decision_of,
+    report_told,
+    round_folders,
+    run_of,
+)
 from roundsmith.storage import replace_file
 from roundsmith.store import Manifest
 
@@ -36,8 +43,10 @@ class Current:
 
 
 def rolled_back(out: Path) -> frozenset[str]:
-    """The decisions that were taken back in a run's folder."""
-    return frozenset(rollback.decision for rollback in rollbacks(out))
+    """The weights that were taken back in a run's folder. They are what was judged: the decision
+    on them has another key as soon as more rounds are planned.
+    """
+    return frozenset(rollback.weights_sha256 for rollback in rollbacks(out))
 
 
 def rollbacks(out: Path) -> list[Rollback]:
@@ -54,29 +63,43 @@ def rollbacks(out: Path) -> list[Rollback]:
         ) from error
 
 
-def is_promoted(decision: Manifest, taken_back: frozenset[str]) -> bool:
-    """Whether a checkpoint is promoted and was not taken back."""
-    return bool(decision.stats["promoted"]) and decision.reference not in taken_back
+def is_promoted(history: History, decision: Manifest, taken_back: frozenset[str]) -> bool:
+    """Whether a checkpoint is promoted and its weights were not taken back."""
+    decided = checkpoint_of(history, decision)
+    counts = decided is not None and decided.stats["weights_sha256"] not in taken_back
+    return counts and bool(decision.stats["promoted"])
 
 
 def current(history: History, out: Path) -> Current:
-    """The checkpoint of the last round that counts, else the model that the run began with."""
+    """The checkpoint of the last round that counts, else the model that the run began with.
+
+    The rounds are those of the run's folder, whatever else its store holds. Raises ConfigError
+    where they are not of one run.
+    """
     taken_back = rolled_back(out)
-    found = Current(0, "")
-    for report in sorted(history.of("report"), key=lambda m: int(m.config["round"])):
-        parents = {parent.step: parent for parent in history.parents(report)}
-        decision, training = parents.get("decide"), _of_round(history, report)
-        if found.round == 0 and not found.weights_sha256 and report.config["round"] == 1:
-            model = parents["model"]
-            found = Current(0, model.stats["weights_sha256"], "", model.reference)
-        if decision is not None and training is not None and is_promoted(decision, taken_back):
-            found = Current(
-                int(report.config["round"]),
-                training.stats["weights_sha256"],
-                decision.reference,
-                training.reference,
-            )
+    found, run = Current(0, ""), ""
+    for number, summary in round_folders(out).items():
+        report = report_told(history, summary)
+        run = _of_one_run(summary, run, run_of(history, report))
+        if not found.weights_sha256:
+            first = next(m for m in history.ancestors(report) if m.step == "model")
+            found = Current(0, first.stats["weights_sha256"], "", first.reference)
+        decision = decision_of(history, report)
+        if decision is not None and is_promoted(history, decision, taken_back):
+            training = checkpoint_of(history, decision)
+            assert training is not None, "it is promoted"
+            weights = training.stats["weights_sha256"]
+            found = Current(number, weights, decision.reference, training.reference)
     return found
+
+
+def _of_one_run(summary: Path, run: str, seen: str) -> str:
+    if run and run != seen:
+        raise ConfigError(
+            f"{summary}: expected a round of the same run as the round before it, saw one of other "
+            "settings: let `roundsmith run` play it again with yours, or move its folder away"
+        )
+    return seen
 
 
 def take_back(history: History, out: Path, reason: str) -> tuple[Rollback, Current]:
@@ -95,20 +118,6 @@ def take_back(history: History, out: Path, reason: str) -> tuple[Rollback, Curre
     return made, current(history, out)
 
 
-def _of_round(history: History, report: Manifest) -> Manifest | None:
-    """The checkpoint that a round's gate decided on."""
-    decision = next((m for m in history.parents(report) if m.step == "decide"), None)
-    if decision is None:
-        return None
-    by_hash = {m.hash: m for m in history.of("evaluate")}
-    after = by_hash.get(decision.parents[1])
-    return (
-        None
-        if after is None
-        else next((m for m in history.parents(after) if m.step in ("train", "model")), None)
-    )
-
-
 def keeps(history: History) -> Callable[[Manifest], bool]:
     """Says of finished work whether it must stay by itself: every promoted decision with its
     checkpoint, rolled back or not, and the reports of the last round of each run in the store.
@@ -121,11 +130,13 @@ def keeps(history: History) -> Callable[[Manifest], bool]:
         for training in history.parents(after)
         if training.step == "train"
     }
-    reports = history.of("report")
-    last = max((int(m.config["round"]) for m in reports), default=0)
-    told = {m.hash for m in reports if m.config["round"] == last}
+    reports = [(m, run_of(history, m)) for m in history.of("report")]
+    last: dict[str, int] = {}
+    for report, run in reports:
+        last[run] = max(last.get(run, 0), int(report.config["round"]))
+    told = {m.hash for m, run in reports if m.config["round"] == last[run]}
     # A report rests on the whole of its round, and a round that was promoted is told by its own.
-    for report in reports:
+    for report, _ in reports:
         if {parent.hash for parent in history.parents(report)} & promoted:
             told.add(report.hash)
     return lambda manifest: manifest.hash in promoted | told

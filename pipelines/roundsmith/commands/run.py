@@ -17,6 +17,7 @@ from roundsmith.commands.progress import ProgressView
 from roundsmith.commands.promotions import is_promoted, rolled_back
 from roundsmith.commands.show import show
 from roundsmith.errors import ConfigError, Corrupt
+from roundsmith.lineage.history import History
 from roundsmith.pair_builder.rules import configure, find_rule, load_rules
 from roundsmith.platform.local import LocalPlatform
 from roundsmith.recipes.contract import Recipe
@@ -138,7 +139,10 @@ class _Rounds:
         return ref
 
     def _promoted(self, decision: str) -> bool:
-        return is_promoted(self._context.manifest(decision), self._taken_back)
+        found = self._context.manifest(decision)
+        if not self._taken_back:
+            return bool(found.stats["promoted"])
+        return is_promoted(History(self._context.store), found, self._taken_back)
 
     def _stops(self, decision: str, rows: str) -> bool:
         seen = self._context.manifest(decision), self._context.manifest(rows)

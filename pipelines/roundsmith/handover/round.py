@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from roundsmith.errors import ConfigError
-from roundsmith.hashing import file_sha256
 from roundsmith.lineage.history import History
+from roundsmith.lineage.rounds import report_told, round_folders
 from roundsmith.report.summary import Result, from_json
 from roundsmith.store import Manifest, Store
 
@@ -24,25 +24,18 @@ class FinishedRound:
 
 def finished_round(run: Path, number: int | None) -> FinishedRound:
     """A round of a run's folder; by default its last. Raises ConfigError where there is none."""
-    folders = sorted(run.glob("round-*/summary.json"), key=lambda path: _number(path.parent))
+    folders = round_folders(run)
     if number is not None:
-        folders = [path for path in folders if _number(path.parent) == number]
+        folders = {found: path for found, path in folders.items() if found == number}
     if not folders:
         wanted = "a finished round" if number is None else f"round {number}"
         raise ConfigError(
             f"{run}: expected the folder of a run with {wanted}, saw none: give the --out of a run "
             "that is over"
         )
-    summary = folders[-1]
+    summary = folders[max(folders)]
     history = History(Store(str(run / "store")))
-    told = file_sha256(summary)
-    for report in history.of("report"):
-        if any(ref.hash == told for ref in report.objects):
-            return _of_report(history, report, summary)
-    raise ConfigError(
-        f"{summary}: expected a summary that the store of this run wrote, saw another: run "
-        "`roundsmith run` again, which writes it from the store"
-    )
+    return _of_report(history, report_told(history, summary), summary)
 
 
 def _of_report(history: History, report: Manifest, summary: Path) -> FinishedRound:
@@ -61,8 +54,3 @@ def _of_report(history: History, report: Manifest, summary: Path) -> FinishedRou
         first_model=models[-1],
         code_version=report.code_version,
     )
-
-
-def _number(folder: Path) -> int:
-    digits = folder.name.removeprefix("round-")
-    return int(digits) if digits.isdecimal() else -1

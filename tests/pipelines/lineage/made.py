@@ -88,8 +88,49 @@ async def _round(
     decided = {"promoted": promoted}
     decision = await _once(ctx, "decide", {}, (before, after, rows, tasks), Made((), decided))
     made = (sampled, scored, rows, checkpoint, before, after, decision)
-    await _once(ctx, "report", {"round": ctx.round}, (tasks, model, *made), Made())
-    return MadeRun(ctx, tasks, model, *made, scored_groups)
+    run = MadeRun(ctx, tasks, model, *made, scored_groups)
+    await _report(run, folder)
+    return run
+
+
+def decided_again(run: MadeRun, folder: Path, rounds: int) -> MadeRun:
+    """The same round as a run plays it that plans another number of rounds."""
+    return asyncio.run(_decided_again(run, folder, rounds))
+
+
+def trained_again(run: MadeRun, folder: Path, seed: int) -> MadeRun:
+    """The same round as a run of another seed plays it in the same folder, up to its rows alike."""
+    return asyncio.run(_trained_again(run, folder, seed))
+
+
+async def _decided_again(run: MadeRun, folder: Path, rounds: int) -> MadeRun:
+    parents = (run.before, run.after, run.rows, run.tasks)
+    stats = Made((), run.decision.stats)
+    decision = await _once(run.context, "decide", {"rounds": rounds}, parents, stats)
+    again = replace(run, decision=decision)
+    await _report(again, folder)
+    return again
+
+
+async def _trained_again(run: MadeRun, folder: Path, seed: int) -> MadeRun:
+    ctx = run.context
+    checkpoint = await _train(ctx, folder, run.rows, run.model, seed)
+    after = await _evaluate(ctx, run.tasks, checkpoint, list(tasks_of(ctx, run.tasks, Split.GATE)))
+    again = replace(run, checkpoint=checkpoint, after=after)
+    return await _decided_again(again, folder, 1)
+
+
+async def _report(run: MadeRun, folder: Path) -> None:
+    """The round's report, and its summary where a run exports it to."""
+    ctx = run.context
+    evaluated = (run.before, run.after, run.decision)
+    made = (run.sampled, run.scored, run.rows, run.checkpoint, *evaluated)
+    parents = (run.tasks, run.model, *made)
+    text = " ".join(parent.hash for parent in parents)
+    refs = [ctx.store.put_blob(text.encode())]
+    await _once(ctx, "report", {"round": ctx.round}, parents, Made(refs))
+    (folder / f"round-{ctx.round}").mkdir(exist_ok=True)
+    (folder / f"round-{ctx.round}/summary.json").write_text(text)
 
 
 def group_of(task: Task, weights: str, number: int = 1) -> Group:
@@ -164,14 +205,16 @@ async def _choose(ctx: Context, scored: Manifest, groups: Sequence[Group]) -> Ma
     )
 
 
-async def _train(ctx: Context, folder: Path, rows: Manifest, base: Manifest) -> Manifest:
+async def _train(
+    ctx: Context, folder: Path, rows: Manifest, base: Manifest, seed: int = 0
+) -> Manifest:
     copy = folder / f"trained-{ctx.round}"
     shutil.copytree(MODEL, copy)
-    (copy / "generation_config.json").write_text(f'{{"round": {ctx.round}}}')
+    (copy / "generation_config.json").write_text(f'{{"round": {ctx.round}, "seed": {seed}}}')
     stored = ctx.store.put_folder(copy)
     shutil.rmtree(copy)
     stats = {"weights_sha256": stored.weights_sha256, "steps": 3, "rows": rows.rows}
-    return await _once(ctx, "train", {"seed": 0}, (rows, base), Made([stored.object], stats))
+    return await _once(ctx, "train", {"seed": seed}, (rows, base), Made([stored.object], stats))
 
 
 async def _evaluate(

@@ -13,7 +13,13 @@ from roundsmith.commands.promotions import current, is_promoted, rolled_back, ta
 from roundsmith.errors import ConfigError
 from roundsmith.lineage.history import History
 from roundsmith.v1 import generator_admin_pb2 as pb2
-from tests.pipelines.lineage.made import MadeRun, made_run, next_round
+from tests.pipelines.lineage.made import (
+    MadeRun,
+    decided_again,
+    made_run,
+    next_round,
+    trained_again,
+)
 
 
 def weights(run: MadeRun) -> str:
@@ -34,9 +40,44 @@ def test_each_rollback_goes_one_promotion_back_until_the_first_model(tmp_path: P
     assert now.weights_sha256 == first.model.stats["weights_sha256"]
     with pytest.raises(ConfigError, match="expected a promoted checkpoint to take back, saw none"):
         take_back(history, tmp_path, "")
-    assert not is_promoted(third.decision, frozenset())
-    assert is_promoted(second.decision, frozenset())
-    assert not is_promoted(second.decision, rolled_back(tmp_path))
+    assert not is_promoted(history, third.decision, frozenset())
+    assert is_promoted(history, second.decision, frozenset())
+    assert not is_promoted(history, second.decision, rolled_back(tmp_path))
+
+
+def test_what_was_taken_back_does_not_come_back_when_more_rounds_are_planned(
+    tmp_path: Path,
+) -> None:
+    first = made_run(tmp_path)
+    take_back(History(first.context.store), tmp_path, "worse")
+    again = decided_again(first, tmp_path, rounds=2)
+    assert again.decision.key != first.decision.key
+    history = History(first.context.store)
+    assert is_promoted(history, again.decision, frozenset())
+    assert not is_promoted(history, again.decision, rolled_back(tmp_path))
+    assert current(history, tmp_path).round == 0
+
+
+@pytest.mark.parametrize("seed", range(1, 5))
+def test_the_checkpoint_that_counts_is_of_the_run_that_the_folder_shows(
+    tmp_path: Path, seed: int
+) -> None:
+    other = made_run(tmp_path)
+    shown = trained_again(other, tmp_path, seed)
+    history = History(other.context.store)
+    assert current(history, tmp_path).weights_sha256 == weights(shown) != weights(other)
+    taken, now = take_back(history, tmp_path, "worse")
+    assert (taken.weights_sha256, now.round) == (weights(shown), 0)
+
+
+def test_rounds_of_two_runs_in_one_folder_are_refused(tmp_path: Path) -> None:
+    first = made_run(tmp_path)
+    next_round(first, tmp_path)
+    trained_again(first, tmp_path, seed=1)
+    with pytest.raises(
+        ConfigError, match=r"round-2/summary.json: expected a round of the same run"
+    ):
+        current(History(first.context.store), tmp_path)
 
 
 def test_the_command_says_what_counts_now_and_keeps_why(tmp_path: Path) -> None:

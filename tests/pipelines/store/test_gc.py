@@ -18,7 +18,7 @@ from roundsmith.lineage.history import History
 from roundsmith.lineage.integrity import Findings, check_hashes, check_rows
 from roundsmith.store import Manifest, ObjectRef, Store, step_key
 from roundsmith.store.gc import collect, garbage
-from tests.pipelines.lineage.made import made_run, next_round
+from tests.pipelines.lineage.made import made_run, next_round, trained_again
 
 
 def made(store: Store, random: Random, number: int) -> list[Manifest]:
@@ -133,3 +133,14 @@ def test_every_promoted_checkpoint_is_whole_after_everything_else_went(
     check_rows(History(store), findings)
     assert findings.problems == []
     assert garbage(store, keeps(History(store))).objects == ()
+
+
+def test_the_last_report_of_a_shorter_run_in_the_same_store_stays(tmp_path: Path) -> None:
+    first = made_run(tmp_path, promoted=False)
+    longer = next_round(first, tmp_path, promoted=False)
+    shorter = trained_again(first, tmp_path, seed=1)
+    history = History(first.context.store)
+    stays = keeps(history)
+    reports = {m.parents[-1]: m for m in history.of("report")}
+    told = [reports[run.decision.hash] for run in (first, longer, shorter)]
+    assert [stays(report) for report in told] == [False, True, True]
