@@ -1,5 +1,7 @@
 """`roundsmith store`: what is kept, and what may go."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -21,27 +23,29 @@ def gc(
         ),
     ] = False,
     grace_h: Annotated[
-        float, typer.Option(min=0, help="Hours that an object of unfinished work is kept.")
+        float,
+        typer.Option(
+            min=0,
+            help="Hours that an object of unfinished work is kept, and at a URL finished work.",
+        ),
     ] = 24.0,
 ) -> None:
     """Remove objects that no finished work needs: what kills, changed settings and damage left.
 
     Nothing that a promoted checkpoint rests on is ever removed, rolled back or not. A run in the
-    same folder must not be going on; where the store is at a URL, nobody checks that for you.
+    same folder must not be going on. Where the store is at a URL, runs of other machines may be:
+    there --only-promoted leaves what was finished within the grace.
     """
-    from contextlib import nullcontext
-
     from roundsmith.commands.promotions import keeps
-    from roundsmith.commands.run import only_run
     from roundsmith.commands.runs import open_run
     from roundsmith.lineage.history import History
     from roundsmith.store.gc import collect, garbage
 
-    store, folder = open_run(run), Path(run)
-    held = only_run(folder) if (folder / "store").is_dir() else nullcontext()
-    with held:
+    store = open_run(run)
+    with _still(run) as still:
         roots = keeps(History(store)) if only_promoted else None
-        found = garbage(store, roots, grace_h * 3600)
+        grace_s = grace_h * 3600
+        found = garbage(store, roots, grace_s, 0.0 if still else grace_s)
         if yes:
             collect(store, found)
     verb = "removed" if yes else "would remove (--yes removes it)"
@@ -49,3 +53,21 @@ def gc(
         f"{verb}: {len(found.objects)} objects of {found.bytes / 1e6:.1f} MB, "
         f"{len(found.manifests)} pieces of finished work"
     )
+
+
+@contextmanager
+def _still(run: str) -> Iterator[bool]:
+    """Holds the folder of the run whose store this is, named by either; whether that keeps every
+    run from writing there. A store at a URL may have others, and one that is in no run's folder
+    has none that could be held.
+    """
+    from roundsmith.commands.run import only_run
+
+    folder = Path(run.removeprefix("file://")).resolve()
+    if "://" in run and not run.startswith("file://"):
+        yield False
+    elif (folder / "store").is_dir() or folder.name == "store":
+        with only_run(folder if (folder / "store").is_dir() else folder.parent):
+            yield "://" not in run
+    else:
+        yield False

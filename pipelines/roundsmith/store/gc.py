@@ -40,15 +40,20 @@ def needed(every: Iterable[Manifest], roots: Iterable[Manifest]) -> dict[str, Ma
 
 
 def garbage(
-    store: Store, is_root: Callable[[Manifest], bool] | None = None, grace_s: float = GRACE_S
+    store: Store,
+    is_root: Callable[[Manifest], bool] | None = None,
+    grace_s: float = GRACE_S,
+    finished_grace_s: float = 0.0,
 ) -> Garbage:
     """What can go when only the manifests that `is_root` says yes to, and what they rest on, are
     kept; without it all finished work is kept, and only objects that no manifest names go.
+    Finished work younger than `finished_grace_s` counts as a root: it may be of a run that goes on.
 
     Raises StoreError for a manifest that can not be read: what it needs is not known.
     """
     every = list(store.every_manifest())
-    roots = every if is_root is None else [manifest for manifest in every if is_root(manifest)]
+    young = _younger(store, finished_grace_s)
+    roots = [m for m in every if is_root is None or is_root(m) or m.reference in young]
     kept = needed(every, roots)
     wanted = {name for manifest in kept.values() for name in store.object_names(manifest)}
     kept |= {m.hash: m for m in every if _is_shard_of(m, kept, wanted, store)}
@@ -61,6 +66,11 @@ def garbage(
         if name not in wanted and (name in theirs or age_s > grace_s)
     ]
     return Garbage(gone, tuple(name for name, _ in objects), sum(size for _, size in objects))
+
+
+def _younger(store: Store, grace_s: float) -> frozenset[str]:
+    ages = store.ages() if grace_s > 0 else ()
+    return frozenset(reference for reference, age_s in ages if age_s <= grace_s)
 
 
 def _is_shard_of(

@@ -71,6 +71,14 @@ class Store(Folders):
         """Take a commit back, so that its work is done again; its objects stay."""
         self._root.remove(_manifest_name(manifest.step, manifest.key))
 
+    def ages(self) -> Iterator[tuple[str, float]]:
+        """The reference of all finished work and the seconds since its commit, by the storage's own
+        clock.
+        """
+        for step in self._root.names("manifests"):
+            for name, _, age_s in self._root.files(f"manifests/{step}"):
+                yield f"{step}/{name.removesuffix('.json')}", age_s
+
     def forget(self, sha256: str) -> list[Manifest]:
         """Take back every commit that names an object, or a model folder with it, and remove the
         object, so that the work is done again; the manifests that were taken back.

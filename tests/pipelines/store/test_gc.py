@@ -1,5 +1,6 @@
 """Garbage collection: nothing that is needed goes, and what nothing needs does."""
 
+import fcntl
 import json
 import os
 import tempfile
@@ -144,3 +145,37 @@ def test_the_last_report_of_a_shorter_run_in_the_same_store_stays(tmp_path: Path
     reports = {m.parents[-1]: m for m in history.of("report")}
     told = [reports[run.decision.hash] for run in (first, longer, shorter)]
     assert [stays(report) for report in told] == [False, True, True]
+
+
+@pytest.mark.parametrize("named", ["{run}", "{run}/store", "file://{run}/store"])
+def test_a_store_of_a_run_that_goes_on_is_left_alone_however_it_is_named(
+    tmp_path: Path, named: str
+) -> None:
+    store = Store(str(tmp_path / "store"))
+    made(store, Random(1), 1)
+    left = store.put_blob(b"under way")
+    command = ["store", "gc", named.format(run=tmp_path), "--grace-h", "0", "--yes"]
+    with (tmp_path / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = CliRunner().invoke(app, command)
+        assert done.exit_code != 0
+        assert store.has(left)
+    assert CliRunner().invoke(app, command).exit_code == 0
+    assert not store.has(left)
+
+
+def test_at_a_url_what_was_finished_a_moment_ago_stays_whether_it_is_promoted_or_not(
+    tmp_path: Path,
+) -> None:
+    store = Store(str(tmp_path / "store"))
+    young, *_, past = made(store, Random(3), 2)
+    os.utime(tmp_path / f"store/manifests/{past.reference}.json", (0, 0))
+    url = f"file://{tmp_path}/store"
+    done = CliRunner().invoke(app, ["store", "gc", url, "--only-promoted", "--yes"])
+    assert done.exit_code == 0, done.output
+    assert [m.hash for m in store.every_manifest()] == [young.hash]
+    for ref in young.objects:
+        store.check(ref)
+    done = CliRunner().invoke(app, ["store", "gc", url, "--only-promoted", "--yes", "--grace-h=0"])
+    assert done.exit_code == 0, done.output
+    assert list(store.every_manifest()) == []
