@@ -124,6 +124,8 @@ def text_manifest(text: str | bytes, path: str) -> Manifest:
         version = fields["schema_version"]
     except (ValueError, KeyError, TypeError) as error:
         raise _damaged(path, f"saw {error!r}") from error
+    if not isinstance(version, int):
+        raise _damaged(path, f"saw schema_version {version!r}, which is no whole number")
     if version > SCHEMA_VERSION:
         raise StoreError(
             f"{path}: expected a manifest of schema version {SCHEMA_VERSION} or lower, saw "
@@ -136,10 +138,11 @@ def text_manifest(text: str | bytes, path: str) -> Manifest:
             fields["reproducible"] = DISTRIBUTION
         objects = tuple(ObjectRef(**ref) for ref in fields.pop("objects"))
         manifest = Manifest(objects=objects, parents=tuple(fields.pop("parents")), **fields)
-    except (KeyError, TypeError, AssertionError) as error:
+        seen = manifest.hash
+    except (ValueError, KeyError, TypeError, AssertionError) as error:
         raise _damaged(path, f"saw {error!r}") from error
-    if stated != manifest.hash:
-        raise _damaged(path, f"its content hashes to {manifest.hash}, it says {stated}")
+    if stated != seen:
+        raise _damaged(path, f"its content hashes to {seen}, it says {stated}")
     return manifest
 
 

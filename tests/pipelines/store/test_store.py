@@ -146,7 +146,17 @@ def test_a_manifest_of_the_first_version_is_read_and_trusted_less(tmp_path: Path
     assert store.find("select", KEY) == replace(old, reproducible="distribution")
 
 
-@pytest.mark.parametrize("change", [{"stats": {"kept": 4}}, {"objects": [{}]}, {"hash": "0"}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"stats": {"kept": 4}},
+        {"objects": [{}]},
+        {"hash": "0"},
+        {"config": ["kept"]},
+        {"schema_version": "2"},
+        {"schema_version": None},
+    ],
+)
 def test_a_manifest_that_was_changed_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
     rewritten(tmp_path, **change)
     with pytest.raises(StoreError, match="expected a whole manifest"):
