@@ -10,9 +10,7 @@ Writes them where the profile looks for them, below the home of whoever starts t
 import glob
 import os
 import pwd
-import subprocess
 import sys
-import tempfile
 
 ROOTS = ("/usr/local/go", "/usr/lib/go")
 COMMAND = "python -m roundsmith.sandbox.go_packages"
@@ -42,6 +40,8 @@ def find(go: str) -> str:
 
 def make(go: str) -> str:
     """Compiles them and gives their folder. Raises CalledProcessError, OSError."""
+    import tempfile  # here alone: what a zygote has loaded costs every child
+
     target = _kept(go)
     os.makedirs(os.path.dirname(target), exist_ok=True)
     with tempfile.TemporaryDirectory(dir=os.path.dirname(target)) as work:
@@ -52,6 +52,8 @@ def make(go: str) -> str:
 
 def _compile(go: str, work: str) -> str:
     """In a root beside Go's own, which is left as it is."""
+    import subprocess  # here alone, as above
+
     mirror = os.path.join(work, "go")
     os.makedirs(f"{mirror}/pkg")
     for path in (*glob.glob(f"{go}/*"), *glob.glob(f"{go}/pkg/*")):
