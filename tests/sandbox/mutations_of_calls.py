@@ -44,8 +44,6 @@ def _fcntl(*commands: int) -> tuple[Fault, ...]:
     return without(SECCOMP, FCNTL, f"_FCNTL = {tuple(left)}")
 
 
-EXEC = _ever("execve", "execveat")
-NO_LANDLOCK = without(STEPS, LANDLOCK)
 SIGNALS = (
     Fault(SECCOMP, '        number("kill"): _refuse_unless(0, own_pid, deadly),\n', ""),
     Fault(
@@ -56,8 +54,7 @@ SIGNALS = (
 )
 
 CALLS = (
-    Mutation("seccomp: no exec", EXEC, (28,), "seccomp: no exec, Landlock"),
-    Mutation("seccomp: no exec, Landlock", EXEC + NO_LANDLOCK, (28,)),
+    Mutation("seccomp: no exec", _ever("execve", "execveat"), (28,)),
     Mutation("seccomp: no socket", _ever("socket"), (41, 42, 43, 44, 45)),
     Mutation("seccomp: no memory files", _ever("memfd_create"), (15,)),
     Mutation("seccomp: no SysV", _ever("shmget", "shmat", "msgget", "semget"), (14, 38)),

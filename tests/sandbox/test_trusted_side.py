@@ -2,11 +2,12 @@
 to 94).
 """
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from roundsmith.types import AssertTest, CallTest, ExecuteItem, Outcome, Program
+from roundsmith.types import AssertTest, CallTest, ExecuteItem, JudgedAt, Outcome, Program
 from roundsmith.verdicts import Verdict
 from roundsmith.wire import from_message, to_message
 from tests.sandbox.conftest import LIMITS
@@ -74,6 +75,17 @@ def test_case_92_a_test_that_breaks_the_parser_breaks_nothing_of_the_server(
     verdicts = {o.test_id: o.verdict for o in outcomes}
     assert verdicts["whole"] is Verdict.PASS
     assert verdicts["broken"] is not Verdict.INFRA_ERROR
+
+
+def test_case_92_a_test_that_is_large_is_never_parsed_by_the_server(box: "Box") -> None:
+    small, large = (f"assert f() == {'x' * size!r}" for size in (10, 70_000))
+    program = Program("c", "def f(): return 'x' * 70_000")
+    tests = (AssertTest("small", small), AssertTest("large", large))
+    patient = replace(LIMITS, cpu_s=20.0, wall_factor=20.0)
+    outcomes = box.matrix(ExecuteItem("i", (program,), tests, limits=patient))
+    found = {o.test_id: (o.verdict, o.judge) for o in outcomes}
+    assert found["small"] == (Verdict.FAIL, JudgedAt.OUTSIDE)
+    assert found["large"] == (Verdict.PASS, JudgedAt.INSIDE)
 
 
 @pytest.mark.parametrize("kind", ["PASS", "INFRA_ERROR", "CANCELLED", "FLAKY", "nosuch"])
