@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from roundsmith.config import Settings
+from roundsmith.types.generation import MAX_TEMPERATURE, MIN_TEMPERATURE
 
 
 class Tuning(Settings):
@@ -75,7 +76,7 @@ class GrpoTuning(Tuning):
     weight_decay: float = Field(0.0, ge=0)
     generations: int = Field(8, gt=1)
     """Completions of a prompt, whose rewards are compared with each other."""
-    temperature: float = Field(1.0, gt=0)
+    temperature: float = Field(1.0, ge=MIN_TEMPERATURE, le=MAX_TEMPERATURE)
     max_tokens: int = Field(512, gt=0)
     """Of a completion."""
     beta: float = Field(0.0, ge=0)
@@ -101,7 +102,7 @@ class Stage(Tuning):
     undesirable_weight: float = Field(1.0, gt=0)
     generations: int = Field(8, gt=1)
     """Of grpo, as all below: see `GrpoTuning`."""
-    temperature: float = Field(1.0, gt=0)
+    temperature: float = Field(1.0, ge=MIN_TEMPERATURE, le=MAX_TEMPERATURE)
     max_tokens: int = Field(512, gt=0)
     clip: float = Field(0.2, gt=0)
     cpu_s: float = Field(5.0, gt=0)

@@ -9,6 +9,7 @@ from roundsmith.report.tracking import TrackingConfig
 from roundsmith.steps.overlap import ContaminationConfig
 from roundsmith.steps.rules import BudgetConfig, KeepConfig, StopConfig
 from roundsmith.steps.spent import PriceConfig
+from roundsmith.types.generation import MAX_TEMPERATURE
 
 RECIPES = "roundsmith.recipes"
 """The package of our own recipes."""
@@ -21,7 +22,7 @@ class EvaluationConfig(Settings):
     """n: samples of each task."""
     ks: tuple[int, ...] = (1,)
     """The k of pass@k; none may exceed n."""
-    temperature: float = Field(0.0, ge=0)
+    temperature: float = Field(0.0, ge=0, le=MAX_TEMPERATURE)
     top_p: float = Field(1.0, gt=0, le=1)
     max_tokens: int = Field(512, gt=0)
 

@@ -57,9 +57,10 @@ class SlotLayer(BlockLayer):  # type: ignore[no-untyped-call]  # transformers' o
         return keys[:, :, : owner.attended], values[:, :, : owner.attended]
 
     def fill(self, slot: int, like: CacheLayerMixin, row: int, tokens: int) -> None:
-        """Put a prompt's keys and values at the start of a row."""
+        """Put a prompt's keys and values at the start of a row, and nothing after them."""
         for mine, its in zip(keys_and_values(self), keys_and_values(like), strict=True):
             mine[slot, :, :tokens] = its[row, :, :tokens]
+            mine[slot, :, tokens:] = 0
 
     def grow(self, capacity: int) -> None:
         """Make room for longer rows, keeping what is there."""

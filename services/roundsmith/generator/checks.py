@@ -1,10 +1,17 @@
 """What an item may ask for, the same for every engine."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
-from roundsmith.errors import ConfigError, TooLong, Unsupported
+from roundsmith.errors import ConfigError, EngineError, TooLong, Unsupported
 from roundsmith.types import GenerateItem, Sampling
+from roundsmith.types.generation import (
+    MAX_ADDED_PENALTY,
+    MAX_REPETITION,
+    MAX_TEMPERATURE,
+    MIN_REPETITION,
+    MIN_TEMPERATURE,
+)
 
 MAX_TOP_LOGPROBS = 20
 
@@ -26,16 +33,29 @@ def check_item(item: GenerateItem, constraint_kinds: Collection[str]) -> None:
 
 
 def check_sampling(sampling: Sampling) -> None:
-    """Raises ConfigError for a value that has no meaning."""
+    """Raises ConfigError for a value that has no meaning, or that arithmetic in float32 does not
+    survive. The ranges are vLLM's, but that it draws a temperature between 0 and 0.01 at 0.01, and
+    takes any repetition penalty above 0.
+    """
+    temperature, repetition = sampling.temperature, sampling.repetition_penalty
+    added = f"-{MAX_ADDED_PENALTY:g} to {MAX_ADDED_PENALTY:g}; 0 is off"
     for right, name, expected in (
         (sampling.max_tokens >= 1, "max_tokens", "at least 1"),
-        (0 <= sampling.temperature < 1e6, "temperature", "0 (greedy) or above, finite"),
+        (
+            temperature == 0 or MIN_TEMPERATURE <= temperature <= MAX_TEMPERATURE,
+            "temperature",
+            f"0 (greedy), or {MIN_TEMPERATURE:g} to {MAX_TEMPERATURE:g}",
+        ),
         (0 < sampling.top_p <= 1, "top_p", "above 0, at most 1"),
         (sampling.top_k >= 0, "top_k", "0 (off) or above"),
         (0 <= sampling.min_p <= 1, "min_p", "0 (off) to 1"),
-        (math.isfinite(sampling.presence_penalty), "presence_penalty", "a finite number"),
-        (math.isfinite(sampling.frequency_penalty), "frequency_penalty", "a finite number"),
-        (0 < sampling.repetition_penalty < 1e6, "repetition_penalty", "above 0, finite; 1 is off"),
+        (abs(sampling.presence_penalty) <= MAX_ADDED_PENALTY, "presence_penalty", added),
+        (abs(sampling.frequency_penalty) <= MAX_ADDED_PENALTY, "frequency_penalty", added),
+        (
+            MIN_REPETITION <= repetition <= MAX_REPETITION,
+            "repetition_penalty",
+            f"{MIN_REPETITION:g} to {MAX_REPETITION:g}; 1 is off",
+        ),
         ("" not in sampling.stop, "stop", "strings of at least one character"),
     ):
         if not right:
@@ -49,6 +69,18 @@ def check_length(prompt_tokens: int, context_tokens: int) -> None:
         raise TooLong(
             f"prompt of {prompt_tokens} tokens: expected fewer than the context of "
             f"{context_tokens}, so that at least one can be drawn: shorten it"
+        )
+
+
+def check_drawn(logprobs: Iterable[float], before: int) -> None:
+    """Raises EngineError for log-probabilities of drawn tokens that are no numbers, as they are
+    where a logit of the model is none; `before` is how many tokens the completion had.
+    """
+    if not all(map(math.isfinite, logprobs)):
+        raise EngineError(
+            f"the model's logits after {before} drawn tokens: saw some that are not finite, "
+            "expected numbers: its weights diverged or are damaged, or its dtype overflows on "
+            "this prompt; serve other weights, or a wider dtype"
         )
 
 

@@ -79,7 +79,8 @@ def uniforms(seeds: "NDArray[np.uint64]", steps: "NDArray[np.uint64]") -> "NDArr
 @dataclass(frozen=True, slots=True)
 class Drawn:
     """A token of each slot, its log-probability under the model (before temperature, penalties and
-    cuts), and of the slots that asked for them the most likely tokens.
+    cuts; NaN where the slot's logits are no numbers, and then the token means nothing), and of the
+    slots that asked for them the most likely tokens.
     """
 
     tokens: list[int]
@@ -111,7 +112,11 @@ def draw(logits_SV: "torch.Tensor", draws: Draws, penalties: Mapping[int, Penalt
             _cut(scaled_SV, draws, cut_S)
         u_S = torch.from_numpy(uniforms(draws.seeds_S, draws.steps_S)).to(device)
         tokens_S = torch.where(warm_S, _invert(scaled_SV, u_S), tokens_S)
+    # no place in the sum of a row exceeds u where the row is no numbers: that is past its end
+    inside_S = tokens_S < logits_SV.shape[1]
+    tokens_S = torch.where(inside_S, tokens_S, 0)
     drawn_S = logprobs_SV.gather(1, tokens_S[:, None])[:, 0]
+    drawn_S = torch.where(inside_S, drawn_S, torch.nan)
     return Drawn(tokens_S.tolist(), drawn_S.tolist(), _tops(logprobs_SV, draws))
 
 

@@ -6,8 +6,8 @@ Requests join as slots free, completions leave one by one.
 from itertools import islice
 from typing import ClassVar
 
-from roundsmith.errors import ConfigError, RoundsmithError
-from roundsmith.generator.checks import check_length
+from roundsmith.errors import ConfigError, EngineError, RoundsmithError
+from roundsmith.generator.checks import check_drawn, check_length
 from roundsmith.generator.decoder import Decoder
 from roundsmith.generator.penalties import penalty
 from roundsmith.generator.requests import Request, Running
@@ -105,8 +105,7 @@ class Scheduler(ModelThread[Request]):
                     self._prefill(request)
                 return request
             except ConfigError as error:
-                request.started = request.item.n
-                request.deliver(error)
+                self._give_up(request, error)
 
     def _prefill(self, request: Request) -> None:
         """Compute a request's prompt, and with it the next ones of the same padded length."""
@@ -138,12 +137,26 @@ class Scheduler(ModelThread[Request]):
         for slot, running in enumerate(self._running):
             if running is None:
                 continue
-            told = running.add(drawn.tokens[slot], drawn.logprobs[slot], drawn.tops.get(slot))
+            logprob = drawn.logprobs[slot]
+            try:
+                check_drawn((logprob,), len(running.token_ids))
+            except EngineError as error:
+                self._release(slot)
+                self._give_up(running.request, error)
+                continue
+            told = running.add(drawn.tokens[slot], logprob, drawn.tops.get(slot))
             if isinstance(told, Completion):
                 self._release(slot)
                 self._answered += 1
             if told is not None:
                 running.request.deliver(told)
+
+    def _give_up(self, request: Request, error: RoundsmithError) -> None:
+        """Answer an item with an error. What of it waits never starts, what runs ends."""
+        request.started, request.prefix = request.item.n, None
+        if not request.cancelled:
+            request.cancelled = True
+            request.deliver(error)
 
     def _release(self, slot: int) -> None:
         self._running[slot] = None

@@ -118,8 +118,13 @@ def _arguments(settings: VllmSettings, text: ModelText, dtype: str, on_cpu: bool
 
 def parameters(item: GenerateItem, seed: int, limit: int, end_ids: frozenset[int]) -> Any:
     """How one completion is drawn. Text is made from its tokens later; vLLM makes it only to look
-    for stop strings.
+    for stop strings. ConfigError for what vLLM refuses.
     """
+    with engine_errors():
+        return _parameters(item, seed, limit, end_ids)
+
+
+def _parameters(item: GenerateItem, seed: int, limit: int, end_ids: frozenset[int]) -> Any:
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 

@@ -12,7 +12,7 @@ from roundsmith.errors import ConfigError, EngineError, Unavailable
 from roundsmith.generator import vllm_adapter
 from roundsmith.generator.adapters import Adapters, Loaded
 from roundsmith.generator.admission import Admission
-from roundsmith.generator.checks import check_item, check_length
+from roundsmith.generator.checks import check_drawn, check_item, check_length
 from roundsmith.generator.model_info import ModelInfo, adapted_version
 from roundsmith.generator.requests import Told
 from roundsmith.generator.settings import VllmSettings
@@ -113,6 +113,7 @@ class VllmEngine:
         async with aclosing(parts):
             async for drawn in parts:
                 offset = len(token_ids)
+                check_drawn(drawn.logprobs, offset)
                 token_ids += drawn.token_ids
                 logprobs += drawn.logprobs
                 tops += drawn.tops

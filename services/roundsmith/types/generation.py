@@ -28,6 +28,13 @@ class Constraint:
         return tuple(name for name, value in named if value is not None)
 
 
+MIN_TEMPERATURE, MAX_TEMPERATURE = 0.01, 2.0
+"""Of a temperature that is not 0."""
+MAX_ADDED_PENALTY = 2.0
+"""Of presence and frequency, either way."""
+MIN_REPETITION, MAX_REPETITION = 0.01, 100.0
+
+
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How to draw a completion. `temperature` 0 is greedy; `top_k` 0 and `top_p` 1 are off."""

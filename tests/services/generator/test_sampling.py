@@ -176,16 +176,69 @@ def test_uniforms_are_those_of_splitmix64() -> None:
         Sampling(0),
         Sampling(1, temperature=-1.0),
         Sampling(1, temperature=float("nan")),
+        Sampling(1, temperature=1e-38),
+        Sampling(1, temperature=0.0099),
+        Sampling(1, temperature=2.01),
         Sampling(1, top_p=0.0),
         Sampling(1, top_p=1.5),
         Sampling(1, top_k=-1),
         Sampling(1, min_p=1.5),
         Sampling(1, presence_penalty=float("nan")),
+        Sampling(1, presence_penalty=-2.01),
         Sampling(1, frequency_penalty=float("inf")),
+        Sampling(1, frequency_penalty=2.01),
         Sampling(1, repetition_penalty=0.0),
+        Sampling(1, repetition_penalty=1e-40),
+        Sampling(1, repetition_penalty=101.0),
         Sampling(1, stop=("",)),
     ],
 )
 def test_a_value_without_meaning_is_refused_with_its_name(sampling: Sampling) -> None:
     with pytest.raises(ConfigError, match=r"sampling\.\w+: saw .*, expected"):
         check_sampling(sampling)
+
+
+@pytest.mark.parametrize("temperature", [0.01, 2.0])
+@pytest.mark.parametrize("added", [-2.0, 2.0])
+@pytest.mark.parametrize("repetition", [0.01, 100.0])
+def test_the_ends_of_the_ranges_draw_tokens_that_are_there(
+    temperature: float, added: float, repetition: float
+) -> None:
+    sampling = Sampling(
+        1,
+        temperature,
+        presence_penalty=added,
+        frequency_penalty=added,
+        repetition_penalty=repetition,
+    )
+    check_sampling(sampling)
+    due = penalty(sampling, range(5))
+    assert due is not None
+    due.drawn.update(dict.fromkeys(range(3), 100_000))
+    draws = Draws.idle(4)
+    for slot in range(4):
+        draws.set(slot, slot, sampling)
+    drawn = draw(30 * LOGITS.expand(4, -1), draws, dict.fromkeys(range(4), due))
+    assert set(drawn.tokens) <= set(range(5))
+    assert np.isfinite(drawn.logprobs).all()
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [Sampling(1, 0.0), Sampling(1), Sampling(1, min_p=0.1), Sampling(1, top_p=0.5, top_k=3)],
+)
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_a_row_that_is_no_numbers_says_so_and_leaves_the_others_alone(
+    sampling: Sampling, wrong: float
+) -> None:
+    draws = Draws.idle(3)
+    for slot in range(3):
+        draws.set(slot, slot, sampling, num_tops=2)
+    logits = LOGITS.repeat(3, 1)
+    alone = draw(logits, draws, {})
+    logits[1, 2] = wrong
+    found = draw(logits, draws, {})
+    assert np.isnan(found.logprobs[1])
+    assert found.tokens[::2] == alone.tokens[::2]
+    assert found.logprobs[::2] == alone.logprobs[::2]
+    assert 0 <= found.tokens[1] < len(LOGITS)

@@ -132,7 +132,13 @@ def test_a_constraint_is_one_thing(ask: Ask, constraint: Constraint, message: st
 
 
 def test_a_constraint_without_meaning_is_refused_and_its_neighbours_are_not(ask: Ask) -> None:
-    for constraint in (Constraint(regex="a("), Constraint(json_schema="{"), Constraint(grammar="")):
+    deep = '{"properties": {"a": ' * 70 + "{}" + "}}" * 70
+    for constraint in (
+        Constraint(regex="a("),
+        Constraint(json_schema="{"),
+        Constraint(json_schema=deep),
+        Constraint(grammar=""),
+    ):
         with pytest.raises(ConfigError):
             ask([GenerateItem("i", PROMPT, Sampling(4, constraint=constraint), 0)])
     assert ask([GenerateItem("i", PROMPT, Sampling(4), 0)])
