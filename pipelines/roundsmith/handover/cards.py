@@ -87,9 +87,9 @@ def model_card(of: FinishedRound, row_licences: Sequence[tuple[str, str, int]]) 
             list(_measured(result)),
         ),
         "",
-        f"On the tasks `{result.tasks}`, by unbiased pass@k; intervals are bootstraps over tasks, "
-        "p is paired and two-sided. The control is the first model trained on the references alone "
-        "for as many steps.",
+        f"On the tasks `{result.tasks}`, by unbiased pass@k; interval and p of the gain are "
+        "paired by task and two-sided. The control is the first model trained on the references "
+        "alone for as many steps.",
         "",
         "## Trained on",
         "",

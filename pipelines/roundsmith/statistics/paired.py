@@ -9,6 +9,7 @@ from scipy.special import bdtr
 
 from roundsmith.errors import ConfigError
 from roundsmith.statistics.bootstrap import CELLS, Interval, mean_interval
+from roundsmith.statistics.score import score_interval
 
 Floats = npt.NDArray[np.float64]
 MCNEMAR, SIGN_FLIP = "exact McNemar", "sign-flip permutation"
@@ -35,34 +36,36 @@ def paired_difference(
 ) -> PairedDifference:
     """Compare two values a task, each in [0, 1] and in the same order; the same for a seed.
 
-    One greedy sample a task makes every value 0 or 1: then the test is McNemar's, exact. Else the
-    signs of the differences are flipped at random. The interval is the BCa bootstrap over tasks,
-    which draws `before` anew with `after`: where a task changed, its high end added to the measured
-    `before` may pass 1, which says that `before` may be lower on other tasks; to cut it there would
-    cut it at the estimate. Where all differences are alike there is nothing to draw; then `before`
-    is taken as measured, and the interval ends where pass@k would leave [0, 1].
+    One greedy sample a task makes every value 0 or 1: then the test is McNemar's, exact, and the
+    interval the score test's (Tango 1998). Else the signs of the differences are flipped at random,
+    and the interval is the BCa bootstrap over tasks, but never narrower than what unseen tasks
+    leave possible. Either is of both values on other tasks: an end of it added to the measured
+    `before` may leave [0, 1], which says that `before` may be another one there.
     """
     x, y = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
     if x.shape != y.shape or x.ndim != 1 or not x.size:
         raise ConfigError(f"saw {x.size} and {y.size} tasks, expected the same ones, at least one")
     binary = bool(np.isin(x, (0.0, 1.0)).all() and np.isin(y, (0.0, 1.0)).all())
     d = y - x
+    gained, lost, n = int((d > 0).sum()), int((d < 0).sum()), int(d.size)
     return PairedDifference(
         difference=float(d.mean()),
-        ci95=_interval(x, d, seed),
-        p_value=mcnemar(int((d > 0).sum()), int((d < 0).sum())) if binary else sign_flip(d, seed),
+        ci95=score_interval(gained, lost, n) if binary else _interval(d, seed),
+        p_value=mcnemar(gained, lost) if binary else sign_flip(d, seed),
         method=MCNEMAR if binary else SIGN_FLIP,
-        num_tasks=int(x.size),
+        num_tasks=n,
     )
 
 
-def _interval(before: Floats, d: Floats, seed: int) -> Interval:
-    found = mean_interval(d, seed=seed, bounds=(-1.0, 1.0))
-    if np.ptp(d) > 0.0:
-        return found
-    # Adding 0.0 makes the -0.0 of a `before` of 0 a plain 0.
-    low, high = 0.0 - float(before.mean()), 1.0 - float(before.mean())
-    return Interval(max(found.low, low) + 0.0, min(found.high, high))
+def _interval(d: Floats, seed: int, level: float = 0.95) -> Interval:
+    """A bootstrap knows only the changes that it saw. Tasks of another kind may be a share of up to
+    u = 1 - ((1 - level) / 2)^(1/n), of which n tasks show none in (1 - level) / 2 of all cases, and
+    may be lost, or gained, all of them.
+    """
+    found = mean_interval(d, seed=seed, bounds=(-1.0, 1.0), level=level)
+    mean, unseen = float(d.mean()), 1.0 - ((1.0 - level) / 2) ** (1.0 / d.size)
+    low, high = mean - unseen * (mean + 1.0), mean + unseen * (1.0 - mean)
+    return Interval(min(found.low, low), max(found.high, high))
 
 
 def mcnemar(gained: int, lost: int) -> float:

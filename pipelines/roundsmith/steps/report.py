@@ -44,7 +44,7 @@ async def report(ctx: Context, **refs: str) -> str:
         return Made([*(ctx.store.put_blob(text.encode()) for text in texts), results])
 
     settings = {"round": ctx.round, "preset": ctx.config.preset}
-    return reference(await ctx.once("report", 3, settings, tuple(made.values()), make))
+    return reference(await ctx.once("report", 4, settings, tuple(made.values()), make))
 
 
 def summarise(ctx: Context, made: Mapping[str, Manifest]) -> Summary:

@@ -129,6 +129,13 @@ def test_too_few_tasks_do_not_show_that_nothing_got_worse() -> None:
     assert not decided([0] * 60, [1] * 40 + [0] * 20, kept=[few]).promoted
 
 
+def test_one_more_of_ten_tasks_does_not_show_that_nothing_got_worse() -> None:
+    few = kept([1] * 5 + [0] * 5, [1] * 5 + [0] * 4 + [1], 0.02)
+    refused = decided([0] * 60, [1] * 40 + [0] * 20, kept=[few])
+    assert not refused.promoted
+    assert "the difference is +10.0, its interval begins at -" in refused.reasons[0]
+
+
 def test_a_round_over_its_budget_is_not_promoted() -> None:
     refused = decided([0] * 60, [1] * 40 + [0] * 20, over_budget="the budget is spent")
     assert refused.reasons == ("the budget is spent",)

@@ -63,21 +63,31 @@ def test_no_difference_anywhere_is_no_evidence() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "low", "high"),
     [
-        ([0.0] * 4, [0.0] * 4, 0.0, 0.5271),  # 1 - 0.05^(1/4) = 0.5271 may be unlike; none can fall
-        ([1.0] * 20, [1.0] * 20, -0.1391, 0.0),  # 1 - 0.05^(1/20) = 0.1391; none can rise
-        ([0.0] * 4, [1.0] * 4, 0.0, 1.0),  # 1 - 2 * 0.5271 is below 0, where `before` was
-        ([0.0, 1.0] * 2, [0.0, 1.0] * 2, -0.5, 0.5),  # half can fall and half can rise
-        ([0.5] * 20, [0.75] * 20, 0.25 - 0.1391 * 1.25, 0.25 + 0.1391 * 0.75),
+        # solved or not: z^2 / (n + z^2), with z^2 = 3.8415
+        ([0.0] * 4, [0.0] * 4, -0.4899, 0.4899),
+        ([0.0, 1.0] * 10, [0.0, 1.0] * 10, -0.1611, 0.1611),
+        ([0.0] * 4, [1.0] * 4, 0.0202, 1.0),
+        # else 1 - 0.025^(1/20) = 0.1684 may be unlike, and lost or gained altogether
+        ([0.5] * 20, [0.5] * 20, -0.1684, 0.1684),
+        ([0.5] * 20, [0.75] * 20, 0.25 - 0.1684 * 1.25, 0.25 + 0.1684 * 0.75),
     ],
 )
-def test_where_all_differences_are_alike_the_interval_stays_in_what_before_leaves_possible(
+def test_tasks_that_all_did_the_same_leave_room_for_others_by_hand(
     before: list[float], after: list[float], low: float, high: float
 ) -> None:
     found = paired_difference(before, after, seed=0).ci95
     assert found.low == pytest.approx(low, abs=1e-4)
     assert found.high == pytest.approx(high, abs=1e-4)
-    assert -sum(before) / len(before) <= found.low
-    assert found.high <= 1 - sum(before) / len(before)
+
+
+@pytest.mark.parametrize("n", [10, 20, 43])
+@pytest.mark.parametrize("gain", [0.25, 1.0])
+def test_one_gained_task_is_no_evidence_that_none_is_lost_elsewhere(n: int, gain: float) -> None:
+    before = [0.0] * (n - n // 2) + [1.0] * (n // 2)
+    same, one = (paired_difference(before, [x, *before[1:]], seed=0).ci95 for x in (0.0, gain))
+    assert one.low < -0.02
+    assert abs(one.low - same.low) < 0.1
+    assert one.high > gain / n
 
 
 def test_where_tasks_changed_the_interval_is_not_cut_at_the_estimate() -> None:
@@ -87,10 +97,9 @@ def test_where_tasks_changed_the_interval_is_not_cut_at_the_estimate() -> None:
 
 
 def test_the_interval_can_exclude_0_where_the_test_does_not_reject() -> None:
-    before, after = [0.25] * 20, [0.5] * 3 + [0.75] * 2 + [0.25] * 15
-    found = paired_difference(before, after, seed=0)
+    found = paired_difference([0.0] * 20, [1.0] * 5 + [0.0] * 15, seed=0)
     assert found.ci95.low > 0
-    assert found.p_value == pytest.approx(2 / 2**5, abs=0.003)
+    assert found.p_value == 2 / 2**5
 
 
 def test_chance_alone_looks_significant_about_one_time_in_twenty() -> None:
