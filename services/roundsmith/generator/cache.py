@@ -128,7 +128,7 @@ class SlotCache(Cache):
             yield layer
 
 
-def attention_layers(cache: DynamicCache) -> list[CacheLayerMixin]:
+def attention_layers(cache: Cache) -> list[CacheLayerMixin]:
     """The layers of a cache that keep keys and values."""
     return [layer for layer in cache.layers if isinstance(layer, CacheLayerMixin)]
 

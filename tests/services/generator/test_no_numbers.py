@@ -7,7 +7,7 @@ import torch
 from transformers import DynamicCache
 
 from roundsmith.errors import EngineError
-from roundsmith.generator.cache import SlotCache, keys_and_values
+from roundsmith.generator.cache import SlotCache, attention_layers, keys_and_values
 from roundsmith.generator.checks import check_drawn
 from roundsmith.generator.engine import TransformersEngine
 from roundsmith.generator.settings import GeneratorSettings
@@ -51,12 +51,13 @@ def test_a_log_probability_that_is_no_number_is_told_with_its_place() -> None:
 def test_what_a_slot_held_before_is_gone_where_it_was_no_numbers() -> None:
     def prompt(tokens: int, value: float) -> DynamicCache:
         cache = DynamicCache()
-        cache.update(*(torch.full((1, 2, tokens, 4), value) for _ in range(2)), 0)
+        block = torch.full((1, 2, tokens, 4), value)
+        cache.update(block, block.clone(), 0)
         return cache
 
     long, short = prompt(7, torch.nan), prompt(3, 1.0)
     cache = SlotCache(2, long, bucket_tokens=8)
     cache.fill(1, long, 0, 7)
     cache.fill(1, short, 0, 3)
-    for block in keys_and_values(cache.layers[0]):
+    for block in keys_and_values(attention_layers(cache)[0]):
         assert block[1].sum() == 2 * 3 * 4
