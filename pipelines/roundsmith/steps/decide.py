@@ -11,8 +11,8 @@ from roundsmith.steps.contamination import HeldOut, repeated
 from roundsmith.steps.context import Context, Made, reference
 from roundsmith.steps.evaluate import evaluate, evaluation_of
 from roundsmith.steps.inputs import tasks_of
-from roundsmith.steps.rules import KeepConfig, over_budget
-from roundsmith.steps.spent import spent_on, total
+from roundsmith.steps.own_work import kept_work, over_share
+from roundsmith.steps.rules import KeepConfig
 from roundsmith.store import EXAMPLES, PAIRS, TASKS, Manifest
 from roundsmith.types import Split, Task
 
@@ -37,6 +37,7 @@ async def decide(
     parents = (old, new, chosen, task_set, *(m for three in own for m in three))
 
     async def make() -> Made:
+        work = _made(ctx, old, new, chosen, ctx.manifest(checkpoint), own)
         held = [
             *(t for split in (Split.GATE, Split.FINAL) for t in tasks_of(ctx, task_set, split)),
             *(t for kept_tasks, _, _ in own for t in tasks_of(ctx, kept_tasks, Split.GATE)),
@@ -50,7 +51,7 @@ async def decide(
             seed=config.seed,
             contaminated=await asyncio.to_thread(_repeated, ctx, chosen, task_set, held),
             kept=_kept(ctx, old, new, own),
-            over_budget=_too_much(ctx, old, new, chosen, ctx.manifest(checkpoint)),
+            over_budget=over_share(ctx, work),
         )
         stats = asdict(decision)
         return Made((), stats | {"reasons": list(decision.reasons)})
@@ -92,18 +93,27 @@ def _kept(ctx: Context, old: Manifest, new: Manifest, own: Sequence[KeptTasks]) 
     return found
 
 
-def _too_much(
-    ctx: Context, old: Manifest, new: Manifest, rows: Manifest, checkpoint: Manifest
-) -> str | None:
-    """What this round took more of than its share of the run's budget; tokens and executions alone,
-    so that the decision is the same for the same settings.
-    """
+def _made(
+    ctx: Context,
+    old: Manifest,
+    new: Manifest,
+    rows: Manifest,
+    checkpoint: Manifest,
+    own: Sequence[KeptTasks],
+) -> dict[str, Manifest]:
+    """All work up to the decision that takes tokens or executions, by the names of the round."""
     scored = _parent(ctx, rows, "score")
-    sampled = scored and _parent(ctx, scored, "sample")
-    parts = [m for m in (sampled, scored, checkpoint, old, new) if m is not None]
-    spent, share = total(map(spent_on, parts)), ctx.config.rounds
-    budget = ctx.config.budget.model_copy(update={"hours": None, "price": None})
-    return over_budget(spent.times(share), budget, ctx.config.price)
+    groups = scored and _parent(ctx, scored, "sample")
+    found = {
+        "writer": groups and _parent(ctx, groups, "train"),
+        "groups": groups,
+        "scored": scored,
+        "checkpoint": checkpoint,
+        "gate_before": old,
+        "gate_after": new,
+        **kept_work((before, after) for _, before, after in own),
+    }
+    return {name: manifest for name, manifest in found.items() if manifest is not None}
 
 
 def _parent(ctx: Context, manifest: Manifest, step: str) -> Manifest | None:

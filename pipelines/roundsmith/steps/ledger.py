@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from roundsmith.config import cpu_count
 from roundsmith.report.summary import Cost, Result, StepCost, UnitCost
 from roundsmith.steps.context import Context
+from roundsmith.steps.own_work import kept_by, own_work
 from roundsmith.steps.spent import PriceConfig, Spent, spent_on, total
 from roundsmith.store import Manifest
 
@@ -22,10 +23,11 @@ TOKENS = {
 def cost_of(
     made: Mapping[str, Manifest], result: Result, prices: PriceConfig, ctx: Context
 ) -> Cost:
-    """The ledger of a round from its manifests. `tasks` and `model` are not of the round alone, but
-    are told, because they took time.
+    """The ledger of a round from its manifests: of what it made itself. Loading tasks and model
+    counts for the first round.
     """
-    spent = {name: spent_on(manifest) for name, manifest in made.items()}
+    every = {**made, **kept_by(ctx, made["decision"])}
+    spent = {name: spent_on(manifest) for name, manifest in own_work(every, ctx.round).items()}
     whole = total(spent.values())
     chosen = total(spent[name] for name in ROW_STEPS if name in spent)
     where = {"platform": machine.platform(), "python": machine.python_version()}
