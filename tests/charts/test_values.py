@@ -129,6 +129,7 @@ def test_a_preset_is_whole_and_helm_finds_nothing_to_complain_about(preset: str)
     assert with_preset(preset).returncode == 0
     found = objects(preset=preset)
     told = ClusterConfig.parse(json.dumps(cluster(found)), preset)
+    assert (told.gpus.generator, told.gpus.scorer) == (1, 1)
     assert told.serve.runtime == {"gpu": "roundsmith", "openai": "stock"}.get(preset, "")
 
 
@@ -240,3 +241,10 @@ def test_with_tls_services_prove_who_they_are_and_rounds_alone_swap_weights() ->
 
 
 _ENDS = ("server", "client")
+
+
+def test_rounds_are_told_the_gpus_of_all_pods_of_a_service() -> None:
+    sets = ("generator.replicas=3", r"generator.resources.limits.nvidia\.com/gpu=4")
+    found = objects(*STORED, *sets, preset="gpu")
+    told = ClusterConfig.parse(json.dumps(cluster(found)), "gpu")
+    assert (told.gpus.generator, told.gpus.scorer) == (12, 1)

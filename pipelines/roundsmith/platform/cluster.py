@@ -17,7 +17,7 @@ from roundsmith.platform.training_kinds import find_kind
 from roundsmith.platform.training_pods import remove, run_in_pods
 from roundsmith.recipes.stage import Stage
 from roundsmith.steps.config import SIZES, RunConfig
-from roundsmith.store import FolderRef, Store
+from roundsmith.store import FolderRef, Store, shard_step
 from roundsmith.training.area import TrainingArea
 from roundsmith.training.progress import Progress
 from roundsmith.training.request import StoredResult, StoredTraining, TrainingArithmetic
@@ -79,6 +79,11 @@ class ClusterPlatform:
         return TrainingArithmetic(
             device=on.device, threads=on.threads, processes=on.replicas * on.processes
         )
+
+    def gpus(self, step: str) -> int:
+        """Those of the scorer's pods for scoring, else of the generator's."""
+        held = self._cluster.gpus
+        return held.scorer if step in ("score", shard_step("score")) else held.generator
 
     async def weights_uri(self, store: Store, folder: FolderRef) -> str:
         """Where a stored model lies as a plain folder, which storage copies by itself."""

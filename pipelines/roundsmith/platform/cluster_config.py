@@ -45,6 +45,15 @@ class ClusterGenerator(Settings):
     """Whether a training gets its node: KServe takes its pods away, and makes them again."""
 
 
+class ClusterGpus(Settings):
+    """GPUs of all pods of a service together, by which their time is reckoned; its pods times the
+    GPUs of each, over which a model is spread.
+    """
+
+    generator: int = Field(1, gt=0)
+    scorer: int = Field(1, gt=0)
+
+
 class ClusterServe(Settings):
     """What serves promoted weights to others, apart from the generator of rounds."""
 
@@ -135,6 +144,7 @@ class ClusterConfig(Settings):
     namespace: str = Field(min_length=1)
     """Of trainings and runs."""
     generator: ClusterGenerator = ClusterGenerator()
+    gpus: ClusterGpus = ClusterGpus()
     serve: ClusterServe = ClusterServe()
     jobs: ClusterJobs = ClusterJobs()
     services: ClusterServices

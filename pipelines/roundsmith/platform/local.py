@@ -97,6 +97,10 @@ class LocalPlatform:
     def _device(self) -> Literal["cpu", "cuda"]:
         return "cuda" if on_gpu(self._config.services.device) else "cpu"
 
+    def gpus(self, step: str) -> int:
+        """One, which the generator and the scorer share."""
+        return 1
+
     async def weights_uri(self, store: Store, folder: FolderRef) -> str:
         """The local folder of a stored model, fetched when it is not there."""
         target = self._checkpoint(folder)

@@ -62,6 +62,11 @@ class Platform(Protocol):
     def training_arithmetic(self) -> TrainingArithmetic:
         """The same of a training."""
 
+    def gpus(self, step: str) -> int:
+        """How many GPUs the service with the weights of a step holds, where it runs on any; in no
+        key.
+        """
+
     async def weights_uri(self, store: Store, folder: FolderRef) -> str:
         """Where the services find a stored model: what `reload` is given."""
 
@@ -195,19 +200,19 @@ class Context:
             config=dict(work.config),
             stats=dict(made.stats),
             code_version=code_version(),
-            cost=self._cost(work.config, started, used, made),
+            cost=self._cost(work, started, used, made),
             reproducible=reproducible(work.config),
         )
         return await asyncio.to_thread(self.store.commit, manifest)
 
-    def _cost(
-        self, config: Mapping[str, Any], started: float, used: float | None, made: Made
-    ) -> dict[str, Any]:
+    def _cost(self, work: Work, started: float, used: float | None, made: Made) -> dict[str, Any]:
         """What work took since it began, and what was spent on parts of it before."""
         before = made.earlier
         seconds = time.monotonic() - started + before.get("seconds", 0.0)
-        arithmetic = config.get("arithmetic", {})
-        gpus = arithmetic.get("processes", 1) if arithmetic.get("device") == "cuda" else 0
+        arithmetic, gpus = work.config.get("arithmetic", {}), 0
+        if arithmetic.get("device") == "cuda":
+            # A training names its processes, one a GPU; the pods of a service change no result.
+            gpus = arithmetic.get("processes") or self.platform.gpus(work.step)
         took = {"seconds": seconds, "gpu_s": seconds * gpus}
         if used is not None and (now := self.platform.cpu_s) is not None:
             took["cpu_s"] = now - used + before.get("cpu_s", 0.0)

@@ -17,12 +17,13 @@ from roundsmith.platform.cluster_config import ClusterConfig
 from roundsmith.presets import run_config
 from roundsmith.recipes.stage import Stage
 from roundsmith.steps import run_step
-from roundsmith.steps.context import Context
-from roundsmith.store import Store
+from roundsmith.steps.context import Context, Made
+from roundsmith.store import Store, step_key
 from roundsmith.training import StoredResult, StoredTraining, TrainingResult
 from roundsmith.training.area import TrainingArea
 from roundsmith.types import GenerateItem, Sampling
 from tests.pipelines.platform.clusters import cluster, described, template
+from tests.pipelines.steps.contexts import context
 
 CONFIG = run_config("lab", None, {"recipe": "gift", "limit": 3, "eval_limit": 2}, [])
 HEAVY = ("torch", "transformers", "trl", "datasets")
@@ -34,6 +35,35 @@ def test_a_cluster_is_read_from_its_file(tmp_path: Path) -> None:
     config = ClusterConfig.read(path)
     assert config.store == "s3://bucket/prefix/store"
     assert config.training.disturbances > 0
+
+
+@pytest.mark.parametrize(
+    ("step", "arithmetic", "gpus"),
+    [
+        ("sample", {"device": "cuda"}, 8),
+        ("evaluate-shard", {"device": "cuda"}, 8),
+        ("score", {"device": "cuda"}, 2),
+        ("score-shard", {"device": "cuda"}, 2),
+        ("train", {"device": "cuda", "processes": 4}, 4),
+        ("sample", {"device": "cpu"}, 0),
+        ("select", {}, 0),
+    ],
+)
+def test_gpu_seconds_count_every_gpu_that_a_step_holds_and_are_in_no_key(
+    tmp_path: Path, step: str, arithmetic: dict[str, Any], gpus: int
+) -> None:
+    told = described() | {"gpus": {"generator": 8, "scorer": 2}}
+    platform = ClusterPlatform(ClusterConfig.model_validate(told))
+    ctx = replace(context(tmp_path), platform=platform)
+
+    async def hour() -> Made:
+        return Made(earlier={"seconds": 3600.0})
+
+    config = {"arithmetic": arithmetic}
+    made = asyncio.run(ctx.once(step, 1, config, (), hour))
+    assert made.cost["gpu_s"] == pytest.approx(gpus * made.cost["seconds"], abs=0.01)
+    assert made.cost["seconds"] >= 3600
+    assert made.key == step_key(step, 1, config, ())
 
 
 def test_a_run_waits_for_a_service_that_is_away_as_long_as_its_cluster_says() -> None:
