@@ -27,6 +27,7 @@ from roundsmith.round import RoundRefs, play_rounds
 from roundsmith.steps import run_step
 from roundsmith.steps.config import RunConfig
 from roundsmith.steps.context import Context, Platform
+from roundsmith.steps.own_work import kept_spent
 from roundsmith.steps.plan import remaining
 from roundsmith.steps.rules import RoundSeen, why_stop
 from roundsmith.steps.seen import round_seen
@@ -147,6 +148,7 @@ class _Rounds:
     def _stops(self, decision: str, rows: str) -> bool:
         seen = self._context.manifest(decision), self._context.manifest(rows)
         promoted = self._promoted(decision)
+        self._spent |= kept_spent(self._context, seen[0])
         self._seen.append(round_seen(self._context, *seen, promoted, self._spent))
         config = self._context.config
         why = why_stop(self._seen, config.stop, config.budget, config.price)

@@ -26,6 +26,7 @@ from roundsmith.report.summary import from_json
 from roundsmith.round import RoundRefs
 from roundsmith.steps import run_step
 from roundsmith.steps.context import Context
+from roundsmith.steps.own_work import kept_spent
 from roundsmith.steps.seen import round_seen
 from roundsmith.steps.spent import Spent, spent_on
 from roundsmith.store import Store
@@ -178,10 +179,10 @@ class PlannedRound:
             return ref
 
         def last(decision: str, rows: str) -> bool:
-            promoted = bool(context.manifest(decision).stats["promoted"])
-            seen = round_seen(
-                context, context.manifest(decision), context.manifest(rows), promoted, spent
-            )
+            gate = context.manifest(decision)
+            promoted = bool(gate.stats["promoted"])
+            spent.update(kept_spent(context, gate))
+            seen = round_seen(context, gate, context.manifest(rows), promoted, spent)
             model = made["train"] if promoted else before or made["load_model"]
             record = self._chain.decided(plan.config, seen, plan.round, model, spent)
             log.info("round %d: %s", plan.round, record.last or "another one follows")

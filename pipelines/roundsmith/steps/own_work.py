@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from roundsmith.steps.context import Context
 from roundsmith.steps.rules import over_budget
-from roundsmith.steps.spent import spent_on, total
+from roundsmith.steps.spent import Spent, spent_on, total
 from roundsmith.store import Manifest
 
 FOUND = frozenset({"tasks", "model", "writer", "gate_before"})
@@ -42,6 +42,11 @@ def kept_by(ctx: Context, decision: Manifest) -> dict[str, Manifest]:
     found = {m.hash: m for m in ctx.store.manifests("evaluate")} if names else {}
     both = zip(names[1::3], names[2::3], strict=True)
     return kept_work((found[b], found[a]) for b, a in both if b in found and a in found)
+
+
+def kept_spent(ctx: Context, decision: Manifest) -> dict[str, Spent]:
+    """What these evaluations took, by reference: the gate has them done, not the round."""
+    return {m.reference: spent_on(m) for m in kept_by(ctx, decision).values()}
 
 
 def over_share(ctx: Context, made: Mapping[str, Manifest]) -> str | None:

@@ -39,6 +39,7 @@ def finished(folder: Path) -> MadeRun:
     key = step_key("report", 1, config, parents)
     objects = (store.put_blob(text.encode()),)
     store.commit(Manifest("report", key, objects, parents, config, code_version="0.1.0+abc"))
+    (folder / "round-1").mkdir()
     (folder / "round-1/summary.json").write_text(text)
     return run
 

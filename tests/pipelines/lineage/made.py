@@ -89,13 +89,13 @@ async def _round(
     decision = await _once(ctx, "decide", {}, (before, after, rows, tasks), Made((), decided))
     made = (sampled, scored, rows, checkpoint, before, after, decision)
     run = MadeRun(ctx, tasks, model, *made, scored_groups)
-    await _report(run, folder)
+    await _report(run)
     return run
 
 
-def decided_again(run: MadeRun, folder: Path, rounds: int) -> MadeRun:
+def decided_again(run: MadeRun, rounds: int) -> MadeRun:
     """The same round as a run plays it that plans another number of rounds."""
-    return asyncio.run(_decided_again(run, folder, rounds))
+    return asyncio.run(_decided_again(run, rounds))
 
 
 def trained_again(run: MadeRun, folder: Path, seed: int) -> MadeRun:
@@ -103,12 +103,12 @@ def trained_again(run: MadeRun, folder: Path, seed: int) -> MadeRun:
     return asyncio.run(_trained_again(run, folder, seed))
 
 
-async def _decided_again(run: MadeRun, folder: Path, rounds: int) -> MadeRun:
+async def _decided_again(run: MadeRun, rounds: int) -> MadeRun:
     parents = (run.before, run.after, run.rows, run.tasks)
     stats = Made((), run.decision.stats)
     decision = await _once(run.context, "decide", {"rounds": rounds}, parents, stats)
     again = replace(run, decision=decision)
-    await _report(again, folder)
+    await _report(again)
     return again
 
 
@@ -117,20 +117,30 @@ async def _trained_again(run: MadeRun, folder: Path, seed: int) -> MadeRun:
     checkpoint = await _train(ctx, folder, run.rows, run.model, seed)
     after = await _evaluate(ctx, run.tasks, checkpoint, list(tasks_of(ctx, run.tasks, Split.GATE)))
     again = replace(run, checkpoint=checkpoint, after=after)
-    return await _decided_again(again, folder, 1)
+    return await _decided_again(again, 1)
 
 
-async def _report(run: MadeRun, folder: Path) -> None:
-    """The round's report, and its summary where a run exports it to."""
-    ctx = run.context
+def shown(run: MadeRun, folder: Path) -> MadeRun:
+    """The same, with its round's summary where a run exports it to; nothing else is exported."""
+    (folder / f"round-{run.context.round}").mkdir(exist_ok=True)
+    (folder / f"round-{run.context.round}/summary.json").write_text(_told(run))
+    return run
+
+
+def _told(run: MadeRun) -> str:
+    return " ".join(parent.hash for parent in _reported(run))
+
+
+def _reported(run: MadeRun) -> tuple[Manifest, ...]:
     evaluated = (run.before, run.after, run.decision)
     made = (run.sampled, run.scored, run.rows, run.checkpoint, *evaluated)
-    parents = (run.tasks, run.model, *made)
-    text = " ".join(parent.hash for parent in parents)
-    refs = [ctx.store.put_blob(text.encode())]
-    await _once(ctx, "report", {"round": ctx.round}, parents, Made(refs))
-    (folder / f"round-{ctx.round}").mkdir(exist_ok=True)
-    (folder / f"round-{ctx.round}/summary.json").write_text(text)
+    return (run.tasks, run.model, *made)
+
+
+async def _report(run: MadeRun) -> None:
+    ctx = run.context
+    made = Made([ctx.store.put_blob(_told(run).encode())])
+    await _once(ctx, "report", {"round": ctx.round}, _reported(run), made)
 
 
 def group_of(task: Task, weights: str, number: int = 1) -> Group:

@@ -18,6 +18,7 @@ from tests.pipelines.lineage.made import (
     decided_again,
     made_run,
     next_round,
+    shown,
     trained_again,
 )
 
@@ -27,9 +28,9 @@ def weights(run: MadeRun) -> str:
 
 
 def test_each_rollback_goes_one_promotion_back_until_the_first_model(tmp_path: Path) -> None:
-    first = made_run(tmp_path)
-    second = next_round(first, tmp_path)
-    third = next_round(second, tmp_path, promoted=False)
+    first = shown(made_run(tmp_path), tmp_path)
+    second = shown(next_round(first, tmp_path), tmp_path)
+    third = shown(next_round(second, tmp_path, promoted=False), tmp_path)
     history = History(first.context.store)
     assert current(history, tmp_path).weights_sha256 == weights(second)
     taken, now = take_back(history, tmp_path, "worse")
@@ -48,9 +49,9 @@ def test_each_rollback_goes_one_promotion_back_until_the_first_model(tmp_path: P
 def test_what_was_taken_back_does_not_come_back_when_more_rounds_are_planned(
     tmp_path: Path,
 ) -> None:
-    first = made_run(tmp_path)
+    first = shown(made_run(tmp_path), tmp_path)
     take_back(History(first.context.store), tmp_path, "worse")
-    again = decided_again(first, tmp_path, rounds=2)
+    again = shown(decided_again(first, rounds=2), tmp_path)
     assert again.decision.key != first.decision.key
     history = History(first.context.store)
     assert is_promoted(history, again.decision, frozenset())
@@ -62,18 +63,18 @@ def test_what_was_taken_back_does_not_come_back_when_more_rounds_are_planned(
 def test_the_checkpoint_that_counts_is_of_the_run_that_the_folder_shows(
     tmp_path: Path, seed: int
 ) -> None:
-    other = made_run(tmp_path)
-    shown = trained_again(other, tmp_path, seed)
+    other = shown(made_run(tmp_path), tmp_path)
+    later = shown(trained_again(other, tmp_path, seed), tmp_path)
     history = History(other.context.store)
-    assert current(history, tmp_path).weights_sha256 == weights(shown) != weights(other)
+    assert current(history, tmp_path).weights_sha256 == weights(later) != weights(other)
     taken, now = take_back(history, tmp_path, "worse")
-    assert (taken.weights_sha256, now.round) == (weights(shown), 0)
+    assert (taken.weights_sha256, now.round) == (weights(later), 0)
 
 
 def test_rounds_of_two_runs_in_one_folder_are_refused(tmp_path: Path) -> None:
-    first = made_run(tmp_path)
-    next_round(first, tmp_path)
-    trained_again(first, tmp_path, seed=1)
+    first = shown(made_run(tmp_path), tmp_path)
+    shown(next_round(first, tmp_path), tmp_path)
+    shown(trained_again(first, tmp_path, seed=1), tmp_path)
     with pytest.raises(
         ConfigError, match=r"round-2/summary.json: expected a round of the same run"
     ):
@@ -81,7 +82,7 @@ def test_rounds_of_two_runs_in_one_folder_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_command_says_what_counts_now_and_keeps_why(tmp_path: Path) -> None:
-    first = made_run(tmp_path)
+    first = shown(made_run(tmp_path), tmp_path)
     done = CliRunner().invoke(app, ["rollback", str(tmp_path), "--reason", "a bad task"])
     assert done.exit_code == 0, done.output
     assert f"taken back: round 1, weights {weights(first)}" in done.output
@@ -118,8 +119,8 @@ def admin_server(asked: list[tuple[str, str]]) -> tuple[grpc.Server, str]:
 
 
 def test_with_admin_the_generator_there_serves_the_earlier_weights(tmp_path: Path) -> None:
-    first = made_run(tmp_path)
-    next_round(first, tmp_path)
+    first = shown(made_run(tmp_path), tmp_path)
+    shown(next_round(first, tmp_path), tmp_path)
     asked: list[tuple[str, str]] = []
     server, address = admin_server(asked)
     server.start()

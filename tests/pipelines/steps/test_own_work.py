@@ -8,7 +8,7 @@ import pytest
 from roundsmith.hashing import content_hash
 from roundsmith.steps.context import Context
 from roundsmith.steps.ledger import cost_of
-from roundsmith.steps.own_work import over_share
+from roundsmith.steps.own_work import kept_spent, over_share
 from roundsmith.steps.spent import PriceConfig
 from roundsmith.store import Manifest
 from tests.pipelines.report.rounds import RESULT as EMPTY
@@ -77,3 +77,12 @@ def test_work_that_has_two_names_is_charged_once(tmp_path: Path) -> None:
     named_twice = {**made, "gate_after": made["gate_before"]}
     cost = cost_of(named_twice, RESULT, PriceConfig(hour=1.0), ctx)
     assert cost.price == pytest.approx(len(made) - 1 + 2)
+
+
+def test_what_the_gate_had_evaluated_counts_for_the_runs_budget(tmp_path: Path) -> None:
+    ctx = context(tmp_path)
+    made, kept = round_of(ctx)
+    spent = kept_spent(ctx, made["decision"])
+    assert set(spent) == {manifest.reference for manifest in kept.values()}
+    assert sum(one.sampled_tokens for one in spent.values()) == 20
+    assert kept_spent(ctx, work("decide", "plain", *list(made.values())[:4])) == {}
