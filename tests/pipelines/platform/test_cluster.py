@@ -154,15 +154,15 @@ def test_weights_are_a_plain_folder_of_the_storage(tmp_path: Path) -> None:
     assert weights_sha256(Path(uri)) == request.model.weights_sha256
 
 
-def test_a_training_that_is_finished_is_found_and_asks_no_cluster(tmp_path: Path) -> None:
+def test_a_training_that_is_finished_is_found_if_all_its_processes_ended_it(tmp_path: Path) -> None:
     here = cluster().model_copy(update={"storage": str(tmp_path)})
-    context, request = stored_model(tmp_path, here)
+    _, request = stored_model(tmp_path, here)
     weights = request.model.weights_sha256
     result = TrainingResult(weights, 3, 4, 0, 99, 0.5, "float32", "cpu")
     done = StoredResult(request.model, result, ((1, 0.5),), processes=2)
     area = TrainingArea(f"{tmp_path}/training/{request.name}")
     area.finish(done)
-    assert asyncio.run(context.platform.train(request, lambda _: None)) == done
+    assert finished(area, request) == done
 
     alone = replace(done, processes=1)
     area.finish(alone)
