@@ -15,6 +15,7 @@ from roundsmith.training.job import TrainingJob
 from roundsmith.training.keeping import FolderKeeping, Keep, Keeping
 from roundsmith.training.no_memory import no_memory_told
 from roundsmith.training.objectives import find_objective
+from roundsmith.training.peers import joined
 from roundsmith.training.plan import Plan, plan_training, uses_bfloat16
 from roundsmith.training.progress import PROGRESS_FILE, read_progress
 from roundsmith.training.result import TrainingResult, read_result
@@ -38,13 +39,12 @@ def run(job: TrainingJob, keep: Keep) -> None:
     """Run this process's part of a job; `keep` makes what checkpoints and the model go to."""
     check(job.model, job.trust_remote_code)
     import torch
-    from accelerate import PartialState  # type: ignore[import-untyped]  # ships no types
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # untyped
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # untyped
     device = _device(job)
-    peers = PartialState(cpu=device == "cpu")
+    peers = joined(device == "cpu")
     torch.set_num_threads(job.num_threads or max(1, cpu_count() // peers.num_processes))
     folder = JobFolder(job)
     first_here = peers.is_local_main_process
