@@ -7,6 +7,7 @@ from uuid import uuid4
 import grpc
 
 from roundsmith.clients.calls import ask, call_once, follow
+from roundsmith.clients.deltas import DeltasOf
 from roundsmith.clients.lanes import LANES, Lanes
 from roundsmith.clients.patience import PATIENT, StreamSettings
 from roundsmith.clients.replicas import Replicas, everywhere
@@ -61,18 +62,17 @@ class GeneratorClient:
         where it does.
         """
         whole: set[int] = set()
-        ids_by_index: dict[int, list[int]] = {}
+        deltas_by_index: dict[int, DeltasOf] = {}
         async for answer in follow(self.stream, self._request(item, weights_sha256)):
             if answer.HasField("completion"):
                 if answer.completion.index not in whole:
                     whole.add(answer.completion.index)
                     yield from_message(Completion, answer.completion)
                 continue
-            delta, ids = answer.delta, ids_by_index.setdefault(answer.delta.index, [])
-            end = delta.offset + len(delta.token_ids)
-            if delta.index not in whole and ids[delta.offset : end] != list(delta.token_ids):
-                ids[delta.offset :] = delta.token_ids
-                yield from_message(CompletionDelta, delta)
+            delta = from_message(CompletionDelta, answer.delta)
+            of = deltas_by_index.setdefault(delta.index, DeltasOf())
+            if delta.index not in whole and (new := of.new(delta)) is not None:
+                yield new
 
     async def model(self, timeout_s: float | None = None) -> generator_pb2.GetModelResponse:
         """What is served; waits as long as an item does where no other time is given."""
