@@ -33,27 +33,30 @@ help: ## show this list
 round: $(VENV)/local.stamp ## run one GiFT round on the lab and write its report to runs/lab
 	$(BIN)/roundsmith run --recipe gift --preset lab --out $(OUT)
 
-# Three lanes for two cores: one lane's processes start and wait while another's compute.
+# Two at a time, for two cores; the first is seen as it goes, the others at their end.
 .PHONY: test
 test: lint ## check everything: lint, types, the protos and every test; WITH_VLLM=1 adds test-vllm
-	$(MAKE) --jobs=3 test-lane-rest test-lane-services test-lane-cluster
+	$(MAKE) --jobs=2 --keep-going test-part-rest test-part-cluster test-part-services \
+	  $(if $(WITH_VLLM),test-part-vllm)
 
-.PHONY: test-lane-rest
-test-lane-rest: $(VENV)/dev.stamp
+SERVED := tests/services tests/sandbox
+at-its-end = said=$$(mktemp); $(1) > "$$said" 2>&1; code=$$?; cat "$$said"; rm "$$said"; exit $$code
+
+.PHONY: test-part-rest
+test-part-rest: $(VENV)/dev.stamp
 	$(BIN)/pytest --ignore=tests/cluster $(addprefix --ignore=,$(SERVED))
 
-.PHONY: test-lane-services
-test-lane-services: $(VENV)/dev.stamp
-	@$(if $(WITH_VLLM),$(call at-its-end,$(MAKE) test-vllm))
-	@$(call at-its-end,$(BIN)/pytest $(SERVED))
-
-.PHONY: test-lane-cluster
-test-lane-cluster: $(VENV)/dev.stamp
+.PHONY: test-part-cluster
+test-part-cluster: $(VENV)/dev.stamp
 	@$(call at-its-end,$(BIN)/pytest tests/cluster)
 
-# What the other lanes say comes whole at their end, not among the lines of the first.
-SERVED := tests/services tests/sandbox
-at-its-end = said=$$(mktemp); { $(1); } > "$$said" 2>&1; code=$$?; cat "$$said"; rm "$$said"; exit $$code
+.PHONY: test-part-services
+test-part-services: $(VENV)/dev.stamp
+	@$(call at-its-end,$(BIN)/pytest $(SERVED))
+
+.PHONY: test-part-vllm
+test-part-vllm: $(VENV)/dev.stamp
+	@$(call at-its-end,$(MAKE) test-vllm)
 
 .PHONY: test-cluster
 test-cluster: $(VENV)/dev.stamp ## run the tests that need a Kubernetes; they mostly wait for its pods
