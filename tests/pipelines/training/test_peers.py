@@ -4,7 +4,7 @@ import subprocess
 import sys
 from datetime import timedelta
 
-from torch.distributed import TCPStore
+from torch._C._distributed_c10d import TCPStore
 
 from roundsmith.config import child_environment
 
