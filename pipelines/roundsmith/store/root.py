@@ -101,7 +101,7 @@ class Root:
             target = Path(self._path(name))
             target.parent.mkdir(parents=True, exist_ok=True)
             partial.replace(target)
-            _sync_folder(target.parent)
+            sync(target.parent)
 
     def create(self, name: str, content: bytes) -> bool:
         """Write a small file unless the name is taken; whether this call wrote it."""
@@ -202,7 +202,7 @@ class Root:
                 if target.exists():
                     return False
                 partial.replace(target)
-        _sync_folder(target.parent)
+        sync(target.parent)
         return True
 
     def _path(self, name: str) -> str:
@@ -244,8 +244,9 @@ def copy_whole(source: Path, target: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Put a file, or the names in a folder, on the disk."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -4,7 +4,6 @@ the end.
 
 import fcntl
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from roundsmith.errors import ConfigError
 from roundsmith.hashing import WEIGHT_FILES, content_hash, file_sha256, weights_sha256
+from roundsmith.store.root import sync
 from roundsmith.training.job import TrainingJob
 
 _VERSION = 1
@@ -130,14 +130,6 @@ def _move(partial: Path, whole: Path) -> None:
     leaves it whole under its new name, or under its old one.
     """
     for path in (*partial.rglob("*"), partial):
-        _sync(path)
+        sync(path)
     partial.rename(whole)
-    _sync(whole.parent)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync(whole.parent)
