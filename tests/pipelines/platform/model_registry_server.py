@@ -5,15 +5,16 @@ made from the registry's own description of its API.
 """
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import mr_openapi  # type: ignore[import-untyped]  # ships no types
+
+from tests.pipelines.platform.loopback import listening
 
 Kept = dict[str, Any]
 MADE = {
@@ -123,13 +124,5 @@ def serving(registry: Registry) -> Iterator[Registry]:
         def log_message(self, *_: Any) -> None:
             """Says nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    registry.url = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with listening(Handler) as registry.url:
         yield registry
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

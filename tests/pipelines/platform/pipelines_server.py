@@ -6,14 +6,13 @@ are made from the backend's own description, and a pipeline to the schema of its
 """
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import Message
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -22,6 +21,8 @@ import kfp_server_api  # type: ignore[import-untyped]  # ships no types
 import yaml  # type: ignore[import-untyped]  # ships no types
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2  # type: ignore[import-untyped]  # ships no types
+
+from tests.pipelines.platform.loopback import listening
 
 BASE = "/apis/v2beta1"
 
@@ -194,13 +195,5 @@ def serving(backend: Backend) -> Iterator[Backend]:
         def log_message(self, *_: Any) -> None:
             """Says nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    backend.url = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with listening(Handler) as backend.url:
         yield backend
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
