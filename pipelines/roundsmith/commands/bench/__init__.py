@@ -75,9 +75,8 @@ def bench(
         int | None,
         typer.Option(
             min=1000,
-            help="For executor: this many runs instead, a tenth hostile; what service and sandbox "
-            "hold is counted before, after and on the way, and growth is a failure. Ctrl-C ends it "
-            "early, with what it has run by then.",
+            help="For executor: this many runs instead, a tenth hostile; growth of what service "
+            "and sandbox hold is a failure. Ctrl-C ends it early, with what it has run by then.",
         ),
     ] = None,
     synthetic: Annotated[
