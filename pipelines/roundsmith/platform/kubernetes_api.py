@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import time
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -36,6 +37,8 @@ PATIENCE_S = 120.0
 _BUSY = (429, 500, 502, 503, 504)
 _NOTHING = {"GET": (400, 404), "DELETE": (404, 409)}
 """What says that there is nothing, or that what is meant by its uid is there no more."""
+_GONE = re.compile(r"unable to retrieve container logs for \w+://\w+\n?")
+"""What a kubelet answers, as if it were the log, for a container that its runtime has removed."""
 
 
 class KubernetesApi:
@@ -137,7 +140,8 @@ class KubernetesApi:
     def log(self, pod: str, container: str, lines: int, *, previous: bool = False) -> str:
         """The last lines that a container printed, or its forerunner; empty when they are gone."""
         query = {"container": container, "tailLines": str(lines), "previous": str(previous).lower()}
-        return self._ask_text(f"{self._url('pods', pod)}/log", query) or ""
+        text = self._ask_text(f"{self._url('pods', pod)}/log", query) or ""
+        return "" if _GONE.fullmatch(text) else text
 
     def follow(self, pod: str, container: str, since: str = "") -> Iterator[tuple[str, str]]:
         """The lines of a container as they come, each with its time, from the time `since` on (its
@@ -157,7 +161,8 @@ class KubernetesApi:
             for chunk in answer.stream(decode_content=False):
                 *whole, buffer = (buffer + chunk).split(b"\n")
                 yield from map(_timed, whole)
-            if buffer:  # a container's last line may have no end
+            # A container's last line may have no end.
+            if buffer and not _GONE.fullmatch(buffer.decode("utf-8", "replace")):
                 yield _timed(buffer)
         except (ApiException, urllib3.exceptions.HTTPError) as error:
             log.debug("the log of %s ended: %s", pod, error)

@@ -107,12 +107,11 @@ class Guard(grpc.aio.ServerInterceptor):
                     taken = _until(requests, draining, None if plain else call)
                     async with aclosing(method(taken, context)) as responses:
                         async for response in responses:
+                            if not plain:  # counted first: whoever has an answer sees it counted
+                                call.answer(response.item_id)
+                                if response.last:
+                                    call.end(response.item_id, response.error.code)
                             await context.write(response)
-                            if plain:
-                                continue
-                            call.answer(response.item_id)
-                            if response.last:
-                                call.end(response.item_id, response.error.code)
                     if plain:
                         call.end("")
             except Exception as error:

@@ -15,7 +15,12 @@ import pytest
 from tests.pipelines.platform.clusters import described
 
 LOG = "/api/v1/namespaces/ml/pods/p/log"
-ENDED = "/api/v1/namespaces/ml/pods/ended/log"
+ENDED = {
+    "/api/v1/namespaces/ml/pods/ended/log": b"2026-01-01T00:00:00Z round 1\n"
+    b"2026-01-01T00:00:01Z Traceback: no end",
+    "/api/v1/namespaces/ml/pods/removed/log": b"unable to retrieve container logs for "
+    b"containerd://ee1d60da58412649",
+}
 JOB = {"metadata": {"name": "r-promote-1", "annotations": {}}, "status": {}}
 
 
@@ -41,8 +46,8 @@ class Answers(BaseHTTPRequestHandler):
             self.wfile.write(f"{len(line):x}\r\n".encode() + line + b"\r\n")
             self.wfile.flush()
             self.over.wait(60)
-        elif path == ENDED:
-            line = b"2026-01-01T00:00:00Z round 1\n2026-01-01T00:00:01Z Traceback: no end"
+        elif path in ENDED:
+            line = ENDED[path]
             self.send_response(200)
             self.send_header("Content-Length", str(len(line)))
             self.end_headers()
@@ -146,6 +151,17 @@ def test_a_log_that_falls_silent_is_left_to_be_asked_for_again(kubeconfig: Path)
 def test_the_last_line_of_a_log_needs_no_end(kubeconfig: Path) -> None:
     told = said(kubeconfig, FOLLOW.replace('"p"', '"ended"'))
     assert told.endswith("('2026-01-01T00:00:01Z', 'Traceback: no end')]\n")
+
+
+REMOVED = """
+from roundsmith.platform.kubernetes_api import KubernetesApi
+api = KubernetesApi("ml")
+print([api.log("removed", "control", 30), list(api.follow("removed", "control"))])
+"""
+
+
+def test_what_a_kubelet_says_of_a_removed_container_is_not_its_log(kubeconfig: Path) -> None:
+    assert said(kubeconfig, REMOVED) == "['', []]\n"
 
 
 CHECKS = """

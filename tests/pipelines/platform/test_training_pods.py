@@ -31,6 +31,9 @@ except PlatformError as error:
 """
 
 
+REMOVED = "unable to retrieve container logs for containerd://ee1d60da58412649"
+
+
 def pod(restarts: int) -> dict[str, Any]:
     """A pod whose container ended, after so many restarts."""
     ended = {"terminated": {"exitCode": 2, "reason": "Error"}}
@@ -101,6 +104,7 @@ def kubeconfig(tmp_path: Path) -> Iterator[Path]:
     [
         pytest.param(["no request\n"], id="at once"),
         pytest.param(["", "", "no request\n"], id="after the restart"),
+        pytest.param(["", "no request\n", REMOVED], id="before it was removed"),
         pytest.param(["", "", "", "", "no request\n"], id="when the job has failed"),
     ],
 )
