@@ -4,9 +4,11 @@ import asyncio
 import functools
 import logging
 import shutil
+import signal
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -41,6 +43,8 @@ Ended = Callable[[Context, RoundRefs[str]], object]
 """Told of a round that is over, and what it made."""
 LINE_EVERY_S = 5.0
 """How often a task logs the progress of its step at most."""
+INTERRUPTED = 130
+"""The exit code of a task that was told to end."""
 
 
 def _readable(task: Callable[P, T]) -> Callable[P, T]:
@@ -50,11 +54,34 @@ def _readable(task: Callable[P, T]) -> Callable[P, T]:
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
         try:
-            return task(*args, **kwargs)
+            with _ended_in_order():
+                return task(*args, **kwargs)
         except RoundsmithError as error:
             raise SystemExit(f"{type(error).__name__}: {error}") from error
+        except KeyboardInterrupt as error:
+            log.warning("told to end: what was finished is kept, a task that is run again goes on")
+            raise SystemExit(INTERRUPTED) from error
 
     return run
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """SIGTERM, by which Kubeflow ends the pod of a run that is terminated, is taken as Ctrl-C: the
+    task ends its training, which no Job owns, and starts a generator again that it had stopped.
+    Kubeflow does not run the exit task of every run that is terminated.
+    """
+    earlier = {
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+        signal.SIGTERM: signal.signal(
+            signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT)
+        ),
+    }
+    try:
+        yield
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
 
 
 @_readable
