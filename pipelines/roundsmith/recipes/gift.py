@@ -39,7 +39,9 @@ class GiftConfig(RecipeConfig):
     tail: float = 2.0
     """T of softmax(T * perplexity): 0 is uniform, larger favours rare codes."""
     dedup: bool = False
-    """Keep one of equal codes in the pool, the first; the release keeps all."""
+    """Keep one of equal codes in the pool, the first, whichever descriptions they were drawn from;
+    the release keeps all.
+    """
     condition: Literal["generating", "original"] = "generating"
     """The description that perplexity is given: the one that the code was drawn from, as released,
     or the task's own.

@@ -31,10 +31,17 @@ def scored_pool(group: Group, dedup: bool) -> list[Sample]:
     equal ones.
     """
     codes = [code for code in pool(group) if code.sample_id in group.scores]
-    if not dedup:
-        return codes
-    first = {code.text.strip(): code for code in reversed(codes)}
-    return [code for code in codes if first[code.text.strip()] is code]
+    return distinct(codes) if dedup else codes
+
+
+def distinct(codes: Iterable[Sample]) -> list[Sample]:
+    """The first of equal codes of a task. What the model wrote is compared: a program also holds
+    the description that it was drawn from, which another iteration words otherwise.
+    """
+    first: dict[str, Sample] = {}
+    for code in codes:
+        first.setdefault(code.completion.strip(), code)
+    return list(first.values())
 
 
 def measure(

@@ -13,6 +13,7 @@ from roundsmith.recipes.contract import (
     refuse_without_demonstrations,
     sample_example,
 )
+from roundsmith.recipes.pools import distinct
 from roundsmith.recipes.session import Session
 from roundsmith.recipes.styles import style_of_group
 from roundsmith.types import Group, Row, Sample, Sampling, Task
@@ -39,7 +40,7 @@ class Rft(Recipe):
 
     The sampling budget of the paper's RFT baseline is not known; the default is GiFT's own number
     of codes, so that the two are compared at equal samples. Departure from GiFT's setting without
-    weights: codes are distinct by text, so nothing is drawn twice.
+    weights: codes are distinct by what the model wrote, so nothing is drawn twice.
 
     With `rewritten` it is RFT+RD, whose way to rewrite is not known either: here the model
     describes the reference, so that one step of GiFT's chain is all that differs from it.
@@ -107,10 +108,7 @@ class Rft(Recipe):
     def select(self, group: Group, random: Random) -> Sequence[Row]:
         """Gold, and K distinct passing codes drawn uniformly, under the task's own description."""
         prompt = style_of_group(group).code(group.task, group.task.description)
-        distinct: dict[str, Sample] = {}
-        for code in group.passing():
-            distinct.setdefault(code.text.strip(), code)
-        codes = list(distinct.values())
+        codes = distinct(group.passing())
         picks = random.sample(codes, min(self.config.selected_per_task, len(codes)))
         gold = gold_rows(group, self.name)
         return [*gold, *(sample_example(prompt, pick, group) for pick in picks)]

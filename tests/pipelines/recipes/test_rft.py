@@ -27,6 +27,12 @@ def test_equal_codes_are_drawn_once_and_fewer_than_k_are_all_taken() -> None:
     assert sorted(row.provenance.parents for row in rows) == [(), ("a",), ("c",)]
 
 
+def test_equal_codes_of_rewritten_descriptions_are_drawn_once() -> None:
+    a, b, c = code("a", 0), code("b", 1), code("c", 2, "    return x * 2")
+    rows = Rft(RftConfig(rewritten=2)).select(group((a, b, c), passes(a, b, c)), Random(0))
+    assert sorted(row.provenance.parents for row in rows) == [(), ("a",), ("c",)]
+
+
 def test_no_more_than_k_are_drawn() -> None:
     codes = tuple(code(f"{i}", 0, f"    return {i} * x") for i in range(9))
     rows = Rft(RftConfig(selected_per_task=4)).select(group(codes, passes(*codes)), Random(0))
