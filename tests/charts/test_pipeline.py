@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from roundsmith.cli import app
 from roundsmith.platform.pipeline import CHARTS, compile_pipeline
-from tests.charts.rendering import CHART, WHOLE, objects, one
+from tests.charts.rendering import CHART, WHOLE, cluster, objects, one
 
 pytest.importorskip("kfp", reason="needs the extra cluster")
 
@@ -42,6 +42,21 @@ def test_its_tasks_run_in_the_image_of_rounds_and_find_the_release() -> None:
     assert not [made for made in found if made["kind"] == "PipelineVersion"]
 
 
+@pytest.mark.parametrize(
+    ("values", "tls"), [((), "r-client-tls"), (("tls.clientSecret=mine",), "mine")]
+)
+def test_its_tasks_get_the_certificate_and_the_image_as_rounds_do(
+    values: tuple[str, ...], tls: str
+) -> None:
+    given = ("tls.enabled=true", "tls.serverSecret=s", "tls.certManager.issuer=i", *values)
+    found, _, platform = delivered(*given)
+    volumes = cluster(found)["control"]["template"]["spec"]["volumes"]
+    assert {v["secret"]["secretName"] for v in volumes if "secret" in v} == {tls}
+    for told in platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values():
+        assert [secret["secretName"] for secret in told["secretAsVolume"]] == [tls]
+        assert [secret["secretName"] for secret in told["imagePullSecret"]] == ["registry"]
+
+
 def test_as_objects_it_is_the_same_pipeline() -> None:
     found, ir, platform = delivered("pipelines.objects=true")
     (version,) = (made for made in found if made["kind"] == "PipelineVersion")
@@ -54,7 +69,8 @@ def test_as_objects_it_is_the_same_pipeline() -> None:
 
 def test_an_upload_waits_for_the_release_and_sends_what_the_configmap_has(tmp_path: Path) -> None:
     host = ("pipelines.upload=true", "pipelines.host=http://ml-pipeline.kubeflow:8888")
-    found, ir, platform = delivered(*host)
+    tls = ("tls.enabled=true", "tls.serverSecret=s", "tls.clientSecret=mine")
+    found, ir, platform = delivered(*host, *tls, "imagePullSecrets={registry,other}")
     job = one(found, "Job", "r-upload")
     assert job["metadata"]["annotations"]["helm.sh/hook"] == (
         "post-install,post-upgrade,post-rollback"

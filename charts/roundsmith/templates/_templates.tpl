@@ -91,6 +91,10 @@ spec:
         {{- with .secret }}
         - --storage-secret={{ . }}
         {{- end }}
+        - --tls-secret={{ include "roundsmith.clientSecret" .root }}
+        {{- range .root.Values.imagePullSecrets }}
+        - --pull-secret={{ . }}
+        {{- end }}
         - --pipelines={{ $pipelines.host }}
         - --name={{ $name }}
         - --namespace={{ .root.Release.Namespace }}

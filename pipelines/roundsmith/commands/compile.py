@@ -37,6 +37,18 @@ Secret = Annotated[
     ),
 ]
 
+TlsSecret = Annotated[
+    str,
+    typer.Option(
+        help="The Secret with the certificate of rounds; it need not be there.",
+        show_default="RELEASE-client-tls, the chart's",
+    ),
+]
+PullSecrets = Annotated[
+    list[str] | None,
+    typer.Option("--pull-secret", help="A Secret that the image is pulled with; may be repeated."),
+]
+
 
 def compile_(
     output: Annotated[
@@ -47,6 +59,8 @@ def compile_(
         str, typer.Option(help="The installation of the chart in the namespace of the runs.")
     ] = "roundsmith",
     storage_secret: Secret = "",
+    tls_secret: TlsSecret = "",
+    pull_secret: PullSecrets = None,
     manifests: Annotated[
         bool, typer.Option("--manifests", help="Write objects: Pipeline and PipelineVersion.")
     ] = False,
@@ -90,7 +104,8 @@ def compile_(
             "which are for `kubectl apply`: leave one of the two out"
         )
     chosen = image or default_image()
-    compile_pipeline(Installed.of(release, chosen, storage_secret), output, manifests=manifests)
+    installed = Installed.of(release, chosen, storage_secret, tls_secret, pull_secret or ())
+    compile_pipeline(installed, output, manifests=manifests)
     typer.echo(f"{output}: a round of {release}, image {chosen}")
     if pipelines is not None:
         from roundsmith.platform.pipelines_api import PipelinesApi

@@ -73,6 +73,21 @@ def submit(
             rich_help_panel=PIPELINES,
         ),
     ] = "",
+    tls_secret: Annotated[
+        str,
+        typer.Option(
+            help="The Secret with the certificate of rounds.",
+            show_default="RELEASE-client-tls",
+            rich_help_panel=PIPELINES,
+        ),
+    ] = "",
+    pull_secret: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A Secret that the image is pulled with; may be repeated.",
+            rich_help_panel=PIPELINES,
+        ),
+    ] = None,
     token: Annotated[
         str,
         typer.Option(
@@ -99,7 +114,8 @@ def submit(
                 f"-- {' '.join(options)}: expected --param NAME=VALUE with --pipelines, saw "
                 "options of `roundsmith run`: give them as parameters"
             )
-        installed = Installed.of(release, image or default_image(), storage_secret)
+        secrets = storage_secret, tls_secret, pull_secret or ()
+        installed = Installed.of(release, image or default_image(), *secrets)
         say(submit_chain(PipelinesApi(pipelines, namespace, token), installed, name, param or ()))
         return
     from roundsmith.commands.installation import find_installation

@@ -8,7 +8,7 @@ else is in the storage. The image brings the code, so that no task installs anyt
 
 import importlib.util
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,8 @@ TITLES = {
 }
 CPU, MEMORY, MOST_MEMORY = "200m", "512Mi", "4Gi"
 """Of every task: models and programs run in the services, trainings in jobs."""
+DIGITS = 12
+"""Of a digest, in the name of a version."""
 TLS_FOLDER = "/etc/roundsmith-tls"
 TOKEN_LABEL = "access-ml-pipeline"
 """By it a Kubeflow profile gives a pod the token for its API."""
@@ -53,16 +55,25 @@ class Installed:
     """The Secret with the certificate of rounds; need not be there."""
     release: str
     """The name of the installation: its policies let in what is labelled as of it."""
+    pull_secrets: tuple[str, ...] = ()
+    """The Secrets that its image is pulled with."""
 
     @classmethod
-    def of(cls, release: str, image: str, secret: str = "") -> "Installed":
-        """An installation by its name; its Secret is the chart's unless it is named."""
-        keys = secret or f"{release}-storage"
-        return cls(image, f"{release}-cluster", keys, f"{release}-client-tls", release)
+    def of(
+        cls,
+        release: str,
+        image: str,
+        secret: str = "",
+        tls: str = "",
+        pull_secrets: Sequence[str] = (),
+    ) -> "Installed":
+        """An installation by its name; its Secrets are the chart's unless they are named."""
+        keys, shown = secret or f"{release}-storage", tls or f"{release}-client-tls"
+        return cls(image, f"{release}-cluster", keys, shown, release, tuple(pull_secrets))
 
 
-CHARTS = Installed.of("RELEASE", "image.invalid/roundsmith:0", "STORAGE-SECRET")
-"""What the chart puts its own names in the place of."""
+CHARTS = Installed.of("RELEASE", "image.invalid/roundsmith:0", "STORAGE-SECRET", "TLS-SECRET")
+"""What the chart puts its own names in the place of; it adds its Secrets for images."""
 
 
 def compile_pipeline(installed: Installed, output: Path, *, manifests: bool = False) -> None:
@@ -174,6 +185,7 @@ class AddTask:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             kubernetes.use_secret_as_env(task, keys, {name: name}, optional=True)
         kubernetes.use_secret_as_volume(task, self.installed.tls, TLS_FOLDER, optional=True)
+        kubernetes.set_image_pull_secrets(task, list(self.installed.pull_secrets))
         kubernetes.add_pod_label(task, TOKEN_LABEL, "true")
         kubernetes.add_pod_label(task, "app.kubernetes.io/instance", self.installed.release)
         for label, value in labels("control").items():
@@ -182,9 +194,12 @@ class AddTask:
 
 
 def _version(image: str) -> str:
-    """A name of a PipelineVersion for an image: its tag, as far as Kubernetes takes it."""
-    tag = image.rpartition("@")[0] or image
-    tag = tag.rpartition(":")[2] if ":" in tag.rpartition("/")[2] else "untagged"
+    """A name of a PipelineVersion for an image, as far as Kubernetes takes it: its digest's
+    beginning where it has one, else its tag.
+    """
+    _, _, digest = image.partition("@sha256:")
+    tag = image.rpartition(":")[2] if ":" in image.rpartition("/")[2] else "untagged"
+    tag = digest[:DIGITS] or tag
     return "".join(c if c.isalnum() else "-" for c in tag.lower()).strip("-")
 
 

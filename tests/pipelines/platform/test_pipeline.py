@@ -161,6 +161,18 @@ def test_the_objects_hold_the_same_pipeline(ir: dict[str, Any], tmp_path: Path) 
     assert made[1]["spec"]["pipelineSpec"] == ir
 
 
+def test_an_image_by_its_digest_is_a_version_of_its_own(tmp_path: Path) -> None:
+    def called(image: str) -> str:
+        path = tmp_path / "objects.yaml"
+        compile_pipeline(Installed.of("r", image), path, manifests=True)
+        name: str = list(yaml.safe_load_all(path.read_text()))[1]["metadata"]["name"]
+        return name
+
+    digest = "0123456789ab" + "c" * 52
+    assert called(f"registry:5000/roundsmith@sha256:{digest}") == "roundsmith-0123456789ab"
+    assert called("registry:5000/roundsmith") == "roundsmith-untagged"
+
+
 def test_a_file_that_can_not_be_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--output"):
         compile_pipeline(INSTALLED, tmp_path / "round.txt")
