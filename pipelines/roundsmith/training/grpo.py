@@ -11,6 +11,7 @@ tokens are in no loss. Every step draws anew from the weights of that step, so t
 sampling policy is 1 and `clip` does nothing but bound rounding. One process trains.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -107,9 +108,11 @@ def build(
     drawing = source or RolloutSource(JobFolder(job))
 
     def roll_out(prompts: list[str], trainer: GRPOTrainer) -> dict[str, Any]:
-        """`prompts` are task ids, each as often as it has completions."""
+        """`prompts` are task ids, each as often as it has completions: a step in which one epoch
+        ends and another begins may hold a task twice, as two groups.
+        """
         drawing.serve(trainer.accelerator.unwrap_model(trainer.model))
-        wanted = {name: prompt_by_task[name] for name in dict.fromkeys(prompts)}
+        wanted = {name: (prompt_by_task[name], n) for name, n in Counter(prompts).items()}
         drawn = drawing.draw(wanted, trainer.state.global_step)
         taken = [drawn[name].pop(0) for name in prompts]
         return {

@@ -41,13 +41,17 @@ class Rollout:
     reward: float | None
 
 
+Wanted = tuple[tuple[int, ...], int]
+"""The token ids of a prompt, and how many completions are to be drawn of it."""
+
+
 class Source(Protocol):
     """What grpo draws from."""
 
     def serve(self, model: Any) -> None:
         """Draw with the weights of this model from now on."""
 
-    def draw(self, prompts: Mapping[str, tuple[int, ...]], step: int) -> dict[str, list[Rollout]]:
+    def draw(self, prompts: Mapping[str, Wanted], step: int) -> dict[str, list[Rollout]]:
         """The rollouts of each prompt, by its name."""
 
     def close(self) -> None:
@@ -93,8 +97,8 @@ class RolloutSource:
                 shutil.rmtree(self._where.checkpoints / old, ignore_errors=True)
                 mark.unlink()
 
-    def draw(self, prompts: Mapping[str, tuple[int, ...]], step: int) -> dict[str, list[Rollout]]:
-        """The rollouts of each task, by its id; `prompts` are token ids."""
+    def draw(self, prompts: Mapping[str, Wanted], step: int) -> dict[str, list[Rollout]]:
+        """The rollouts of each task, by its id."""
         return self._runner.run(self._draw(prompts, step))
 
     def close(self) -> None:
@@ -113,14 +117,12 @@ class RolloutSource:
         services = await self._connected()
         self._served = await services.generator.reload(str(folder), sha256)
 
-    async def _draw(
-        self, prompts: Mapping[str, tuple[int, ...]], step: int
-    ) -> dict[str, list[Rollout]]:
+    async def _draw(self, prompts: Mapping[str, Wanted], step: int) -> dict[str, list[Rollout]]:
         services = await self._connected()
         chat = (await services.generator.model()).has_chat_template
         stops = style_of("auto", chat).code_stops
         drawn = await asyncio.gather(
-            *(self._one(services, name, ids, stops, step) for name, ids in prompts.items())
+            *(self._one(services, name, wanted, stops, step) for name, wanted in prompts.items())
         )
         return dict(zip(prompts, drawn, strict=True))
 
@@ -128,14 +130,15 @@ class RolloutSource:
         self,
         services: Services,
         name: str,
-        prompt: tuple[int, ...],
+        wanted: Wanted,
         stops: tuple[str, ...],
         step: int,
     ) -> list[Rollout]:
         job, task = self._folder.job, self._tasks[name]
         sampling = Sampling(job.max_tokens, job.temperature, stop=stops)
         seed = derive_seed(job.seed, "rollout", name, step)
-        item = GenerateItem(f"{step}/{name}", prompt, sampling, seed, job.generations)
+        prompt, number = wanted
+        item = GenerateItem(f"{step}/{name}", prompt, sampling, seed, number)
         found = await services.generator.generate(item, self._served)
         programs = [
             Program(str(c.index), runnable(task, program_of(task, c.text)), task.setup)

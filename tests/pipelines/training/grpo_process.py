@@ -14,7 +14,7 @@ from accelerate import PartialState  # type: ignore[import-untyped]  # ships no 
 from roundsmith.training import TrainingJob
 from roundsmith.training.folder import JobFolder
 from roundsmith.training.keeping import FolderKeeping
-from roundsmith.training.rollouts import Rollout
+from roundsmith.training.rollouts import Rollout, Wanted
 from tests.pipelines.training.test_grpo import Drawn, built
 
 
@@ -25,7 +25,7 @@ class Noted(Drawn):
         super().__init__(1.0, 0.0, 1.0, 0.0)
         self._notes, self._killed_at = notes, killed_at
 
-    def draw(self, prompts: Mapping[str, tuple[int, ...]], step: int) -> dict[str, list[Rollout]]:
+    def draw(self, prompts: Mapping[str, Wanted], step: int) -> dict[str, list[Rollout]]:
         with self._notes.open("a") as notes:
             notes.write(f"{step}\n")
         if step == self._killed_at:

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from roundsmith.training.grpo import build
 from roundsmith.training.keeping import FolderKeeping
 from roundsmith.training.objectives import find_objective
 from roundsmith.training.plan import plan_training
-from roundsmith.training.rollouts import Rollout, program_of
+from roundsmith.training.rollouts import Rollout, Wanted, program_of
 from roundsmith.training.run import load, train
 from roundsmith.training.tokens import write_tokens
 from roundsmith.types import Completion
@@ -41,9 +42,10 @@ class Drawn:
         total = sum(float(weight.detach().sum()) for weight in model.parameters())
         self.served.append(f"{total:.6f}")
 
-    def draw(self, prompts: Mapping[str, tuple[int, ...]], step: int) -> dict[str, list[Rollout]]:
+    def draw(self, prompts: Mapping[str, Wanted], step: int) -> dict[str, list[Rollout]]:
         self.steps.append(step)
-        return {name: [self._one(i, r) for i, r in enumerate(self._rewards)] for name in prompts}
+        of = {name: islice(enumerate(cycle(self._rewards)), n) for name, (_, n) in prompts.items()}
+        return {name: [self._one(i, r) for i, r in rewards] for name, rewards in of.items()}
 
     def close(self) -> None:
         self.closed = True
@@ -115,6 +117,16 @@ def test_every_step_draws_anew_from_the_weights_of_that_step(make_job: MakeJob) 
     assert source.steps == [0, 1, 2, 3, 4, 5]
     assert len(set(source.served)) == 6
     assert source.closed
+
+
+def test_a_step_may_hold_a_task_twice(make_job: MakeJob) -> None:
+    """Three prompts in steps of two: where epochs meet one may follow itself. Each place in the
+    step is a group of its own, with its own completions.
+    """
+    trainer = built(make_job([example(0)], **SMALL), Drawn(1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0))
+    made = trainer._generate_and_score_completions([{"prompt": "t"} for _ in range(8)])
+    assert made["completion_ids"][:, 0].tolist() == [20, 21, 22, 23, 24, 25, 26, 27]
+    assert made["advantages"].tolist() == pytest.approx([1.4997, *[-0.4999] * 3, *[0.0] * 4], 1e-3)
 
 
 def test_equal_rewards_teach_nothing(make_job: MakeJob, model: Path) -> None:
