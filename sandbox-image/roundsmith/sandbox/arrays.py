@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd  # type: ignore[import-untyped]  # its stubs are another package
 
 from roundsmith.sandbox import codec
-from roundsmith.sandbox.codec import CodecError, Lowered, Opaque
+from roundsmith.sandbox.codec import CodecError
+from roundsmith.sandbox.exposure import crosses
 
 _DTYPE = re.compile(r"[<>|=]?(\?|b1|[iu][1248]|f[248]|c8|c16|[US]\d{1,6}|[mM]8\[[a-zA-Z]{1,2}\])")
 _SCALARS = (
@@ -133,8 +134,8 @@ def _objects(parts: Any) -> Any:
     shape, members = parts
     if len(members) != math.prod(_shape(shape)):
         raise CodecError("an array of another shape")
-    # Nothing may be here that could not be sent back.
-    if any(isinstance(member, Opaque | Lowered) for member in members):
+    # Nothing may be here that could not be sent back, at whatever depth.
+    if not crosses(members):
         raise CodecError("an array of what does not cross")
     made = np.empty(len(members), object)
     made[:] = members

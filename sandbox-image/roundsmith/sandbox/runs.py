@@ -113,7 +113,9 @@ class Runner:
                 yield result
 
     def _ask_tester(self, child: Child, at: int) -> Iterator[Reply | Ended]:
-        result = self._ask_with_tester(child, self._run.cells[at][1], self._budget(fresh=at == 0))
+        setup = self._run.setup.encode("utf-8", "surrogatepass")
+        asked = pack_blobs([setup, self._run.cells[at][1]])
+        result = self._ask_with_tester(child, asked, self._budget(fresh=at == 0))
         if at == len(self._run.cells) - 1 and isinstance(result, Reply):
             quiet = ask(self._children, child, QUIET, b"", self._budget(fresh=True))
             result = _unless_tampered(result, quiet)

@@ -25,9 +25,11 @@ from roundsmith.sandbox.codec import (
     parted,
     take_over,
 )
+from roundsmith.sandbox.events import unpack_blobs
 from roundsmith.sandbox.exposure import crosses
 from roundsmith.sandbox.failures import SolverFailure, classify
 from roundsmith.sandbox.frames import read_frame, write_frame
+from roundsmith.sandbox.setup_names import imported
 
 UNSUPPORTED = "UNSUPPORTED"
 ASSERT, UNITTEST = "assert", "unittest"
@@ -36,9 +38,12 @@ NONCE_BYTES = 8
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
 
 
-def run(control: int, nonce: bytes, body: bytes) -> tuple[bytes, bytes, bytes]:
-    """Runs statements or classes: kind, nonce and body of the answer, A when all held, else E."""
-    link = Link(control, nonce)
+def run(control: int, nonce: bytes, asked: bytes) -> tuple[bytes, bytes, bytes]:
+    """Runs statements or classes, beside the task's setup: kind, nonce and body of the answer, A
+    when all held, else E.
+    """
+    setup, body = unpack_blobs(asked)
+    link = Link(control, nonce, setup.decode("utf-8", "surrogatepass"))
     try:
         answer = run_in(body, link.namespace)
     except BaseException as error:
@@ -65,23 +70,27 @@ def run_in(body: bytes, namespace: Callable[[list[str]], dict[str, Any]]) -> obj
 class Link:
     """The way to the solver: a request frame out, an answer frame in."""
 
-    def __init__(self, control: int, nonce: bytes) -> None:
-        self._control, self.nonce = control, nonce
+    def __init__(self, control: int, nonce: bytes, setup: str) -> None:
+        self._control, self.nonce, self._setup = control, nonce, setup
 
     def namespace(self, names: list[str]) -> dict[str, Any]:
         """The test's globals.
 
-        A program's name hides a built-in only in a test that uses no other name of the program, so
-        that a redefined `abs` or `len` can not bend a comparison.
+        A program's name hides a built-in, or what the task's setup imports, only in a test that
+        uses no other name of the program, so that a redefined `abs` or `isclose` can not bend a
+        comparison. An answer about other names than those is forged.
         """
-        described = [entry for entry in decode(self.ask(b"N", names)) if entry[1] != "missing"]
-        own = [entry for entry in described if not hasattr(builtins, entry[0])]
-        namespace: dict[str, Any] = {"__name__": "test"}
-        for name, kind, value in own or described:
-            if kind == "module":
-                namespace[name] = importlib.import_module(value)
-            else:
-                namespace[name] = self.stand_in(value) if kind == "object" else value
+        described = decode(self.ask(b"N", names))
+        if [name for name, _, _ in described] != names:
+            raise SolverFailure("TAMPERED", "names that were not asked for")
+        given = imported(self._setup, names)
+        there = [entry for entry in described if entry[1] != "missing"]
+        own = [entry for entry in there if not (hasattr(builtins, entry[0]) or entry[0] in given)]
+        namespace: dict[str, Any] = {"__name__": "test", **given}
+        for name, kind, value in own or there:
+            namespace[name] = (
+                importlib.import_module(value) if kind == "module" else self.stand_in(value)
+            )
         return namespace
 
     def stand_in(self, value: Any) -> Any:
@@ -89,7 +98,7 @@ class Link:
         if isinstance(value, Opaque):
             return Remote(self, value)
         if isinstance(value, Lowered):
-            return value.value
+            return self.stand_in(value.value)
         return mapped(value, self.stand_in)
 
     def call(self, target: Opaque, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -102,9 +111,9 @@ class Link:
         )
         alias, result, after, after_by_name = decode(self.ask(b"D", sent))
         for given, changed in zip(args, after, strict=True):
-            _take_over(given, changed)
+            _take_over(given, self.stand_in(changed))
         for key, given in kwargs.items():
-            _take_over(given, after_by_name[key])
+            _take_over(given, self.stand_in(after_by_name[key]))
         return args[alias] if alias >= 0 else self.stand_in(result)
 
     def ask(self, kind: bytes, request: object) -> bytes:
