@@ -29,6 +29,8 @@ def submit_chain(
 ) -> str:
     """Starts the first round of a chain, whose name is by the parameters where it has none; says
     what was done. A chain that was started is left as it is.
+
+    Raises ConfigError where it was started with other parameters.
     """
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder, "pipeline.yaml")
@@ -38,7 +40,23 @@ def submit_chain(
         parameters = parse(given, known["parameters"]) | {"chain": chosen}
         name = run_name(chosen, int(parameters.get("round_number", 1)))
         run_id, new = api.submit(package, name, parameters, NAME)
+        if not new:
+            _refuse_others(name, api.parameters(run_id), parameters, known["parameters"])
     return f"{name} {'is submitted' if new else 'is there already'}: {api.page(run_id)}"
+
+
+def _refuse_others(
+    name: str, there: Mapping[str, Any], given: Mapping[str, Any], known: Mapping[str, Any]
+) -> None:
+    """Raises ConfigError where the run of this name was started with other parameters."""
+    defaults = {key: told.get("defaultValue") for key, told in known.items()}
+    started, asked = {**defaults, **there}, {**defaults, **given}
+    if apart := sorted(key for key in asked if asked[key] != started[key]):
+        seen = ", ".join(f"{key}={json.dumps(started[key])}" for key in apart)
+        raise ConfigError(
+            f"run {name}: expected the parameters that it was started with, {seen}, saw others: "
+            "give them, or another --name"
+        )
 
 
 def parse(given: Sequence[str], known: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,11 +3,12 @@
 <storage>/chains/<chain>/settings.json   what the chain was begun with
                          round-N.json    what round N came to, written once
                          next-N          which run submits round N
+                         next-N-after-R  which does, where run R was lost
                          stop            no further round is to begin
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 
 from roundsmith.errors import ConfigError
@@ -108,10 +109,19 @@ class Chain:
         assert kept is not None
         return kept
 
-    def claim(self, number: int, run: str) -> bool:
-        """Whether this run is the one that submits a round; the first that asks is."""
-        name = self._path(f"next-{number}")
-        return self._root.create(name, run.encode()) or self._root.read(name) == run.encode()
+    def claim(self, number: int, run: str, is_lost: Callable[[str], bool]) -> bool:
+        """Whether this run is the one that submits a round: the first that asks is, or where that
+        was lost, maybe before it did, the first that asks then.
+        """
+        name = f"next-{number}"
+        while not self._root.create(self._path(name), run.encode()):
+            owner = (self._root.read(self._path(name)) or b"").decode()
+            if owner == run:
+                return True
+            if not is_lost(owner):
+                return False
+            name = f"next-{number}-after-{owner}"
+        return True
 
     def stop(self) -> None:
         """Lets no further round of the chain begin."""

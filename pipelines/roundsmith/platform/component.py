@@ -132,11 +132,11 @@ def next_round(plan: str) -> str:
         return f"chain {planned.chain} was cancelled: {name} is not submitted"
     if not isinstance(place, ClusterConfig) or not place.pipelines.host:
         return f"{name} is not submitted: no API of Kubeflow Pipelines is named"
-    if not chain.claim(number, planned.run):
-        return f"{name} is submitted by another run of round {planned.round}"
     from roundsmith.platform.pipelines_api import PipelinesApi
 
     api = PipelinesApi(place.pipelines.host, place.namespace, place.pipelines.token)
+    if not chain.claim(number, planned.run, api.lost):
+        return f"{name} is submitted by another run of round {planned.round}"
     changes = {"round_number": number, "chain": planned.chain}
     return f"{name} is submitted: {api.submit_again(planned.run, name, changes)}"
 

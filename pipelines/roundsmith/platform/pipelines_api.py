@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import logging
+import re
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,8 @@ from roundsmith.errors import PlatformError, UnknownName
 
 log = logging.getLogger(__name__)
 
-OVER = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED")
+LOST = ("FAILED", "CANCELED", "SKIPPED")
+OVER = ("SUCCEEDED", *LOST)
 PAGE = 100
 
 
@@ -119,12 +121,31 @@ class PipelinesApi:
                 made = self._client.run_pipeline(own.experiment_id, name, str(package), **told)
                 return str(made.run_id)
 
+    def parameters(self, run_id: str) -> dict[str, Any]:
+        """What a run was started with, as far as it was told."""
+        with self._asked(f"run {run_id}"):
+            return dict(self._client.get_run(run_id).runtime_config.parameters or {})
+
+    def lost(self, run_id: str) -> bool:
+        """Whether a run ended without success, or is not there any more."""
+        import kfp_server_api  # type: ignore[import-untyped]  # ships no types
+
+        with self._asked(f"run {run_id}"):
+            try:
+                return self._client.get_run(run_id).state in LOST
+            except kfp_server_api.ApiException as error:
+                if error.status != 404:
+                    raise
+                return True
+
     def runs(self, chain: str = "") -> list[PipelineRun]:
         """The runs of a chain, or of all, the latest first."""
         prefix = f"{chain}-round-" if chain else ""
         predicate = {"operation": "IS_SUBSTRING", "key": "display_name", "stringValue": prefix}
         kept = json.dumps({"predicates": [predicate]}) if prefix else None
-        return [run for run in self._listed(kept) if run.name.startswith(prefix)]
+        # Another chain may be called CHAIN-round-trip.
+        own = re.compile(re.escape(prefix) + "[0-9]+" if prefix else "(?s).*")
+        return [run for run in self._listed(kept) if own.fullmatch(run.name)]
 
     def end(self, chain: str) -> list[PipelineRun]:
         """Ends the runs of a chain that are under way; those. Raises UnknownName without a run."""
@@ -147,7 +168,7 @@ class PipelinesApi:
     def _standing(self, name: str) -> PipelineRun | None:
         """The run of this name that runs or is done."""
         named = self._listed(_called(name))
-        return next((run for run in named if run.state not in ("FAILED", "CANCELED")), None)
+        return next((run for run in named if run.state not in LOST), None)
 
     def _listed(self, kept: str | None) -> Iterator[PipelineRun]:
         page = ""
@@ -172,7 +193,7 @@ class PipelinesApi:
     @contextlib.contextmanager
     def _asked(self, what: str) -> Iterator[None]:
         """Raises PlatformError for what the API refuses; kfp's own prints are left out."""
-        import kfp_server_api  # type: ignore[import-untyped]  # ships no types
+        import kfp_server_api
         import urllib3
 
         try:

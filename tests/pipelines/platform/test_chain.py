@@ -64,10 +64,27 @@ def test_rounds_without_a_gain_end_the_chain(chain: Chain) -> None:
 
 
 def test_one_run_submits_the_next_round_and_may_try_again(chain: Chain) -> None:
-    assert chain.claim(2, "run-a")
-    assert chain.claim(2, "run-a"), "its task is retried"
-    assert not chain.claim(2, "run-b")
-    assert chain.claim(3, "run-b")
+    assert chain.claim(2, "run-a", never)
+    assert chain.claim(2, "run-a", never), "its task is retried"
+    assert not chain.claim(2, "run-b", never)
+    assert chain.claim(3, "run-b", never)
+
+
+def test_where_the_run_that_submits_is_lost_one_other_takes_its_place(chain: Chain) -> None:
+    def lost(run: str) -> bool:
+        return run in ("run-a", "run-b")
+
+    assert chain.claim(2, "run-a", never)
+    assert chain.claim(2, "run-b", lost)
+    assert not chain.claim(2, "run-c", lambda run: run == "run-a")
+    assert chain.claim(2, "run-c", lost)
+    assert chain.claim(2, "run-c", lost), "its task is retried"
+    assert not chain.claim(2, "run-d", lost)
+
+
+def never(run: str) -> bool:
+    """No run was lost."""
+    return False
 
 
 def test_a_chain_that_was_stopped_says_so_to_everybody(chain: Chain, tmp_path: Path) -> None:

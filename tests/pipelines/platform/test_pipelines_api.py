@@ -118,6 +118,32 @@ def test_the_last_task_submits_the_next_round_once(
     assert next_round(other) == "c-round-2 is submitted by another run of round 1"
 
 
+def test_a_round_whose_submission_was_lost_with_its_run_is_submitted_by_the_next_run(
+    backend: Backend, tmp_path: Path
+) -> None:
+    submit(backend, "rounds=2")
+    text = plan(tmp_path, backend, "run-1")
+    decide(tmp_path, text)
+    Chain(str(tmp_path), "c").claim(2, "run-1", lambda run: False)  # and was killed
+    backend.runs["run-1"]["state"] = "FAILED"
+    backend.runs["run-2"] = {**backend.runs["run-1"], "run_id": "run-2", "state": "RUNNING"}
+    again = plan(tmp_path, backend, "run-2")
+    assert next_round(again) == "c-round-2 is submitted: run-3"
+    del backend.runs["run-1"]
+    assert next_round(again) == "c-round-2 is submitted: run-3"
+    assert [run["display_name"] for run in backend.runs.values()] == ["c-round-1", "c-round-2"]
+
+
+def test_a_chain_that_was_begun_with_other_parameters_is_not_taken_for_the_one_asked_for(
+    backend: Backend,
+) -> None:
+    submit(backend, "recipe=rft", "seed=4")
+    assert "is there already" in submit(backend, "seed=4", "recipe=rft", "rounds=1")
+    with pytest.raises(ConfigError, match=r"run c-round-1: .* started with, recipe=.rft., seed=4,"):
+        submit(backend, "seed=5")
+    assert len(backend.runs) == 1
+
+
 def test_a_chain_that_is_over_or_cancelled_submits_nothing(
     backend: Backend, tmp_path: Path
 ) -> None:
@@ -141,9 +167,12 @@ def test_a_chain_that_is_over_or_cancelled_submits_nothing(
 def test_status_tells_of_a_chain_alone(backend: Backend) -> None:
     submit(backend, name="c")
     submit(backend, name="cc")
+    submit(backend, name="c-round-trip")
     told = json.loads(typed("status", "c", "--pipelines", backend.url, "--json"))
     assert [(run["name"], run["state"]) for run in told] == [("c-round-1", "RUNNING")]
     assert "cc-round-1" in typed("status", "--pipelines", backend.url)
+    typed("cancel", "c", "--pipelines", backend.url)
+    assert [run["state"] for run in backend.runs.values()] == ["CANCELED", "RUNNING", "RUNNING"]
 
 
 def test_what_the_api_refuses_is_told(backend: Backend) -> None:
