@@ -63,8 +63,9 @@ class Claim(Settings):
     """A split, or a split with a set; `A - B` is the gap between two."""
     lower_is_better: bool = False
     reachable: str = ""
-    """An arm with `samples`: where not one of them solves a task of `on`, nothing can be learnt
-    from rewards there, and the claim stays undecided; so it does where the arm is not played.
+    """An arm with `samples`: where not one of them solves a task of `on` (of a gap, of those of its
+    parts that the arm is judged by), nothing can be learnt from rewards there, and the claim stays
+    undecided; so it does where the arm is not played.
     """
     direction: Literal["better", "no_worse"] = "better"
     """`no_worse` is shown above -margin and refuted below it."""
@@ -82,6 +83,8 @@ class Claims(Settings):
     needs_tests: bool
     needs_references: bool
     tasks: str = "lab"
+    limit: int | None = Field(None, gt=0)
+    """Training tasks of `tasks` at most, where arms count them; else the preset's number."""
     base: Literal["lab", "atoms"] = "lab"
     """The model that the comparison begins with where none is given."""
     seeds: int = Field(gt=1)

@@ -86,7 +86,7 @@ def reproduce(
     from roundsmith.commands.reproduce_run import Wanted, compare_arms, own_base
     from roundsmith.commands.run import default_preset
     from roundsmith.errors import ConfigError
-    from roundsmith.reproduce.arms import chosen_arms
+    from roundsmith.reproduce.arms import chosen_arms, named_arms
     from roundsmith.reproduce.choice import Choice
     from roundsmith.storage import make_output_folder
 
@@ -94,8 +94,10 @@ def reproduce(
         raise ConfigError("--json: expected one recipe, saw all: each has OUT/RECIPE/results.json")
     console, printed = error_console(), Console(highlight=False)
     wanted = []
-    for name in claims.names() if recipe == "all" else [recipe]:
-        fixed, models = claims.read_claims(name), base
+    names = claims.names() if recipe == "all" else [recipe]
+    read = {name: claims.read_claims(name) for name in names}
+    for name, own in named_arms(read, arm or ()).items():
+        fixed, models = read[name], base
         if recipe == "all" and fixed.base != "lab":
             if tasks is not None:
                 console.print(f"{name} is left out: it has tasks of its own, saw --tasks {tasks}")
@@ -105,13 +107,12 @@ def reproduce(
             preset=preset or default_preset(base[0] if base else "lab"),
             models=tuple(models or [own_base(fixed, out)]),
             tasks=tasks or fixed.tasks,
-            limit=limit,
+            limit=limit or (None if tasks else fixed.limit),
             eval_limit=eval_limit,
             config=config,
             engine=engine,
             trust_remote_code=trust_remote_code,
         )
-        own = [one for one in arm or () if recipe != "all" or one in fixed.arms]
         played = chosen_arms(fixed, arms, own)
         wanted.append(Wanted(fixed, choice, played, seeds or fixed.seeds, tune))
     with resumable():

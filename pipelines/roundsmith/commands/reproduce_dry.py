@@ -65,7 +65,8 @@ def _show_arms(wanted: Wanted, console: Console) -> None:
         arm = wanted.claims.arms[name]
         word = "" if arm.headline else " (sweep)"
         recipe = recipe_of(wanted.claims, name)
-        table.add_row(name, recipe, arm.says + word, str(wanted.seeds))
+        seeds = min(wanted.seeds, arm.seeds or wanted.seeds)
+        table.add_row(name, recipe, arm.says + word, str(seeds))
     console.print(table)
 
 

@@ -1,20 +1,29 @@
 """Which arms are played, in which order."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from roundsmith.claims import Claims
 from roundsmith.errors import ConfigError
 
 
-def chosen_arms(claims: Claims, which: str, named: Sequence[str]) -> tuple[str, ...]:
-    """The arms to be played: those that are named, else the headline ones (`headline`) or all of
-    them (`all`); headline arms first. Raises ConfigError for an unknown one.
+def named_arms(read: Mapping[str, Claims], named: Sequence[str]) -> dict[str, list[str]]:
+    """The named arms of each recipe, without the recipes that have none of them; all recipes where
+    none is named. Raises ConfigError for an arm that no recipe has.
     """
-    unknown = [name for name in named if name not in claims.arms]
+    known = dict.fromkeys(arm for claims in read.values() for arm in claims.arms)
+    unknown = [arm for arm in named if arm not in known]
     if unknown:
         raise ConfigError(
-            f"--arm {unknown[0]}: expected one of {', '.join(claims.arms)}, saw no such arm"
+            f"--arm {unknown[0]}: expected one of {', '.join(known)}, saw no such arm"
         )
+    found = {name: [arm for arm in named if arm in claims.arms] for name, claims in read.items()}
+    return {name: arms for name, arms in found.items() if arms or not named}
+
+
+def chosen_arms(claims: Claims, which: str, named: Sequence[str]) -> tuple[str, ...]:
+    """The arms to be played: those that are named, else the headline ones (`headline`) or all of
+    them (`all`); headline arms first.
+    """
     if which not in ("headline", "all"):
         raise ConfigError(f"--arms {which!r}: expected headline or all")
     first = [name for name, arm in claims.arms.items() if arm.headline]

@@ -137,7 +137,8 @@ def _unreachable(claim: Claim, claims: Claims, done: BySeed) -> str:
     seen = done.get(claim.reachable, {}).values()
     if not seen:
         return f"arm {claim.reachable} was not played, which tells whether the base solves any"
-    if any(one.metric(f"pass@{samples}", claim.on) > 0 for one in seen):
+    parts = claim.on.split(" - ")
+    if any(of.parts[on].mean(samples) > 0 for of in seen for on in parts if on in of.parts):
         return ""
     return f"the base solves none of these tasks in {samples} samples"
 

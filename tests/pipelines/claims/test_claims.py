@@ -1,11 +1,16 @@
 """The claims files: what they fix holds together, and each arm's settings exist."""
 
+from collections import Counter
+from random import Random
+
 import pytest
 
 from roundsmith.claims import names, parse_claims, read_claims
 from roundsmith.errors import ConfigError
-from roundsmith.reproduce.arms import chosen_arms, pairs
+from roundsmith.lab.atomic import tasks
+from roundsmith.reproduce.arms import chosen_arms, named_arms, pairs
 from roundsmith.reproduce.choice import Choice, built, config_of, recipe_of
+from roundsmith.types import Group, Split
 
 SMALL = """
 recipe = "gift"
@@ -84,8 +89,27 @@ def test_headline_arms_come_first_and_seeds_together() -> None:
     few = read_claims("atomic")
     assert pairs(("untrained_64", "sft"), few, 2) == [("untrained_64", 0), ("sft", 0), ("sft", 1)]
     assert "tail_0" not in chosen_arms(claims, "headline", [])
-    with pytest.raises(ConfigError, match="expected one of"):
-        chosen_arms(claims, "all", ["nobody"])
+
+
+def test_named_arms_are_played_of_the_recipes_that_have_them_and_of_no_other() -> None:
+    read = {name: read_claims(name) for name in names()}
+    assert list(named_arms(read, [])) == names()
+    assert named_arms(read, ["gold", "gift"]) == {"dstc": ["gold"], "gift": ["gold", "gift"]}
+    with pytest.raises(ConfigError, match="--arm nobody: expected one of"):
+        named_arms(read, ["gold", "nobody"])
+
+
+def test_atomics_arms_train_on_as_many_composites_as_they_say() -> None:
+    claims = read_claims("atomic")
+    choice = Choice("lab", ("lab",), "atomic", limit=claims.limit)
+    for arm, atoms, composites in (("sft", 90, 40), ("sft_atoms", 90, 0), ("sft_160", 90, 160)):
+        config = config_of(claims, choice, arm, 0, {})
+        assert config.limit is not None
+        given = tasks(Split.TRAIN)
+        assert config.limit >= len(given)
+        trained = [t for t in given if built(config).select(Group(t, ()), Random(0))]
+        sets = Counter(task.meta["set"] for task in trained)
+        assert (sets["atom"], sets["A"]) == (atoms, composites)
 
 
 @pytest.mark.parametrize(

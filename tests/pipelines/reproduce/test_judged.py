@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -137,6 +138,26 @@ def test_a_claim_on_tasks_that_the_base_never_solves_stays_undecided() -> None:
     assert found.interval.low > 0
     assert found.holds is Holds.UNDECIDED
     assert found.because == "the base solves none of these tasks in 10 samples"
+
+
+def test_a_gap_is_reachable_where_a_part_of_it_is() -> None:
+    """What the base was not asked of a gap's parts, such as the training tasks, is left out."""
+    asked = CLAIMS.arms["untrained"].model_copy(update={"samples": 10})
+    gap = {"on": "train A trained - final", "reachable": "untrained"}
+    claim = CLAIMS.claims[0].model_copy(update={**gap, "than": "other"})
+    arms = {**CLAIMS.arms, "untrained": asked}
+    claims = CLAIMS.model_copy(update={"arms": arms, "claims": (claim,)})
+    trained = Evaluation((TaskCount("t", 10, 9),), 10)
+    done = {
+        name: {
+            s: replace(of, parts={**of.parts, "train A trained": trained}) for s, of in done.items()
+        }
+        for name, done in DONE.items()
+        if name != "untrained"
+    }
+    never = {s: arm("untrained", s, [0, 0, 0, 0]) for s in range(3)}
+    assert judge(claims, {**done, "untrained": DONE["untrained"]})[0].because == ""
+    assert "solves none" in judge(claims, {**done, "untrained": never})[0].because
 
 
 def test_costs_are_for_a_point_over_the_untrained_model() -> None:
