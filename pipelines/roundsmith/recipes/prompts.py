@@ -31,20 +31,30 @@ CHAT_DESCRIPTION_STOPS = ("\n\n", FENCE, "\n" + HEADER)
 
 def docstring(description: str, example: str | None, indent: str = "    ") -> str:
     """The indented docstring of GiFT: one space and the description; an example in doctest style
-    below it.
+    below it. What would end the string too early, or can not stand in a program, is left out.
     """
-    text = " ".join(description.replace(QUOTES, "").split())
+    text = " ".join(description.replace("\0", "").replace(QUOTES, "").split())
     if example is None:
         return f'{indent}""" {text} """\n'
-    lines = "".join(f"{indent}{line}\n" for line in example.splitlines())
+    shown = example.replace("\0", "").replace(QUOTES, "'''")
+    lines = "".join(f"{indent}{line}\n" for line in shown.splitlines())
     return f'{indent}""" {text}\n{lines}{indent}"""\n'
 
 
 def code_prompt(task: Task, description: str) -> str:
-    """Description to code: the head with its docstring, which a program of the task begins with and
-    the model continues with the function's body.
+    """Description to code: the head with its docstring, which the model continues with the
+    function's body.
     """
     return f"{task.head}\n{docstring(description, task.example, _indent(task.head))}"
+
+
+def program_start(task: Task, description: str) -> str:
+    """What a program of the task begins with: its code prompt. A docstring with a backslash is a
+    raw one, because words such as `\\underline` are no escapes, and would be a syntax error.
+    """
+    text = docstring(description, task.example, _indent(task.head))
+    raw = text.replace(QUOTES, "r" + QUOTES, 1) if "\\" in text else text
+    return f"{task.head}\n{raw}"
 
 
 def description_prompt(code: str, demo_code: str, demo_description: str) -> str:

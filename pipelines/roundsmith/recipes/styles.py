@@ -84,7 +84,7 @@ class CompletionStyle:
             return task.head + completion
         if not task.head:
             return completion
-        return prompts.code_prompt(task, description) + completion
+        return prompts.program_start(task, description) + completion
 
     def gold(self, task: Task) -> str:
         return self.close(reference_body(task))

@@ -1,8 +1,11 @@
 """Prompts, and the programs that completions stand for."""
 
+import ast
 from dataclasses import replace
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from roundsmith.errors import ConfigError
 from roundsmith.recipes.contract import sample_example
@@ -38,6 +41,26 @@ def test_a_description_can_not_end_the_docstring() -> None:
     program = CompletionStyle().program(TASK, 'x """\nimport os\n"""', "    return x")
     assert compile(program, "p", "exec")
     assert program.count('"""') == 2
+
+
+@example("the sum \\underline{a} in C:\\Users\\N \\x4", '>>> f("""a""")\n\\')
+@example("a\0b", None)
+@given(st.text(), st.none() | st.text())
+def test_whatever_a_description_says_its_programs_are_python(
+    description: str, shown: str | None
+) -> None:
+    task = replace(TASK, example=shown)
+    program = CompletionStyle().program(task, description, "    return 2 * x")
+    (function,) = ast.parse(program).body
+    assert isinstance(function, ast.FunctionDef)
+    assert [type(node) for node in function.body] == [ast.Expr, ast.Return]
+
+
+def test_a_program_begins_as_its_prompt_does_but_for_backslashes() -> None:
+    style = CompletionStyle()
+    assert style.program(TASK, "Twice x.", "") == style.code(TASK, "Twice x.")
+    assert 'r""" the \\alpha """' in style.program(TASK, "the \\alpha", "")
+    assert ' """ the \\alpha """' in style.code(TASK, "the \\alpha")
 
 
 @pytest.mark.parametrize("style", [CompletionStyle(), ChatStyle()])
