@@ -73,6 +73,11 @@ class Canary:
         self._findings.append(finding)
 
     @property
+    def holds(self) -> bool:
+        """Whether anything waits for the next canary."""
+        return bool(self._findings)
+
+    @property
     def due(self) -> bool:
         """Whether a canary is due although there is other work."""
         late = time.monotonic() - self._since > self._limit_s

@@ -106,8 +106,10 @@ class KeptCells:
                 claim.mine.append(column)
         if claim.mine:
             mine = self._running.setdefault(key, {})
-            for column in claim.mine:
-                claim.num_open += mine.setdefault(column.digest, claim) is claim
+            # A row that may stop early has what is the same twice, which is run for both at once.
+            for digest in {column.digest for column in claim.mine} - mine.keys():
+                mine[digest] = claim
+                claim.num_open += 1
         return claim
 
     def settle(self, claim: Claim, columns: Sequence[Column], known: Sequence[Known]) -> None:

@@ -162,6 +162,7 @@ class Pool:
         if self._scaling is not None:
             self._scaling.cancel()
             await asyncio.gather(self._scaling, return_exceptions=True)
+        await self._turns.close()
         for state in self._slots:
             await state.close()
         self._slots = []

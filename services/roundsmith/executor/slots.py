@@ -126,6 +126,11 @@ class SlotState:
         self._supervisors.distrust(started)
         await self._lose(error)
 
+    @property
+    def owes(self) -> bool:
+        """Whether something that was found waits for a canary."""
+        return self.running is not None and self._canary.holds
+
     def hold(self, finding: Finding) -> None:
         """Hands the finding out after the next good canary of the supervisor that it came from, or
         has it asked again.

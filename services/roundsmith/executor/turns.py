@@ -92,6 +92,7 @@ class Turns:
         self._idle: deque[SlotState] = deque()
         self._callers: dict[str, Caller] = {}
         self._line: _Line[Caller] = _Line()
+        self._settling: set[asyncio.Task[None]] = set()
         self.num_waiting, self.num_items, self.num_running, self.num_broken = 0, 0, 0, 0
         """Rows that wait for a slot; items, and those with a slot; slots left alone for a while."""
 
@@ -184,3 +185,19 @@ class Turns:
                 self._line.add(caller)
             if not granted.done():  # else who waited has given up
                 granted.set_result(self._idle.popleft())
+        # Left for somebody who then gave up: nobody else would have its canary run.
+        for slot in [slot for slot in self._idle if slot.owes]:
+            self._idle.remove(slot)
+            task = asyncio.create_task(self._settle(slot))
+            self._settling.add(task)
+            task.add_done_callback(self._settling.discard)
+
+    async def _settle(self, slot: SlotState) -> None:
+        await slot.settle(contended=False)
+        self.add([slot])
+
+    async def close(self) -> None:
+        """Ends what it does by itself; the slots are about to be closed."""
+        for task in self._settling:
+            task.cancel()
+        await asyncio.gather(*self._settling, return_exceptions=True)
