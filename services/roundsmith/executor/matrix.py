@@ -10,7 +10,9 @@ from roundsmith.executor.content import digest_of_program, digest_of_test
 from roundsmith.executor.own_limits import check_limits, resolved
 from roundsmith.executor.questions import Question, question
 from roundsmith.executor.settings import ExecutorSettings
-from roundsmith.types import ExecuteItem, Limits, Program, Test
+from roundsmith.types import AssertTest, ExecuteItem, Limits, Program, Test, UnittestTest
+
+_MANY, _MANY_CHARACTERS = 10_000, 2**15
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,16 @@ class Plan:
     rules: Rules
     once: bool
     rows: Iterator[PlannedRow]
+
+
+def takes_long(item: ExecuteItem) -> bool:
+    """Whether a plan takes so long that it is made beside the event loop, which has others to
+    serve: for what there is to look at, or to parse.
+    """
+    if len(item.cells) + len(item.tests) + len(item.programs) > _MANY:
+        return True
+    sources = (t.source for t in item.tests if isinstance(t, AssertTest | UnittestTest))
+    return sum(map(len, sources)) > _MANY_CHARACTERS
 
 
 def plan(item: ExecuteItem, settings: ExecutorSettings) -> Plan:

@@ -34,8 +34,6 @@ from roundsmith.types import ExecuteItem, Outcome
 
 log = logging.getLogger(__name__)
 
-_LARGE = 10_000
-
 
 def _supervisors(settings: ExecutorSettings) -> Supervisors:
     match settings.pool:
@@ -209,8 +207,7 @@ class Pool:
         what runs and frees the slots.
         """
         check_profile(item, self._capabilities)
-        large = len(item.cells) + len(item.tests) + len(item.programs) > _LARGE
-        if large:  # beside the event loop, which has others to serve
+        if matrix.takes_long(item):  # beside the event loop, which has others to serve
             plan = await asyncio.to_thread(matrix.plan, item, self.settings)
         else:
             plan = matrix.plan(item, self.settings)

@@ -1,8 +1,12 @@
 """Which asserts are split into a call and a comparison, and which are not."""
 
+from dataclasses import replace
+
 import pytest
 
-from roundsmith.executor.asserts import SplitAssert, split
+from roundsmith.executor.asserts import SplitAssert, needs_one_process, split
+from roundsmith.executor.matrix import takes_long
+from roundsmith.types import AssertTest, ExecuteItem, Program, UnittestTest
 
 
 @pytest.mark.parametrize(
@@ -74,3 +78,19 @@ def test_asserts_of_one_call_each_are_split_together() -> None:
     assert split(ASSERTS.format("f").replace("    ", "")) == whole
     head = "METADATA = {'author': 'x'}\ndef check(candidate):\n    'says'\n"
     assert split(f"{head}{ASSERTS.format('candidate')}\ncheck(f)\n") == whole
+
+
+@pytest.mark.parametrize(("word", "shared"), [("open", True), ("opened", False)])
+def test_a_class_that_is_large_is_read_by_its_words_and_never_parsed(
+    word: str, shared: bool
+) -> None:
+    """What can not be parsed has no words for who parses it."""
+    assert not needs_one_process("with open(: pass")
+    assert needs_one_process(f"with {word}(: {'x ' * 2**15}") is shared
+
+
+def test_what_takes_long_to_parse_is_planned_beside_the_event_loop() -> None:
+    item = ExecuteItem("i", (Program("c", ""),), (AssertTest("t", "assert f() == 1"),))
+    assert not takes_long(item)
+    assert takes_long(replace(item, tests=(AssertTest("t", "1," * 2**15),)))
+    assert takes_long(replace(item, tests=(UnittestTest("t", "1," * 2**15),)))
