@@ -28,6 +28,7 @@ WRONG = {
     "executor.nosuch=1": "executor: Additional property nosuch is not allowed",
     "sandbox.programs.nosuch=1": "sandbox.programs: Additional property nosuch is not allowed",
     "generator.placement.nodeselector.a=b": "Additional property nodeselector is not allowed",
+    "global.imageRegistry=https://example.org": "global.imageRegistry: Does not match pattern",
     "images.tag=latest": "images.tag: Must not validate the schema",
     "images.trainer.tag=1": "images.trainer: Additional property tag is not allowed",
     "images.control.repository=": "String length must be greater than or equal to 1",
@@ -53,6 +54,14 @@ WRONG = {
 """A value, and what is said of it."""
 UNFIT = {
     "executor.floor=T2": "expected sandbox.runtimeClassName or sandbox.seccompProfile for T2",
+    "executor.floor=T3,sandbox.seccompProfile=p.json": (
+        "expected sandbox.runtimeClassName for T3, saw none"
+    ),
+    "storage.accessKeyId=id": "storage.secretAccessKey: expected the secret of storage.accessKeyId",
+    "pairBuilder.scaling.by=hpa,pairBuilder.replicas=3,pairBuilder.scaling.maxReplicas=2": (
+        "pairBuilder.scaling.maxReplicas: expected more than pairBuilder.replicas, saw 2 and 3"
+    ),
+    "generator.scaling.by=hpa": "expected more than generator.replicas, saw 1 and 1",
     "tls.enabled=true": "tls: expected certManager.issuer, or serverSecret and clientSecret",
     "generator.engine=vllm": "models.sharedMemory: expected a size such as 1Gi",
     "generator.engine=vllm,models.sharedMemory=1Gi,models.device=cuda,environment.hostPath=/e": (
@@ -191,6 +200,15 @@ def test_who_scales_alone_counts_the_pods(by: str) -> None:
     generator = one(found, "InferenceService", "r-generator")
     assert generator["metadata"]["annotations"]["serving.kserve.io/autoscalerClass"] == by
     assert generator["spec"]["predictor"]["maxReplicas"] == 4
+
+
+def test_what_waits_for_what_is_served_to_others_makes_no_further_generator() -> None:
+    scaled = ("generator.scaling.by=keda", "generator.scaling.maxReplicas=4", "serve.enabled=true")
+    for kserve in ("true", "false"):
+        given = (*scaled, "metrics.prometheus=http://p", f"kserve.enabled={kserve}")
+        told = str([o for o in objects(*STORED, *given) if "completions_waiting" in str(o)])
+        assert told.count("completions_waiting") == 1
+        assert 'completions_waiting{namespace="lab",pod=~"r-generator-.*"}' in told
 
 
 def test_without_kserve_the_generator_is_a_deployment_with_the_same_arguments() -> None:

@@ -21,6 +21,18 @@ def test_names_are_asked_of_a_cache_on_the_nodes_where_one_is_named() -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["r-weights", "r-training", "r-control"])
+def test_pods_without_keys_may_ask_their_node_for_some_and_others_may_not(name: str) -> None:
+    def asked(*values: str) -> set[str]:
+        rules = one(objects(*STORED, *values), "NetworkPolicy", name)["spec"]["egress"]
+        blocks = [p["ipBlock"]["cidr"] for r in rules for p in r["to"] if "ipBlock" in p]
+        return {block for block in blocks if block.startswith("169.254.")}
+
+    assert asked() == {"169.254.169.254/32", "169.254.170.23/32"}
+    assert asked("storage.existingSecret=keys") == set()
+    assert asked("storage.accessKeyId=id", "storage.secretAccessKey=x") == set()
+
+
 def test_a_round_reaches_the_model_registry_where_one_is_named() -> None:
     def within(*values: str) -> list[str]:
         rules = one(objects(*STORED, *values), "NetworkPolicy", "r-control")["spec"]["egress"]

@@ -37,8 +37,8 @@ def test_helm_test_asked_every_service_and_took_its_pod_away(installed: Installe
     [
         ("create", "pytorchjobs.kubeflow.org", "yes"),
         ("get", "pods/log", "yes"),
-        ("get", f"configmaps/{RELEASE}-cluster", "yes"),
-        ("get", "configmaps/kube-root-ca.crt", "no"),
+        ("list", "pods", "yes"),
+        ("get", f"configmaps/{RELEASE}-cluster", "no"),
         ("get", "secrets", "no"),
         ("create", "pods", "no"),
         ("create", "pods/exec", "no"),

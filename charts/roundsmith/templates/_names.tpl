@@ -1,15 +1,15 @@
 {{/* Names and labels. Components take (dict "root" $ "component" NAME). */}}
 
 {{- define "roundsmith.name" -}}
-{{- if gt (len .root.Release.Name) 40 }}
-{{- fail (printf "the release: expected a name of at most 40 characters, saw %q with %d: what is made of it (jobs, pods, hosts) may have 63" .root.Release.Name (len .root.Release.Name)) }}
+{{- if gt (len .root.Release.Name) 38 }}
+{{- fail (printf "the release: expected a name of at most 38 characters, saw %q with %d: what is made of it (jobs, hosts, isvc.RELEASE-generator-predictor) may have 63" .root.Release.Name (len .root.Release.Name)) }}
 {{- end }}
 {{- printf "%s-%s" .root.Release.Name .component -}}
 {{- end -}}
 
 {{- define "roundsmith.selector" -}}
 app.kubernetes.io/name: {{ .root.Chart.Name }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 {{- with .component }}
 app.kubernetes.io/component: {{ . }}
 {{- end }}

@@ -5,13 +5,14 @@
 {{- with .scaling }}{{ if ne .by "none" }}true{{ end }}{{ end -}}
 {{- end -}}
 
-{{/* What is waiting for a pod of a component, as Prometheus knows it. */}}
+{{/* What is waiting for the pods of a component, as Prometheus knows it: `serve` is a generator, too, and not this one. */}}
 {{- define "roundsmith.waiting" -}}
-{{- $of := printf "{namespace=%q}" .root.Release.Namespace -}}
+{{- $of := printf "namespace=%q" .root.Release.Namespace -}}
 {{- $metrics := dict "generator" "roundsmith_generator_completions_waiting" "scorer" "roundsmith_scorer_items_waiting"
   "pair-builder" "roundsmith_items_in_flight" -}}
-{{- if eq .component "pair-builder" }}{{ $of = printf "{namespace=%q,service=\"roundsmith.v1.PairBuilderService\"}" .root.Release.Namespace }}{{ end -}}
-sum({{ index $metrics .component }}{{ $of }})
+{{- if eq .component "pair-builder" }}{{ $of = printf "%s,service=\"roundsmith.v1.PairBuilderService\"" $of }}{{ end -}}
+{{- if eq .component "generator" }}{{ $of = printf "%s,pod=~\"%s-.*\"" $of (include "roundsmith.name" .) }}{{ end -}}
+sum({{ index $metrics .component }}{ {{- $of -}} })
 {{- end -}}
 
 {{- define "roundsmith.prometheus" -}}
@@ -79,7 +80,13 @@ spec:
 {{/* One pod at a time may be evicted, where there is more than one. */}}
 {{- define "roundsmith.disruptions" -}}
 {{- $most := .values.replicas | default 1 | int }}
-{{- if include "roundsmith.scaled" .values }}{{ $most = int .values.scaling.maxReplicas }}{{ end }}
+{{- if include "roundsmith.scaled" .values }}
+{{- if le (int .values.scaling.maxReplicas) $most }}
+{{- $of := .component | camelcase | untitle }}
+{{- fail (printf "%s.scaling.maxReplicas: expected more than %s.replicas, saw %d and %d: there would be nothing to count" $of $of (int .values.scaling.maxReplicas) $most) }}
+{{- end }}
+{{- $most = int .values.scaling.maxReplicas }}
+{{- end }}
 {{- if gt $most 1 }}
 ---
 apiVersion: policy/v1
