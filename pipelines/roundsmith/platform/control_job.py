@@ -25,7 +25,9 @@ JOB_LABEL, UID_LABEL = "batch.kubernetes.io/job-name", "batch.kubernetes.io/cont
 CONFIG_FILE = "/etc/roundsmith/cluster.json"
 WORK = "/runs"
 DOCTOR = "doctor"
-"""The name of what looks at a cluster; no run may be called so."""
+"""The name of what looks at a cluster."""
+TAKEN = {DOCTOR: "roundsmith doctor", "upload": "the chart's upload of the pipeline"}
+"""Names of Jobs of an installation that no run may have, and what does."""
 LOST_PODS = 6
 """Pods of a run that may be lost, with their node or by a kill, before it is given up."""
 KEEP_S = 7 * 24 * 3600
@@ -58,8 +60,8 @@ def control_job(
     An exit code of `roundsmith run` is final; a pod that was lost or killed is replaced, and goes
     on where the run was.
     """
-    if run == DOCTOR:
-        raise ConfigError(f"--name {run}: expected a name that roundsmith doctor does not use")
+    if run in TAKEN:
+        raise ConfigError(f"--name {run}: expected a name that {TAKEN[run]} does not use")
     words = ["run", "--cluster", CONFIG_FILE, "--out", f"{WORK}/{run}", *options]
     return command_job(cluster, name, run, words, options, owner)
 

@@ -111,6 +111,10 @@ def test_the_exit_code_is_that_of_the_runs_container() -> None:
     assert exit_code({"status": {}}) is None
 
 
-def test_a_run_is_not_called_as_what_looks_at_the_cluster() -> None:
-    with pytest.raises(ConfigError, match="that roundsmith doctor does not use"):
-        control_job(cluster(), "r-doctor", "doctor", OPTIONS, OWNER)
+@pytest.mark.parametrize(
+    ("name", "user"),
+    [("doctor", "roundsmith doctor"), ("upload", "the chart's upload of the pipeline")],
+)
+def test_a_run_is_not_called_as_another_job_of_the_installation(name: str, user: str) -> None:
+    with pytest.raises(ConfigError, match=f"that {user} does not use"):
+        control_job(cluster(), f"r-{name}", name, OPTIONS, OWNER)
