@@ -158,6 +158,8 @@ def test_a_pod_that_another_takes_over_from_answers_until_its_address_is_gone() 
     assert not stays("r-generator")
     assert stays("r-generator", "generator.strategy=surge")
     assert stays("r-generator", "generator.replicas=2")
+    scaled = ("generator.scaling.by=hpa", "generator.scaling.maxReplicas=2")
+    assert stays("r-generator", *scaled), "another is there when it goes"
 
 
 def test_the_sandbox_speaks_to_nobody_and_only_the_executor_to_its_worker() -> None:

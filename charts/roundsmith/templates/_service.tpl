@@ -78,7 +78,7 @@ ports:
 {{- $startup := 120 }}
 {{- if .environment }}{{ $startup = .root.Values.models.startupSeconds }}{{ end }}
 {{ include "roundsmith.probes" (dict "root" .root "port" 8033 "startupSeconds" $startup) }}
-{{- if or (ne (.values.strategy | default "surge") "inPlace") (gt (.values.replicas | default 1 | int) 1) }}
+{{- if or (ne (.values.strategy | default "surge") "inPlace") (gt (.values.replicas | default 1 | int) 1) (include "roundsmith.scaled" .values) }}
 # It answers until its address has left DNS: who is told to go elsewhere then finds the pod that took over.
 lifecycle: { preStop: { sleep: { seconds: 5 } } }
 {{- end }}

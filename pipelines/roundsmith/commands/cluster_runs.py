@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from roundsmith.commands.submit import say
+from roundsmith.errors import ConfigError
 
 Run = Annotated[str, typer.Argument(help="The run's name, as `submit` says it.")]
 Namespace = Annotated[str, typer.Option(help="Where the chart is installed.")]
@@ -121,6 +122,11 @@ def cancel(
 
         say(cancel_chain(PipelinesApi(pipelines, namespace, token), run, storage))
         return
+    if storage is not None:
+        raise ConfigError(
+            f"--storage {storage}: expected it with --pipelines, saw none: name its API, or leave "
+            "it out to end the run of a Job"
+        )
     from roundsmith.platform.followed_run import find_run
     from roundsmith.platform.kubernetes_api import KubernetesApi
 

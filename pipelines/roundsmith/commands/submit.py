@@ -118,6 +118,12 @@ def submit(
         installed = Installed.of(release, image or default_image(), *secrets)
         say(submit_chain(PipelinesApi(pipelines, namespace, token), installed, name, param or ()))
         return
+    if param or image or storage_secret or tls_secret or pull_secret or token:
+        raise ConfigError(
+            "--param, --image, --storage-secret, --tls-secret, --pull-secret, --token: expected "
+            "them with --pipelines, saw none: name its API, or give options of `roundsmith run` "
+            "after two dashes"
+        )
     from roundsmith.commands.installation import find_installation
     from roundsmith.platform.control_job import control_job, job_name, run_name, submit_job
     from roundsmith.platform.followed_run import Followed

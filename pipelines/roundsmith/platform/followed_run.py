@@ -69,7 +69,8 @@ def runs(api: KubernetesApi, release: str) -> list[RunState]:
 def find_run(api: KubernetesApi, release: str, run: str) -> RunState:
     """A run by its name. Raises UnknownName with those that there are."""
     job = api.get("jobs", f"{release}-{run}")
-    if job is not None:
+    # Others that the installation has made, such as one that promotes, are no runs.
+    if job is not None and job["metadata"].get("labels", {}).get(RUN) == run:
         return run_state(job, _pods(api, job["metadata"]["name"]))
     known = ", ".join(found.name for found in runs(api, release)) or "none"
     raise UnknownName(

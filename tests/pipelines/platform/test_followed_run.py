@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from roundsmith.platform.followed_run import Followed, run_state
+from roundsmith.errors import UnknownName
+from roundsmith.platform.followed_run import Followed, find_run, run_state
 from roundsmith.platform.kubernetes_api import Json, Kind, KubernetesApi
 
 MADE, ENDED = "2026-01-01T00:00:00Z", "2026-01-01T00:05:00Z"
@@ -56,6 +57,25 @@ def test_what_keeps_a_run_waiting_is_told_and_forgotten_when_it_is_done() -> Non
     stuck = pod("Pending", conditions=[why])
     assert run_state(job(), [stuck]).troubles == ("p: not scheduled: 0/1 nodes: memory",)
     assert run_state(job("Complete"), [stuck]).troubles == ()
+
+
+class Installation(KubernetesApi):
+    """A namespace with the Job of one promotion, which belongs to no run."""
+
+    def __init__(self) -> None:
+        self.namespace = "ml"
+
+    def get(self, kind: Kind, name: str) -> Json | None:
+        metadata = {"name": name, "labels": {"app.kubernetes.io/component": "control"}}
+        return {"metadata": metadata, "spec": {}, "status": {}}
+
+    def select(self, kind: Kind, label: str, value: str = "") -> list[Json]:
+        return []
+
+
+def test_another_job_of_the_installation_is_no_run() -> None:
+    with pytest.raises(UnknownName, match="run 'promote-1': expected one of none"):
+        find_run(Installation(), "r", "promote-1")
 
 
 class Queue(KubernetesApi):
