@@ -60,7 +60,12 @@ def read_run(folder: str, split: str) -> FinishedRun:
         settings=flat(settings),
         evaluation=counted(store, found),
         tokens=sum(s.result.tokens["sampled"] + s.result.tokens["scored"] for s in summaries),
-        executions=sum(s.cost.steps["groups"].executions for s in summaries),
+        executions=sum(
+            of.executions
+            for s in summaries
+            for step, of in s.cost.steps.items()
+            if step in ("groups", "checkpoint")
+        ),
         seconds=sum(sum(s.cost.seconds.values()) for s in summaries),
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 from roundsmith.recipes.atomic import SET
 from roundsmith.reproduce.choice import Tuned
 from roundsmith.reproduce.player import Played
+from roundsmith.reproduce.steps import tokens_of
 from roundsmith.statistics import Evaluation
 from roundsmith.steps.context import Context
 from roundsmith.steps.evaluate import evaluation_of
@@ -34,7 +35,7 @@ class Finished:
     steps: int = 0
     """Optimizer steps since the base model."""
     tokens: int = 0
-    """Sampled and scored, for the rows of all rounds."""
+    """Sampled and scored, for the rows of all rounds, and for the rewards of the last."""
     executions: int = 0
     sampling_s: float = 0.0
     training_s: float = 0.0
@@ -65,8 +66,8 @@ def finished(context: Context, arm: str, played: Played, tuned: Tuned) -> Finish
         measured=chosen[-1].stats.get("measured", {}) if chosen else {},
         rows=sum(int(manifest.stats["rows"]) for manifest in chosen),
         steps=int(checkpoint.stats.get("total_steps", 0)),
-        tokens=sum(_count(m, "sampled_tokens") + _count(m, "scored_tokens") for m in pools),
-        executions=sum(_count(manifest, "executions") for manifest in pools),
+        tokens=sum(map(tokens_of, (*pools, checkpoint))),
+        executions=sum(_count(manifest, "executions") for manifest in (*pools, checkpoint)),
         sampling_s=sum(_seconds(manifest) for manifest in pools),
         training_s=sum(_seconds(manifest) for manifest in (checkpoint, *looked)),
     )

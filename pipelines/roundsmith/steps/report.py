@@ -83,14 +83,17 @@ def summarise(ctx: Context, made: Mapping[str, Manifest]) -> Summary:
             if name.startswith("verdict_")
         },
         tokens={
-            "prompt": sum(m.stats["prompt_tokens"] for m in (made["groups"], *evaluations)),
-            "sampled": sampled["sampled_tokens"],
+            "prompt": sum(m.stats["prompt_tokens"] for m in (made["groups"], *evaluations))
+            + checkpoint.get("prompt_tokens", 0),
+            "sampled": sampled["sampled_tokens"] + checkpoint.get("sampled_tokens", 0),
             "scored": scored.get("scored_tokens", 0),
             "trained": checkpoint["trained_tokens"],
             "evaluated": sum(m.stats["sampled_tokens"] for m in evaluations),
         },
         selection=rows["measured"],
-        executions=sampled["executions"] + sum(m.stats["executions"] for m in evaluations),
+        executions=sampled["executions"]
+        + checkpoint.get("executions", 0)
+        + sum(m.stats["executions"] for m in evaluations),
         promoted=decision.promoted,
         gate=gate(decision),
         checkpoint="checkpoint",

@@ -115,6 +115,11 @@ async def _made(
         "trained_tokens": before.get("trained_tokens", 0) + result.tokens,
         "loss": [*loss, *([offset + step, value] for step, value in done.loss)],
     }
+    stats |= {
+        name: count
+        for name in ("prompt_tokens", "sampled_tokens", "executions")
+        if (count := before.get(name, 0) + getattr(result, name))
+    }
     stored = ctx.store.folder_bytes(done.folder) + cost.get("bytes", 0)
     took = {name: cost[name] for name in ("seconds", "cpu_s") if name in cost}
     return Made([done.folder.object], stats, {"bytes": stored}, took)

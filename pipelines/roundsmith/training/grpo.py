@@ -12,7 +12,7 @@ sampling policy is 1 and `clip` does nothing but bound rounding. One process tra
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from datasets import Dataset  # type: ignore[import-untyped]  # ships no types
@@ -29,7 +29,7 @@ from roundsmith.training.keeping import Keeping
 from roundsmith.training.kept import Kept
 from roundsmith.training.objective import Objective, TokenRow
 from roundsmith.training.plan import Plan
-from roundsmith.training.rollouts import RolloutSource, Source
+from roundsmith.training.rollouts import Rollout, RolloutSource, Source
 from roundsmith.training.schedule import micro_batch
 from roundsmith.training.settings import common
 from roundsmith.types import Example
@@ -70,6 +70,17 @@ def arguments(job: TrainingJob, folder: JobFolder, device: str, bfloat16: bool) 
 
 class GrpoTrainer(Kept, GRPOTrainer):
     """GRPOTrainer whose completions and rewards come from the services."""
+
+
+def _took(
+    prompt_by_task: Mapping[str, Sequence[int]], taken: Sequence[Rollout], prompts: Sequence[str]
+) -> dict[str, float]:
+    """What the rollouts of a step took, by the names of `Progress`."""
+    return {
+        "prompt_tokens": float(sum(len(prompt_by_task[name]) for name in set(prompts))),
+        "sampled_tokens": float(sum(len(one.completion.token_ids) for one in taken)),
+        "executions": float(sum(one.executions for one in taken)),
+    }
 
 
 class Close(TrainerCallback):
@@ -115,6 +126,8 @@ def build(
         wanted = {name: (prompt_by_task[name], n) for name, n in Counter(prompts).items()}
         drawn = drawing.draw(wanted, trainer.state.global_step)
         taken = [drawn[name].pop(0) for name in prompts]
+        for name, number in _took(prompt_by_task, taken, prompts).items():
+            trainer._metrics["train"][name].append(number)  # logged with the step, as TRL's own are
         return {
             "prompt_ids": [list(prompt_by_task[name]) for name in prompts],
             "completion_ids": [list(one.completion.token_ids) for one in taken],

@@ -23,6 +23,10 @@ class Progress:
     seconds_left: float
     reward: float | None = None
     """Of grpo: the mean over the step's completions that have one."""
+    prompt_tokens: int = 0
+    """Of grpo, as the two below: what the step's rollouts took. A prompt is read once."""
+    sampled_tokens: int = 0
+    executions: int = 0
 
 
 class ProgressLog:

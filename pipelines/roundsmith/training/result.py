@@ -22,6 +22,10 @@ class TrainingResult:
     loss: float
     dtype: str
     device: str
+    prompt_tokens: int = 0
+    """Of grpo, as the two below: what its rollouts took; 0 of other objectives."""
+    sampled_tokens: int = 0
+    executions: int = 0
 
 
 def write_result(folder: Path, result: TrainingResult) -> None:

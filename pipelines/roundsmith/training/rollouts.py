@@ -35,10 +35,13 @@ ATTEMPTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """One completion with its tokens, and its reward; None where the sandbox failed on it."""
+    """One completion with its tokens, its reward, which is None where the sandbox failed on it, and
+    how many tests were run for that.
+    """
 
     completion: Completion
     reward: float | None
+    executions: int = 0
 
 
 Wanted = tuple[tuple[int, ...], int]
@@ -145,15 +148,16 @@ class RolloutSource:
             for c in found
         ]
         rewards = await self._rewards(services, f"{step}/{name}", programs, task)
-        return [Rollout(c, rewards[str(c.index)]) for c in found]
+        return [Rollout(c, *rewards[str(c.index)]) for c in found]
 
     async def _rewards(
         self, services: Services, item_id: str, programs: Sequence[Program], task: Task
-    ) -> dict[str, float | None]:
+    ) -> dict[str, tuple[float | None, int]]:
         """1 for a program that solves the task, 0 for one that does not, None where the sandbox
-        failed every time: that is masked, and never a zero.
+        failed every time: that is masked, and never a zero. With it the tests that were run for it,
+        without those that the sandbox failed on.
         """
-        rewards: dict[str, float | None] = {program.code_id: None for program in programs}
+        rewards: dict[str, tuple[float | None, int]] = {p.code_id: (None, 0) for p in programs}
         missing = list(programs)
         for attempt in range(ATTEMPTS):
             item = ExecuteItem(
@@ -166,8 +170,9 @@ class RolloutSource:
             rows: dict[str, list[Outcome]] = {program.code_id: [] for program in missing}
             for outcome in await services.executor.execute(item, fresh=attempt > 0):
                 rows[outcome.code_id].append(outcome)
-            rewards |= {name: reward(row) for name, row in rows.items()}
-            missing = [program for program in missing if rewards[program.code_id] is None]
+            seen = {name: (reward(row), len(row)) for name, row in rows.items()}
+            rewards |= {name: one for name, one in seen.items() if one[0] is not None}
+            missing = [program for program in missing if rewards[program.code_id][0] is None]
             if not missing:
                 break
         return rewards

@@ -147,7 +147,8 @@ def _save(
     if folder.job.lora_rank:
         trained = trained.merge_and_unload()
     trained.save_pretrained(partial)
-    losses = [progress.loss for progress in read_progress(folder.path / PROGRESS_FILE)]
+    steps = list(read_progress(folder.path / PROGRESS_FILE))
+    losses = [progress.loss for progress in steps]
     last = losses[-max(1, len(losses) // 10) :]
     return TrainingResult(
         weights_sha256=folder.complete(partial),
@@ -158,4 +159,7 @@ def _save(
         loss=sum(last) / len(last),
         dtype=dtype,
         device=device,
+        prompt_tokens=sum(progress.prompt_tokens for progress in steps),
+        sampled_tokens=sum(progress.sampled_tokens for progress in steps),
+        executions=sum(progress.executions for progress in steps),
     )

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from transformers import TrainerCallback
@@ -9,6 +10,9 @@ from transformers import TrainerCallback
 from roundsmith.errors import EngineError
 from roundsmith.training.plan import Plan
 from roundsmith.training.progress import Progress, ProgressLog
+
+ROLLED_OUT = ("prompt_tokens", "sampled_tokens", "executions")
+"""What a step of grpo logs of its rollouts."""
 
 
 class ProgressWriter(TrainerCallback):
@@ -36,15 +40,19 @@ class ProgressWriter(TrainerCallback):
                 "warmup_steps"
             )
         if self._log is not None:
-            reward = float(logs["reward"]) if "reward" in logs else None
-            self._log.add(self._progress(step, loss, float(logs["learning_rate"]), reward))
+            self._log.add(self._progress(step, loss, logs))
 
-    def _progress(
-        self, step: int, loss: float, learning_rate: float, reward: float | None
-    ) -> Progress:
+    def _progress(self, step: int, loss: float, logs: Mapping[str, Any]) -> Progress:
         total, done = self._tokens_by_step[-1], self._tokens_by_step[step]
         elapsed_s = max(time.monotonic() - self._began_s, 1e-9)
         rate = (done - self._tokens_by_step[self._began_step]) / elapsed_s
-        left_s = round((total - done) / rate, 1)
-        of = self._plan.steps
-        return Progress(step, of, loss, learning_rate, round(rate, 1), left_s, reward)
+        return Progress(
+            step=step,
+            of=self._plan.steps,
+            loss=loss,
+            learning_rate=float(logs["learning_rate"]),
+            tokens_per_s=round(rate, 1),
+            seconds_left=round((total - done) / rate, 1),
+            reward=float(logs["reward"]) if "reward" in logs else None,
+            **{name: int(logs.get(name, 0)) for name in ROLLED_OUT},
+        )

@@ -127,6 +127,12 @@ def test_atomic_imitates_and_then_learns_by_rewards_from_running_services(tmp_pa
     assert grpo.parents[1] == sft.hash
     assert result["checkpoint_sha256"] == grpo.stats["weights_sha256"]
     assert grpo.stats["weights_sha256"] != sft.stats["weights_sha256"]
+    assert "sampled_tokens" not in sft.stats
+    drawn, ran = grpo.stats["sampled_tokens"], grpo.stats["executions"]
+    assert drawn == result["tokens"]["sampled"] > 16 * grpo.stats["steps"]
+    assert ran >= 16 * grpo.stats["steps"], "each completion is run on one test at least"
+    taken = summary(tmp_path)["cost"]["steps"]["checkpoint"]
+    assert (taken["tokens"]["sampled"], taken["executions"]) == (drawn, ran)
     parts = result["pass_at_k"]
     assert {"gate", "gate B", "final", "train"} <= set(parts)
     assert {name for name in parts if name.startswith("final ")} <= {"final B", "final C"}

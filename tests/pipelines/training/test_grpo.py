@@ -19,9 +19,11 @@ from roundsmith.training.grpo import build
 from roundsmith.training.keeping import FolderKeeping
 from roundsmith.training.objectives import find_objective
 from roundsmith.training.plan import plan_training
+from roundsmith.training.progress import PROGRESS_FILE, read_progress
 from roundsmith.training.rollouts import Rollout, Wanted, program_of
 from roundsmith.training.run import load, train
 from roundsmith.training.tokens import write_tokens
+from roundsmith.training.watch import ProgressWriter
 from roundsmith.types import Completion
 from tests.pipelines.recipes.groups import TASK
 from tests.pipelines.training.conftest import MakeJob, example
@@ -54,7 +56,7 @@ class Drawn:
         token = self._masked if reward is None else 20 + index
         ids = (token, token + 1, 1)
         completion = Completion(index, "", ids, (-1.0,) * 3, "stop", 3, "w" * 64)
-        return Rollout(completion, reward)
+        return Rollout(completion, reward, 0 if reward is None else 2)
 
 
 def built(job: TrainingJob, source: Drawn) -> Any:
@@ -66,7 +68,8 @@ def built(job: TrainingJob, source: Drawn) -> Any:
     tokens = write_tokens(coder, objective, job, folder.work / "tokens.arrow")
     plan = plan_training(job, objective, tokens, coder.tokenizer, 1)
     keeping = FolderKeeping(folder, PartialState(cpu=True))
-    return build(job, keeping, plan, config, model, [], source)
+    writer = ProgressWriter(plan, keeping.progress)
+    return build(job, keeping, plan, config, model, [writer], source)
 
 
 SMALL = {
@@ -117,6 +120,9 @@ def test_every_step_draws_anew_from_the_weights_of_that_step(make_job: MakeJob) 
     assert source.steps == [0, 1, 2, 3, 4, 5]
     assert len(set(source.served)) == 6
     assert source.closed
+    steps = list(read_progress(job.out / PROGRESS_FILE))
+    assert [(s.sampled_tokens, s.executions) for s in steps] == [(12, 8)] * 6
+    assert sum(s.prompt_tokens for s in steps) == 2 * sum(trainer._plan.tokens.lengths)
 
 
 def test_a_step_may_hold_a_task_twice(make_job: MakeJob) -> None:
