@@ -104,6 +104,12 @@ class Recipe:
         """Draw for one task and run what was drawn."""
         raise NotImplementedError
 
+    def measuring(self, group: Group) -> int:
+        """Executions of a group that no choice reads: they are there for `measure` alone, and no
+        part of what the method costs.
+        """
+        return 0
+
     def to_score(self, group: Group) -> Sequence[Sample]:
         """The samples whose score `select` needs."""
         return ()

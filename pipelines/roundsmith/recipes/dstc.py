@@ -118,6 +118,10 @@ class Dstc(Recipe):
             outcomes += await noise.of_tests(session, task, asked)
         return Group(task, (*codes, *tests), outcomes)
 
+    def measuring(self, group: Group) -> int:
+        """Those on the task's own tests, and those of its reference on self-made ones."""
+        return noise.num_executions(group)
+
     def select(self, group: Group, random: Random) -> Sequence[Row]:
         """The pair of the group, if it has one."""
         matrix = matrix_of(group)

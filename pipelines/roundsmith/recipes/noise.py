@@ -43,6 +43,12 @@ async def of_tests(session: Session, task: Task, tests: Sequence[Sample]) -> tup
     )
 
 
+def num_executions(group: Group) -> int:
+    """How many of a group's outcomes are there for the label noise alone."""
+    made = {sample.sample_id for sample in group.samples if sample.kind is Kind.TEST}
+    return sum(o.test_id not in made or o.code_id == REFERENCE for o in group.outcomes)
+
+
 def measure(
     chosen: Iterable[tuple[Group, Sequence[Row]]],
     pick: Pick,

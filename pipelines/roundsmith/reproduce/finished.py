@@ -7,7 +7,7 @@ from typing import Any
 from roundsmith.recipes.atomic import SET
 from roundsmith.reproduce.choice import Tuned
 from roundsmith.reproduce.player import Played
-from roundsmith.reproduce.steps import tokens_of
+from roundsmith.reproduce.steps import executions_of, tokens_of
 from roundsmith.statistics import Evaluation
 from roundsmith.steps.context import Context
 from roundsmith.steps.evaluate import evaluation_of
@@ -37,6 +37,7 @@ class Finished:
     tokens: int = 0
     """Sampled and scored, for the rows of all rounds, and for the rewards of the last."""
     executions: int = 0
+    """For the rows and the rewards, without those that only measure a choice."""
     sampling_s: float = 0.0
     training_s: float = 0.0
     """Seconds of the last training stage and of the evaluations."""
@@ -67,7 +68,7 @@ def finished(context: Context, arm: str, played: Played, tuned: Tuned) -> Finish
         rows=sum(int(manifest.stats["rows"]) for manifest in chosen),
         steps=int(checkpoint.stats.get("total_steps", 0)),
         tokens=sum(map(tokens_of, (*pools, checkpoint))),
-        executions=sum(_count(manifest, "executions") for manifest in (*pools, checkpoint)),
+        executions=sum(map(executions_of, (*pools, checkpoint))),
         sampling_s=sum(_seconds(manifest) for manifest in pools),
         training_s=sum(_seconds(manifest) for manifest in (checkpoint, *looked)),
     )
@@ -89,10 +90,6 @@ def _parts(
             yield f"{split} {name}", whole.only(ids)
             if split == Split.TRAIN and ids & trained:
                 yield f"{split} {name} trained", whole.only(ids & trained)
-
-
-def _count(manifest: Manifest, name: str) -> int:
-    return int(manifest.stats.get(name, 0))
 
 
 def _seconds(manifest: Manifest) -> float:

@@ -92,6 +92,12 @@ def tokens_of(manifest: Manifest) -> int:
     return int(stats.get("sampled_tokens", 0)) + int(stats.get("scored_tokens", 0))
 
 
+def executions_of(manifest: Manifest) -> int:
+    """Executions of a step, without those that only measure a choice."""
+    stats = manifest.stats
+    return int(stats.get("executions", 0)) - int(stats.get("measuring_executions", 0))
+
+
 def _asked(context: Context, step: str, split: str, refs: dict[str, str]) -> str:
     """What names a piece of work: the settings that it reads, and its inputs."""
     config, recipe = context.config, context.recipe

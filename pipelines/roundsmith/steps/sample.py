@@ -54,7 +54,7 @@ async def sample(ctx: Context, tasks: str, model: str) -> str:
         lambda: tasks_of(ctx, task_set, Split.TRAIN),
         num_tasks(task_set, Split.TRAIN),
         begin,
-        _count,
+        lambda groups: _count(groups, ctx.recipe),
         seen=lambda: _shown_as(shown()),
     )
     return reference(await sharded(ctx, job))
@@ -110,7 +110,7 @@ def _shown_as(tasks: Sequence[Task]) -> dict[str, str]:
     return {"demonstrations": content_hash(shown)} if shown else {}
 
 
-def _count(groups: Sequence[Group]) -> dict[str, int]:
+def _count(groups: Sequence[Group], recipe: Recipe) -> dict[str, int]:
     """What was drawn, for the funnel and the ledger."""
     samples = [sample for group in groups for sample in group.samples]
     codes = [sample for sample in samples if sample.kind is Kind.CODE]
@@ -125,6 +125,8 @@ def _count(groups: Sequence[Group]) -> dict[str, int]:
         "sampled_tokens": sum(sample.token_count for sample in samples),
         "executions": sum(len(group.outcomes) for group in groups),
     }
+    if measuring := sum(map(recipe.measuring, groups)):
+        counts["measuring_executions"] = measuring  # of them
     for group in groups:
         for outcome in group.outcomes:
             name = f"verdict_{outcome.verdict}"

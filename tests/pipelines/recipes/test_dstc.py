@@ -127,6 +127,8 @@ def test_the_choice_reads_no_outcome_of_the_tasks_own_tests_nor_its_reference() 
         told = replace(group, outcomes=(*hidden, *group.outcomes, *holds))
         other = replace(told, task=replace(TASK, reference="def solve(x): return 7\n", tests=()))
         assert select(told) == select(group) == select(other)
+        assert Dstc(DstcConfig()).measuring(told) == len(hidden) + len(holds)
+    assert Dstc(DstcConfig()).measuring(group) == 0
 
 
 def test_the_noise_of_each_rule_is_told_by_hidden_tests_alone() -> None:

@@ -14,7 +14,9 @@ from roundsmith.reproduce.choice import Choice
 from roundsmith.reproduce.finished import Finished
 from roundsmith.reproduce.judged import judge
 from roundsmith.reproduce.results import costs_of, page_of, scope_of, to_json
+from roundsmith.reproduce.steps import executions_of, tokens_of
 from roundsmith.statistics import Evaluation, Holds, TaskCount
+from roundsmith.store import Manifest
 
 CLAIMS = parse_claims(
     """
@@ -165,6 +167,12 @@ def test_costs_are_for_a_point_over_the_untrained_model() -> None:
     assert costs.gain == pytest.approx(0.475)
     assert costs.per_point(costs.tokens) == pytest.approx(900 / 47.5)
     assert costs_of("untrained", DONE).gain is None
+
+
+def test_executions_that_only_measure_a_choice_are_no_cost_of_it() -> None:
+    stats = {"executions": 190, "measuring_executions": 90, "sampled_tokens": 7, "scored_tokens": 5}
+    pool = Manifest("sample", "key", stats=stats)
+    assert (executions_of(pool), tokens_of(pool)) == (100, 12)
 
 
 def test_json_and_page_tell_arms_claims_and_scope() -> None:
