@@ -171,7 +171,7 @@ def test_costs_are_for_a_point_over_the_untrained_model() -> None:
 
 def test_executions_that_only_measure_a_choice_are_no_cost_of_it() -> None:
     stats = {"executions": 190, "measuring_executions": 90, "sampled_tokens": 7, "scored_tokens": 5}
-    pool = Manifest("sample", "key", stats=stats)
+    pool = Manifest("sample", "0" * 64, stats=stats)
     assert (executions_of(pool), tokens_of(pool)) == (100, 12)
 
 
