@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import Field
 
-from roundsmith.benchmarks.contests import call_test, decoded, starter_head
+from roundsmith.benchmarks.contests import call_test, decoded, function_name, starter_head
 from roundsmith.benchmarks.files import Fields
 from roundsmith.benchmarks.problems import BadField, shown
 from roundsmith.benchmarks.rows import Filled, PublishedRow, checked
@@ -81,7 +81,7 @@ def _input_output(text: str) -> tuple[list[Any], list[Any], str | None]:
         raise BadField(
             field, f"{len(inputs)} inputs and {len(outputs)} outputs", "as many of both, at least 1"
         )
-    return inputs, outputs, said.get("fn_name")
+    return inputs, outputs, function_name(said.get("fn_name"), f"{field}.fn_name") or None
 
 
 def _test(test_id: str, name: str | None, given: Any, wanted: Any) -> Test:

@@ -54,6 +54,15 @@ def starter_head(starter: str, field: str) -> tuple[str, str]:
     return head, last.name
 
 
+def function_name(name: Any, field: str) -> str:
+    """The name of a function as a row gives it; empty where it gives none. Raises BadField."""
+    if name is None or name == "":
+        return ""
+    if not isinstance(name, str) or not name.isidentifier():
+        raise BadField(field, shown(name), "the name of a function")
+    return name
+
+
 def decoded(text: str, field: str, expected: str) -> Any:
     """A field that holds JSON as text. Raises BadField."""
     try:

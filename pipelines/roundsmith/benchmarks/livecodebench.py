@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from roundsmith.benchmarks.contests import call_test, decoded, starter_head
+from roundsmith.benchmarks.contests import call_test, decoded, function_name, starter_head
 from roundsmith.benchmarks.files import Fields
 from roundsmith.benchmarks.problems import BadField, shown
 from roundsmith.benchmarks.rows import Filled, PublishedRow, checked
@@ -64,7 +64,7 @@ def livecodebench_task(fields: Fields) -> Task:
     head, entry_point = SCRIPT_HEAD, SCRIPT_ENTRY
     if row.starter_code.strip():
         head, entry_point = starter_head(row.starter_code, "starter_code")
-    said = decoded(row.metadata, "metadata", "a JSON object").get("func_name")
+    said = _function(row.metadata)
     return Task(
         task_id=row.question_id,
         split=Split.FINAL,
@@ -75,6 +75,14 @@ def livecodebench_task(fields: Fields) -> Task:
         source="livecodebench",
         meta={"difficulty": row.difficulty, "platform": row.platform, "date": row.contest_date},
     )
+
+
+def _function(metadata: str) -> str:
+    """The name that metadata give the function; empty where they give none."""
+    said = decoded(metadata, "metadata", "a JSON object")
+    if not isinstance(said, dict):
+        raise BadField("metadata", shown(said), "a JSON object")
+    return function_name(said.get("func_name"), "metadata.func_name")
 
 
 def _test(test_id: str, case: Case, entry_point: str) -> Test:

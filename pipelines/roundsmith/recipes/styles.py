@@ -181,6 +181,11 @@ def style_of_group(group: Group) -> Style:
     return style_of("auto", any(_is_chat(sample.prompt) for sample in group.samples))
 
 
+def style_of_prompt(prompt: Prompt) -> Style:
+    """The style that a prompt is in."""
+    return style_of("auto", _is_chat(prompt))
+
+
 def empty_group(task: Task, style: Style) -> Group:
     """A group without samples, which still tells the style of its rows."""
     return Group(replace(task, meta={**task.meta, STYLE: style.name}), ())
@@ -189,14 +194,14 @@ def empty_group(task: Task, style: Style) -> Group:
 def joined_answer(code: Sample, *tests: Sample) -> str:
     """The whole answer of a code with tests below it."""
     parts = [code.completion.rstrip(), *(test.text for test in tests)]
-    return style_of("auto", _is_chat(code.prompt)).close("\n\n".join(parts))
+    return style_of_prompt(code.prompt).close("\n\n".join(parts))
 
 
 def whole_answer(sample: Sample) -> str:
     """What follows the sample's prompt up to the end token; its style is told by its prompt."""
     if sample.kind is not Kind.CODE:
         return sample.completion
-    return style_of("auto", _is_chat(sample.prompt)).close(sample.completion)
+    return style_of_prompt(sample.prompt).close(sample.completion)
 
 
 def _is_chat(prompt: Prompt) -> bool:

@@ -28,11 +28,12 @@ class Banned:
         if not self.texts:
             return None
         answers = (getattr(row, name, "") for name in ("completion", "chosen", "rejected"))
-        whole = "\n".join((_text(row.prompt), *answers)).lower()
+        whole = "\n".join((text_of(row.prompt), *answers)).lower()
         return next((text for text in self.texts if text in whole), None)
 
 
-def _text(prompt: Prompt) -> str:
+def text_of(prompt: Prompt) -> str:
+    """A prompt as text: what its turns say, one below the other; nothing of one in token ids."""
     if isinstance(prompt, str):
         return prompt
     return "\n".join(turn.content for turn in prompt if isinstance(turn, ChatMessage))

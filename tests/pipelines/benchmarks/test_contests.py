@@ -219,6 +219,13 @@ def test_classes_of_bigcodebench_judge_every_method(tmp_path: Path) -> None:
             {"input_output": json.dumps({"inputs": ["1"], "outputs": []})},
             "saw 1 inputs and 0 outputs, expected as many of both",
         ),
+        (LCB_METHOD, {"metadata": "[]"}, r"metadata: saw \[\], expected a JSON object"),
+        (LCB_METHOD, {"metadata": '{"func_name": 5}'}, "metadata.func_name: saw 5, expected the"),
+        (
+            APPS_SCRIPT,
+            {"input_output": json.dumps({"inputs": [1], "outputs": [1], "fn_name": "no name"})},
+            "input_output.fn_name: saw 'no name', expected the name of a function",
+        ),
         (BIGCODE, {"test": "assert task_func([])"}, "expected a unittest.TestCase"),
         (BIGCODE, {"entry_point": "other"}, "expected a top-level function 'other'"),
     ],

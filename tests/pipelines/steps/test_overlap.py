@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from roundsmith.benchmarks.load import load_tasks
 from roundsmith.recipes.contract import gold_example
-from roundsmith.recipes.styles import CompletionStyle
+from roundsmith.recipes.styles import ChatStyle, CompletionStyle
 from roundsmith.steps.overlap import ContaminationConfig, Overlap
 from roundsmith.steps.shingles import Alike, miss_rate, shingles, signature, similarity, words_of
 from roundsmith.store import DroppedRow
@@ -70,6 +70,24 @@ def test_a_run_of_words_of_a_program_is_found_in_an_answer() -> None:
     found = why("Turn a text around.", body, similarity=0)
     assert found is not None
     assert (found.why, found.held_out) == ("n-gram", "held")
+
+
+@pytest.mark.parametrize("style", [CompletionStyle(), ChatStyle()])
+@pytest.mark.parametrize("head", [TASK.head, ""])
+@pytest.mark.parametrize(("ngram", "kind"), [(0, "near-duplicate"), (13, "n-gram")])
+def test_a_row_that_asks_in_words_of_its_own_is_looked_at_too(
+    style: CompletionStyle | ChatStyle, head: str, ngram: int, kind: str
+) -> None:
+    """Such as an instruction that the model wrote for the task's code."""
+    task = replace(TASK, description="Turn a text around.", head=head)
+    made = LONG.replace("Given", "Take")
+    overlap = Overlap([HELD], ContaminationConfig(ngram=ngram))
+    row = gold_example(task, style.code(task, made), "    return text[::-1]", "inverse_instruct")
+    found = overlap.dropped(row, {task.task_id: task})
+    assert found is not None
+    assert (found.why, found.held_out) == (kind, "held")
+    plain = gold_example(task, style.code(task, "Turn it."), "    return text[::-1]", "gift")
+    assert overlap.dropped(plain, {task.task_id: task}) is None
 
 
 def test_a_text_with_a_word_changed_is_a_near_duplicate() -> None:
