@@ -122,7 +122,7 @@ def test_the_loop_follows_the_queue_up_at_once_and_down_after_the_quiet_time(
             running.cancel()
 
     up_s, down_s = asyncio.run(follow())
-    assert up_s < 15
+    assert up_s < 60
     assert down_s > 2 * 4, "two pods went before the quiet time of each"
 
 

@@ -81,7 +81,7 @@ def test_case_45_the_executors_own_port_can_not_be_reached(box: "Box", ears: Ear
     """A local pool's server listens in this process, a pod's worker beside the sandbox."""
     host, _, port = box.worker.rpartition(":")
     address = (host, int(port)) if box.worker else ears.tcp.getsockname()
-    socket.create_connection(address, timeout=10).close()
+    socket.create_connection(address, timeout=60).close()
     if not box.worker:
         ears.tcp.accept()[0].close()
     denied(box, f"socket.create_connection({address})")

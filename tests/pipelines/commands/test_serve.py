@@ -65,7 +65,7 @@ def test_tls_owners_and_metrics_are_flags(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="storage root"):
             asyncio.run(call(addresses, "deputy"))
         metrics = f"http://{addresses['metrics_address']}/metrics"
-        with urllib.request.urlopen(metrics, timeout=10) as page:
+        with urllib.request.urlopen(metrics, timeout=60) as page:
             assert 'items_finished_total{method="ScoreStream"' in page.read().decode()
 
 

@@ -44,7 +44,7 @@ class Executor:
         }
 
     def _read(self) -> str:
-        with urllib.request.urlopen(self._url, timeout=10) as page:
+        with urllib.request.urlopen(self._url, timeout=60) as page:
             return str(page.read().decode())
 
     async def until(self, name: str, labels: str, value: float) -> Samples:

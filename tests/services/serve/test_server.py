@@ -120,15 +120,15 @@ def test_unary_and_stream_give_the_same_and_tell_the_same_errors(tmp_path: Path)
                 build("bug", '{"divide_by": 0}'),
                 pb2.BuildStreamRequest(request_id="r", item_id="empty"),
             ]
-            stream = stub.BuildStream(iter(requests), timeout=10)
+            stream = stub.BuildStream(iter(requests), timeout=PATIENCE_S)
             answers = {answer.item_id: answer async for answer in stream}
             assert answers["good"].rows.rows[0].example.prompt.text == "Add."
             assert all(answer.last for answer in answers.values())
-            whole = await stub.Build(unary(requests[0]), timeout=10)
+            whole = await stub.Build(unary(requests[0]), timeout=PATIENCE_S)
             assert list(whole.rows) == list(answers["good"].rows.rows)
             for request in requests[1:]:
                 told = from_status(answers[request.item_id].error)
-                raised = await fails(stub.Build(unary(request), timeout=10))
+                raised = await fails(stub.Build(unary(request), timeout=PATIENCE_S))
                 assert (type(told), str(told)) == (type(raised), str(raised))
                 named = {"json": "JSON object", "empty": "Group: expected task"}
                 assert named.get(request.item_id, "echo") in str(told)
@@ -145,7 +145,7 @@ def test_a_message_too_long_for_trailers_is_cut(tmp_path: Path) -> None:
             grpc.aio.insecure_channel(addresses["address"]) as channel,
         ):
             stub: Any = pair_builder_pb2_grpc.PairBuilderServiceStub(channel)
-            error = await fails(stub.Build(unary(build(recipe="ж" * 20_000)), timeout=10))
+            error = await fails(stub.Build(unary(build(recipe="ж" * 20_000)), timeout=PATIENCE_S))
             assert type(error) is UnknownName
             assert 500 < len(str(error)) < 1300
 
