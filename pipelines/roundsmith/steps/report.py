@@ -14,6 +14,7 @@ from roundsmith.steps.context import Context, Made, reference
 from roundsmith.steps.evaluate import evaluation_of, results_of
 from roundsmith.steps.inputs import tasks_of
 from roundsmith.steps.ledger import cost_of
+from roundsmith.steps.own_work import own_work
 from roundsmith.store import DROPPED, RESULTS, Manifest, TaskResult
 from roundsmith.types import Group, Kind, Sample, Split, Task
 
@@ -44,7 +45,7 @@ async def report(ctx: Context, **refs: str) -> str:
         return Made([*(ctx.store.put_blob(text.encode()) for text in texts), results])
 
     settings = {"round": ctx.round, "preset": ctx.config.preset}
-    return reference(await ctx.once("report", 4, settings, tuple(made.values()), make))
+    return reference(await ctx.once("report", 5, settings, tuple(made.values()), make))
 
 
 def summarise(ctx: Context, made: Mapping[str, Manifest]) -> Summary:
@@ -64,7 +65,8 @@ def summarise(ctx: Context, made: Mapping[str, Manifest]) -> Summary:
         "training rows with gold": rows["rows"],
         "rows trained": checkpoint["rows"],
     }
-    evaluations = [made[name] for name in made if name.startswith(EVALUATED)]
+    own = own_work(made, ctx.round)
+    evaluations = [own[name] for name in own if name.startswith(EVALUATED)]
     decision = decision_of(made["decision"])
     result = Result(
         recipe=config.recipe,

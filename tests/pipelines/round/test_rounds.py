@@ -19,6 +19,9 @@ def test_the_next_round_goes_on_from_the_promoted_checkpoint_or_from_where_it_wa
     settings.write_text("alpha = 0.999\n")  # chance may promote here: this is not about the gate
     play(out, "--rounds", "2", "--no-control", "--config", str(settings))
     first, second = (summary(out, number)["result"] for number in (1, 2))
+    for number, result in enumerate((first, second), 1):  # each is told what it ran itself
+        steps = summary(out, number)["cost"]["steps"].values()
+        assert sum(step["executions"] for step in steps) == result["executions"]
     promoted = "checkpoint_sha256" if first["promoted"] else "weights_sha256"
     assert second["weights_sha256"] == first[promoted]
     assert set(first["pass_at_k"]) == {"gate"}
