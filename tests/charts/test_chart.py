@@ -10,6 +10,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # ships no types
 
 from roundsmith.platform.cluster_config import ClusterConfig
+from roundsmith.platform.training_job import Asked
 from roundsmith.sandbox import __name__ as sandbox_package
 from tests.charts.rendering import (
     CHART,
@@ -289,11 +290,53 @@ def test_pods_with_weights_reach_the_storage_on_its_port_alone(endpoint: str, po
         assert {"to": to, "ports": [{"port": port, "protocol": "TCP"}]} in rules
 
 
-def test_the_round_alone_may_swap_weights() -> None:
+ROLLOUTS = {
+    **SELECTOR,
+    "app.kubernetes.io/component": "training",
+    "roundsmith.dev/rollouts": "true",
+}
+
+
+def test_the_round_alone_may_swap_weights_and_its_training_that_samples_from_them() -> None:
     [rule] = one(objects(*WHOLE), "NetworkPolicy", "r-weights")["spec"]["ingress"]
     assert rule["ports"] == [{"port": 8034, "protocol": "TCP"}]
     control = {**SELECTOR, "app.kubernetes.io/component": "control"}
-    assert rule["from"] == [{"podSelector": {"matchLabels": control}}]
+    assert rule["from"] == [{"podSelector": {"matchLabels": m}} for m in (control, ROLLOUTS)]
+
+
+def test_a_training_that_samples_reaches_the_generator_and_the_executor_alone() -> None:
+    found = objects(*WHOLE)
+    policy = one(found, "NetworkPolicy", "r-rollouts")["spec"]
+    assert policy["podSelector"]["matchLabels"] == ROLLOUTS
+    reached = {
+        (
+            rule["to"][0]["podSelector"]["matchLabels"]["app.kubernetes.io/component"],
+            *(port["port"] for port in rule["ports"]),
+        )
+        for rule in policy["egress"]
+    }
+    assert reached == {("generator", 8033, 8034), ("executor", 8033)}
+    [rule] = one(found, "NetworkPolicy", "r-services")["spec"]["ingress"]
+    assert {"podSelector": {"matchLabels": ROLLOUTS}} in rule["from"]
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_training_that_samples_has_its_label_and_the_certificate_of_rounds(tls: bool) -> None:
+    secrets = ("tls.serverSecret=s", "tls.clientSecret=c")
+    config = ClusterConfig.parse(
+        json.dumps(cluster(objects(*STORED, f"tls.enabled={str(tls).lower()}", *secrets))), "c"
+    )
+    for rolls_out in (False, True):
+        template = Asked(config, "s3://bucket/r", rolls_out=rolls_out).template()
+        labels = template["metadata"]["labels"]
+        assert (ROLLOUTS.items() <= labels.items()) is rolls_out
+        [container] = template["spec"]["containers"]
+        shown = [v for v in template["spec"]["volumes"] if v["name"] == "tls"]
+        mounts = [m["mountPath"] for m in container["volumeMounts"] if m["name"] == "tls"]
+        wanted = [{"name": "tls", "secret": {"secretName": "c", "defaultMode": 0o440}}]
+        assert shown == wanted * (tls and rolls_out)
+        assert mounts == ["/etc/roundsmith-tls"] * (tls and rolls_out)
+    assert (config.endpoints.tls is not None) is tls
 
 
 def test_the_generator_declares_one_port_and_says_what_it_needs() -> None:

@@ -20,12 +20,16 @@ from roundsmith.platform.training_kinds import KINDS
 from roundsmith.platform.training_pods import remove, run_in_pods, submit
 from roundsmith.presets import run_config
 from roundsmith.recipes.stage import Stage
+from roundsmith.recipes.styles import CompletionStyle
 from roundsmith.steps import run_step
 from roundsmith.steps.context import Context
-from roundsmith.store import EXAMPLES, Store
+from roundsmith.steps.inputs import tasks_of
+from roundsmith.store import EXAMPLES, TASKS, Store
+from roundsmith.store.root import Root
 from roundsmith.training import StoredResult, StoredTraining
 from roundsmith.training.area import TrainingArea
-from roundsmith.types import Example, Provenance
+from roundsmith.training.progress import Progress
+from roundsmith.types import Example, Provenance, Split
 from tests.cluster.conftest import Installed
 from tests.cluster.world import NAMESPACE, RELEASE
 
@@ -106,6 +110,41 @@ def test_the_job_of_a_run_that_was_killed_after_the_last_step_is_removed_by_the_
     assert api.get(kind.kind, left.name) is not None
     assert train(here, title, "f", lambda _: None) == done
     assert [api.get(made, left.name) for made in kind.kinds] == [None] * len(kind.kinds)
+
+
+def test_grpo_samples_and_judges_with_the_clusters_services(
+    installed: Installed, here: ClusterConfig
+) -> None:
+    config = run_config("lab", None, {"recipe": "rft", "limit": 2, "eval_limit": 1}, [])
+    platform = ClusterPlatform(here)
+    context = Context(Store(here.store), config, 1, platform, lambda *_: None)
+    tasks = context.manifest(asyncio.run(run_step(context, "load_tasks")))
+    style, name = CompletionStyle(), "9"
+    rows = [
+        Example(t.task_id, style.code(t, t.description), "", Provenance(t.task_id, "rft", 1))
+        for t in tasks_of(context, tasks, Split.TRAIN)
+    ]
+    training = here.training.model_copy(update={"replicas": 1})
+    alone = here.model_copy(update={"training": training})
+    changes = {
+        "rows": (context.store.write_rows(EXAMPLES, rows),),
+        "tasks": tasks.of_kind(TASKS.name)[:1],
+        "stage": Stage(objective="grpo", batch_size=8, generations=4, max_tokens=96),
+        "steps": 3,
+        "arithmetic": ClusterPlatform(alone).training_arithmetic,
+    }
+    asked = request(here, name).model_copy(update=changes)
+    told: list[Progress] = []
+    with installed.cluster.watched("pods", NAMESPACE) as pods:
+        done = asyncio.run(platform.train(asked, told.append))
+    asyncio.run(platform.committed(asked.name))
+    assert (done.processes, len(done.loss)) == (1, 3)
+    assert {progress.step for progress in told} == {1, 2, 3}
+    assert max(progress.reward or 0 for progress in told) > 0, "no program was right"
+    assert done.folder.weights_sha256 != asked.model.weights_sha256
+    trained = {pod for pod in pods if pod.startswith("pod/train-")}
+    assert len(trained) == 1, "it is one process, whatever pods other trainings have"
+    assert not Root(here.storage).names(f"checkpoints/rollouts-{asked.name[:24]}/policy")
 
 
 def unwritten(here: ClusterConfig, kind: str, image: str = "") -> Asked:

@@ -60,6 +60,20 @@ spec:
   volumes: {{- include "roundsmith.modelVolumes" . | nindent 4 }}
 {{- end -}}
 
+{{/* The label of a training that samples from the services, and swaps their weights at each step. */}}
+{{- define "roundsmith.rollsOut" -}}
+roundsmith.dev/rollouts: "true"
+{{- end -}}
+
+{{/* What such a training has beside its template. */}}
+{{- define "roundsmith.rollouts" -}}
+labels: {{- include "roundsmith.rollsOut" . | nindent 2 }}
+{{- if .Values.tls.enabled }}
+volumes: {{- include "roundsmith.tlsVolumes" (dict "root" . "secret" (include "roundsmith.clientSecret" .)) | nindent 2 }}
+volume_mounts: {{- include "roundsmith.tlsMounts" . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
 {{/* The pod that uploads the pipeline: takes (dict "root" $ "image" IMAGE "secret" NAME). It asks Kubernetes nothing. */}}
 {{- define "roundsmith.uploadTemplate" -}}
 {{- $component := dict "root" .root "component" "control" -}}

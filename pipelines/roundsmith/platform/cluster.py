@@ -19,6 +19,8 @@ from roundsmith.recipes.stage import Stage
 from roundsmith.steps.config import SIZES, RunConfig
 from roundsmith.store import FolderRef, Store, shard_step
 from roundsmith.training.area import TrainingArea
+from roundsmith.training.job import Rollouts
+from roundsmith.training.policies import Policies
 from roundsmith.training.progress import Progress
 from roundsmith.training.request import StoredResult, StoredTraining, TrainingArithmetic
 from roundsmith.training.schedule import micro_batch
@@ -30,17 +32,18 @@ log = logging.getLogger(__name__)
 def on_cluster(config: RunConfig, cluster: ClusterConfig, stages: Sequence[Stage]) -> RunConfig:
     """The settings of a run as the cluster's services were started.
 
-    Raises ConfigError for a training stage that its processes can not share.
+    Raises ConfigError for a training stage that its processes can not share, or whose generator
+    would be stopped.
     """
     on = cluster.training
     for stage in stages:
-        if stage.objective == "grpo":
+        if stage.objective != "grpo":
+            micro_batch(stage.batch_size, on.replicas * on.processes, stage.micro_batch_size)
+        elif cluster.generator.stopped_while_training:
             raise ConfigError(
-                "grpo: expected a run on one machine, whose services load the weights of a "
-                "training from its disk, saw a cluster: train by sft there, or run grpo on one "
-                "machine with a GPU"
+                "grpo: expected a generator that runs beside the training, which samples from it, "
+                "saw training.stopsGenerator: give them a node each, and switch it off"
             )
-        micro_batch(stage.batch_size, on.replicas * on.processes, stage.micro_batch_size)
     return config.model_copy(update={"services": cluster.services})
 
 
@@ -105,16 +108,16 @@ class ClusterPlatform:
         """Trains in pods, which find the request in the storage root. What they have kept there
         counts, not what their job says.
         """
-        every = {"checkpoint_every_steps": self._cluster.training.checkpoint_every_steps}
         area = TrainingArea(f"{self._cluster.storage}/training/{request.name}")
         api = await asyncio.to_thread(KubernetesApi, self._cluster.namespace)
         kind = await asyncio.to_thread(find_kind, api, self._cluster.training.job)
-        asked = Asked(self._cluster, area.request_uri, self._owners, self._run)
+        rolls_out = request.stage.objective == "grpo"
+        asked = Asked(self._cluster, area.request_uri, self._owners, self._run, rolls_out)
         if (done := await asyncio.to_thread(finished, area, request)) is not None:
             # Of a run that was killed after the last step.
             await asyncio.to_thread(remove, api, kind, asked)
             return done
-        await asyncio.to_thread(area.begin, request.model_copy(update=every))
+        await asyncio.to_thread(area.begin, self._placed(request))
         generator = self._stopped_generator(api)
         try:
             if generator is not None:
@@ -132,8 +135,24 @@ class ClusterPlatform:
             )
         return done
 
+    def _placed(self, request: StoredTraining) -> StoredTraining:
+        """The request with what the pods have to know of this cluster."""
+        on = self._cluster
+        if request.stage.objective == "grpo":  # a step of it is long, and keeps its own count
+            policies = self._policies(request.name)
+            where = Rollouts(endpoints=on.endpoints, policies=policies, patience_s=on.patience_s)
+            return request.model_copy(update={"rollouts": where})
+        every = {"checkpoint_every_steps": on.training.checkpoint_every_steps}
+        return request.model_copy(update=every)
+
     async def committed(self, name: str) -> None:
-        """Leaves what pods have kept in the storage root, where a finished training is found."""
+        """Leaves what pods have kept in the storage root, where a finished training is found, but
+        for the weights that it sampled from.
+        """
+        await asyncio.to_thread(lambda: Policies(self._policies(name)).keep_only(""))
+
+    def _policies(self, name: str) -> str:
+        return f"{self._cluster.storage}/checkpoints/rollouts-{name[:24]}"
 
     def _stopped_generator(self, api: KubernetesApi) -> InferenceService | None:
         """The generator, where trainings get its node."""

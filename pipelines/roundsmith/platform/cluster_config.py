@@ -67,6 +67,16 @@ class ClusterServe(Settings):
     """A folder at a URL: what was promoted, a file each, the latest last."""
 
 
+class ClusterRollouts(Settings):
+    """What the pod of a training that samples from the services has beside its template."""
+
+    labels: dict[str, str] = Field(default_factory=dict)
+    """By which network policies let it call them."""
+    volumes: tuple[dict[str, Any], ...] = ()
+    volume_mounts: tuple[dict[str, Any], ...] = ()
+    """The certificate of rounds, which alone may swap weights."""
+
+
 class ClusterTraining(Settings):
     """How a training is spread over pods, and what its pods look like."""
 
@@ -88,6 +98,7 @@ class ClusterTraining(Settings):
     """How long a failed PyTorchJob is kept to be looked at."""
     template: dict[str, Any]
     """The pod template; its container `pytorch` runs the training."""
+    rollouts: ClusterRollouts = ClusterRollouts()
 
     @field_validator("template")
     @classmethod

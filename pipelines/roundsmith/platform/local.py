@@ -137,7 +137,7 @@ class LocalPlatform:
         if rolls_out:
             await self.services(str(job.model))
             assert self.endpoints is not None
-            where = Rollouts(endpoints=self.endpoints, checkpoints=self._work / "checkpoints")
+            where = Rollouts(endpoints=self.endpoints, policies=str(self._policies(request.name)))
             job = job.model_copy(update={"rollouts": where})
         result = await launch(job, on_progress=on_progress)
         folder = await asyncio.to_thread(Store(request.store).put_folder, out / "model")
@@ -160,6 +160,7 @@ class LocalPlatform:
 
         def remove() -> None:
             shutil.rmtree(leaving, ignore_errors=True)  # a killed run's
+            shutil.rmtree(self._policies(name), ignore_errors=True)
             if out.exists():
                 out.rename(leaving)
                 shutil.rmtree(leaving)
@@ -168,6 +169,9 @@ class LocalPlatform:
 
     def _training(self, name: str) -> Path:
         return self._work / "training" / name[:24]
+
+    def _policies(self, name: str) -> Path:
+        return self._work / "checkpoints" / f"rollouts-{name[:24]}"
 
     def _checkpoint(self, folder: FolderRef) -> Path:
         return self._work / "checkpoints" / folder.weights_sha256

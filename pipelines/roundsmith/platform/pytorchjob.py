@@ -13,8 +13,8 @@ from typing import Any
 
 from roundsmith.platform.cluster_config import TRAINING_CONTAINER
 from roundsmith.platform.kubernetes_api import Json, Kind
-from roundsmith.platform.manifests import container_of, hashed, pod_template
-from roundsmith.platform.training_job import ENTRY, Asked, State, TrainingKind, held_conditions
+from roundsmith.platform.manifests import hashed
+from roundsmith.platform.training_job import Asked, State, TrainingKind, held_conditions
 
 _STATES = {
     "Failed": State.FAILED,
@@ -30,10 +30,10 @@ def manifests(asked: Asked) -> list[tuple[Kind, Json]]:
     """The PyTorchJob whose pods run a training."""
     training = asked.cluster.training
     spec: Json = {
-        "nprocPerNode": str(training.processes),
+        "nprocPerNode": str(asked.processes),
         "runPolicy": {
             # A lost pod costs a restart of each: the others can not go on without it.
-            "backoffLimit": 1 + training.disturbances * training.replicas,
+            "backoffLimit": 1 + training.disturbances * asked.pods,
             "cleanPodPolicy": "Running",
             "ttlSecondsAfterFinished": training.keep_s,
             "suspend": False,
@@ -56,11 +56,8 @@ def state(job: Mapping[str, Any]) -> tuple[State, str]:
 
 
 def _replicas(asked: Asked) -> Iterator[tuple[str, Json]]:
-    training = asked.cluster.training
-    template = pod_template(training.template, "training", asked.cluster.jobs)
-    container = container_of(template, TRAINING_CONTAINER)
-    container |= {"command": list(ENTRY), "args": [asked.request_uri]}
-    for role, count in (("Master", 1), ("Worker", training.replicas - 1)):
+    template = asked.template()
+    for role, count in (("Master", 1), ("Worker", asked.pods - 1)):
         if count:
             yield (
                 role,

@@ -6,9 +6,9 @@ from enum import StrEnum
 from typing import Any
 
 from roundsmith.hashing import content_hash
-from roundsmith.platform.cluster_config import ClusterConfig
+from roundsmith.platform.cluster_config import TRAINING_CONTAINER, ClusterConfig
 from roundsmith.platform.kubernetes_api import Json, Kind
-from roundsmith.platform.manifests import RUN, labels, queued
+from roundsmith.platform.manifests import RUN, container_of, labels, pod_template, queued
 
 TRAINING = "roundsmith.dev/training"
 ENTRY = ("python3", "-m", "roundsmith.training.stored")
@@ -34,6 +34,8 @@ class Asked:
     owners: Sequence[Json] = ()
     run: str = ""
     """The run that asks for it, where that ends its trainings itself."""
+    rolls_out: bool = False
+    """Whether it samples from the services, in one process."""
 
     @property
     def name(self) -> str:
@@ -41,6 +43,31 @@ class Asked:
         whoever asks.
         """
         return f"train-{content_hash('pytorchjob', self.request_uri)[:20]}"
+
+    @property
+    def pods(self) -> int:
+        """How many there are of it."""
+        return 1 if self.rolls_out else self.cluster.training.replicas
+
+    @property
+    def processes(self) -> int:
+        """Of each pod."""
+        return 1 if self.rolls_out else self.cluster.training.processes
+
+    def template(self) -> Json:
+        """A copy of the template of its pods, whose container runs it."""
+        on = self.cluster.training
+        made = pod_template(on.template, "training", self.cluster.jobs)
+        container = container_of(made, TRAINING_CONTAINER)
+        container |= {"command": list(ENTRY), "args": [self.request_uri]}
+        if self.rolls_out:
+            made["metadata"]["labels"] |= on.rollouts.labels
+            for place, key, more in (
+                (made["spec"], "volumes", on.rollouts.volumes),
+                (container, "volumeMounts", on.rollouts.volume_mounts),
+            ):
+                place[key] = [*place.get(key, ()), *more]
+        return made
 
     def metadata(self, annotations: Mapping[str, str], *, is_job: bool = True) -> Json:
         """Of every object that is made for it; only a job waits for a queue."""

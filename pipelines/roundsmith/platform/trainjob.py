@@ -12,8 +12,8 @@ from typing import Any
 
 from roundsmith.platform.cluster_config import TRAINING_CONTAINER
 from roundsmith.platform.kubernetes_api import Json, Kind
-from roundsmith.platform.manifests import container_of, hashed, pod_template
-from roundsmith.platform.training_job import ENTRY, Asked, State, TrainingKind, held_conditions
+from roundsmith.platform.manifests import container_of, hashed
+from roundsmith.platform.training_job import Asked, State, TrainingKind, held_conditions
 
 API = "trainer.kubeflow.org/v1alpha1"
 NODE = "node"
@@ -22,9 +22,8 @@ _STEP = {"trainer.kubeflow.org/trainjob-ancestor-step": "trainer"}
 
 def manifests(asked: Asked) -> list[tuple[Kind, Json]]:
     """The runtime and the TrainJob of a training."""
-    training = asked.cluster.training
     runtime: Json = {
-        "mlPolicy": {"numNodes": training.replicas, "torch": {}},
+        "mlPolicy": {"numNodes": asked.pods, "torch": {}},
         "template": {"spec": {"replicatedJobs": [_job(asked)]}},
     }
     spec: Json = {
@@ -33,7 +32,7 @@ def manifests(asked: Asked) -> list[tuple[Kind, Json]]:
             "kind": "TrainingRuntime",
             "name": asked.name,
         },
-        "trainer": {"numNodes": training.replicas, "numProcPerNode": training.processes},
+        "trainer": {"numNodes": asked.pods, "numProcPerNode": asked.processes},
         "suspend": False,
     }
     annotations = hashed({"runtime": runtime, "job": spec})
@@ -76,13 +75,12 @@ def state(job: Mapping[str, Any]) -> tuple[State, str]:
 
 def _job(asked: Asked) -> Json:
     training = asked.cluster.training
-    template = pod_template(training.template, "training", asked.cluster.jobs)
-    container = container_of(template, TRAINING_CONTAINER)
-    container |= {"name": NODE, "command": list(ENTRY), "args": [asked.request_uri]}
+    template = asked.template()
+    container_of(template, TRAINING_CONTAINER)["name"] = NODE
     template["spec"]["restartPolicy"] = "OnFailure"
     spec: Json = {
         # A lost pod costs a restart of each: the others can not go on without it.
-        "backoffLimit": 1 + training.disturbances * training.replicas,
+        "backoffLimit": 1 + training.disturbances * asked.pods,
         "template": template,
     }
     if training.deadline_s is not None:

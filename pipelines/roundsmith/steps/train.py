@@ -10,7 +10,7 @@ from roundsmith.steps.context import Context, Made, reference
 from roundsmith.steps.inputs import tasks_of
 from roundsmith.store import EXAMPLES, PAIRS, TASKS, Manifest
 from roundsmith.training.progress import Progress
-from roundsmith.training.request import StoredTraining
+from roundsmith.training.request import StoredTraining, TrainingArithmetic
 from roundsmith.types import Split
 
 
@@ -74,7 +74,7 @@ async def _train(
         "stage": stage.model_dump(mode="json"),
         "number": number,
         "seed": ctx.config.seed,
-        "arithmetic": ctx.platform.training_arithmetic.model_dump(mode="json"),
+        "arithmetic": _arithmetic(ctx, stage).model_dump(mode="json"),
         "steps": steps,
     }
     parents = (rows, base, tasks) if stage.objective == "grpo" else (rows, base)
@@ -89,6 +89,12 @@ async def _train(
     manifest = await ctx.once("train", 3, settings, parents, make)
     await ctx.platform.committed(name)
     return manifest
+
+
+def _arithmetic(ctx: Context, stage: Stage) -> TrainingArithmetic:
+    """grpo trains in one process, wherever it is."""
+    alone = {"processes": 1} if stage.objective == "grpo" else {}
+    return ctx.platform.training_arithmetic.model_copy(update=alone)
 
 
 async def _made(
@@ -146,7 +152,7 @@ def training_request(
         stage=stage,
         steps=steps,
         seed=ctx.config.seed % 2**32,
-        arithmetic=ctx.platform.training_arithmetic,
+        arithmetic=_arithmetic(ctx, stage),
         trust_remote_code=ctx.config.trust_remote_code,
         # A step of grpo draws and runs programs: few are done again.
         checkpoint_every_steps=5 if stage.objective == "grpo" else 50,

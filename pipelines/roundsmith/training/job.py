@@ -5,17 +5,20 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
-from roundsmith.clients import Endpoints
+from roundsmith.clients import ROUNDS, Endpoints
 from roundsmith.config import Settings
 from roundsmith.errors import ConfigError
 from roundsmith.recipes.stage import Stage
 
 
 class Rollouts(Settings):
-    """Running services, and the folder that the generator loads weights from."""
+    """Running services, and where the generator finds the weights to sample from."""
 
     endpoints: Endpoints
-    checkpoints: Path
+    policies: str
+    """The URL of a folder of this training's own, under what the generator may load from."""
+    patience_s: float = Field(ROUNDS.give_up_s, gt=0)
+    """How long a service may be away."""
 
 
 class TrainingJob(Stage):

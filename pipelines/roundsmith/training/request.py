@@ -12,7 +12,7 @@ from roundsmith.config import Settings
 from roundsmith.errors import ConfigError
 from roundsmith.recipes.stage import Stage
 from roundsmith.store import FolderRef, ObjectRef, Store
-from roundsmith.training.job import TrainingJob
+from roundsmith.training.job import Rollouts, TrainingJob
 from roundsmith.training.result import TrainingResult
 
 
@@ -49,6 +49,8 @@ class StoredTraining(Settings):
     trust_remote_code: bool = False
     checkpoint_every_steps: int = Field(50, ge=0)
     """Changes nothing in the result."""
+    rollouts: Rollouts | None = None
+    """The services that grpo samples and judges with, where they are known before it starts."""
 
     @classmethod
     def parse(cls, text: bytes, path: str) -> "StoredTraining":
@@ -74,6 +76,7 @@ class StoredTraining(Settings):
             trust_remote_code=self.trust_remote_code,
             rows=tuple(rows),
             tasks=tuple(tasks),
+            rollouts=self.rollouts,
             out=out,
             max_steps=self.steps,
             seed=self.seed,

@@ -5,18 +5,18 @@ from the executor. The trainer holds no second inference engine and runs no prog
 import asyncio
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from roundsmith.benchmarks.scripts import runnable
 from roundsmith.benchmarks.verbatim import profile_of
 from roundsmith.clients import ROUNDS, Services, connect
-from roundsmith.errors import ConfigError
+from roundsmith.errors import ConfigError, WeightsMismatch
 from roundsmith.hashing import derive_seed
 from roundsmith.recipes.styles import style_of
 from roundsmith.store import TASKS, read_file
 from roundsmith.training.folder import JobFolder
+from roundsmith.training.policies import Policies
 from roundsmith.types import (
     Completion,
     ExecuteItem,
@@ -30,7 +30,9 @@ from roundsmith.types import (
 from roundsmith.verdicts import reward
 
 ATTEMPTS = 3
-"""How often what the sandbox failed on is run before it has no reward."""
+"""How often what the sandbox failed on is run before it has no reward, and how often a generator is
+told of weights that a replica of it does not serve.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +73,13 @@ class RolloutSource:
                 "grpo: expected tasks and running services, saw none: train it by a run, or give "
                 "the job `tasks` and `rollouts`"
             )
-        self._folder, self._where = folder, job.rollouts
+        self._folder, self._policies = folder, Policies(job.rollouts.policies)
         self._tasks = {task.task_id: task for path in job.tasks for task in read_file(TASKS, path)}
         self._runner = asyncio.Runner()
-        self._connection = connect(job.rollouts.endpoints, ROUNDS)
+        patient = replace(ROUNDS, give_up_s=job.rollouts.patience_s)
+        self._connection = connect(job.rollouts.endpoints, patient)
         self._services: Services | None = None
-        self._served = ""
+        self._uri = self._served = ""
 
     def serve(self, model: Any) -> None:
         """Let the generator serve the weights of a model, and forget those that it served before
@@ -86,19 +89,9 @@ class RolloutSource:
         shutil.rmtree(partial, ignore_errors=True)
         model.save_pretrained(partial)
         sha256 = self._folder.complete(partial)
-        target = self._where.checkpoints / sha256
-        if target.exists():
-            shutil.rmtree(partial)
-        else:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(partial, target)
-            (self._folder.work / f"served-{sha256}").touch()
-        self._runner.run(self._reload(target, sha256))
-        for mark in self._folder.work.glob("served-*"):
-            old = mark.name.removeprefix("served-")
-            if old != sha256:
-                shutil.rmtree(self._where.checkpoints / old, ignore_errors=True)
-                mark.unlink()
+        self._uri = self._policies.put(partial, sha256)
+        self._runner.run(self._reload(sha256))
+        self._policies.keep_only(sha256)
 
     def draw(self, prompts: Mapping[str, Wanted], step: int) -> dict[str, list[Rollout]]:
         """The rollouts of each task, by its id."""
@@ -116,9 +109,20 @@ class RolloutSource:
             self._services = await self._connection.__aenter__()
         return self._services
 
-    async def _reload(self, folder: Path, sha256: str) -> None:
+    async def _reload(self, sha256: str) -> None:
         services = await self._connected()
-        self._served = await services.generator.reload(str(folder), sha256)
+        self._served = await services.generator.reload(self._uri, sha256)
+
+    async def _drawn(self, services: Services, item: GenerateItem) -> list[Completion]:
+        """The item's completions by the weights of this step; a replica that does not serve them,
+        which was started meanwhile, is told of them.
+        """
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return await services.generator.generate(item, self._served)
+            except WeightsMismatch:
+                await self._reload(self._served)
+        return await services.generator.generate(item, self._served)
 
     async def _draw(self, prompts: Mapping[str, Wanted], step: int) -> dict[str, list[Rollout]]:
         services = await self._connected()
@@ -142,7 +146,7 @@ class RolloutSource:
         seed = derive_seed(job.seed, "rollout", name, step)
         prompt, number = wanted
         item = GenerateItem(f"{step}/{name}", prompt, sampling, seed, number)
-        found = await services.generator.generate(item, self._served)
+        found = await self._drawn(services, item)
         programs = [
             Program(str(c.index), runnable(task, program_of(task, c.text)), task.setup)
             for c in found

@@ -129,6 +129,18 @@ def test_a_batch_that_the_pods_can_not_share_is_refused_before_anything_runs() -
         on_cluster(CONFIG, cluster(replicas=3), [Stage(batch_size=32)])
 
 
+def test_grpo_shares_its_batch_with_nobody() -> None:
+    stage = Stage(objective="grpo", batch_size=32)
+    assert on_cluster(CONFIG, cluster(replicas=3), [stage])
+
+
+def test_grpo_where_trainings_stop_the_generator_is_refused_before_anything_runs() -> None:
+    held = {"inference_service": "r-generator", "stopped_while_training": True}
+    here = ClusterConfig.model_validate(described() | {"generator": held})
+    with pytest.raises(ConfigError, match=r"saw training\.stopsGenerator"):
+        on_cluster(CONFIG, here, [Stage(objective="grpo")])
+
+
 def stored_model(folder: Path, here: ClusterConfig) -> tuple[Context, StoredTraining]:
     """A context whose store has the lab's model, and a request to train it."""
     context = Context(Store(here.store), CONFIG, 1, ClusterPlatform(here), lambda *_: None)

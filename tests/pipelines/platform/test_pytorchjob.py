@@ -90,6 +90,27 @@ def test_the_operators_rules_hold_for_any_number_of_pods() -> None:
         assert isinstance(made["spec"]["nprocPerNode"], str)
 
 
+ROLLOUTS = {
+    "labels": {"rolls": "out"},
+    "volumes": [{"name": "tls"}],
+    "volume_mounts": [{"name": "tls", "mountPath": "/tls"}],
+}
+
+
+def test_a_training_that_samples_is_one_process_with_what_that_needs() -> None:
+    on = cluster(replicas=3, processes=8, disturbances=2, rollouts=ROLLOUTS)
+    ((_, made),) = PYTORCHJOB.manifests(Asked(on, URI, rolls_out=True))
+    assert made["spec"]["nprocPerNode"] == "1"
+    assert made["spec"]["runPolicy"]["backoffLimit"] == 3
+    assert set(made["spec"]["pytorchReplicaSpecs"]) == {"Master"}
+    template = made["spec"]["pytorchReplicaSpecs"]["Master"]["template"]
+    assert template["metadata"]["labels"]["rolls"] == "out"
+    assert template["spec"]["volumes"] == [{"name": "tls"}]
+    (container,) = template["spec"]["containers"]
+    assert container["volumeMounts"] == [{"name": "tls", "mountPath": "/tls"}]
+    assert "rolls" not in str(job(replicas=3, rollouts=ROLLOUTS)), "no other training has it"
+
+
 def test_a_deadline_and_processes_of_a_pod_are_asked_for_where_they_are_set() -> None:
     made = job(deadline_s=60, processes=8, disturbances=0, keep_s=5)
     assert made["spec"]["nprocPerNode"] == "8"
