@@ -63,3 +63,23 @@ def test_case_62_a_crash_leaves_no_core_file(box: "Box") -> None:
     box.call("def f():\n    import ctypes; ctypes.string_at(0)\n")
     assert box.call("import os\ndef f():\n    return os.listdir('.')\n", []).verdict is Verdict.PASS
     assert [p for p in set(Path.cwd().iterdir()) - before if p.name.startswith("core")] == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import atexit\natexit.register(print, 5)",
+        "import atexit, io, sys\nsys.stdout = io.StringIO()\nprint(5)\n"
+        "atexit.register(lambda: sys.__stdout__.write(sys.stdout.getvalue()))",
+        "import atexit, sys\natexit.register(print, 5)\nsys.exit()",
+    ],
+)
+def test_what_a_script_prints_as_it_ends_counts(box: "Box", source: str) -> None:
+    assert box.script(source, "", "5").verdict is Verdict.PASS
+
+
+def test_a_script_ends_when_its_threads_do(box: "Box") -> None:
+    source = "import threading, time\ndef late():\n    time.sleep(0.05)\n    print(5)\n"
+    source += "threading.Thread(target=late).start()\n"
+    outcome = box.script(source, "", "5", limits=Limits(processes=2))
+    assert outcome.verdict is box.if_it_may_fork(Verdict.PASS), outcome

@@ -79,6 +79,18 @@ def test_case_06_loops_left_for_the_end_never_run(
     assert box.call(source, limits=SHORT).verdict is wanted
 
 
+@pytest.mark.parametrize(
+    "end",
+    [
+        "atexit.register(g)",
+        "import threading; threading.current_thread = threading.enumerate = g",
+    ],
+)
+def test_case_06_a_script_that_loops_at_its_end_is_a_cpu_timeout(box: "Box", end: str) -> None:
+    source = f"import atexit\ndef g(*rest):\n    while True: pass\nprint(5)\n{end}\n"
+    assert box.script(source, "", "5", limits=SHORT).verdict is Verdict.CPU_TIMEOUT
+
+
 THREAD = """
 import ctypes, threading, time
 def spin():

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped]  # its stubs are another package
 
-from roundsmith.sandbox import codec
-from roundsmith.sandbox.codec import CodecError
-from roundsmith.sandbox.exposure import crosses
+from roundsmith.sandbox import taught
+from roundsmith.sandbox.reading import CodecError
+from roundsmith.sandbox.taught import Parts
 
 _DTYPE = re.compile(r"[<>|=]?(\?|b1|[iu][1248]|f[248]|c8|c16|[US]\d{1,6}|[mM]8\[[a-zA-Z]{1,2}\])")
 _SCALARS = (
@@ -23,35 +23,24 @@ _SCALARS = (
     *(np.float16, np.float32, np.float64, np.complex64, np.complex128),
     *(np.datetime64, np.timedelta64),
 )
-Parts = tuple[str, Any]
 
 
 def install() -> None:
     """Makes the codec of this process carry them."""
     for kind in _SCALARS:
-        codec.extend(kind, _scalar_parts)
-    codec.extend(np.ndarray, _array_parts)
-    codec.extend(pd.RangeIndex, lambda i: ("RangeIndex", (i.start, i.stop, i.step, i.name)))
+        taught.extend(kind, _scalar_parts)
+    taught.extend(np.ndarray, _array_parts)
+    taught.extend(pd.RangeIndex, lambda i: ("RangeIndex", (i.start, i.stop, i.step, i.name)))
     for kind in (pd.Index, pd.DatetimeIndex, pd.TimedeltaIndex):
-        codec.extend(kind, _index_parts)
-    codec.extend(pd.MultiIndex, _multi_index_parts)
-    codec.extend(pd.Series, lambda s: ("Series", (_column(s), s.index, s.name)))
-    codec.extend(pd.DataFrame, _frame_parts)
-    codec.extend(pd.Timestamp, _time_parts)
-    codec.extend(pd.Timedelta, _time_parts)
-    codec.extend(type(pd.NaT), lambda value: ("NaT", None))
-    codec.extend(type(pd.NA), lambda value: ("NA", None))
-    codec.make_parted(make, take_over)
-
-
-def make(name: str, parts: Any) -> Any:
-    """The value of its parts. Raises CodecError for parts that are none."""
-    try:
-        return _MAKERS[name](parts)
-    except CodecError:
-        raise
-    except Exception as error:
-        raise CodecError(f"parts that make no {name}: {error}") from error
+        taught.extend(kind, _index_parts)
+    taught.extend(pd.MultiIndex, _multi_index_parts)
+    taught.extend(pd.Series, lambda s: ("Series", (_column(s), s.index, s.name)))
+    taught.extend(pd.DataFrame, _frame_parts)
+    taught.extend(pd.Timestamp, _time_parts)
+    taught.extend(pd.Timedelta, _time_parts)
+    taught.extend(type(pd.NaT), lambda value: ("NaT", None))
+    taught.extend(type(pd.NA), lambda value: ("NA", None))
+    taught.make_parted(_MAKERS, take_over)
 
 
 def take_over(given: Any, changed: Any) -> None:
@@ -134,9 +123,6 @@ def _objects(parts: Any) -> Any:
     shape, members = parts
     if len(members) != math.prod(_shape(shape)):
         raise CodecError("an array of another shape")
-    # Nothing may be here that could not be sent back, at whatever depth.
-    if not crosses(members):
-        raise CodecError("an array of what does not cross")
     made = np.empty(len(members), object)
     made[:] = members
     return made.reshape(shape)

@@ -4,12 +4,13 @@ never pickle.
 N none   T F bool   i int   d float   c complex   s str   b bytes
 l list   t tuple   S set   Z frozenset   m dict
 L a subclass of one of these, by its base value and its class name   P a type that a process was
-taught (`extend`), by its name and parts   O anything else, by its class name
+taught (`taught`), by its name and parts   O anything else, by its class name
 """
 
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+from roundsmith.sandbox import taught
 from roundsmith.sandbox.reading import COMPLEX, DOUBLE, read_whole
 from roundsmith.sandbox.reading import HEADER as HEADER
 from roundsmith.sandbox.reading import CodecError as CodecError
@@ -54,36 +55,6 @@ class Opaque:
 CONTAINERS = (list, tuple, set, frozenset, dict)
 
 
-_parts_by_type: dict[type, Callable[[Any], tuple[str, Any]]] = {}
-
-
-def extend(kind: type, parts: Callable[[Any], tuple[str, Any]]) -> None:
-    """Teaches this process to write a type, by a name and parts that cross. `parts` may raise
-    CodecError for a value that does not.
-    """
-    _parts_by_type[kind] = parts
-
-
-def make_parted(make: Callable[[str, Any], Any], take_over: Callable[[Any, Any], None]) -> None:
-    """Teaches this process to make such values, and to make one of them what another is."""
-    _MAKERS["P"] = lambda content: make(*content)
-    _taking_over.append(take_over)
-
-
-_taking_over: list[Callable[[Any, Any], None]] = []
-
-
-def parted(value: object) -> bool:
-    """Whether this process was taught the type of a value."""
-    return type(value) in _parts_by_type
-
-
-def take_over(given: Any, changed: Any) -> None:
-    """Makes a mutable value of a taught type what another of its type is."""
-    for work in _taking_over:
-        work(given, changed)
-
-
 def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
     """A plain container with its members changed; anything else as it is."""
     kind = type(value)
@@ -122,8 +93,8 @@ def _write(out: bytearray, value: Any, max_bytes: int, depth: int) -> None:
 
 
 def _write_foreign(out: bytearray, value: Any, max_bytes: int, depth: int) -> None:
-    if (parts := _parts_by_type.get(type(value))) is not None:
-        part_name, content = parts(value)
+    if (parts := taught.parts_of(value)) is not None:
+        part_name, content = parts
         out += b"P"
         _blob(out, part_name.encode())
         _write(out, content, max_bytes, depth - 1)
@@ -271,8 +242,21 @@ def _hashed(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return hashed
 
 
-def _untaught(content: Any) -> Any:
-    raise CodecError(f"a {content[0][:20]} where none is known")
+def _made(content: tuple[str, Any]) -> Any:
+    name, parts = content
+    if not _whole(parts):
+        raise CodecError(f"a {name[:20]} of what does not cross")
+    return taught.made(name, parts)
+
+
+def _whole(value: Any) -> bool:
+    """Whether nothing in it stands for something else, so that what is made of it can be sent
+    back; a value of a taught type inside has been asked already.
+    """
+    kind = type(value)
+    if kind is dict:
+        return all(_whole(key) and _whole(item) for key, item in value.items())
+    return all(map(_whole, value)) if kind in CONTAINERS else kind not in (Lowered, Opaque)
 
 
 _MAKERS: dict[str, Callable[[Any], Any]] = {
@@ -281,6 +265,6 @@ _MAKERS: dict[str, Callable[[Any], Any]] = {
     "Z": _hashed(frozenset),
     "m": _hashed(dict),
     "L": lambda content: Lowered(*content),
-    "P": _untaught,
+    "P": _made,
     "O": Opaque,
 }

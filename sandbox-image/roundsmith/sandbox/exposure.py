@@ -3,6 +3,8 @@ objects.
 """
 
 import builtins
+import itertools
+import operator
 import types
 from collections.abc import Callable
 from typing import Any
@@ -17,11 +19,14 @@ from roundsmith.sandbox.codec import (
     mapped,
     nodes,
 )
+from roundsmith.sandbox.failures import lineage
+
+_PYTHONS_OWN = (builtins, operator, itertools)
 
 
 class Exposure:
     """The program's names and the objects that a tester holds. `#3` is the fourth object, `=f` the
-    name f.
+    program's name f, `!len` a function of Python's own.
     """
 
     def __init__(self, namespace: dict[str, Any]) -> None:
@@ -29,8 +34,8 @@ class Exposure:
         self._held: list[Any] = []
 
     def describe(self, body: bytes) -> bytes:
-        """Of the names asked for: (name, kind, value), kind `missing`, `module`, `value` or
-        `object`.
+        """Of the names asked for: (name, kind, value), kind `missing`, `module`, `value`,
+        `exception` (a class of them: its reference and lineage) or `object`.
         """
         return encode([self._describe(name) for name in decode(body)])
 
@@ -40,6 +45,8 @@ class Exposure:
         value = self._namespace[name]
         if isinstance(value, types.ModuleType):
             return name, "module", value.__name__
+        if isinstance(value, type) and issubclass(value, BaseException):
+            return name, "exception", (self._reference(value), lineage(value))
         return (
             (name, "value", value) if crosses(value) else (name, "object", self._reference(value))
         )
@@ -69,7 +76,12 @@ class Exposure:
     def _resolved(self, value: Any) -> Any:
         if isinstance(value, Opaque):
             kind, key = value.type_name[:1], value.type_name[1:]
-            return self._held[int(key)] if kind == "#" else self.function(key)
+            match kind:
+                case "#":
+                    return self._held[int(key)]
+                case "!":
+                    return next(getattr(m, key) for m in _PYTHONS_OWN if hasattr(m, key))
+            return self.function(key)
         return mapped(value, self._resolved)
 
     def _sent(self, value: Any) -> Any:

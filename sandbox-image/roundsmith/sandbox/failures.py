@@ -6,6 +6,10 @@ _DENIED = {errno.EPERM, errno.EACCES, errno.EROFS}
 _FILE = {errno.EFBIG, errno.ENOSPC, errno.EDQUOT}
 _DETAIL_CHARACTERS = 300
 
+Name = tuple[str, str]
+Lineage = list[tuple[Name, list[Name]]]
+"""Exception classes by module and name, each with its bases, which come before it."""
+
 
 class SolverFailure(BaseException):
     """In a tester: the solver's call ended in a failure that is no exception of the program's."""
@@ -38,6 +42,16 @@ def _kind(error: BaseException, test_file: str) -> str:
     if isinstance(error, AssertionError):
         return "FAIL" if raised_in(error) == test_file else "ERROR"
     return "ERROR"
+
+
+def lineage(kind: type) -> Lineage:
+    """An exception class, with those above it."""
+    above = [one for one in reversed(kind.__mro__) if issubclass(one, BaseException)]
+    return [(_name(one), [_name(base) for base in one.__bases__ if base in above]) for one in above]
+
+
+def _name(kind: type) -> Name:
+    return kind.__module__, kind.__qualname__
 
 
 def raised_in(error: BaseException) -> str:

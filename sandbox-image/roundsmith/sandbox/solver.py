@@ -8,6 +8,7 @@ value, E failure (kind, text). A tester's calls come as D (the arguments go back
 because a call may change them) after N (which names there are).
 """
 
+import atexit
 import builtins
 import fcntl
 import gc
@@ -18,6 +19,7 @@ import sys
 import time
 import types
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from roundsmith.sandbox import tester
@@ -27,6 +29,7 @@ from roundsmith.sandbox.exposure import Exposure
 from roundsmith.sandbox.failures import classify, compile_failure
 from roundsmith.sandbox.frames import write_frame
 from roundsmith.sandbox.hardening import CONTROL_FD
+from roundsmith.sandbox.raised import described
 from roundsmith.sandbox.tester import NONCE_BYTES, TEST
 
 SOLUTION = "<solution>"
@@ -130,7 +133,7 @@ class Solver:
         if kind == b"T":
             write_frame(self._control, *tester.run(self._control, nonce, body))
             return
-        letter, result = _attempt(self._works[kind], body)
+        letter, result = _attempt(self._works[kind], body, to_tester=kind in b"DN")
         self.unloadable = kind == b"P" and letter == b"E"
         _flush()
         self.printed = _unread(1, _PRINTED) or _unread(2, _PRINTED)
@@ -138,7 +141,7 @@ class Solver:
 
     def _load(self, body: bytes) -> bytes:
         name, setup, source = [blob.decode("utf-8", "surrogatepass") for blob in unpack_blobs(body)]
-        self._module.__name__ = name
+        self._module.__name__, self._module.__file__ = name, sys.argv[0]
         sys.modules[name] = self._module
         try:
             if setup:
@@ -151,6 +154,8 @@ class Solver:
                 raise
             if leaving.code:
                 raise RuntimeError(f"exit status {leaving.code!r}") from leaving
+        if name == "__main__":
+            _end_script()
         return _NOTHING
 
     def _call(self, body: bytes) -> bytes:
@@ -164,7 +169,7 @@ class Solver:
         return _encoded(results)
 
     def _run(self, body: bytes) -> bytes:
-        return encode(tester.run_in(body, lambda names: dict(self._module.__dict__)))
+        return encode(tester.run_in(body, lambda names, expected: dict(self._module.__dict__)))
 
     def _nothing(self, body: bytes) -> bytes:
         return b""
@@ -190,20 +195,35 @@ def _encoded(value: Any) -> bytes:
         return encode_opaque(str(error))
 
 
-def _attempt(work: Callable[[bytes], bytes], body: bytes) -> tuple[bytes, bytes]:
+def _attempt(work: Callable[[bytes], bytes], body: bytes, to_tester: bool) -> tuple[bytes, bytes]:
     try:
         return b"A", work(body)
     except _CompileFailure as error:
         return b"E", encode(("COMPILE_ERROR", str(error)))
     except BaseException as error:
-        return b"E", encode(classify(error, TEST))
+        return b"E", encode((*classify(error, TEST), *(described(error) if to_tester else ())))
+
+
+def _end_script() -> None:
+    """What the interpreter does when a script has ended well: waits for its threads, and does what
+    it left for the end.
+    """
+    if (threading := sys.modules.get("threading")) is not None:
+        for thread in iter(partial(_first_thread, threading), None):
+            thread.join()
+    atexit._run_exitfuncs()
+
+
+def _first_thread(threading: Any) -> Any:
+    here, living = threading.current_thread(), threading.enumerate()
+    return next((t for t in living if t is not here and not t.daemon), None)
 
 
 def _flush() -> None:
     # The program may have closed or replaced them.
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
         try:
-            stream.flush()
+            stream.flush()  # type: ignore[union-attr]  # one that is None has none
         except BaseException:
             continue
 

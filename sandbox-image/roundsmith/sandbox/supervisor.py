@@ -14,7 +14,16 @@ import sys
 import time
 from collections.abc import Sequence
 
-from roundsmith.sandbox import kernels, landlock, launcher, namespaces, profiles, solver, syscalls
+from roundsmith.sandbox import (
+    kernels,
+    landlock,
+    launcher,
+    namespaces,
+    profiles,
+    solver,
+    syscalls,
+    values,
+)
 from roundsmith.sandbox.children import Cancelled, ZygoteGone
 from roundsmith.sandbox.codec import decode, encode
 from roundsmith.sandbox.compiled import Compiled
@@ -109,6 +118,7 @@ def prepare_interpreter() -> None:
     """
     for name in (*profiles.MODULES, *_CANARIES):
         importlib.import_module(name)
+    values.install()
     solver.add_interactive_builtins()
     sys.argv = ["solution.py"]
 

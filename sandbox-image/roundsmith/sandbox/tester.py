@@ -11,7 +11,7 @@ test that passes functions of its own is UNSUPPORTED: the server then runs it in
 import ast
 import builtins
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection
 from typing import Any
 
 from roundsmith.sandbox import classes
@@ -22,19 +22,21 @@ from roundsmith.sandbox.codec import (
     decode,
     encode,
     mapped,
-    parted,
-    take_over,
 )
 from roundsmith.sandbox.events import unpack_blobs
 from roundsmith.sandbox.exposure import crosses
-from roundsmith.sandbox.failures import SolverFailure, classify
+from roundsmith.sandbox.failures import Lineage, SolverFailure, classify
 from roundsmith.sandbox.frames import read_frame, write_frame
+from roundsmith.sandbox.raised import Classes, caught
+from roundsmith.sandbox.remote import Remote, reference_of
 from roundsmith.sandbox.setup_names import imported
+from roundsmith.sandbox.taught import parted, take_over
 
 UNSUPPORTED = "UNSUPPORTED"
 ASSERT, UNITTEST = "assert", "unittest"
 TEST = "<test>"
 NONCE_BYTES = 8
+_GIVES = ("!setattr", "!setitem")
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
 
 
@@ -51,14 +53,16 @@ def run(control: int, nonce: bytes, asked: bytes) -> tuple[bytes, bytes, bytes]:
     return b"A", link.nonce, encode(answer)
 
 
-def run_in(body: bytes, namespace: Callable[[list[str]], dict[str, Any]]) -> object:
-    """Runs (ASSERT or UNITTEST, source) in the namespace for the names that it uses; what a tester
-    answers. Raises whatever the test raises.
+def run_in(
+    body: bytes, namespace: Callable[[list[str], Collection[str]], dict[str, Any]]
+) -> object:
+    """Runs (ASSERT or UNITTEST, source) in the namespace for the names that it uses, and those by
+    which it expects exceptions; what a tester answers. Raises whatever the test raises.
     """
     kind, source = decode(body, 2**31)
     tree = ast.parse(source, TEST)
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    found = namespace(sorted(names))
+    found = namespace(sorted(names), set(caught(tree)))
     before = dict(found)
     exec(compile(tree, TEST, "exec", dont_inherit=True), found)
     if kind != UNITTEST:
@@ -67,14 +71,19 @@ def run_in(body: bytes, namespace: Callable[[list[str]], dict[str, Any]]) -> obj
     return classes.run(made, TEST)
 
 
+class DoesNotCross(TypeError):
+    """A value of the test's that the program can not be given."""
+
+
 class Link:
     """The way to the solver: a request frame out, an answer frame in."""
 
     def __init__(self, control: int, nonce: bytes, setup: str) -> None:
         self._control, self.nonce, self._setup = control, nonce, setup
+        self._classes = Classes()
 
-    def namespace(self, names: list[str]) -> dict[str, Any]:
-        """The test's globals.
+    def namespace(self, names: list[str], expected: Collection[str]) -> dict[str, Any]:
+        """The test's globals; the classes of the `expected` exceptions are made here.
 
         A program's name hides a built-in, or what the task's setup imports, only in a test that
         uses no other name of the program, so that a redefined `abs` or `isclose` can not bend a
@@ -88,9 +97,17 @@ class Link:
         own = [entry for entry in there if not (hasattr(builtins, entry[0]) or entry[0] in given)]
         namespace: dict[str, Any] = {"__name__": "test", **given}
         for name, kind, value in own or there:
-            namespace[name] = (
-                importlib.import_module(value) if kind == "module" else self.stand_in(value)
-            )
+            if kind == "module":
+                namespace[name] = importlib.import_module(value)
+            elif kind == "exception":
+                reference, lineage = value
+                namespace[name] = (
+                    self._classes.stand_in(lineage)
+                    if name in expected
+                    else self.stand_in(reference)
+                )
+            else:
+                namespace[name] = self.stand_in(value)
         return namespace
 
     def stand_in(self, value: Any) -> Any:
@@ -102,13 +119,18 @@ class Link:
         return mapped(value, self.stand_in)
 
     def call(self, target: Opaque, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Calls something of the solver's; what it did to lists, dicts and sets is done to ours."""
-        sent = (
-            target,
-            name,
-            tuple(map(_crossing, args)),
-            {k: _crossing(v) for k, v in kwargs.items()},
-        )
+        """Calls something of the solver's; what it did to lists, dicts and sets is done to ours.
+
+        A function of the test's that is given to the program makes it UNSUPPORTED. What an operator
+        is given does not: which one meets an object of the program's is for the program to choose.
+        """
+        try:
+            crossing = tuple(map(_crossing, args)), {k: _crossing(v) for k, v in kwargs.items()}
+        except DoesNotCross as error:
+            if target.type_name.startswith("!") and target.type_name not in _GIVES:
+                raise
+            raise SolverFailure(UNSUPPORTED, str(error)) from error
+        sent = target, name, *crossing
         alias, result, after, after_by_name = decode(self.ask(b"D", sent))
         for given, changed in zip(args, after, strict=True):
             _take_over(given, self.stand_in(changed))
@@ -124,66 +146,31 @@ class Link:
         self.nonce, reply = frame[1 : 1 + NONCE_BYTES], frame[1 + NONCE_BYTES :]
         if frame[:1] == b"A":
             return reply
-        raise _exception(*decode(reply))
+        raise self._exception(*decode(reply))
 
-
-class Remote:
-    """An object of the solver's: calls, attributes and items are asked for; equal to nothing but
-    itself.
-    """
-
-    def __init__(self, link: Link, reference: Opaque) -> None:
-        self.__dict__.update(_link=link, _reference=reference)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._link.call(self._reference, "", args, kwargs)
-
-    def __getattr__(self, name: str) -> Any:
-        return self._link.call(self._reference, "__getattribute__", (name,), {})
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        self._link.call(self._reference, "__setattr__", (name, value), {})
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        self._link.call(self._reference, "__setitem__", (key, value), {})
-
-    def __len__(self) -> Any:
-        return self._link.call(Opaque("=len"), "", (self,), {})
-
-    def __bool__(self) -> bool:
-        return bool(self._link.call(Opaque("=bool"), "", (self,), {}))
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self._link.call(Opaque("=list"), "", (self,), {}))
-
-    def __getitem__(self, key: Any) -> Any:
-        return self._link.call(self._reference, "__getitem__", (key,), {})
-
-    def __contains__(self, key: Any) -> bool:
-        return bool(self._link.call(self._reference, "__contains__", (key,), {}))
-
-    def __eq__(self, other: object) -> bool:
-        """Itself, or, between two objects of the program's, what the program says."""
-        if not isinstance(other, Remote):
-            return False
-        ours, theirs = self.__dict__["_reference"], other.__dict__["_reference"]
-        return bool(ours == theirs or self._link.call(ours, "__eq__", (other,), {}) is True)
-
-    def __hash__(self) -> int:
-        return hash(self.__dict__["_reference"])
-
-    def __str__(self) -> str:
-        return str(self._link.call(Opaque("=str"), "", (self,), {}))
+    def _exception(
+        self, kind: str, detail: str, lineage: Lineage, args: Any, attributes: Any
+    ) -> BaseException:
+        """The solver's failure as an exception here, of the same class, so that a test may expect
+        it. What is a matter of limits ends the test, whatever it expects.
+        """
+        if kind in ("ERROR", "EXITED_EARLY"):
+            given, held = self.stand_in(args), self.stand_in(attributes)
+            raised = self._classes.raised(lineage, given, held, detail.partition(": ")[2])
+            if isinstance(raised, SystemExit if kind == "EXITED_EARLY" else Exception):
+                return raised
+        # A program that claims it would be run in its own process, where it may do what it likes.
+        return SolverFailure("TAMPERED" if kind == UNSUPPORTED else kind, detail)
 
 
 def _crossing(value: Any) -> Any:
-    """The value as the solver gets it; raises SolverFailure for what only lives here."""
+    """The value as the solver gets it; raises DoesNotCross for what only lives here."""
     if isinstance(value, Remote):
-        return value.__dict__["_reference"]
+        return reference_of(value)
     if parted(value) and crosses(value):
         return value
     if type(value) not in (*_PLAIN, *CONTAINERS):
-        raise SolverFailure(UNSUPPORTED, f"{type(value).__name__} arguments do not cross")
+        raise DoesNotCross(f"{type(value).__name__} arguments do not cross")
     return mapped(value, _crossing)
 
 
@@ -208,19 +195,3 @@ def _same(given: Any, changed: Any) -> bool:
     except ValueError:
         # Arrays inside, which are compared member by member.
         return False
-
-
-def _exception(kind: str, detail: str) -> BaseException:
-    """The solver's failure as an exception here: of the same built-in class, so that a test may
-    expect it.
-    """
-    name, _, text = detail.partition(": ")
-    known: Callable[..., Any] | None = getattr(builtins, name, None)
-    if kind == "ERROR" and isinstance(known, type) and issubclass(known, Exception):
-        try:
-            return known(text)
-        except TypeError:
-            return Exception(detail)
-    # A program that claims it would be run in its own process, where it may do what it likes.
-    claimed = "TAMPERED" if kind == UNSUPPORTED else kind
-    return Exception(detail) if kind == "ERROR" else SolverFailure(claimed, detail)

@@ -2,12 +2,15 @@
 
 import math
 import re
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, InvalidOperation
 from itertools import zip_longest
 
 from roundsmith.types import OutputRule, StdioTest
 
 _END = "the end"
 _SHOWN = 80
+# Digits enough for integers that a float can not tell apart; nothing is raised, whatever the sizes.
+_EXACT = Context(prec=60, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[])
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
@@ -45,7 +48,18 @@ def _close(got: str, want: str, test: StdioTest) -> bool:
         return False
     if not (_NUMBER.fullmatch(got) and _NUMBER.fullmatch(want)):
         return False
-    return within(float(got), float(want), test.tolerance, test.relative_tolerance)
+    try:
+        seen, wanted = Decimal(got), Decimal(want)
+    except InvalidOperation:  # an exponent of more digits than there are numbers
+        return False
+    apart = _EXACT.abs(_EXACT.subtract(seen, wanted))
+    share = _EXACT.multiply(_said(test.relative_tolerance), _EXACT.abs(wanted))
+    return apart.is_finite() and apart <= max(_said(test.tolerance), share)
+
+
+def _said(tolerance: float | None) -> Decimal:
+    """The number as it was written."""
+    return Decimal(repr(tolerance or 0.0))
 
 
 def within(seen: float, wanted: float, absolute: float | None, relative: float | None) -> bool:

@@ -67,6 +67,13 @@ def test_each_rule_compares_what_it_says(
         ("YES 0.5", "YES 0.50001", {"tolerance": 1e-4}, True),
         ("0.5 YES", "0.50001 NO", {"tolerance": 1e-4}, False),
         ("1 2", "1", {"tolerance": 9.0}, False),
+        ("9007199254740992", "9007199254740993", {"tolerance": 1e-6}, False),
+        ("9007199254740992", "9007199254740993", {"tolerance": 1.0}, True),
+        ("1" * 99 + "1", "1" * 99 + "2", {"tolerance": 0.5}, False),
+        ("0.3", "0", {"tolerance": 0.3}, True),
+        ("1e400", "1.0000001e400", {"relative_tolerance": 1e-6}, True),
+        ("1e999999999", "1", {"tolerance": 9.0, "relative_tolerance": 9.0}, False),
+        ("1e" + "9" * 40, "1", {"tolerance": 9.0}, False),
     ],
 )
 def test_a_tolerance_is_for_words_that_are_numbers(

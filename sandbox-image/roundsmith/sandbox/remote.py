@@ -1,0 +1,116 @@
+"""An object of the program's, as a tester holds it: a reference, and what it is asked over there.
+
+What the test compares with never goes there: operators work between two objects of the program's,
+with anything else they are refused, so that an object can not agree to a value that it is shown.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+from roundsmith.sandbox.codec import Opaque
+
+_MOST_AT_ONCE = 256
+_BETWEEN = "lt le gt ge add sub mul truediv floordiv mod pow matmul and_ or_ xor lshift rshift"
+"""Of `operator`; its functions take both and follow Python's protocol, reflected methods too."""
+_OF_ONE = "abs neg pos invert index int float complex hash repr str bool len next reversed"
+
+
+class Caller(Protocol):
+    """What asks."""
+
+    def call(
+        self, target: Opaque, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any: ...
+
+
+class Remote:
+    """Calls, attributes, items and operators are asked for; equal to nothing but itself and what of
+    the program's own objects the program says.
+    """
+
+    __slots__ = ("__link", "__reference")
+
+    def __init__(self, link: Caller, reference: Opaque) -> None:
+        object.__setattr__(self, "_Remote__link", link)
+        object.__setattr__(self, "_Remote__reference", reference)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.__link.call(self.__reference, "", args, kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return _ask(self, "getattr", name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        _ask(self, "setattr", name, value)
+
+    def __delattr__(self, name: str) -> None:
+        _ask(self, "delattr", name)
+
+    def __getitem__(self, key: Any) -> Any:
+        return _ask(self, "getitem", key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        _ask(self, "setitem", key, value)
+
+    def __delitem__(self, key: Any) -> None:
+        _ask(self, "delitem", key)
+
+    def __contains__(self, key: Any) -> bool:
+        return bool(_ask(self, "contains", key))
+
+    def __iter__(self) -> Iterator[Any]:
+        """A few at a time, more and more, because it may never end."""
+        source, size = _ask(self, "iter"), 1
+        while True:
+            chunk = _ask(_ask(source, "islice", size), "list")
+            yield from chunk
+            if len(chunk) < size:
+                return
+            size = min(2 * size, _MOST_AT_ONCE)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Remote):
+            return False
+        return self.__reference == other.__reference or _ask(self, "eq", other) is True
+
+    def __enter__(self) -> Any:
+        return self.__link.call(self.__reference, "__enter__", (), {})
+
+    def __exit__(self, *raised: object) -> None:
+        """The program is not told what the test raised."""
+        self.__link.call(self.__reference, "__exit__", (None, None, None), {})
+
+    def __instancecheck__(self, instance: object) -> bool:
+        return isinstance(instance, Remote) and _ask(instance, "isinstance", self) is True
+
+    def __subclasscheck__(self, other: object) -> bool:
+        return isinstance(other, Remote) and _ask(other, "issubclass", self) is True
+
+
+def reference_of(remote: Remote) -> Opaque:
+    """What stands for the object where it is."""
+    reference: Opaque = object.__getattribute__(remote, "_Remote__reference")
+    return reference
+
+
+def _ask(remote: Remote, function: str, *rest: Any) -> Any:
+    """Has a function of Python's own called over there with the object first."""
+    link: Caller = object.__getattribute__(remote, "_Remote__link")
+    return link.call(Opaque(f"!{function}"), "", (remote, *rest), {})
+
+
+def _between(function: str) -> Callable[[Remote, object], Any]:
+    def asked(self: Remote, other: object) -> Any:
+        return _ask(self, function, other) if isinstance(other, Remote) else NotImplemented
+
+    return asked
+
+
+def _of_one(function: str) -> Callable[[Remote], Any]:
+    return lambda self: _ask(self, function)
+
+
+for _name in _BETWEEN.split():
+    setattr(Remote, f"__{_name.strip('_')}__", _between(_name))
+for _name in _OF_ONE.split():
+    setattr(Remote, f"__{_name}__", _of_one(_name))

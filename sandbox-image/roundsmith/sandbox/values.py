@@ -1,0 +1,85 @@
+"""How values of the standard library cross between processes, by their parts, exact types only:
+dates and times, `Decimal`, `Fraction`, `range`, `slice`, `bytearray`, `deque`, views of a dict.
+
+A time zone that is no fixed offset does not cross, and its time stays in its process.
+"""
+
+import datetime
+import types
+from collections import deque
+from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
+from functools import partial
+from typing import Any
+
+from roundsmith.sandbox import taught
+from roundsmith.sandbox.reading import CodecError
+from roundsmith.sandbox.taught import Parts
+
+_NOTHING: dict[Any, Any] = {}
+_KEYS, _VALUES, _ITEMS = type(_NOTHING.keys()), type(_NOTHING.values()), type(_NOTHING.items())
+
+
+def install() -> None:
+    """Makes the codec of this process carry them."""
+    for kind, (name, parts, _) in _BY_TYPE.items():
+        taught.extend(kind, partial(_named, name, parts))
+    taught.make_parted({name: make for name, _, make in _BY_TYPE.values()}, take_over)
+
+
+def take_over(given: Any, changed: Any) -> None:
+    """Makes `given`, of the same type, what `changed` is."""
+    if isinstance(given, bytearray):
+        given[:] = changed
+    elif type(given) is deque:
+        given.clear()
+        given.extend(changed)
+
+
+def _named(name: str, parts: Callable[[Any], Any], value: Any) -> Parts:
+    return name, parts(value)
+
+
+def _date(value: datetime.date) -> tuple[int, ...]:
+    return value.year, value.month, value.day
+
+
+def _clock(value: datetime.time | datetime.datetime) -> tuple[Any, ...]:
+    zone = value.tzinfo
+    if zone is not None and type(zone) is not datetime.timezone:
+        raise CodecError("a time in a zone that is no fixed offset does not cross")
+    offset = None if zone is None else _span(zone.utcoffset(None))
+    return value.hour, value.minute, value.second, value.microsecond, offset, value.fold
+
+
+def _span(value: datetime.timedelta) -> tuple[int, int, int]:
+    return value.days, value.seconds, value.microseconds
+
+
+def _time(parts: Any, made: Callable[..., Any] = datetime.time) -> Any:
+    *clock, offset, fold = parts
+    zone = None if offset is None else datetime.timezone(datetime.timedelta(*offset))
+    return made(*clock, zone, fold=fold)
+
+
+_BY_TYPE: dict[type, tuple[str, Callable[[Any], Any], Callable[[Any], Any]]] = {
+    datetime.date: ("date", _date, lambda p: datetime.date(*p)),
+    datetime.datetime: (
+        "datetime",
+        lambda value: (*_date(value), *_clock(value)),
+        lambda p: _time(p, datetime.datetime),
+    ),
+    datetime.time: ("time", _clock, _time),
+    datetime.timedelta: ("timedelta", _span, lambda p: datetime.timedelta(*p)),
+    Decimal: ("Decimal", str, Decimal),
+    Fraction: ("Fraction", lambda v: (v.numerator, v.denominator), lambda p: Fraction(*p)),
+    range: ("range", lambda v: (v.start, v.stop, v.step), lambda p: range(*p)),
+    slice: ("slice", lambda v: (v.start, v.stop, v.step), lambda p: slice(*p)),
+    bytearray: ("bytearray", bytes, bytearray),
+    deque: ("deque", lambda v: (list(v), v.maxlen), lambda p: deque(*p)),
+    _KEYS: ("keys", list, lambda p: dict.fromkeys(p).keys()),
+    _VALUES: ("values", list, lambda p: dict(enumerate(p)).values()),
+    _ITEMS: ("items", list, lambda p: dict(p).items()),
+    types.EllipsisType: ("Ellipsis", lambda _: None, lambda _: Ellipsis),
+}
