@@ -1,6 +1,7 @@
 """Every value survives the round trip over the wire, bit for bit."""
 
 import math
+import sys
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -283,6 +284,14 @@ def test_a_dict_keeps_its_order() -> None:
 def test_what_can_not_cross_is_refused_by_name(value: Any) -> None:
     with pytest.raises(ConfigError, match="expected"):
         wire.value_to_message(value)
+
+
+def test_an_int_of_more_digits_than_python_reads_is_refused_and_one_at_the_limit_arrives() -> None:
+    limit = sys.get_int_max_str_digits()
+    most = 10**limit - 1
+    assert wire.value_from_message(wire.value_to_message(-most)) == -most
+    with pytest.raises(ConfigError, match=f"at most {limit} decimal digits"):
+        wire.value_to_message([10**limit])
 
 
 def test_a_value_deeper_than_the_limit_is_refused_and_one_at_the_limit_arrives() -> None:

@@ -7,13 +7,9 @@ QUIET = b"Q"
 COMPILE, LAUNCH = b"K", b"L"
 """In a profile of another language: compile a program; become it, answered by the end alone."""
 TRY = b"Y"
-"""There too: try what a canary tries, of its phase."""
-TRY = b"Y"
 """There too: what a canary tries of a phase."""
 FAULT = b"F"
 """The answer to those where it is the machine that failed; no program has run in that child."""
-
-
 OVERTIME = b"O"
 """The answer to the first of them where the compiler was ended by its limit of CPU time."""
 _ANSWERS = (b"A", b"E", b"N", b"D")

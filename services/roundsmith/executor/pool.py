@@ -28,9 +28,10 @@ from roundsmith.executor.slots import Place, SlotState
 from roundsmith.executor.supervisor import Slot, Supervisor, Supervisors
 from roundsmith.executor.tally import Tally
 from roundsmith.executor.turns import Turns
-from roundsmith.sandbox.codec import MAX_BYTES, MAX_DEPTH
+from roundsmith.sandbox.codec import MAX_BYTES
 from roundsmith.serve import Load
 from roundsmith.types import ExecuteItem, Outcome
+from roundsmith.wire import MAX_VALUE_DEPTH
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +112,7 @@ class Pool:
             missing_profiles=missing,
             slots=self.settings.slots,
             max_value_bytes=MAX_BYTES,
-            max_value_depth=MAX_DEPTH,
+            max_value_depth=MAX_VALUE_DEPTH,
             max_cells=self.settings.max_cells,
             image=", ".join(sorted({place.image for place in places})),
             rerun_share=self.settings.rerun_share,

@@ -1,5 +1,6 @@
 """Python values to Value messages and back, type for type."""
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -23,8 +24,8 @@ _SEQUENCES: dict[str, Callable[[Any], Any]] = {
 def value_to_message(value: Value, depth: int = 0) -> value_pb2.Value:
     """The Value message of a Python value, type for type.
 
-    Raises ConfigError for another type, a string with lone surrogates or a depth over
-    MAX_VALUE_DEPTH.
+    Raises ConfigError for another type, a string with lone surrogates, an int of more digits than
+    Python reads, or a depth over MAX_VALUE_DEPTH.
     """
     if depth > MAX_VALUE_DEPTH:
         raise ConfigError(f"value: expected at most {MAX_VALUE_DEPTH} levels, saw more")
@@ -34,7 +35,7 @@ def value_to_message(value: Value, depth: int = 0) -> value_pb2.Value:
     if kind is bool:
         return value_pb2.Value(bool_value=value)
     if kind is int:
-        return value_pb2.Value(int_value=str(value))
+        return value_pb2.Value(int_value=_decimal(value))
     if kind is float:
         return value_pb2.Value(double_value=value)
     if kind is bytes:
@@ -62,6 +63,16 @@ def value_to_message(value: Value, depth: int = 0) -> value_pb2.Value:
     message = value_pb2.Value()
     getattr(message, name).CopyFrom(value_pb2.ValueSequence(items=items))
     return message
+
+
+def _decimal(value: int) -> str:
+    try:
+        return str(value)
+    except ValueError as error:
+        raise ConfigError(
+            f"value: expected an int of at most {sys.get_int_max_str_digits()} decimal digits, "
+            f"saw one of {value.bit_length()} bits"
+        ) from error
 
 
 def value_from_message(message: value_pb2.Value) -> Value:
