@@ -20,7 +20,8 @@ class Tuning(Settings):
     """Rows of one optimizer step, over all processes."""
     micro_batch_size: int = Field(16, gt=0)
     """Rows of one forward pass at most; the result depends on it only by rounding (kto excepted,
-    which estimates its KL term on the rows of one forward pass, over all processes).
+    which estimates its KL term on the rows of one forward pass, over all processes, and takes two
+    of each process at least).
     """
     optimizer: Literal["adamw", "adafactor"] = "adamw"
     """`adafactor` keeps a part of AdamW's memory; its rate is `learning_rate`, not relative."""

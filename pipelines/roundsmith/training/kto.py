@@ -9,7 +9,8 @@ r(x, y') over completions y' of other rows of the forward pass, at least 0 and w
 
 A pair gives a row of each kind. Rows meet in the order of the shuffled epochs, not by length, and z
 is estimated over all processes on the same rows as one process would: so the number of processes
-changes nothing but rounding, while `micro_batch_size` changes z.
+changes nothing but rounding, while `micro_batch_size` changes z. A process takes two rows at least,
+or a row would be held against itself.
 """
 
 from collections.abc import Iterator, Sequence
@@ -106,4 +107,5 @@ OBJECTIVE = Objective(
     arguments,
     build,
     by_length=False,
+    least_rows=2,
 )

@@ -35,3 +35,5 @@ class Objective:
     """
     by_length: bool = True
     """Whether rows of like length may share a forward pass; it changes nothing but speed."""
+    least_rows: int = 1
+    """Of a forward pass of one process, however few a job asks for."""

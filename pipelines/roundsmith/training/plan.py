@@ -7,6 +7,7 @@ from itertools import accumulate
 from typing import Any
 
 from roundsmith.config import has_bfloat16_units
+from roundsmith.errors import ConfigError
 from roundsmith.training.job import TrainingJob
 from roundsmith.training.objective import Objective
 from roundsmith.training.schedule import micro_batch, num_steps, row_order
@@ -41,13 +42,20 @@ def plan_training(
     """The plan of a job over tokenized rows.
 
     Where the rows of a forward pass matter, `micro_batch_size` counts them over all processes.
+    Raises ConfigError for a batch_size that can not be cut so.
     """
     rows = job.batch_size // (job.generations if objective.prompts_alone else 1)
     steps = num_steps(len(tokens.lengths), rows, job.epochs, job.max_steps)
     largest = job.micro_batch_size
     if not objective.by_length:
-        largest = max(1, largest // processes)
-    micro = micro_batch(job.batch_size, processes, largest)
+        largest = largest // processes
+    micro = micro_batch(job.batch_size, processes, max(objective.least_rows, largest))
+    if micro < objective.least_rows:
+        raise ConfigError(
+            f"{job.objective}: expected a batch_size of which each of {processes} processes takes "
+            f"{objective.least_rows} rows at once, saw {job.batch_size}: give a multiple of "
+            f"{objective.least_rows * processes}"
+        )
     return Plan(
         tokens=tokens,
         tokenizer=tokenizer,

@@ -167,3 +167,11 @@ def test_no_pairs_at_all_is_an_error(make_pair_job: MakeJob) -> None:
 def test_the_mismatched_completion_is_the_one_before_in_the_same_forward_pass() -> None:
     assert mismatched([4, 1, 3, 0, 2, 5], rows_of_a_pass=3) == [3, 4, 1, 5, 0, 2]
     assert mismatched([7, 8], rows_of_a_pass=1) == [7, 8]
+
+
+def test_kto_takes_two_rows_of_a_process_at_least(make_pair_job: MakeJob) -> None:
+    """The preset of the paper asks for one, which estimates nothing."""
+    train(job := make_pair_job(objective="kto", micro_batch_size=1, max_steps=1))
+    assert len(losses(job)) == 1
+    with pytest.raises(ConfigError, match=r"kto: expected a batch_size .* give a multiple of 2"):
+        train(make_pair_job(out="odd", objective="kto", batch_size=7))
