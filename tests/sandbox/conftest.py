@@ -215,7 +215,7 @@ def box(request: pytest.FixtureRequest) -> Iterator[Box]:
         else:
             settings = ExecutorSettings(slots=2, highest=place, cache_bytes=0, launcher=launcher)
         loop = stack.enter_context(_looping())
-        pool = asyncio.run_coroutine_threadsafe(Pool.start(settings), loop).result(60)
+        pool = asyncio.run_coroutine_threadsafe(Pool.start(settings), loop).result(300)
         try:
             expected = "T3" if place == "T3" else settings.highest
             if pool.capabilities().tier != expected:

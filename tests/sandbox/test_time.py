@@ -175,3 +175,11 @@ def test_a_cell_that_waits_is_not_near_its_limit(box: "Box") -> None:
     source = "import time\ndef f():\n    time.sleep(0.6)\n    return True\n"
     outcome = box.call(source, limits=Limits(cpu_s=0.25, wall_factor=4))
     assert (outcome.verdict, outcome.near_limit) == (Verdict.PASS, False)
+
+
+def test_statements_between_calls_have_the_cpu_time_of_one_cell_in_all(box: "Box") -> None:
+    burn = "t = time.process_time()\n    while time.process_time() < t + 0.1: pass\n"
+    statements = f"import time\nfor _ in range(30):\n    {burn}    assert f() == 1\n"
+    limits = replace(SHORT, wall_factor=40.0)
+    outcome = box.check("def f():\n    return 1\n", statements, limits)
+    assert outcome.verdict is Verdict.CPU_TIMEOUT, outcome

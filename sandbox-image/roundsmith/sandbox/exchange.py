@@ -19,8 +19,9 @@ _CREDENTIALS = struct.Struct("3i")
 _SCM_CREDENTIALS = 2
 NONCE_BYTES = 8
 # A program that gets less than this share of the wall time is asleep, not waiting for its turn.
-_BUSY_SHARE = 0.03
-_EXTENSIONS = 9
+BUSY_SHARE = 0.03
+EXTENSIONS = 9
+_SET_UP_S = 60.0
 # What ends closes its descriptors last, and is gone at once, on a machine that is not very busy.
 _ENDING_S = 1.0
 
@@ -60,7 +61,7 @@ class Exchange:
         self._budget = self._questions[self._at].budget
         self._cpu_start = self._cpu_mark = cpu_s
         self._wall_start, self._wall_end = now, now + self._budget.wall_s
-        self._extensions = _EXTENSIONS
+        self._extensions = EXTENSIONS
         self._forget_output()
 
     def run(self) -> Iterator[Reply | Ended]:
@@ -127,8 +128,12 @@ class Exchange:
         if cpu_s <= 0:
             return self._ended("cpu", f"more than {self._budget.cpu_s:.3g} s of CPU time")
         wall_s = self._wall_end - now
+        if wall_s <= 0 and not self._child.greeted:
+            if now - self._wall_start > _SET_UP_S:
+                return self._ended("setup", f"a child was not confined within {_SET_UP_S:.0f} s")
+            wall_s = self._budget.wall_s
         if wall_s <= 0:
-            if self._extensions == 0 or cpu - self._cpu_mark < _BUSY_SHARE * self._budget.wall_s:
+            if self._extensions == 0 or cpu - self._cpu_mark < BUSY_SHARE * self._budget.wall_s:
                 return self._ended("wall", f"more than {self._budget.wall_s:.3g} s of wall time")
             self._extensions -= 1
             self._cpu_mark, wall_s = cpu, self._budget.wall_s
@@ -181,6 +186,9 @@ class Exchange:
             child.greeted, greeting = True, frames.pop(0)
             if greeting != GREETING:
                 return [self._ended("setup", greeting.decode(errors="replace"))]
+            # How long a busy machine took to start it is not the program's.
+            self._wall_start = time.monotonic()
+            self._wall_end = self._wall_start + self._budget.wall_s
         if not frames:
             return self._drain()
         expected = self._nonces[self._at : self._at + len(frames)]
