@@ -122,7 +122,8 @@ class InverseInstruct(Recipe):
             )
             for k in range(cfg.candidates)
         ]
-        return Group(task, tuple(sample for sample in said if sample is not None))
+        found = tuple(sample for sample in said if sample is not None)
+        return Group(task, found) if found else empty_group(task, session.style)
 
     def _opener(self, task: Task, block: str, k: int, session: Session) -> str:
         """One of the openers, with the language of the snippet where it is told."""

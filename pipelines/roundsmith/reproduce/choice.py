@@ -36,8 +36,12 @@ class Choice:
         """The base model of a seed."""
         return self.models[seed % len(self.models)]
 
-    def config_of(self, recipe: str, seed: int, settings: Mapping[str, Any]) -> RunConfig:
-        """The settings of a run of this recipe. Raises ConfigError that names what is wrong."""
+    def config_of(
+        self, recipe: str, seed: int, settings: Mapping[str, Any], texts: bool = False
+    ) -> RunConfig:
+        """The settings of a run of this recipe, which with `texts` drops rows that hold a held-out
+        text. Raises ConfigError that names what is wrong.
+        """
         given = {
             "recipe": recipe,
             "recipe_config": dict(settings),
@@ -49,6 +53,7 @@ class Choice:
             "control": False,
             "services": {"engine": self.engine} if self.engine else None,
             "trust_remote_code": self.trust_remote_code or None,
+            "contamination": {"texts": True} if texts else None,
         }
         return run_config(self.preset, self.config, given, [])
 
@@ -62,8 +67,11 @@ def recipe_of(claims: Claims, arm: str) -> str:
 def config_of(
     claims: Claims, choice: Choice, arm: str, seed: int, tuned: Tuned, scale: int | None = None
 ) -> RunConfig:
-    """The settings of an arm on a seed, with tuned values, and `scale` for its `scaled` setting."""
+    """The settings of an arm on a seed, with tuned values, and `scale` for its `scaled` setting.
+    Every arm drops the held-out texts that the file's own recipe drops.
+    """
     recipe, settings = recipe_of(claims, arm), dict[str, Any]()
+    texts = built(choice.config_of(claims.recipe, seed, {})).decontaminates
     for name in reversed(claims.chain(arm)):
         settings = merge(settings, claims.arms[name].settings)
     if scale is not None:
@@ -75,7 +83,7 @@ def config_of(
         path = name.removesuffix(TIMES).split(".")
         if (preset := _at(training, path)) is not None:
             found = merge(found, _nested(path, value * preset if name.endswith(TIMES) else value))
-    return choice.config_of(recipe, seed, merge(settings, {"training": found}))
+    return choice.config_of(recipe, seed, merge(settings, {"training": found}), texts)
 
 
 def _at(training: Settings, path: Sequence[str]) -> float | None:

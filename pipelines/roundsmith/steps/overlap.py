@@ -40,6 +40,10 @@ class ContaminationConfig(Settings):
     """Share of common word 3-grams from which on a text counts as a near-duplicate; 0 looks for
     none.
     """
+    texts: bool | None = None
+    """Whether a row is dropped that holds a held-out description or body anywhere; by default as
+    the recipe has it.
+    """
 
 
 class Overlap:

@@ -3,14 +3,11 @@
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 
-from roundsmith.benchmarks.load import LoadedTasks
-from roundsmith.benchmarks.load import load_tasks as read_tasks
 from roundsmith.steps.chosen import ChosenRows
 from roundsmith.steps.context import Context, Made, reference
-from roundsmith.steps.inputs import tasks_of
-from roundsmith.steps.overlap import Overlap
-from roundsmith.store import EXAMPLES, GROUPS, Manifest
-from roundsmith.types import Example, Group, Row, Split, Task
+from roundsmith.steps.held_out import drops_texts, held_out_key, kept_apart, overlap_with
+from roundsmith.store import EXAMPLES, GROUPS
+from roundsmith.types import Example, Group, Row
 
 
 async def select(ctx: Context, groups: str, model: str, tasks: str) -> str:
@@ -21,18 +18,16 @@ async def select(ctx: Context, groups: str, model: str, tasks: str) -> str:
     scored, task_set = ctx.manifest(groups), ctx.manifest(tasks)
     name = ctx.recipe.name
     config = ctx.choices
-    kept_apart = await asyncio.to_thread(_kept_apart, ctx)
+    apart = await kept_apart(ctx)
     settings = {
         **ctx.recipe_key(),
         "seed": ctx.config.seed,
-        "contamination": ctx.config.contamination.model_dump(mode="json"),
-        "keep": [loaded.source_hash for loaded in kept_apart],
+        **held_out_key(ctx, apart),
     }
 
     async def make() -> Made:
         services = await ctx.services(ctx.manifest(model))
-        held_out = [*_held_out(ctx, task_set), *(t for part in kept_apart for t in part.tasks)]
-        overlap = Overlap(held_out, ctx.config.contamination, ctx.recipe.decontaminates)
+        overlap = overlap_with(ctx, task_set, apart)
         flight = asyncio.Semaphore(ctx.config.tasks_in_flight)
         done = 0
 
@@ -52,7 +47,7 @@ async def select(ctx: Context, groups: str, model: str, tasks: str) -> str:
         measured = await asyncio.to_thread(
             ctx.recipe.measure, chosen.beside(scored), ctx.config.seed
         )
-        return Made(chosen.objects, _stats(chosen, measured, ctx.recipe.decontaminates))
+        return Made(chosen.objects, _stats(chosen, measured, drops_texts(ctx)))
 
     return reference(await ctx.once("select", 3, settings, (scored, task_set), make))
 
@@ -69,16 +64,6 @@ def _stats(
         "dropped": dropped,
         "measured": {**measured, **told},
     }
-
-
-def _kept_apart(ctx: Context) -> list[LoadedTasks]:
-    """The tasks of files that must not get worse."""
-    skip = ctx.config.skip_bad_rows
-    return [read_tasks(kept.tasks, skip_bad_rows=skip) for kept in ctx.config.keep if kept.tasks]
-
-
-def _held_out(ctx: Context, tasks: Manifest) -> list[Task]:
-    return [task for split in (Split.GATE, Split.FINAL) for task in tasks_of(ctx, tasks, split)]
 
 
 async def select_gold(ctx: Context, rows: str) -> str:

@@ -7,6 +7,7 @@ from roundsmith.hashing import content_hash
 from roundsmith.recipes.contract import gold_example
 from roundsmith.recipes.stage import PREFERENCES, Stage
 from roundsmith.steps.context import Context, Made, reference
+from roundsmith.steps.held_out import drops_texts, held_out_key, kept_apart, overlap_with
 from roundsmith.steps.inputs import tasks_of
 from roundsmith.store import EXAMPLES, PAIRS, TASKS, Manifest
 from roundsmith.training.progress import Progress
@@ -43,22 +44,33 @@ async def writer(ctx: Context, tasks: str, model: str, first: str) -> str:
 
 
 async def corpus(ctx: Context, tasks: str, model: str) -> str:
-    """The gold rows of all training tasks, in the style of the model; nothing is drawn."""
+    """The gold rows of all training tasks, in the style of the model, without those that `select`
+    would drop too; nothing is drawn.
+    """
     task_set, weights = ctx.manifest(tasks), ctx.manifest(model)
-    settings = {"recipe": ctx.recipe.name, "style": ctx.recipe.config.style}
+    apart = await kept_apart(ctx)
+    settings = {
+        "recipe": ctx.recipe.name,
+        "style": ctx.recipe.config.style,
+        "texts": drops_texts(ctx),
+        **held_out_key(ctx, apart),
+    }
 
     async def make() -> Made:
         services = await ctx.services(weights)
         session = await ctx.session(services, weights, ctx.recipe.name, ctx.round)
         style, name = session.style, session.recipe
+        overlap = overlap_with(ctx, task_set, apart)
         rows = [
-            gold_example(task, style.code(task, task.description), style.gold(task), name)
+            (gold_example(task, style.code(task, task.description), style.gold(task), name), task)
             for task in tasks_of(ctx, task_set, Split.TRAIN)
             if task.reference is not None
         ]
-        return Made([ctx.store.write_rows(EXAMPLES, rows)], {"rows": len(rows)})
+        kept = [row for row, task in rows if not overlap.dropped(row, {task.task_id: task})]
+        ref = ctx.store.write_rows(EXAMPLES, kept)
+        return Made([ref], {"rows": len(kept), "dropped": len(rows) - len(kept)})
 
-    return reference(await ctx.once("corpus", 1, settings, (task_set, weights), make))
+    return reference(await ctx.once("corpus", 2, settings, (task_set, weights), make))
 
 
 async def _train(

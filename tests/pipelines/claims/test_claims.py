@@ -48,6 +48,13 @@ def test_every_arm_has_settings_that_its_recipe_knows(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", names())
+def test_every_arm_drops_the_held_out_texts_that_the_method_drops(name: str) -> None:
+    claims = read_claims(name)
+    texts = {config_of(claims, LAB, arm, 0, {}).contamination.texts for arm in claims.arms}
+    assert texts == {True if name == "inverse_instruct" else None}
+
+
+@pytest.mark.parametrize("name", names())
 def test_each_comparison_has_its_controls(name: str) -> None:
     claims = read_claims(name)
     trained = [arm for arm in claims.arms.values() if arm.headline]
