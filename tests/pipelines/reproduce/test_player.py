@@ -82,6 +82,19 @@ def test_rounds_go_on_from_the_checkpoint_before() -> None:
     assert played.checkpoint.startswith("train2")
 
 
+def test_two_rounds_are_held_against_one_of_as_many_steps() -> None:
+    claims, journal = read_claims("gift"), Journal()
+    player = Player(claims, LAB, journal)
+    two = player.play("two_rounds", 0, {}, Split.FINAL)
+    one = player.play("one_round_long", 0, {}, Split.FINAL)
+    assert journal.of("train")[-1][1]["like"] == two.checkpoint
+    assert one.rounds == two.rounds[:1]
+    for claim in claims.claims:
+        rounds = [claims.arms[arm].rounds for arm in (claim.better, claim.than)]
+        steps_of = claims.arms[claim.than].steps_of
+        assert rounds[0] == rounds[1] or claims.arms[steps_of].rounds == rounds[0]
+
+
 def test_the_writer_is_a_control_and_the_base_model_is_untouched() -> None:
     journal = Journal()
     player = Player(read_claims("inverse_instruct"), LAB, journal)
