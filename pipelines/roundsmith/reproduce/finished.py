@@ -42,6 +42,12 @@ class Finished:
     training_s: float = 0.0
     """Seconds of the last training stage and of the evaluations."""
 
+    def has(self, name: str, on: str) -> bool:
+        """Whether there is such a metric."""
+        if not name.startswith("pass@"):
+            return name.format(**self.settings) in self.measured
+        return all(part in self.parts for part in on.split(" - "))
+
     def metric(self, name: str, on: str) -> float:
         """pass@k on a part or a gap of two, or a number of the choice."""
         if not name.startswith("pass@"):

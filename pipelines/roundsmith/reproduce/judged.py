@@ -35,7 +35,7 @@ class Judged:
     claim: Claim
     headline: bool
     found: Contrast | None
-    """None where no seed has both arms."""
+    """None where no seed has both arms and what is measured of them."""
     interval: Interval
     ci95: Interval
     p_value: float
@@ -65,15 +65,15 @@ def judge(claims: Claims, done: BySeed) -> list[Judged]:
 
 
 def difference(claim: Claim, done: BySeed) -> Contrast | None:
-    """`better` over `than` on the seeds that have both; what is lower counts as better where the
-    claim says so.
+    """`better` over `than` on the seeds that have both, and have what is measured of both: few
+    tasks may hold none of a set. What is lower counts as better where the claim says so.
     """
     better, than = done.get(claim.better, {}), done.get(claim.than, {})
-    seeds = sorted(better.keys() & than.keys())
-    if not seeds:
+    both = [(better[seed], than[seed]) for seed in sorted(better.keys() & than.keys())]
+    pairs = [pair for pair in both if all(of.has(claim.metric, claim.on) for of in pair)]
+    if not pairs:
         return None
     sign = -1.0 if claim.lower_is_better else 1.0
-    pairs = [(better[seed], than[seed]) for seed in seeds]
     if not claim.metric.startswith("pass@"):
         values = [
             sign * (one.metric(claim.metric, "") - two.metric(claim.metric, ""))

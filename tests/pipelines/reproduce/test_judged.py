@@ -142,6 +142,17 @@ def test_a_claim_on_tasks_that_the_base_never_solves_stays_undecided() -> None:
     assert found.because == "the base solves none of these tasks in 10 samples"
 
 
+def test_seeds_that_lack_what_is_measured_are_left_out() -> None:
+    """Few tasks may hold none of a set, and few groups no pair to tell noise by."""
+    part = CLAIMS.claims[0].model_copy(update={"on": "final C"})
+    claims = CLAIMS.model_copy(update={"claims": (part, CLAIMS.claims[2])})
+    assert [one.claim.claim for one in judge(claims, DONE)] == ["less noise"]
+    quiet = {**DONE["gift"], 1: replace(DONE["gift"][1], measured={})}
+    (one,) = judge(claims, {**DONE, "gift": quiet})
+    assert one.found is not None
+    assert one.found.num_seeds == 2
+
+
 def test_a_gap_is_reachable_where_a_part_of_it_is() -> None:
     """What the base was not asked of a gap's parts, such as the training tasks, is left out."""
     asked = CLAIMS.arms["untrained"].model_copy(update={"samples": 10})
