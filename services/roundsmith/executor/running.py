@@ -33,9 +33,12 @@ async def run_all(
     finally:
         for worker in workers:
             worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
+        # At once: who is cancelled may be cancelled again while it waits.
         execution.abandon()
-        turns.end(item)
+        try:
+            await asyncio.gather(*workers, return_exceptions=True)
+        finally:
+            turns.end(item)
 
 
 class _Worker:

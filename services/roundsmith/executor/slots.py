@@ -66,6 +66,7 @@ class SlotState:
         """
         if self.running is not None and not self.running.alive:
             await self._lose(SupervisorLost("the supervisor ended while it was idle"))
+        await self._lose_busy()
         if self.running is None:
             self._num_failed += 1
             link = await self._supervisors.open(self._slot)
@@ -144,6 +145,7 @@ class SlotState:
         """A canary, now, unless the slot is `contended` and none is due. What it condemns is ended;
         an old supervisor is too.
         """
+        await self._lose_busy()
         if self.running is None or (contended and not self._canary.due):
             return
         try:
@@ -154,10 +156,19 @@ class SlotState:
             if self.running.expired:
                 await self.close()
 
+    async def _lose_busy(self) -> None:
+        """Loses a supervisor that still has a run which nobody reads, because who gave it up was
+        interrupted in that: the next run would read what comes of it.
+        """
+        if self.running is not None and not self.running.idle:
+            await self._lose(Bystander("the supervisor was left with a run that was given up"))
+
     async def _lose(self, error: SandboxError) -> None:
-        canary = self._canary
-        await self.close()
-        canary.distrust(error)
+        # What was found is asked again even if closing is interrupted.
+        running, self.running = self.running, None
+        self._canary.distrust(error)
+        if running is not None:
+            await running.close()
 
     async def close(self) -> None:
         """Ends the supervisor, if there is one."""

@@ -152,6 +152,7 @@ class Supervisor:
         Leaving the iteration early (aclose) cancels the run and waits until no process of it is
         left.
         """
+        assert self.idle, "a run while another one is not over"
         self.idle, last, lost = False, False, False
         silent_s = _SILENT_S + _SILENT_WALLS * run.wall_factor * run.fresh_cpu_s
         most, report = _MOST_FRAME + run.output_bytes, Report(run)

@@ -1,12 +1,15 @@
-"""What another item of the same caller found is not held up by one that is given up."""
+"""What is given up holds up nobody, and nothing of it is taken for what comes next."""
 
 import asyncio
 import time
 from dataclasses import replace
 
+from roundsmith.executor.alone import run_of
 from roundsmith.executor.pool import Pool
+from roundsmith.executor.questions import CALL
 from roundsmith.executor.settings import ExecutorSettings
-from roundsmith.types import CallTest, ExecuteItem, Outcome, Program
+from roundsmith.sandbox.codec import encode
+from roundsmith.types import CallTest, ExecuteItem, Limits, Outcome, Program
 from roundsmith.verdicts import Verdict
 
 SLOW = Program("c", "import time\ndef f(x):\n    time.sleep(0.3)\n    return x\n")
@@ -53,5 +56,46 @@ def test_who_waits_for_a_row_that_may_stop_and_has_a_test_twice_is_answered() ->
             async with asyncio.timeout(PATIENCE_S):
                 found = await asyncio.gather(*(outcomes(pool, one) for one in items))
             assert [len(one) for one in found] == [2, 2]
+
+    asyncio.run(main())
+
+
+def test_who_waits_for_cells_of_an_item_that_is_cancelled_twice_runs_them() -> None:
+    item = replace(ITEM, no_cache=False)
+
+    async def main() -> None:
+        async with Pool(ExecutorSettings(slots=1, highest="T1")) as pool:
+            first = asyncio.create_task(outcomes(pool, item))
+            await states(pool, running=1, waiting=0)
+            second = asyncio.create_task(outcomes(pool, replace(item, item_id="j")))
+            await states(pool, running=1, waiting=1)
+            for _ in range(2):
+                first.cancel()
+                await asyncio.sleep(0)
+            async with asyncio.timeout(PATIENCE_S):
+                assert [outcome.verdict for outcome in await second] == [Verdict.PASS]
+            await states(pool, running=0, waiting=0)
+
+    asyncio.run(main())
+
+
+def test_a_run_whose_end_was_interrupted_is_never_read_as_the_next_one() -> None:
+    right, wrong = (Program("c", f"def f(x):\n    return {value}\n") for value in (1, 2))
+    question = CALL, encode(("f", (1,), {}))
+
+    async def main() -> None:
+        async with Pool(ExecutorSettings(slots=1, highest="T1")) as pool:
+            (state,) = pool._slots
+            supervisor = await state.supervisor()
+            request = run_of(right, Limits(), [], 1.0)._replace(cells=(question,))
+            unread = asyncio.create_task(anext(supervisor.run(request)))
+            await asyncio.sleep(0)
+            for _ in range(2):
+                unread.cancel()
+                await asyncio.sleep(0)
+            await asyncio.wait([unread])
+            found = await outcomes(pool, replace(ITEM, programs=(wrong,)))
+            assert [outcome.verdict for outcome in found] == [Verdict.FAIL]
+            assert not pool.tally.retries, "what was left of it cost an attempt of another"
 
     asyncio.run(main())
