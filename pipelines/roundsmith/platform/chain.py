@@ -41,10 +41,15 @@ class Chain:
 
     def begin(self, config: RunConfig) -> None:
         """Raises ConfigError where the chain was begun with other settings."""
-        text = config.model_dump_json(indent=1)
-        self._root.create(self._path("settings.json"), text.encode())
-        kept = json.loads(self._root.read(self._path("settings.json")) or b"{}")
-        asked = json.loads(text)
+        self._root.create(self._path("settings.json"), config.model_dump_json(indent=1).encode())
+        self.refuse_others(config)
+
+    def refuse_others(self, config: RunConfig) -> None:
+        """Raises ConfigError where the chain was begun with other settings, and begins none."""
+        text = self._root.read(self._path("settings.json"))
+        if text is None:
+            return
+        kept, asked = json.loads(text), json.loads(config.model_dump_json())
         apart = sorted(name for name in asked if kept.get(name) != asked[name])
         if apart:
             seen = ", ".join(f"{name} {kept.get(name)!r}" for name in apart)

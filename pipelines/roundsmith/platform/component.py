@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from roundsmith.commands.run import RunPlatform, export
+from roundsmith.commands.run import RunPlatform, export, mended
 from roundsmith.errors import RoundsmithError
 from roundsmith.platform.chain import Chain
 from roundsmith.platform.cluster_config import ClusterConfig
@@ -28,6 +28,7 @@ from roundsmith.report.summary import from_json
 from roundsmith.round import RoundRefs
 from roundsmith.steps import run_step
 from roundsmith.steps.context import Context
+from roundsmith.steps.inputs import check_inputs
 from roundsmith.steps.own_work import kept_spent
 from roundsmith.steps.seen import round_seen
 from roundsmith.steps.spent import Spent, spent_on
@@ -88,6 +89,7 @@ def _ended_in_order() -> Iterator[None]:
 def check(parameters: Mapping[str, Any], run: str) -> str:
     """The plan of a run as JSON, for its other tasks. Raises ConfigError for what can not be."""
     plan = check_parameters(parameters, run)
+    PlannedRound(plan).begin()
     log.info("chain %s, round %d of %d", plan.chain, plan.round, plan.config.rounds)
     return plan.model_dump_json()
 
@@ -166,17 +168,36 @@ class PlannedRound:
         self._chain = Chain(self._place.storage, plan.chain)
         self._store = Store(self._place.store)
 
+    def begin(self) -> None:
+        """Begins the chain, when its tasks and its model are such that a round can begin with them:
+        one that was begun keeps its settings. Raises ConfigError where they are not.
+        """
+        with self._playing() as (context, _, runner):
+            runner.run(check_inputs(context))
+        self._chain.begin(self._plan.config)
+
     def play(self, stage: str, ended: Ended) -> RoundRefs[str] | str:
-        """Plays up to the end of a part; `ended` is told of a round that is over."""
+        """Plays up to the end of a part; `ended` is told of a round that is over. What is damaged
+        in the store is made anew.
+        """
+        with self._playing() as (context, platform, runner):
+
+            def played() -> RoundRefs[str] | str:
+                reached = self._until(stage, context, platform, runner)
+                if not isinstance(reached, str):
+                    ended(context, reached)
+                return reached
+
+            return mended(self._store, played)
+
+    @contextmanager
+    def _playing(self) -> Iterator[tuple[Context, RunPlatform, asyncio.Runner]]:
         plan = self._plan
         platform = platform_of(plan.config, self._place, plan.run)
         context = Context(self._store, plan.config, plan.round, platform, LoggedProgress())
         with asyncio.Runner() as runner:
             try:
-                reached = self._until(stage, context, platform, runner)
-                if not isinstance(reached, str):
-                    ended(context, reached)
-                return reached
+                yield context, platform, runner
             finally:
                 runner.run(platform.close())
 

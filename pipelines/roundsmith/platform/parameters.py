@@ -107,7 +107,8 @@ class RoundPlan(Settings):
 
 
 def check_parameters(given: Mapping[str, Any], run: str) -> RoundPlan:
-    """What the tasks of a run are handed. It reads files and the storage, and asks for no GPU.
+    """What the tasks of a run are handed. It reads files and the storage, and asks for no GPU; what
+    is in the tasks and the model is not looked at.
 
     Raises ConfigError that names the parameter for whatever could not be played.
     """
@@ -146,7 +147,7 @@ def check_parameters(given: Mapping[str, Any], run: str) -> RoundPlan:
         raise ConfigError(
             f"chain {name}: expected one that goes on, saw that it was cancelled: give another name"
         )
-    chain.begin(config)
+    chain.refuse_others(config)
     chain.model_before(asked.round_number)
     return RoundPlan(
         config=config,

@@ -9,6 +9,7 @@ from pathlib import Path
 from roundsmith.benchmarks.corpus import load_corpus
 from roundsmith.benchmarks.load import LoadedTasks
 from roundsmith.benchmarks.load import load_tasks as read_tasks
+from roundsmith.config import offline
 from roundsmith.errors import ConfigError
 from roundsmith.hashing import content_hash, derive_seed
 from roundsmith.recipes.contract import Recipe
@@ -124,6 +125,20 @@ async def load_model(ctx: Context) -> str:
         return Made([ref.object], stats, {"bytes": ctx.store.folder_bytes(ref)})
 
     return reference(await ctx.once("model", 2, settings, (), make))
+
+
+async def check_inputs(ctx: Context) -> None:
+    """Raises ConfigError for tasks and a model that no round can begin with. The model is looked
+    at, not stored; one that a hub is asked for is left to `load_model`.
+    """
+    from roundsmith.models.folder import check, resolve
+
+    await load_tasks(ctx)
+    source, allowed = model_source(ctx.config.model), ctx.config.trust_remote_code
+    if Path(source).is_dir():
+        await asyncio.to_thread(check, Path(source), allowed)
+    elif not is_here(ctx) and offline():
+        await asyncio.to_thread(resolve, source, ctx.config.revision, allowed)
 
 
 def _recorded_commit(ctx: Context) -> str:

@@ -1,9 +1,10 @@
-"""A task of the pipeline that is told to end, as Kubeflow does with the pods of a run that a person
-terminates: an API server on loopback keeps what it leaves.
+"""What the tasks of a pipeline refuse before a round begins, what they mend in it, and what they
+leave when they are told to end.
 """
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,19 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from roundsmith.clients import Endpoints
+from roundsmith.platform.component import PlannedRound, check
+from roundsmith.platform.parameters import RoundPlan
+from roundsmith.platform.stages import REPORT
+from roundsmith.round import RoundRefs
+from roundsmith.steps.config import RunConfig
+from roundsmith.steps.context import Context
+from roundsmith.store import Store
+from tests.pipelines.platform.clusters import described
 from tests.pipelines.platform.loopback import listening
+from tests.pipelines.platform.test_pipeline import DEFAULTS
 
 TASK = """
 import asyncio
@@ -95,3 +108,66 @@ def test_a_task_that_is_told_to_end_takes_its_training_away(tmp_path: Path) -> N
     assert task.returncode == 130, said
     assert not jobs, "a training without a run would hold its GPUs to its end"
     assert "Traceback" not in said
+
+
+def row(number: int, split: str, **more: str) -> str:
+    """A task that adds a number, as a line of a file."""
+    name = f"add_{number}"
+    told = {"id": name, "description": f"Add {number}.", "signature": f"def {name}(x: int) -> int"}
+    return json.dumps(
+        {**told, "tests": [f"assert {name}(1) == {1 + number}"], "split": split, **more}
+    )
+
+
+@pytest.mark.parametrize(
+    ("splits", "model", "seen"),
+    [
+        (("train", "gate"), "lab", r"tasks .*: expected at least one of split final"),
+        (("train", "gate", "final"), "/no/such", "model '/no/such': saw no such folder"),
+        (("train", "gate", "final"), "EMPTY", "saw an empty folder, expected .*safetensors"),
+    ],
+)
+def test_tasks_and_a_model_that_no_round_can_begin_with_are_refused_first_and_burn_no_name(
+    tmp_path: Path, splits: tuple[str, ...], model: str, seen: str
+) -> None:
+    tasks, empty, place = (tmp_path / name for name in ("tasks.jsonl", "empty", "cluster.json"))
+    empty.mkdir()
+    place.write_text(json.dumps(described() | {"storage": str(tmp_path)}))
+    given = {**DEFAULTS, "recipe": "rft", "preset": "lab", "chain": "c", "control": False}
+    given |= {"tasks": str(tasks), "cluster": str(place)}
+    tasks.write_text("\n".join(row(n, split) for n, split in enumerate(splits, 1)) + "\n")
+    with pytest.raises(SystemExit, match=seen):
+        check({**given, "model": model.replace("EMPTY", str(empty))}, "run-1")
+    whole = (row(n, split) for n, split in enumerate(("train", "gate", "final"), 1))
+    tasks.write_text("\n".join(whole) + "\n")
+    assert RoundPlan.model_validate_json(check(given, "run-2")).chain == "c"
+    with pytest.raises(SystemExit, match="expected the settings that it was begun with, seed 0"):
+        check({**given, "seed": 1}, "run-3")
+
+
+@pytest.mark.slow
+def test_what_is_damaged_in_the_store_is_made_anew_by_the_task_that_needs_it(
+    undisturbed: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(undisturbed / "store", tmp_path / "store")
+    away = dict.fromkeys(Endpoints.model_fields, "dns:///127.0.0.1:1") | {"tls": None}
+    place = tmp_path / "machine.json"
+    machine = {"type": "machine", "endpoints": away, "storage": str(tmp_path)}
+    place.write_text(json.dumps(machine))
+    config = RunConfig.model_validate_json((undisturbed / "run.json").read_text())
+    plan = RoundPlan(
+        config=config, chain="c", round=1, run="r", cluster=str(place), replicas=0, node_pool=""
+    )
+    store = Store(str(tmp_path / "store"))
+    (report,) = store.manifests("report")
+    told = report.of_kind("blob")[0]
+    path = next((tmp_path / "store").rglob(f"*{told.hash}*"))
+    path.chmod(0o600)
+    path.write_bytes(b"{}" + path.read_bytes()[2:])
+
+    def ended(context: Context, refs: RoundRefs[str]) -> None:
+        """Reads what the report task hands out."""
+        context.store.get_blob(context.manifest(refs.report).of_kind("blob")[0])
+
+    assert isinstance(PlannedRound(plan).play(REPORT, ended), RoundRefs)
+    assert store.get_blob(told)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from roundsmith.errors import ConfigError, UnknownName
+from roundsmith.platform.chain import Chain
 from roundsmith.platform.cluster_config import ClusterConfig
 from roundsmith.platform.parameters import RoundPlan, check_parameters, run_name
 from tests.pipelines.platform.clusters import described
@@ -83,7 +84,7 @@ def test_what_can_not_be_played_is_refused_by_its_name(
 
 
 def test_a_chain_keeps_its_settings(place: Path) -> None:
-    checked(place, chain="c", seed=1)
+    Chain(str(place.parent / "storage"), "c").begin(checked(place, chain="c", seed=1).config)
     checked(place, chain="c", seed=1)
     with pytest.raises(ConfigError, match=r"chain c: expected the settings .*seed 1"):
         checked(place, chain="c", seed=2)
