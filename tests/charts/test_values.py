@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]  # ships no types
 
+from roundsmith.config import ServeSettings
 from roundsmith.platform.cluster_config import ClusterConfig
 from tests.charts.rendering import (
     BEGUN,
@@ -36,6 +37,7 @@ WRONG = {
     "images.pullPolicy=Sometimes": 'images.pullPolicy must be one of the following: "Always"',
     "models.device=tpu": 'models.device must be one of the following: "cpu", "cuda"',
     "models.threads=0": "models.threads: Must be greater than or equal to 1",
+    "models.startupSeconds=3601": "models.startupSeconds: Must be less than or equal to 3600",
     "models.cacheSize=big": "models.cacheSize: Does not match pattern",
     "training.replicas=0": "training.replicas: Must be greater than or equal to 1",
     "training.job=mpijob": "training.job must be one of the following",
@@ -209,6 +211,11 @@ def test_what_waits_for_what_is_served_to_others_makes_no_further_generator() ->
         told = str([o for o in objects(*STORED, *given) if "completions_waiting" in str(o)])
         assert told.count("completions_waiting") == 1
         assert 'completions_waiting{namespace="lab",pod=~"r-generator-.*"}' in told
+
+
+def test_no_round_waits_longer_for_a_call_than_a_service_takes_one() -> None:
+    longest = cluster(objects(*STORED, "models.startupSeconds=3600"))["patience_s"]
+    assert longest <= ServeSettings().max_deadline_s
 
 
 def test_without_kserve_the_generator_is_a_deployment_with_the_same_arguments() -> None:

@@ -36,6 +36,7 @@ class GeneratorClient:
         """What changes the weights goes to every replica of `admin`, or to the one of a channel."""
         self._stub: Any = generator_pb2_grpc.GeneratorServiceStub(channel)
         self._admin, self._patience_s = admin or channel, settings.give_up_s
+        self._load_s = settings.load_s
         self._request_id = uuid4().hex
         streams: list[
             ItemStream[generator_pb2.GenerateStreamRequest, generator_pb2.GenerateStreamResponse]
@@ -82,9 +83,10 @@ class GeneratorClient:
         )
         return answer
 
-    async def reload(self, uri: str, sha256: str, timeout_s: float = 600.0) -> str:
+    async def reload(self, uri: str, sha256: str, timeout_s: float | None = None) -> str:
         """Serves the weights of a folder under the storage root from now on, on every replica;
-        returns their version when all of them report it.
+        returns their version when all of them report it. It may take as long as a pod of it may
+        take to start, where no other time is given.
         """
         request = generator_admin_pb2.ReloadWeightsRequest(uri=uri, sha256=sha256)
         self.forget()
@@ -92,14 +94,14 @@ class GeneratorClient:
         return sha256
 
     async def load_adapter(
-        self, name: str, uri: str, sha256: str, timeout_s: float = 600.0
+        self, name: str, uri: str, sha256: str, timeout_s: float | None = None
     ) -> None:
         """Serves the adapter of a folder under the storage root by a name, on every replica."""
         request = generator_admin_pb2.LoadAdapterRequest(name=name, uri=uri, sha256=sha256)
         self.forget()
         await self._everywhere("LoadAdapter", request, timeout_s)
 
-    async def unload_adapter(self, name: str, timeout_s: float = 600.0) -> None:
+    async def unload_adapter(self, name: str, timeout_s: float | None = None) -> None:
         """Serves no adapter by a name any more."""
         request = generator_admin_pb2.UnloadAdapterRequest(name=name)
         await self._everywhere("UnloadAdapter", request, timeout_s)
@@ -108,10 +110,13 @@ class GeneratorClient:
         """What was answered before is drawn again when it is asked for again."""
         self._request_id = uuid4().hex
 
-    async def _everywhere(self, method: str, request: Any, timeout_s: float) -> None:
+    async def _everywhere(self, method: str, request: Any, timeout_s: float | None) -> None:
         make = generator_admin_pb2_grpc.GeneratorAdminServiceStub
         await everywhere(
-            self._admin, lambda channel: getattr(make(channel), method), request, timeout_s
+            self._admin,
+            lambda channel: getattr(make(channel), method),
+            request,
+            timeout_s or self._load_s,
         )
 
     def _request(self, item: GenerateItem, weights: str) -> generator_pb2.GenerateStreamRequest:

@@ -4,6 +4,9 @@ import asyncio
 import time
 from dataclasses import dataclass
 
+LOAD_S = 600.0
+"""How long weights may take to be fetched and loaded, where nobody is more patient."""
+
 
 @dataclass(frozen=True)
 class StreamSettings:
@@ -19,6 +22,11 @@ class StreamSettings:
     max_message_bytes: int = 64 * 2**20
     max_in_flight: int = 1024
     """Items that one stream sends before they are answered; more wait here."""
+
+    @property
+    def load_s(self) -> float:
+        """How long every replica may take to serve other weights, one included that is away."""
+        return max(LOAD_S, self.give_up_s)
 
 
 PATIENT = StreamSettings()

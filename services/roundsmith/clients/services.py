@@ -72,7 +72,7 @@ class ScorerClient:
         settings: StreamSettings = PATIENT,
     ) -> None:
         stub: Any = scorer_pb2_grpc.ScorerServiceStub(channel)
-        self._admin = admin or channel
+        self._admin, self._load_s = admin or channel, settings.load_s
         self._request_id = uuid4().hex
         streams: list[ItemStream[scorer_pb2.ScoreStreamRequest, scorer_pb2.ScoreStreamResponse]] = [
             ItemStream(stub.ScoreStream, lambda r: r.item.item_id, settings) for _ in range(LANES)
@@ -90,9 +90,9 @@ class ScorerClient:
         )
         return from_message(Score, (await ask(self.stream, request))[0].score)
 
-    async def reload(self, uri: str, sha256: str, timeout_s: float = 600.0) -> str:
+    async def reload(self, uri: str, sha256: str, timeout_s: float | None = None) -> str:
         """Scores with the weights of a folder under the storage root from now on, on every replica;
-        returns their version when all of them report it.
+        returns their version when all of them report it. As long as it takes for the generator's.
         """
         request = scorer_admin_pb2.ReloadScorerWeightsRequest(uri=uri, sha256=sha256)
         self._request_id = uuid4().hex  # what was answered by other weights is not asked for again
@@ -101,7 +101,7 @@ class ScorerClient:
             self._admin,
             lambda channel: make(channel).ReloadScorerWeights,
             request,
-            timeout_s,
+            timeout_s or self._load_s,
         )
         return sha256
 

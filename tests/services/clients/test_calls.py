@@ -7,9 +7,10 @@ from typing import Any
 import grpc
 import pytest
 
-from roundsmith.clients import PairBuilderClient
+from roundsmith.clients import GeneratorClient, PairBuilderClient, ScorerClient, StreamSettings
 from roundsmith.clients.channels import open_channel
 from roundsmith.errors import RoundsmithError, Unavailable, UnknownName
+from roundsmith.v1 import generator_admin_pb2, scorer_admin_pb2
 from roundsmith.v1 import pair_builder_pb2 as pb2
 from tests.services.serve.world import NAME
 
@@ -66,3 +67,43 @@ def test_what_is_refused_or_never_answered_is_raised(
     with pytest.raises(kind):
         asyncio.run(recipes(Going(code, 1000), timeout_s=1.0))
     assert time.monotonic() - began < 120
+
+
+async def time_to_reload(settings: StreamSettings) -> list[float]:
+    """How long a generator and a scorer are given to load other weights, in seconds."""
+    given: list[float] = []
+
+    def told(answer: Any) -> Any:
+        async def reload(request: Any, context: Any) -> Any:
+            given.append(context.time_remaining())
+            return answer
+
+        return reload
+
+    server = grpc.aio.server()
+    for service, name, messages in (
+        ("GeneratorAdminService", "ReloadWeights", generator_admin_pb2),
+        ("ScorerAdminService", "ReloadScorerWeights", scorer_admin_pb2),
+    ):
+        request, response = (getattr(messages, f"{name}{part}") for part in ("Request", "Response"))
+        method = grpc.unary_unary_rpc_method_handler(
+            told(response()), request.FromString, response.SerializeToString
+        )
+        handler = grpc.method_handlers_generic_handler(f"roundsmith.v1.{service}", {name: method})
+        server.add_generic_rpc_handlers((handler,))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with open_channel(f"127.0.0.1:{port}") as channel:
+        try:
+            for client in (GeneratorClient, ScorerClient):
+                await client(channel, settings=settings).reload("s3://b/model", "0" * 64)
+        finally:
+            await server.stop(None)
+    return given
+
+
+def test_weights_may_take_as_long_to_load_as_whoever_asks_waits_for_a_pod_that_loads_them() -> None:
+    assert all(500 < s < 700 for s in asyncio.run(time_to_reload(StreamSettings())))
+    generator, scorer = asyncio.run(time_to_reload(StreamSettings(give_up_s=1800.0)))
+    assert 1700 < generator < 1900
+    assert 1700 < scorer < 1900
