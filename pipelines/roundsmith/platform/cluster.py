@@ -113,11 +113,12 @@ class ClusterPlatform:
         kind = await asyncio.to_thread(find_kind, api, self._cluster.training.job)
         rolls_out = request.stage.objective == "grpo"
         asked = Asked(self._cluster, area.request_uri, self._owners, self._run, rolls_out)
+        seen = await asyncio.to_thread(area.result)
         if (done := await asyncio.to_thread(finished, area, request)) is not None:
             # Of a run that was killed after the last step.
             await asyncio.to_thread(remove, api, kind, asked)
             return done
-        await asyncio.to_thread(area.begin, self._placed(request))
+        await asyncio.to_thread(area.begin, self._placed(request), seen)
         generator = self._stopped_generator(api)
         try:
             if generator is not None:

@@ -66,10 +66,13 @@ class TrainingArea:
             raise ConfigError(f"{request_uri}: expected a URI that ends in /{REQUEST}")
         return cls(url)
 
-    def begin(self, request: StoredTraining) -> None:
-        """Ask for the training; an earlier failure or result is forgotten, checkpoints are not."""
-        for name in (_FAILURE, _RESULT):
-            self._root.remove(name)
+    def begin(self, request: StoredTraining, unfit: StoredResult | None = None) -> None:
+        """Ask for the training; an earlier failure is forgotten, and a result that was seen to be
+        `unfit`, checkpoints are not. A result that comes meanwhile, of pods that train on, stays.
+        """
+        self._root.remove(_FAILURE)
+        if unfit is not None and self.result() == unfit:
+            self._root.remove(_RESULT)
         self._write(REQUEST, request.model_dump_json(indent=1) + "\n")
 
     def request(self) -> StoredTraining:

@@ -181,6 +181,12 @@ def test_a_training_that_is_finished_is_found_if_all_its_processes_ended_it(tmp_
     assert area.result() == alone
     assert finished(area, request) is None, "a master that trained without its worker"
 
+    area.begin(request, alone)
+    assert area.result() is None
+    area.finish(done)
+    area.begin(request)
+    assert finished(area, request) == done, "pods of a run before this one ended meanwhile"
+
 
 def test_the_control_pod_needs_nothing_heavy(tmp_path: Path) -> None:
     """Its image has no torch: nothing on its way may import what is not there."""
