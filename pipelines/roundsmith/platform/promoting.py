@@ -73,12 +73,15 @@ def promote(cluster: ClusterConfig, summary: Summary, origin: str) -> Promoted:
 
 
 def take_back(cluster: ClusterConfig) -> Promoted:
-    """Serves what was served before the last promotion.
+    """Serves what was served before the last promotion; where one failed on its way, such as with a
+    checkpoint that KServe's runtime can not load, what was promoted last.
 
     Raises ConfigError where there was nothing before it.
     """
 
     def choose(entries: Mapping[int, Promoted]) -> Promoted:
+        if entries and not _wanted(cluster, last := entries[max(entries)]):
+            return last
         before = entries[max(entries)].before if entries else 0
         if before not in entries:
             raise ConfigError(
@@ -89,6 +92,13 @@ def take_back(cluster: ClusterConfig) -> Promoted:
         return entries[before]
 
     return _serve_next(cluster, choose)
+
+
+def _wanted(cluster: ClusterConfig, last: Promoted) -> bool:
+    """Whether an entry is what is to be served. Our own generator serves what it did until it has
+    loaded other weights; KServe goes on trying to roll out what it was told.
+    """
+    return cluster.serve.runtime != "stock" or _service(cluster).served() == last.uri
 
 
 def read_history(cluster: ClusterConfig) -> list[Promoted]:

@@ -2,8 +2,12 @@
 
 import asyncio
 import json
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import asdict, replace
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +26,7 @@ from roundsmith.platform.promoting import (
 from roundsmith.report.summary import Summary, to_json
 from roundsmith.types import GenerateItem, Sampling
 from tests.pipelines.platform.clusters import described
+from tests.pipelines.platform.loopback import listening
 from tests.pipelines.report.rounds import RESULT, SUMMARY
 from tests.services.conftest import make_model
 from tests.services.generator.conftest import HEAD_DIM
@@ -141,3 +146,67 @@ def test_there_must_be_something_to_go_back_to(tmp_path: Path) -> None:
     entry.write_text('{"a"')
     with pytest.raises(StoreError, match="expected a promoted checkpoint"):
         take_back(cluster)
+
+
+BACK = """
+import sys
+from pathlib import Path
+from roundsmith.platform.promoting import take_back
+from tests.pipelines.platform.test_promoting import installed
+cluster = installed(Path(sys.argv[1]), runtime="stock", inference_service="r-serve")
+print(take_back(cluster).uri, take_back(cluster).uri)
+"""
+
+
+def test_a_promotion_that_kserve_could_not_roll_out_is_taken_back_first(tmp_path: Path) -> None:
+    told: dict[str, Any] = {"uri": "s3://b/broken", "changes": 1}
+
+    class Server(BaseHTTPRequestHandler):
+        """KServe with one service, which is ready for whatever it is told."""
+
+        def do_GET(self) -> None:
+            ready = [{"type": "Ready", "status": "True"}]
+            if "/pods" in self.path:
+                self._answer({"items": [{"metadata": {}, "status": {"conditions": ready}}]})
+                return
+            model = {"model": {"storageUri": told["uri"]}}
+            status = {"observedGeneration": told["changes"], "conditions": ready}
+            self._answer({"metadata": {}, "spec": {"predictor": model}, "status": status})
+
+        def do_PATCH(self) -> None:
+            change = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            told["uri"] = change["spec"]["predictor"]["model"]["storageUri"]
+            told["changes"] += 1
+            self.do_GET()
+
+        def _answer(self, content: Any) -> None:
+            text = json.dumps(content).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, *_: Any) -> None:
+            """Says nothing."""
+
+    entries = (Promoted("s3://b/base", "", "begun"), Promoted("s3://b/good", "1" * 64, "r", 1))
+    (tmp_path / "promoted").mkdir()
+    for number, entry in enumerate(entries, 1):
+        (tmp_path / f"promoted/{number:08}.json").write_text(json.dumps(asdict(entry)))
+    with listening(Server) as url:
+        config = {
+            "clusters": [{"name": "c", "cluster": {"server": url}}],
+            "users": [{"name": "u", "user": {}}],
+            "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+            "current-context": "x",
+        }
+        (tmp_path / "config").write_text(json.dumps(config))
+        done = subprocess.run(
+            [sys.executable, "-c", BACK, str(tmp_path)],
+            env={**os.environ, "KUBECONFIG": str(tmp_path / "config")},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    assert done.stdout.split() == ["s3://b/good", "s3://b/base"], done.stderr
+    assert told["uri"] == "s3://b/base"
