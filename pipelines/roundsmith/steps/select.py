@@ -49,7 +49,7 @@ async def select(ctx: Context, groups: str, model: str, tasks: str) -> str:
         )
         return Made(chosen.objects, _stats(chosen, measured, drops_texts(ctx)))
 
-    return reference(await ctx.once("select", 3, settings, (scored, task_set), make))
+    return reference(await ctx.once("select", 4, settings, (scored, task_set), make))
 
 
 def _stats(
