@@ -3,6 +3,7 @@
 from tests.sandbox.mutation import Mutation, without
 
 EXCHANGE, ENDINGS = "sandbox/exchange.py", "executor/endings.py"
+TESTER_SIDE = "sandbox/tester.py"
 CODEC, JUDGE = "sandbox/codec.py", "executor/judge.py"
 CLAIMS = "        Verdict.FAIL,\n        Verdict.ERROR,\n        Verdict.COMPILE_ERROR,\n"
 STRICT = 'if rule is Rule.PYTHON else ("L", name'
@@ -31,6 +32,26 @@ VERDICTS = (
         (93,),
     ),
     Mutation("only a tester asks", without(ENDINGS, " and question.kind == TESTER"), (96,)),
+    Mutation(
+        "names that were asked for",
+        without(TESTER_SIDE, "if [name for name, _, _ in described] != names:", "if False:"),
+        (66,),
+    ),
+    Mutation(
+        "the setup's own imports",
+        without(TESTER_SIDE, "given = imported(self._setup, names)", "given: dict[str, Any] = {}"),
+        (66,),
+    ),
+    Mutation(
+        "what can be sent back",
+        without(TESTER_SIDE, "return self.stand_in(value.value)", "return value.value"),
+        (96,),
+    ),
+    Mutation(
+        "operators between two objects",
+        without("sandbox/remote.py", " if isinstance(other, Remote) else NotImplemented"),
+        (65,),
+    ),
     Mutation("size of a value", without(CODEC, "MAX_BYTES = 2**20", "MAX_BYTES = 2**27"), (71,)),
     Mutation("depth of a value", without(CODEC, "MAX_DEPTH = 64", "MAX_DEPTH = 2**20"), (71,)),
     Mutation(

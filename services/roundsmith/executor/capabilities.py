@@ -1,4 +1,4 @@
-"""What isolation really holds, as tried at start."""
+"""What isolation really holds, as tried."""
 
 from dataclasses import dataclass
 

@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -183,7 +184,19 @@ class Pool:
         raise AssertionError("never")
 
     def capabilities(self) -> Capabilities:
-        """What was tried at start and what held."""
+        """What holds in the weakest of the supervisors that are up, as their first canaries saw it;
+        a sandbox that came later may hold less than those at the start, though never less than the
+        floor.
+        """
+        up = [state for state in self._slots if state.running is not None]
+        if up:
+            weakest = min(up, key=lambda state: state.place.tier)
+            self._capabilities = replace(
+                self._capabilities,
+                tier=weakest.place.tier,
+                checks=weakest.checks,
+                image=", ".join(sorted({state.place.image for state in up})),
+            )
         return self._capabilities
 
     def supervisor_pids(self) -> list[int]:

@@ -12,6 +12,7 @@ from roundsmith.errors import SandboxError
 from roundsmith.executor import probe
 from roundsmith.executor.admission import Admission
 from roundsmith.executor.canaries import Canary, Finding, PromiseBroken
+from roundsmith.executor.capabilities import IsolationCheck
 from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.executor.supervisor import (
     Bystander,
@@ -57,6 +58,8 @@ class SlotState:
         self._settings, self._quarantined = settings, quarantined
         self.running: Supervisor | None = None
         self.place: Place
+        self.checks: tuple[IsolationCheck, ...]
+        """What the first canary of its supervisor saw, and where that is."""
         self._num_failed = 0
         self._canary: Canary
 
@@ -78,6 +81,7 @@ class SlotState:
                 raise
             self._num_failed = 0
             self._canary = Canary(started, seen, self._settings)
+            self.checks = seen.checks
             self.place = Place(probe.tier(seen.checks), started.started.image)
             self.running = started
         return self.running
