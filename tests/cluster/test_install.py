@@ -36,8 +36,9 @@ def test_helm_test_asked_every_service_and_took_its_pod_away(installed: Installe
     ("verb", "what", "allowed"),
     [
         ("create", "pytorchjobs.kubeflow.org", "yes"),
-        ("get", "pods/log", "yes"),
+        ("get", "pods --subresource=log", "yes"),
         ("list", "pods", "yes"),
+        ("get", "pods", "no"),
         ("get", f"configmaps/{RELEASE}-cluster", "no"),
         ("get", "secrets", "no"),
         ("create", "pods", "no"),
@@ -51,7 +52,8 @@ def test_a_round_may_ask_of_kubernetes(
 ) -> None:
     account = f"system:serviceaccount:{NAMESPACE}:{RELEASE}-control"
     done = installed.cluster.try_(
-        "kubectl", "auth", "can-i", verb, what, "--namespace", NAMESPACE, "--as", account
+        *("kubectl", "auth", "can-i", verb, *what.split()),
+        *("--namespace", NAMESPACE, "--as", account),
     )
     assert done.stdout.split()[-1] == allowed
 

@@ -36,7 +36,7 @@ def test_each_user_trained_for_itself_and_stored_under_its_own_prefix(
 
 @pytest.mark.parametrize(
     ("verb", "what"),
-    [("create", "trainjobs.trainer.kubeflow.org"), ("get", f"configmaps/{RELEASE}-cluster")],
+    [("create", "trainjobs.trainer.kubeflow.org"), ("list", "pods")],
 )
 @pytest.mark.parametrize(("namespace", "allowed"), [(PROFILE, "yes"), (NAMESPACE, "no")])
 def test_the_account_of_a_profile_may_play_in_its_own_namespace_alone(
