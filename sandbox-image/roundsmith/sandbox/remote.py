@@ -2,6 +2,7 @@
 
 What the test compares with never goes there: operators work between two objects of the program's,
 with anything else they are refused, so that an object can not agree to a value that it is shown.
+Only membership and items take a key of the test's, because containers are made for that.
 """
 
 from collections.abc import Callable, Iterator
