@@ -33,6 +33,10 @@ range(1, 9, 2)
 bytearray(b'ab')
 collections.deque([1, 2], 3)
 {1: 2}.items()
+collections.Counter('aab')
+collections.OrderedDict([(1, 2), (3, 4)])
+collections.defaultdict(list, {1: [2]})
+collections.defaultdict(lambda: 3, {1: 2})
 """
 CLASSES = """
 class Vector:
@@ -51,6 +55,10 @@ class Vector:
 class Colour(Enum):
     RED = 1
 def red(): return Colour.RED
+def ordered(): return collections.OrderedDict([(1, 2), (3, 4)])
+def letters(): return collections.Counter('aab')
+def table(): return collections.defaultdict(list)
+def fill(filled): filled['new'].append(1)
 def count():
     at = 0
     while True:
@@ -74,6 +82,9 @@ assert isinstance(Vector(1), Vector) and not isinstance(3, Vector)
 assert Vector.zero().x == 0 and Vector.dimensions == 1 and float(Vector(2)) == 2.0
 v = Vector(4); v.x += 1; assert v.x == 5 and Vector(5).__dict__ == {'x': 5}
 assert red() == Colour.RED and Colour['RED'].value == 1
+assert ordered() != collections.OrderedDict([(3, 4), (1, 2)]) and ordered() == {3: 4, 1: 2}
+c = letters(); assert c.most_common(1) == [('a', 2)] and c['z'] == 0
+d = table(); assert d['z'] == [] and fill(d) is None and d['new'] == [1]
 c = count(); assert next(c) == 0 and [next(c), next(c)] == [1, 2]
 assert [at for at, _ in zip(count(), range(9))] == list(range(9))
 """

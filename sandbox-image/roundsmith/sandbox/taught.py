@@ -7,14 +7,14 @@ from roundsmith.sandbox.reading import CodecError
 
 Parts = tuple[str, Any]
 
-_parts_by_type: dict[type, Callable[[Any], Parts]] = {}
+_parts_by_type: dict[type, Callable[[Any], Parts | None]] = {}
 _making: dict[str, Callable[[Any], Any]] = {}
 _taking_over: list[Callable[[Any, Any], None]] = []
 
 
-def extend(kind: type, parts: Callable[[Any], Parts]) -> None:
+def extend(kind: type, parts: Callable[[Any], Parts | None]) -> None:
     """Teaches this process to write a type, by a name and parts that cross. `parts` may raise
-    CodecError for a value that does not.
+    CodecError for a value that does not, or give None for one that crosses as what it is besides.
     """
     _parts_by_type[kind] = parts
 

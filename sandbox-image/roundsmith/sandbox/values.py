@@ -1,12 +1,13 @@
 """How values of the standard library cross between processes, by their parts, exact types only:
-dates and times, `Decimal`, `Fraction`, `range`, `slice`, `bytearray`, `deque`, views of a dict.
+dates and times, `Decimal`, `Fraction`, `range`, `slice`, `bytearray`, `deque`, the
+dicts of `collections`, views of a dict.
 
 A time zone that is no fixed offset does not cross, and its time stays in its process.
 """
 
 import datetime
 import types
-from collections import deque
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
@@ -17,6 +18,10 @@ from roundsmith.sandbox import taught
 from roundsmith.sandbox.reading import CodecError
 from roundsmith.sandbox.taught import Parts
 
+_FACTORIES = {
+    "": None,
+    **{kind.__name__: kind for kind in (int, float, bool, str, list, tuple, dict, set)},
+}
 _NOTHING: dict[Any, Any] = {}
 _KEYS, _VALUES, _ITEMS = type(_NOTHING.keys()), type(_NOTHING.values()), type(_NOTHING.items())
 
@@ -25,20 +30,33 @@ def install() -> None:
     """Makes the codec of this process carry them."""
     for kind, (name, parts, _) in _BY_TYPE.items():
         taught.extend(kind, partial(_named, name, parts))
-    taught.make_parted({name: make for name, _, make in _BY_TYPE.values()}, take_over)
+    taught.extend(defaultdict, _defaults)
+    makers = {name: make for name, _, make in _BY_TYPE.values()}
+    makers["defaultdict"] = lambda p: defaultdict(_FACTORIES[p[0]], p[1])
+    taught.make_parted(makers, take_over)
 
 
 def take_over(given: Any, changed: Any) -> None:
     """Makes `given`, of the same type, what `changed` is."""
     if isinstance(given, bytearray):
         given[:] = changed
-    elif type(given) is deque:
+    elif isinstance(given, deque):
         given.clear()
         given.extend(changed)
+    elif isinstance(given, dict):
+        given.clear()
+        dict.update(given, changed)
 
 
 def _named(name: str, parts: Callable[[Any], Any], value: Any) -> Parts:
     return name, parts(value)
+
+
+def _defaults(value: Any) -> Parts | None:
+    """A dict with defaults of a built-in type; of anything else it crosses as a dict's subclass."""
+    made = value.default_factory
+    name = next((name for name, kind in _FACTORIES.items() if kind is made), None)
+    return None if name is None else ("defaultdict", (name, dict(value)))
 
 
 def _date(value: datetime.date) -> tuple[int, ...]:
@@ -77,6 +95,8 @@ _BY_TYPE: dict[type, tuple[str, Callable[[Any], Any], Callable[[Any], Any]]] = {
     range: ("range", lambda v: (v.start, v.stop, v.step), lambda p: range(*p)),
     slice: ("slice", lambda v: (v.start, v.stop, v.step), lambda p: slice(*p)),
     bytearray: ("bytearray", bytes, bytearray),
+    Counter: ("Counter", dict, Counter),
+    OrderedDict: ("OrderedDict", dict, OrderedDict),
     deque: ("deque", lambda v: (list(v), v.maxlen), lambda p: deque(*p)),
     _KEYS: ("keys", list, lambda p: dict.fromkeys(p).keys()),
     _VALUES: ("values", list, lambda p: dict(enumerate(p)).values()),

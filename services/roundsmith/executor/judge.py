@@ -12,7 +12,7 @@ from enum import Enum
 from fractions import Fraction
 from typing import Any
 
-from roundsmith.executor.numbers import scalar
+from roundsmith.executor.numbers import mapping, scalar
 from roundsmith.executor.outputs import within
 from roundsmith.sandbox.codec import Node
 
@@ -54,6 +54,8 @@ def _key(node: Node, rule: Rule) -> Key:
     if node.tag == "L":
         name, inner = node.content
         return _key(inner, rule) if rule is Rule.PYTHON else ("L", name, _key(inner, rule))
+    if rule is Rule.PYTHON and (inner := mapping(node)) is not None:
+        return _key(inner, rule)
     if node.tag in "lt":
         return (node.tag, *(_key(member, rule) for member in node.content))
     if node.tag in "SZ":
@@ -138,6 +140,8 @@ def truth(node: Node) -> bool | None:
     """What `bool` says of a plain value, None for one that does not cross."""
     if node.tag == "L":
         return truth(node.content[1])
+    if (inner := mapping(node)) is not None:
+        return truth(inner)
     return None if node.tag in "OP" else bool(node.content)
 
 
@@ -151,6 +155,8 @@ def _text(node: Node, limit: int) -> str:
         return _container_text(node, limit)
     if node.tag == "L":
         return f"{node.content[0]}({_text(node.content[1], limit)})"
+    if (inner := mapping(node)) is not None:
+        return f"{node.content[0]}({_text(inner, limit)})"
     if node.tag == "P":
         number = scalar(node)
         return f"<{node.content[0]}>" if number is None else f"numpy's {_text(number, limit)}"

@@ -1,4 +1,6 @@
-"""Reads numpy's scalars from an answer, as Python's numbers, without numpy."""
+"""Reads what is a plain value besides from an answer: numpy's scalars as Python's numbers, without
+numpy, and the dicts of `collections`.
+"""
 
 import struct
 
@@ -9,6 +11,7 @@ _FORMATS = {
     **{"u1": "B", "u2": "H", "u4": "I", "u8": "Q", "f2": "e", "f4": "f", "f8": "d"},
     **{"c8": "ff", "c16": "dd"},
 }
+_MAPPINGS = frozenset({"Counter", "OrderedDict", "defaultdict"})
 _ORDERS = {"<": "<", ">": ">", "|": "<", "=": "="}
 
 
@@ -32,10 +35,23 @@ def scalar(node: Node) -> Node | None:
     return Node("i" if isinstance(number, int) else "d", number)
 
 
+def mapping(node: Node) -> Node | None:
+    """The dict that a dict of `collections` is besides; None for anything else, malformed ones
+    too.
+    """
+    if node.tag != "P" or node.content[0] not in _MAPPINGS:
+        return None
+    inner: Node = node.content[1]
+    if node.content[0] == "defaultdict" and inner.tag == "t" and len(inner.content) == 2:
+        inner = inner.content[1]
+    return inner if inner.tag == "m" else None
+
+
 def holds_parts(node: Node) -> bool:
     """Whether an array or table is anywhere in the value: what `==` says of it is not one truth."""
     if node.tag == "P":
-        return scalar(node) is None
+        inner = mapping(node)
+        return scalar(node) is None if inner is None else holds_parts(inner)
     if node.tag == "L":
         return holds_parts(node.content[1])
     if node.tag == "m":
