@@ -6,6 +6,10 @@ from typing import Any
 from roundsmith.errors import ConfigError
 from roundsmith.types import ExecuteItem, Limits, OwnLimits, Program, Test
 
+_MOST_WALL_FACTOR = 10_000
+_MOST_BYTES, _MOST_PROCESSES = 2**60, 2**20
+"""Far above what any machine has, and what the kernel takes."""
+
 
 def resolved(limits: Limits, program: Program, test: Test) -> Limits:
     """The item's limits with those of the program and the test in their place; where both say one,
@@ -39,11 +43,13 @@ def _check_own(own: OwnLimits, whose: str) -> None:
 
 
 def _check(limits: Limits, whose: str) -> None:
-    if not (0 < limits.cpu_s <= 3600 and limits.wall_factor >= 1):
+    if not (0 < limits.cpu_s <= 3600 and 1 <= limits.wall_factor <= _MOST_WALL_FACTOR):
         raise ConfigError(
-            f"{whose}: limits {limits}: expected 0 < cpu_s <= 3600 and wall_factor >= 1"
+            f"{whose}: limits {limits}: expected 0 < cpu_s <= 3600 and 1 <= wall_factor <= "
+            f"{_MOST_WALL_FACTOR}"
         )
-    if min(limits.memory_bytes, limits.output_bytes, limits.file_bytes) < 0 or limits.processes < 1:
-        raise ConfigError(
-            f"{whose}: limits {limits}: expected sizes of at least 0 and at least one process"
-        )
+    sizes = limits.memory_bytes, limits.output_bytes, limits.file_bytes
+    if min(sizes) < 0 or max(sizes) > _MOST_BYTES:
+        raise ConfigError(f"{whose}: limits {limits}: expected sizes from 0 to {_MOST_BYTES}")
+    if not 1 <= limits.processes <= _MOST_PROCESSES:
+        raise ConfigError(f"{whose}: limits {limits}: expected 1 to {_MOST_PROCESSES} processes")

@@ -129,6 +129,9 @@ def test_processes_may_be_allowed_to_one_test() -> None:
         (ExecuteItem("i", (), (CallTest("t", "f", (), 1, limits=OwnLimits(cpu_s=0.0)),)), "test t"),
         (ExecuteItem("i", (Program("c", "", limits=OwnLimits(processes=0)),), ()), "program c"),
         (ExecuteItem("i", (), (), limits=Limits(wall_factor=0.5)), "item i"),
+        (ExecuteItem("i", (), (), limits=Limits(wall_factor=float("inf"))), "item i"),
+        (ExecuteItem("i", (), (), limits=Limits(memory_bytes=2**64)), "item i"),
+        (ExecuteItem("i", (), (), limits=Limits(processes=2**32)), "item i"),
     ],
 )
 def test_limits_that_nothing_can_run_in_are_refused(item: ExecuteItem, whose: str) -> None:
