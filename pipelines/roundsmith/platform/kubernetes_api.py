@@ -34,6 +34,8 @@ PATHS: dict[Kind, str] = {
 TIMEOUT_S = 30
 PATIENCE_S = 120.0
 """How long an API server may be away before a run gives up; its pods go on meanwhile."""
+SLOW_S = 30.0
+"""How long an object may take to go before a word is said of it."""
 _BUSY = (429, 500, 502, 503, 504)
 _NOTHING = {"GET": (400, 404), "DELETE": (404, 409)}
 """What says that there is nothing, or that what is meant by its uid is there no more."""
@@ -124,16 +126,20 @@ class KubernetesApi:
         return self._ask("PATCH", kind, name, body=change, absent=404)
 
     def delete(self, kind: Kind, name: str) -> None:
-        """Remove an object with all that it owns, if it is there; returns when it is gone. One of
-        its name that somebody else makes meanwhile stays.
+        """Remove an object with all that it owns, if it is there; returns when it is gone, and says
+        meanwhile what holds it. One of its name that somebody else makes meanwhile stays.
         """
         options: Json = {"propagationPolicy": "Foreground"}
-        wait_s = 0.2
+        wait_s, began_s, told_s = 0.2, time.monotonic(), SLOW_S
         while (there := self._ask("DELETE", kind, name, body=options, absent=404)) is not None:
             # The object, or a Status that tells of it: from now on this one alone is meant.
             uid = there.get("metadata", {}).get("uid") or there.get("details", {}).get("uid")
             if uid:
                 options["preconditions"] = {"uid": uid}
+            if (waited_s := time.monotonic() - began_s) > told_s:
+                told_s *= 2
+                held = there.get("metadata", {}).get("finalizers") or "pods that have not ended"
+                log.warning("%s %s: removed %.0f s ago, held by %s", kind, name, waited_s, held)
             time.sleep(wait_s)
             wait_s = min(2 * wait_s, 2.0)
 

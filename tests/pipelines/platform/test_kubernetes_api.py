@@ -31,6 +31,8 @@ class Answers(BaseHTTPRequestHandler):
     over = threading.Event()
     deleted = 0
     """How often a Job was deleted; from the second time on it is another one, made meanwhile."""
+    held = 3
+    """How often a Job that a finalizer holds is told to go until it does."""
     meant: ClassVar[list[str]] = []
     """The uids by which one was meant."""
     taken: ClassVar[list[str]] = []
@@ -71,6 +73,11 @@ class Answers(BaseHTTPRequestHandler):
         if name == "train-1":
             Answers.taken.append(kind)
             self.answer(404, {"message": "not found"})
+            return
+        if name == "r-held":
+            Answers.held -= 1
+            metadata = {"uid": "held", "finalizers": ["team/hook"]}
+            self.answer(200 if Answers.held else 404, {"metadata": metadata})
             return
         Answers.deleted += 1
         there = "old" if Answers.deleted == 1 else "new"
@@ -211,6 +218,19 @@ KubernetesApi("ml").delete("jobs", "r-first")
 def test_what_another_makes_under_a_name_that_is_being_deleted_stays(kubeconfig: Path) -> None:
     said(kubeconfig, DELETE)
     assert Answers.meant == ["old", "old"]
+
+
+HELD = """
+import logging
+from roundsmith.platform import kubernetes_api
+logging.basicConfig(format="%(message)s", stream=__import__("sys").stdout)
+kubernetes_api.SLOW_S = 0.1
+kubernetes_api.KubernetesApi("ml").delete("jobs", "r-held")
+"""
+
+
+def test_what_holds_an_object_that_is_removed_is_told(kubeconfig: Path) -> None:
+    assert "s ago, held by ['team/hook']" in said(kubeconfig, HELD)
 
 
 RELEASE = """
