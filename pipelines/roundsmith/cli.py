@@ -167,7 +167,7 @@ def report(
     """Print a finished round's numbers, and where its report is."""
     from rich.console import Console
 
-    from roundsmith.commands.run import read_summary
+    from roundsmith.commands.exported import read_summary
     from roundsmith.commands.show import show
 
     show(read_summary(folder), folder.rstrip("/"), Console(highlight=False))

@@ -22,6 +22,10 @@ LINE_EVERY_S = 5.0
 """How often a plain line is printed for a step at most."""
 RATE_AFTER_S = 0.5
 """A rate over less time than this says nothing."""
+LEFT_AFTER = 0.05
+"""The share of what is to be made that tells how long the rest takes: the first of many that are
+worked on at once take much longer than those after them.
+"""
 
 
 class ProgressView:
@@ -90,7 +94,8 @@ class ProgressView:
             self._bars.update(self._tasks[step], completed=done, total=total, rate=rate, note=note)
         elif done == total or now - self._printed.get(step, 0.0) > LINE_EVERY_S:
             self._printed[step] = now
-            left = f", {(total - done) / per_s:.0f} s left" if per_s and done < total else ""
+            known = per_s and done < total and done - first >= LEFT_AFTER * (total - first)
+            left = f", {(total - done) / per_s:.0f} s left" if known else ""
             said = (f"{step}: {done}/{total}", rate + left, note)
             self.console.print(" ".join(filter(None, said)))
 

@@ -3,7 +3,6 @@
 import asyncio
 import fcntl
 import logging
-import shutil
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,6 +11,7 @@ from typing import Protocol, TypeVar
 
 from rich.console import Console
 
+from roundsmith.commands.exported import export
 from roundsmith.commands.planned import planned
 from roundsmith.commands.progress import ProgressView
 from roundsmith.commands.promotions import is_promoted, rolled_back
@@ -21,9 +21,9 @@ from roundsmith.lineage.history import History
 from roundsmith.pair_builder.rules import configure, find_rule, load_rules
 from roundsmith.platform.local import LocalPlatform
 from roundsmith.recipes.contract import Recipe
-from roundsmith.report.summary import Summary, from_json
+from roundsmith.report.summary import Summary
 from roundsmith.report.tracking import check_trackers, tell
-from roundsmith.round import RoundRefs, play_rounds
+from roundsmith.round import play_rounds
 from roundsmith.steps import run_step
 from roundsmith.steps.config import RunConfig
 from roundsmith.steps.context import Context, Platform
@@ -32,8 +32,8 @@ from roundsmith.steps.plan import remaining
 from roundsmith.steps.rules import RoundSeen, why_stop
 from roundsmith.steps.seen import round_seen
 from roundsmith.steps.spent import Spent, spent_on
-from roundsmith.storage import make_output_folder, read_file
-from roundsmith.store import RESULTS, Store
+from roundsmith.storage import make_output_folder
+from roundsmith.store import Store
 from roundsmith.store.overlay import existing
 
 T = TypeVar("T")
@@ -223,44 +223,6 @@ def check(config: RunConfig) -> Recipe:
             f"{config.recipe}, which does not: leave --control out"
         )
     return recipe
-
-
-def export(context: Context, refs: RoundRefs[str], folder: Path) -> Summary:
-    """The round as files: data/*.parquet, checkpoint/, report.html and, written last, summary.json.
-
-    What a folder held before of these is replaced; while summary.json is there, they belong to it.
-    """
-    store = context.store
-    report = context.manifest(refs.report)
-    texts = [store.get_blob(ref).decode() for ref in report.of_kind("blob")]
-    partial = folder / ".partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    for name, ref in (("tasks", refs.tasks), ("groups", refs.scored), ("rows", refs.rows)):
-        for number, part in enumerate(context.manifest(ref).objects):
-            store.fetch(part, partial / "data" / f"{name}-{part.kind}-{number:04}.parquet")
-    store.fetch(report.of_kind(RESULTS.name)[0], partial / "data" / "results.parquet")
-    checkpoint = store.folder(context.manifest(refs.checkpoint).of_kind("folder")[0])
-    store.fetch_folder(checkpoint, partial / "checkpoint")
-    (partial / "report.html").write_text(texts[1], "utf-8")
-    (partial / "summary.json").write_text(texts[0], "utf-8")
-    (folder / "summary.json").unlink(missing_ok=True)
-    for name in ("data", "checkpoint"):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    for name in ("data", "checkpoint", "report.html", "summary.json"):
-        (partial / name).replace(folder / name)
-    partial.rmdir()
-    return from_json(texts[0])
-
-
-def read_summary(folder: str) -> Summary:
-    """The summary of a round's folder or URL; raises ConfigError when there is none."""
-    path = f"{folder.rstrip('/')}/summary.json"
-    if (text := read_file(path)) is None:
-        raise ConfigError(
-            f"{path}: expected a finished round's summary, saw none: give the folder of a round, "
-            "such as runs/lab/round-1"
-        )
-    return from_json(text.decode())
 
 
 @contextmanager

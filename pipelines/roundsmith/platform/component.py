@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from roundsmith.commands.run import RunPlatform, export, mended
+from roundsmith.commands.exported import export
+from roundsmith.commands.run import RunPlatform, mended
 from roundsmith.errors import RoundsmithError
 from roundsmith.platform.chain import Chain
 from roundsmith.platform.cluster_config import ClusterConfig

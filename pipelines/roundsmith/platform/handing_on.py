@@ -4,7 +4,7 @@ in Kubeflow's Model Registry, each where the installation has who takes it.
 
 from collections.abc import Iterator
 
-from roundsmith.commands.run import read_summary
+from roundsmith.commands.exported import read_summary
 from roundsmith.errors import ConfigError, PlatformError
 from roundsmith.platform.cluster_config import ClusterConfig, ClusterModelRegistry
 from roundsmith.platform.model_registry import ModelRegistry, Value, properties

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 
 from roundsmith.clients import GeneratorClient, Replicas, StreamSettings
 from roundsmith.clients.channels import open_channel
-from roundsmith.commands.run import read_summary
+from roundsmith.commands.exported import read_summary
 from roundsmith.errors import ConfigError, StoreError
 from roundsmith.platform.cluster_config import ClusterConfig
 from roundsmith.platform.inference_service import InferenceService

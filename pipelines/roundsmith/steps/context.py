@@ -17,6 +17,7 @@ from roundsmith.recipes.session import Session
 from roundsmith.recipes.styles import Demonstration, style_of
 from roundsmith.steps.code_version import code_version
 from roundsmith.steps.config import RunConfig
+from roundsmith.steps.slow_start import SlowStart
 from roundsmith.steps.spent import Spent
 from roundsmith.store import (
     BITWISE,
@@ -220,15 +221,19 @@ class Context:
 
     async def services(self, model: Manifest) -> Services:
         """Running services, whatever weights they serve; `model` is what they start with."""
-        return await self.platform.services(await self._uri(model))
+        return await self._running(await self._uri(model))
 
     async def serving(self, model: Manifest, *, score: bool = False) -> Services:
         """Services that serve the model's weights: the generator, or the scorer with `score`."""
         uri = await self._uri(model)
-        services = await self.platform.services(uri)
+        services = await self._running(uri)
         client = services.scorer if score else services.generator
         await client.reload(uri, model.stats["weights_sha256"])
         return services
+
+    async def _running(self, uri: str) -> Services:
+        async with SlowStart(self.progress, "start services"):
+            return await self.platform.services(uri)
 
     def stored(self, model: Manifest) -> FolderRef:
         """The stored folder of a model or checkpoint manifest."""

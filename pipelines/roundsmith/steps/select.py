@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 
+from roundsmith.errors import ConfigError
 from roundsmith.steps.chosen import ChosenRows
 from roundsmith.steps.context import Context, Made, reference
 from roundsmith.steps.held_out import drops_texts, held_out_key, kept_apart, overlap_with
@@ -49,7 +50,14 @@ async def select(ctx: Context, groups: str, model: str, tasks: str) -> str:
         )
         return Made(chosen.objects, _stats(chosen, measured, drops_texts(ctx)))
 
-    return reference(await ctx.once("select", 4, settings, (scored, task_set), make))
+    manifest = await ctx.once("select", 4, settings, (scored, task_set), make)
+    if ctx.config.control and not manifest.stats["gold"]:
+        raise ConfigError(
+            f"control: expected gold rows, on which alone it is trained, saw none among "
+            f"{manifest.stats['rows']} rows of {ctx.recipe.name}: run again with --no-control, or "
+            "give tasks with references; a recipe that makes no gold rows says has_control = False"
+        )
+    return reference(manifest)
 
 
 def _stats(

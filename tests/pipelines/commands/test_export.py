@@ -4,7 +4,9 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
-from roundsmith.commands.run import export
+import pytest
+
+from roundsmith.commands.exported import export
 from roundsmith.hashing import weights_sha256
 from roundsmith.lab import MODEL
 from roundsmith.report.summary import Summary, from_json, to_json
@@ -40,12 +42,18 @@ def played(ctx: Context, summary: Summary, num_groups: int) -> RoundRefs[str]:
     return asyncio.run(play())
 
 
-def test_a_second_run_in_the_same_folder_leaves_nothing_of_the_first(tmp_path: Path) -> None:
+def test_a_second_run_in_the_same_folder_leaves_nothing_of_the_first_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     ctx, folder = context(tmp_path, limit=2, eval_limit=1), tmp_path / "round-1"
     other = replace(SUMMARY, result=replace(SUMMARY.result, seed=8))
     assert export(ctx, played(ctx, SUMMARY, 3), folder) == SUMMARY
+    export(ctx, played(ctx, SUMMARY, 3), folder)  # of the same run: nothing is said
+    assert not [told for told in caplog.messages if "now holds" in told]
     assert len(list(folder.glob("data/groups-*.parquet"))) == 3
     export(ctx, played(ctx, other, 1), folder)
+    [told] = [told for told in caplog.messages if "now holds" in told]
+    assert f"seed {other.result.seed}" in told
     assert from_json((folder / "summary.json").read_text()) == from_json(to_json(other))
     assert (folder / "report.html").read_text() == "<html>1</html>"
     assert sorted(path.name for path in folder.iterdir()) == [

@@ -43,6 +43,21 @@ def test_what_was_found_and_what_took_no_time_has_no_rate() -> None:
     assert lines(at_once)[-1] == "score: 20/20"
 
 
+def test_how_long_the_rest_takes_is_told_when_a_part_of_it_was_made() -> None:
+    def tell(view: ProgressView) -> None:
+        view("sample", 0, 200, "")
+        view("sample", 96, 200, "found")
+        time.sleep(RATE_AFTER_S)
+        for done in (97, 110):
+            view._printed.clear()
+            view("sample", done, 200, "")
+
+    *_, first, later = lines(tell)
+    assert first.startswith("sample: 97/200")
+    assert "left" not in first
+    assert "left" in later
+
+
 def test_the_rate_is_that_of_what_was_made() -> None:
     def tell(view: ProgressView) -> None:
         view("score", 0, 1003, "")

@@ -9,7 +9,7 @@ import fsspec  # type: ignore[import-untyped]  # ships no types
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]  # none
 
-from roundsmith.commands.run import read_summary
+from roundsmith.commands.exported import read_summary
 from roundsmith.config import child_environment
 from roundsmith.errors import ConfigError, StoreError
 from roundsmith.hashing import weights_sha256
@@ -185,3 +185,7 @@ def test_a_summary_that_is_not_there_is_told(remote: str, tmp_path: Path) -> Non
     for where in (f"{remote}/runs/none", str(tmp_path)):
         with pytest.raises(ConfigError, match="expected a finished round's summary, saw none"):
             read_summary(where)
+    (tmp_path / "round-1").mkdir()
+    (tmp_path / "round-1/summary.json").touch()
+    with pytest.raises(ConfigError, match=r"such as .*round-1"):
+        read_summary(str(tmp_path))
