@@ -142,8 +142,9 @@ def _address(host: str, port: int) -> str:
 
 
 class PodLink:
-    """One Attach stream. Reads and writes are shielded: gRPC ends a stream whose read is cancelled,
-    and a run that is cancelled must not cost its supervisor.
+    """One Attach stream. Reads and writes are shielded, and what is sent is sent whole, one after
+    the other: gRPC ends a stream whose read is cancelled or that has two writes at once, and a run
+    that is cancelled must not cost its supervisor.
     """
 
     def __init__(self, call: _Call, expires: float, pod: PodSeen) -> None:
@@ -151,6 +152,7 @@ class PodLink:
         pod.num_links += 1
         self._pending = bytearray()
         self._reading: asyncio.Future[pb2.AttachResponse] | None = None
+        self._writing: asyncio.Future[None] | None = None
         self._max_content_bytes = 0
         self._closed = False
         self.started: Started
@@ -185,12 +187,18 @@ class PodLink:
 
     async def send(self, content: bytes) -> None:
         """Raises SupervisorLost when the stream ended."""
+        self._writing = asyncio.ensure_future(self._write(content, self._writing))
+        await asyncio.shield(self._writing)
+
+    async def _write(self, content: bytes, before: asyncio.Future[None] | None) -> None:
+        if before is not None:
+            await asyncio.gather(before, return_exceptions=True)
         view = memoryview(content)
         while view:
             piece = pb2.AttachRequest(content=bytes(view[: self._max_content_bytes]))
             view = view[self._max_content_bytes :]
             try:
-                await asyncio.shield(asyncio.ensure_future(self._call.write(piece)))
+                await self._call.write(piece)
             except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
                 raise await self._lost() from error
 
