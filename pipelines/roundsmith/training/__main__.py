@@ -7,6 +7,7 @@ any end, it goes on.
 import argparse
 import logging
 import os
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,12 @@ from roundsmith.config import child_environment, let_threads_sleep
 from roundsmith.errors import RoundsmithError
 from roundsmith.training.full_disk import EXIT_CODE, NoSpace, full_disk_told
 from roundsmith.training.job import TrainingJob
+
+log = logging.getLogger(__name__)
+
+CRASHES = 2
+"""How often processes that share a training go on after a crash of one."""
+CRASHED = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE)
 
 
 def main() -> int:
@@ -73,15 +80,28 @@ def run_stored(job: TrainingJob, uri: str) -> None:
 
 
 def share(job: Path, processes: int, tied: bool) -> None:
-    """Run a job in so many processes; with `tied` they end when this one does, however it ends."""
+    """Run a job in so many processes; with `tied` they end when this one does, however it ends.
+    Where one of them crashes, which libraries that speak to each other do now and then, all go on
+    from the last checkpoint.
+    """
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.run import main as torchrun
 
     os.environ |= child_environment()
     program = ["-m", "roundsmith.training", str(job), *(["--die-with-parent"] if tied else [])]
-    # torchrun would leave a folder of its own
-    with TemporaryDirectory(prefix="roundsmith-torchrun-") as folder:
-        where = ["--standalone", f"--nproc-per-node={processes}", f"--log-dir={folder}"]
-        torchrun([*where, *program])
+    for left in reversed(range(CRASHES + 1)):
+        # torchrun would leave a folder of its own
+        with TemporaryDirectory(prefix="roundsmith-torchrun-") as folder:
+            where = ["--standalone", f"--nproc-per-node={processes}", f"--log-dir={folder}"]
+            try:
+                torchrun([*where, *program])
+                return
+            except ChildFailedError as error:
+                rank, failure = error.get_first_failure()
+                if -failure.exitcode not in CRASHED or not left:
+                    raise
+        name = signal.Signals(-failure.exitcode).name
+        log.warning("process %d crashed (%s): all go on from the last checkpoint", rank, name)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 """FSDP2 on two processes: what one process makes, whole files, gone on with by another number."""
 
 import asyncio
+import os
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -8,7 +11,7 @@ from safetensors.torch import load_file
 
 from roundsmith.errors import EngineError
 from roundsmith.training import TrainingJob, launch
-from roundsmith.training.progress import read_progress
+from roundsmith.training.progress import Progress, read_progress
 from roundsmith.training.run import train
 from tests.pipelines.training.conftest import MakeJob
 from tests.pipelines.training.doomed import killed_at
@@ -55,6 +58,28 @@ def test_another_number_of_processes_goes_on(make_job: MakeJob, first: int, then
     killed_at(shared, 5, first)
     assert [path.name for path in (shared.out / "checkpoints").iterdir()] == ["checkpoint-4"]
     sharded(shared, then)
+    assert losses(shared) == pytest.approx(losses(alone), rel=1e-4)
+    assert close(shared.out / "model", alone.out / "model")
+
+
+def test_a_process_that_crashes_costs_the_steps_since_the_last_checkpoint(
+    make_job: MakeJob,
+) -> None:
+    settings = {"max_steps": 16, "checkpoint_every_steps": 2}
+    alone = make_job(out="alone", **settings)
+    train(alone)
+    shared = make_job(out="shared", sharded=True, **settings)
+    crashed: list[int] = []
+
+    def crash(_: Progress) -> None:
+        if not crashed:
+            own = f"{shared.out / 'request.json'} --die-with-parent$"  # torchrun's has more options
+            found = subprocess.run(["pgrep", "-f", own], capture_output=True, text=True, check=True)
+            crashed.append(int(found.stdout.split()[0]))
+            os.kill(crashed[0], signal.SIGSEGV)
+
+    asyncio.run(launch(shared, nproc=2, on_progress=crash))
+    assert "crashed (SIGSEGV): all go on" in (shared.out / "training.log").read_text()
     assert losses(shared) == pytest.approx(losses(alone), rel=1e-4)
     assert close(shared.out / "model", alone.out / "model")
 
