@@ -6,6 +6,13 @@ from typing import Annotated
 
 import typer
 
+from roundsmith.commands.pipeline_options import (
+    image_option,
+    pull_secret_option,
+    storage_secret_option,
+    tls_secret_option,
+    token_option,
+)
 from roundsmith.errors import ConfigError
 
 EPILOG = """Examples:
@@ -22,45 +29,18 @@ it, as the chart does with pipelines.upload."""
 
 UPLOAD = "To Kubeflow Pipelines"
 
-Image = Annotated[
-    str,
-    typer.Option(
-        help="Image that the tasks run in: Roundsmith with the extra cluster.",
-        show_default="roundsmith-control:VERSION",
-    ),
-]
-Secret = Annotated[
-    str,
-    typer.Option(
-        help="The Secret with the storage's keys; it need not be there.",
-        show_default="RELEASE-storage, the chart's",
-    ),
-]
-
-TlsSecret = Annotated[
-    str,
-    typer.Option(
-        help="The Secret with the certificate of rounds; it need not be there.",
-        show_default="RELEASE-client-tls, the chart's",
-    ),
-]
-PullSecrets = Annotated[
-    list[str] | None,
-    typer.Option("--pull-secret", help="A Secret that the image is pulled with; may be repeated."),
-]
-
 
 def compile_(
     output: Annotated[
         Path, typer.Option(help="The file to write; ends in .yaml, .yml or .json.")
     ] = Path("pipeline.yaml"),
-    image: Image = "",
+    image: Annotated[str, image_option()] = "",
     release: Annotated[
         str, typer.Option(help="The installation of the chart in the namespace of the runs.")
     ] = "roundsmith",
-    storage_secret: Secret = "",
-    tls_secret: TlsSecret = "",
-    pull_secret: PullSecrets = None,
+    storage_secret: Annotated[str, storage_secret_option()] = "",
+    tls_secret: Annotated[str, tls_secret_option()] = "",
+    pull_secret: Annotated[list[str] | None, pull_secret_option()] = None,
     manifests: Annotated[
         bool, typer.Option("--manifests", help="Write objects: Pipeline and PipelineVersion.")
     ] = False,
@@ -80,13 +60,7 @@ def compile_(
         str,
         typer.Option(help="Whose it is, where Kubeflow has several users.", rich_help_panel=UPLOAD),
     ] = "roundsmith",
-    token: Annotated[
-        str,
-        typer.Option(
-            help="A file with the token to show, where Kubeflow has several users.",
-            rich_help_panel=UPLOAD,
-        ),
-    ] = "",
+    token: Annotated[str, token_option(UPLOAD)] = "",
 ) -> None:
     """Write a round as a Kubeflow pipeline: the same order and the same rows as `run`.
 

@@ -6,6 +6,13 @@ from typing import Annotated
 
 import typer
 
+from roundsmith.commands.pipeline_options import (
+    image_option,
+    pull_secret_option,
+    storage_secret_option,
+    tls_secret_option,
+    token_option,
+)
 from roundsmith.errors import ConfigError
 
 EPILOG = """Examples:
@@ -57,44 +64,11 @@ def submit(
             help="A parameter of the pipeline, such as rounds=3.", rich_help_panel=PIPELINES
         ),
     ] = None,
-    image: Annotated[
-        str,
-        typer.Option(
-            help="What its tasks run in.",
-            show_default="roundsmith-control:VERSION",
-            rich_help_panel=PIPELINES,
-        ),
-    ] = "",
-    storage_secret: Annotated[
-        str,
-        typer.Option(
-            help="The Secret with the storage's keys.",
-            show_default="RELEASE-storage",
-            rich_help_panel=PIPELINES,
-        ),
-    ] = "",
-    tls_secret: Annotated[
-        str,
-        typer.Option(
-            help="The Secret with the certificate of rounds.",
-            show_default="RELEASE-client-tls",
-            rich_help_panel=PIPELINES,
-        ),
-    ] = "",
-    pull_secret: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A Secret that the image is pulled with; may be repeated.",
-            rich_help_panel=PIPELINES,
-        ),
-    ] = None,
-    token: Annotated[
-        str,
-        typer.Option(
-            help="A file with the token to show, where Kubeflow has several users.",
-            rich_help_panel=PIPELINES,
-        ),
-    ] = "",
+    image: Annotated[str, image_option(PIPELINES)] = "",
+    storage_secret: Annotated[str, storage_secret_option(PIPELINES)] = "",
+    tls_secret: Annotated[str, tls_secret_option(PIPELINES)] = "",
+    pull_secret: Annotated[list[str] | None, pull_secret_option(PIPELINES)] = None,
+    token: Annotated[str, token_option(PIPELINES)] = "",
 ) -> None:
     """Run rounds on a cluster, where the chart is installed, with the kubeconfig of this machine.
 
