@@ -17,7 +17,7 @@ from roundsmith.recipes.session import Session
 from roundsmith.recipes.styles import Demonstration, style_of
 from roundsmith.steps.code_version import code_version
 from roundsmith.steps.config import RunConfig
-from roundsmith.steps.slow_start import SlowStart
+from roundsmith.steps.slow_start import slow_start
 from roundsmith.steps.spent import Spent
 from roundsmith.store import (
     BITWISE,
@@ -232,7 +232,7 @@ class Context:
         return services
 
     async def _running(self, uri: str) -> Services:
-        async with SlowStart(self.progress, "start services"):
+        async with slow_start(self.progress, "start services"):
             return await self.platform.services(uri)
 
     def stored(self, model: Manifest) -> FolderRef:

@@ -3,45 +3,36 @@ libraries.
 """
 
 import asyncio
-from collections.abc import Callable
-from types import TracebackType
-from typing import Self
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 SLOW_S = 3.0
 """How long a beginning may take before a word is said of it."""
 
 
-class SlowStart:
-    """Around what begins: tells that it does, unless `begun` is called within SLOW_S, and then that
-    it has.
+@asynccontextmanager
+async def slow_start(
+    progress: Callable[[str, int, int, str], None], name: str
+) -> AsyncIterator[Callable[[], None]]:
+    """Around what begins: tells that it does when that takes longer than SLOW_S, and then that it
+    has, when what it gives is called or at the end. What fails has not begun.
     """
 
-    def __init__(self, progress: Callable[[str, int, int, str], None], name: str) -> None:
-        self._progress, self._name = progress, name
-        self._told = self._over = False
-
-    async def __aenter__(self) -> Self:
-        self._teller = asyncio.create_task(self._tell())
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._teller.cancel()
-        if kind is None:
-            self.begun()
-
-    def begun(self) -> None:
-        """It goes on from here by itself."""
-        self._teller.cancel()
-        if self._told and not self._over:
-            self._progress(self._name, 1, 1, "")
-        self._over = True
-
-    async def _tell(self) -> None:
+    async def tell() -> None:
         await asyncio.sleep(SLOW_S)
-        self._told = True
-        self._progress(self._name, 0, 1, "loads what it needs")
+        progress(name, 0, 1, "loads what it needs")
+
+    teller: asyncio.Task[None] | None = asyncio.create_task(tell())
+
+    def begun() -> None:
+        nonlocal teller
+        if teller is not None and not teller.cancel():  # it has told
+            progress(name, 1, 1, "")
+        teller = None
+
+    try:
+        yield begun
+        begun()
+    finally:
+        if teller is not None:
+            teller.cancel()

@@ -9,7 +9,7 @@ from roundsmith.recipes.stage import PREFERENCES, Stage
 from roundsmith.steps.context import Context, Made, reference
 from roundsmith.steps.held_out import drops_texts, held_out_key, kept_apart, overlap_with
 from roundsmith.steps.inputs import tasks_of
-from roundsmith.steps.slow_start import SlowStart
+from roundsmith.steps.slow_start import slow_start
 from roundsmith.store import EXAMPLES, PAIRS, TASKS, Manifest
 from roundsmith.training.progress import Progress
 from roundsmith.training.request import StoredTraining, TrainingArithmetic
@@ -116,11 +116,11 @@ async def _made(
     """The checkpoint; rows, tokens, loss and cost are of all stages, with those of `earlier`."""
 
     def tell(progress: Progress) -> None:
-        start.begun()
+        begun()
         note = f"loss {progress.loss:.3f}, {progress.tokens_per_s:.0f} tokens/s"
         ctx.progress("train", progress.step, progress.of, note)
 
-    async with SlowStart(ctx.progress, "start training") as start:
+    async with slow_start(ctx.progress, "start training") as begun:
         done = await ctx.platform.train(request, tell)
     result = done.result
     before: Mapping[str, Any] = earlier.stats if earlier else {}

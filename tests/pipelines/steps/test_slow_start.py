@@ -5,8 +5,8 @@ from contextlib import suppress
 
 import pytest
 
-from roundsmith.steps import slow_start
-from roundsmith.steps.slow_start import SlowStart
+from roundsmith.steps import slow_start as module
+from roundsmith.steps.slow_start import slow_start
 
 Told = list[tuple[str, int, int]]
 
@@ -19,11 +19,11 @@ def play(seconds: float, begins: bool, fails: bool = False) -> Told:
         def tell(step: str, done: int, total: int, note: str) -> None:
             told.append((step, done, total))
 
-        async with SlowStart(tell, "start services") as start:
+        async with slow_start(tell, "start services") as begun:
             await asyncio.sleep(seconds)
             if begins:
-                start.begun()
-                start.begun()
+                begun()
+                begun()
             if fails:
                 raise OSError
 
@@ -37,7 +37,7 @@ def test_a_quick_start_is_not_told() -> None:
 
 
 def test_a_slow_start_is_told_and_its_end_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slow_start, "SLOW_S", 0.0)
+    monkeypatch.setattr(module, "SLOW_S", 0.0)
     whole = [("start services", 0, 1), ("start services", 1, 1)]
     assert play(0.05, begins=False) == play(0.05, begins=True) == whole
     assert play(0.05, begins=False, fails=True) == whole[:1], "what failed has not begun"
