@@ -36,15 +36,20 @@ round: $(VENV)/local.stamp ## run one GiFT round on the lab and write its report
 # Two at a time, for two cores; the first is seen as it goes, the others at their end.
 .PHONY: test
 test: lint ## check everything: lint, types, the protos and every test; WITH_VLLM=1 adds test-vllm
-	$(MAKE) --jobs=2 --keep-going test-part-rest test-part-cluster test-part-services \
+	$(MAKE) --jobs=2 --keep-going test-part-rest test-part-cluster test-part-rounds test-part-services \
 	  $(if $(WITH_VLLM),test-part-vllm)
 
 SERVED := tests/services tests/sandbox
+ROUNDS := tests/chaos $(addprefix tests/pipelines/,commands platform reproduce round training)
 at-its-end = said=$$(mktemp); $(1) > "$$said" 2>&1; code=$$?; cat "$$said"; rm "$$said"; exit $$code
 
 .PHONY: test-part-rest
 test-part-rest: $(VENV)/dev.stamp
-	$(BIN)/pytest --ignore=tests/cluster $(addprefix --ignore=,$(SERVED))
+	$(BIN)/pytest $(addprefix --ignore=,tests/cluster $(SERVED) $(ROUNDS))
+
+.PHONY: test-part-rounds
+test-part-rounds: $(VENV)/dev.stamp
+	@$(call at-its-end,$(BIN)/pytest $(ROUNDS))
 
 .PHONY: test-part-cluster
 test-part-cluster: $(VENV)/dev.stamp

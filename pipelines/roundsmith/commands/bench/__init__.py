@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import logging
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -95,6 +96,7 @@ def bench(
     from roundsmith.commands.progress import error_console
 
     measure = find(name)
+    logging.getLogger("roundsmith.serve").setLevel(logging.WARNING)  # a line for each stream
     if json_ is not None:
         make_output_folder(json_.parent, "--json")
     with error_console().status(f"measuring {name}, about a minute or two"):
