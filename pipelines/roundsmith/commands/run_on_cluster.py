@@ -31,7 +31,7 @@ def run_on_cluster(config: RunConfig, file: Path, out: Path, console: Console) -
         kept = copy_round(folder, f"{runs}/{folder.name}")
         console.print(f"kept: {kept}")
         for line in hand_on(cluster, kept):
-            console.print(line)
+            console.print(line, markup=False)
 
     platform = ClusterPlatform(cluster, owners=_owners())
     return play(config, out, cluster.store, platform, console, keep)

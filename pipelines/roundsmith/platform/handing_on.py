@@ -5,7 +5,7 @@ in Kubeflow's Model Registry, each where the installation has who takes it.
 from collections.abc import Iterator
 
 from roundsmith.commands.exported import read_summary
-from roundsmith.errors import ConfigError, PlatformError
+from roundsmith.errors import ConfigError, PlatformError, RoundsmithError
 from roundsmith.platform.cluster_config import ClusterConfig, ClusterModelRegistry
 from roundsmith.platform.model_registry import ModelRegistry, Value, properties
 from roundsmith.platform.promoting import after_round, promote
@@ -17,20 +17,23 @@ HASH_DIGITS = 12
 
 
 def hand_on(cluster: ClusterConfig, folder: str) -> list[str]:
-    """After a round, whose files are at the URL `folder`: says what was done with its checkpoint. A
-    registry that fails costs no round: it says so, and by which command it is tried again.
+    """After a round, whose files are at the URL `folder`: says what was done with its checkpoint.
+    What can not be served or registered costs no round: it says so, and by which command it is
+    tried again.
     """
     said = []
-    if (served := after_round(cluster, folder)) is not None:
-        said.append(f"served to others: {served.uri}")
+    again = "`roundsmith promote {} --round {}` tries again".format(*_of(folder))
+    try:
+        if (served := after_round(cluster, folder)) is not None:
+            said.append(f"served to others: {served.uri}")
+    except RoundsmithError as error:
+        said.append(f"not served to others: {error}; {again}")
     summary = read_summary(folder)
     if cluster.model_registry.host and summary.result.promoted:
         try:
             said.append(register(cluster, summary, folder))
         except PlatformError as error:
-            run, number = _of(folder)
-            again = f"roundsmith promote {run} --round {number}"
-            said.append(f"not registered: {error}; `{again}` tries again")
+            said.append(f"not registered: {error}; {again}")
     return said
 
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from roundsmith.clients import GeneratorClient, Replicas, StreamSettings
 from roundsmith.clients.channels import open_channel
 from roundsmith.commands.exported import read_summary
-from roundsmith.errors import ConfigError, StoreError
+from roundsmith.errors import ConfigError, StoreError, Unavailable
 from roundsmith.platform.cluster_config import ClusterConfig
 from roundsmith.platform.inference_service import InferenceService
 from roundsmith.platform.kubernetes_api import KubernetesApi
@@ -49,8 +49,8 @@ def after_round(cluster: ClusterConfig, folder: str) -> Promoted | None:
 
 
 def promote(cluster: ClusterConfig, summary: Summary, origin: str) -> Promoted:
-    """Serves the checkpoint of a round to others, with no failed request; again does nothing. Of
-    two at once the later is served.
+    """Serves the checkpoint of a round to others, with no failed request; again changes nothing.
+    Of two at once the later is served.
 
     Raises ConfigError where nothing is served to others, or the round promoted nothing.
     """
@@ -136,16 +136,16 @@ def _entries(cluster: ClusterConfig) -> dict[int, Promoted]:
 def _serve_next(
     cluster: ClusterConfig, choose: Callable[[Mapping[int, Promoted]], Promoted]
 ) -> Promoted:
-    """Serves what is chosen from the entries there are, and writes it as the next; nothing is
-    written where it is the last already. Of two at once one sees the other's entry, and chooses and
-    serves once more: the last entry is what is served.
+    """Serves what is chosen from the entries there are, and writes it as the next, also where it is
+    the last already: who serves without writing may serve over what another wrote meanwhile. Of two
+    at once one finds its number taken, and chooses and serves once more: the last entry is what is
+    served.
     """
     while True:
         entries = _entries(cluster)
         chosen = choose(entries)
         _serve(cluster, chosen)
-        number = max(entries, default=0)
-        if chosen is entries.get(number) or _write(cluster, number + 1, chosen):
+        if _write(cluster, max(entries, default=0) + 1, chosen):
             return chosen
 
 
@@ -198,6 +198,11 @@ async def _with_client(
     client = GeneratorClient(channel, Replicas(cluster.serve.admin, tls), patient)
     try:
         return await work(client)
+    except Unavailable as error:  # which may not say of whom
+        raise Unavailable(
+            f"serve at {cluster.serve.endpoint}: expected an answer within "
+            f"{cluster.patience_s:.0f} s, saw {error}: look at its pods"
+        ) from error
     finally:
         await client.stream.close()
         await channel.close()

@@ -127,6 +127,19 @@ def test_what_is_served_stays_served_where_the_registry_fails(
     assert {file.name: file.read_text() for file in history.glob("*.json")} == {entry.name: text}
 
 
+def test_a_checkpoint_that_can_not_be_served_costs_no_round(
+    tmp_path: Path, registry: Registry
+) -> None:
+    told = {"serve": {**SERVE, "history": str(tmp_path / "promoted")}, "patience_s": 0.2}
+    folder = played(tmp_path)
+    served, registered = hand_on(installed(tmp_path, registry, **told), folder)
+    assert served.startswith("not served to others: ")
+    assert "127.0.0.1:1" in served
+    assert served.endswith("`roundsmith promote first --round 1` tries again")
+    assert registered.startswith(f"registered: version {NAME}")
+    assert not list((tmp_path / "promoted").glob("*.json")), "it is not told as served"
+
+
 def test_what_the_gate_did_not_promote_is_not_entered(tmp_path: Path, registry: Registry) -> None:
     cluster, folder = installed(tmp_path, registry), played(tmp_path, promoted=False)
     assert hand_on(cluster, folder) == []

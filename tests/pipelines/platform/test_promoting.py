@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -75,6 +76,14 @@ def test_a_promotion_and_its_taking_back_cost_no_call(tmp_path: Path) -> None:
             assert back.sha256 == versions[0]
             await _until(lambda: seen[-1] == versions[0])
             assert read_history(cluster) == history[:1]
+            await asyncio.to_thread(promote, cluster, round_with(versions[1]), "round 1")
+            kept = (storage / "checkpoints" / versions[0]).rename(tmp_path / "away")
+            with pytest.raises(ConfigError, match=versions[0]):
+                await asyncio.to_thread(take_back, cluster)
+            kept_line = [one.sha256 for one in read_history(cluster)]
+            assert kept_line == versions, "what is gone is not told as served"
+            assert (await client.model()).weights_sha256 == versions[1]
+            kept.rename(storage / "checkpoints" / versions[0])
             both = [
                 asyncio.to_thread(promote, cluster, round_with(sha256), f"run {sha256[:4]}")
                 for sha256 in versions * 2
@@ -148,65 +157,112 @@ def test_there_must_be_something_to_go_back_to(tmp_path: Path) -> None:
         take_back(cluster)
 
 
-BACK = """
+PROGRAM = """
 import sys
 from pathlib import Path
-from roundsmith.platform.promoting import take_back
-from tests.pipelines.platform.test_promoting import installed
+from roundsmith.platform.promoting import promote, take_back
+from tests.pipelines.platform.test_promoting import installed, round_with
 cluster = installed(Path(sys.argv[1]), runtime="stock", inference_service="r-serve")
-print(take_back(cluster).uri, take_back(cluster).uri)
 """
+"""What a process begins with that serves by the KServe of its kubeconfig."""
+STORED = (Promoted("s3://b/base", "", "begun"), Promoted("s3://b/good", "1" * 64, "r", 1))
 
 
-def test_a_promotion_that_kserve_could_not_roll_out_is_taken_back_first(tmp_path: Path) -> None:
-    told: dict[str, Any] = {"uri": "s3://b/broken", "changes": 1}
+class KServe:
+    """One service, which is ready for whatever it is told. `beside` is done while the next caller
+    looks at it.
+    """
 
-    class Server(BaseHTTPRequestHandler):
-        """KServe with one service, which is ready for whatever it is told."""
+    def __init__(self, uri: str, beside: Callable[[], object] = lambda: None) -> None:
+        self.uri, self.changes, self.beside = uri, 1, beside
 
-        def do_GET(self) -> None:
-            ready = [{"type": "Ready", "status": "True"}]
-            if "/pods" in self.path:
-                self._answer({"items": [{"metadata": {}, "status": {"conditions": ready}}]})
-                return
-            model = {"model": {"storageUri": told["uri"]}}
-            status = {"observedGeneration": told["changes"], "conditions": ready}
-            self._answer({"metadata": {}, "spec": {"predictor": model}, "status": status})
+    def handler(self) -> type[BaseHTTPRequestHandler]:
+        """What answers in the place of its API server."""
+        told = self
 
-        def do_PATCH(self) -> None:
-            change = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            told["uri"] = change["spec"]["predictor"]["model"]["storageUri"]
-            told["changes"] += 1
-            self.do_GET()
+        class Server(BaseHTTPRequestHandler):
+            """Knows the service and its pod."""
 
-        def _answer(self, content: Any) -> None:
-            text = json.dumps(content).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
+            def do_GET(self) -> None:
+                ready = [{"type": "Ready", "status": "True"}]
+                if "/pods" in self.path:
+                    self._answer({"items": [{"metadata": {}, "status": {"conditions": ready}}]})
+                    return
+                beside, told.beside = told.beside, lambda: None
+                beside()
+                model = {"model": {"storageUri": told.uri}}
+                status = {"observedGeneration": told.changes, "conditions": ready}
+                self._answer({"metadata": {}, "spec": {"predictor": model}, "status": status})
 
-        def log_message(self, *_: Any) -> None:
-            """Says nothing."""
+            def do_PATCH(self) -> None:
+                change = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                told.uri = change["spec"]["predictor"]["model"]["storageUri"]
+                told.changes += 1
+                self.do_GET()
 
-    entries = (Promoted("s3://b/base", "", "begun"), Promoted("s3://b/good", "1" * 64, "r", 1))
-    (tmp_path / "promoted").mkdir()
-    for number, entry in enumerate(entries, 1):
-        (tmp_path / f"promoted/{number:08}.json").write_text(json.dumps(asdict(entry)))
-    with listening(Server) as url:
+            def _answer(self, content: Any) -> None:
+                text = json.dumps(content).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            def log_message(self, *_: Any) -> None:
+                """Says nothing."""
+
+        return Server
+
+
+def run_beside(kserve: KServe, storage: Path, work: str) -> list[str]:
+    """The words that a process printed which did this work."""
+    with listening(kserve.handler()) as url:
         config = {
             "clusters": [{"name": "c", "cluster": {"server": url}}],
             "users": [{"name": "u", "user": {}}],
             "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
             "current-context": "x",
         }
-        (tmp_path / "config").write_text(json.dumps(config))
+        (storage / "config").write_text(json.dumps(config))
         done = subprocess.run(
-            [sys.executable, "-c", BACK, str(tmp_path)],
-            env={**os.environ, "KUBECONFIG": str(tmp_path / "config")},
+            [sys.executable, "-c", PROGRAM + work, str(storage)],
+            env={**os.environ, "KUBECONFIG": str(storage / "config")},
             capture_output=True,
             text=True,
             timeout=120,
         )
-    assert done.stdout.split() == ["s3://b/good", "s3://b/base"], done.stderr
-    assert told["uri"] == "s3://b/base"
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def write(storage: Path, number: int, entry: Promoted) -> None:
+    """An entry, as whoever promoted it left it."""
+    (storage / "promoted").mkdir(exist_ok=True)
+    (storage / f"promoted/{number:08}.json").write_text(json.dumps(asdict(entry)))
+
+
+def test_a_promotion_that_kserve_could_not_roll_out_is_taken_back_first(tmp_path: Path) -> None:
+    for number, entry in enumerate(STORED, 1):
+        write(tmp_path, number, entry)
+    kserve = KServe("s3://b/broken")
+    back = "print(take_back(cluster).uri, take_back(cluster).uri)"
+    assert run_beside(kserve, tmp_path, back) == ["s3://b/good", "s3://b/base"]
+    assert kserve.uri == "s3://b/base"
+
+
+def test_what_is_promoted_again_beside_another_promotion_is_in_one_order_with_it(
+    tmp_path: Path,
+) -> None:
+    for number, entry in enumerate(STORED, 1):
+        write(tmp_path, number, entry)
+
+    def promote_another() -> None:
+        write(tmp_path, 3, Promoted("s3://b/other", "2" * 64, "another", 2))
+        kserve.uri = "s3://b/other"
+
+    kserve = KServe("s3://b/good", promote_another)
+    run_beside(kserve, tmp_path, 'promote(cluster, round_with("1" * 64), "r")')
+    [*_, before, last] = read_history(installed(tmp_path, runtime="stock"))
+    assert kserve.uri == last.uri, "what is served is what is told last"
+    assert before.uri == "s3://b/other"
+    back = "print(take_back(cluster).uri)"
+    assert run_beside(kserve, tmp_path, back) == ["s3://b/other"]
