@@ -26,6 +26,10 @@ COUNTED = """\
         number("mremap"): _refuse(errno.ENOMEM),
 """
 LANDLOCK = "            *self._landlock,\n"
+STREAM = "_refuse_unless(0, socket.AF_UNIX, stream)"
+RARE = "        (_SET, 4, 0, _RARE_FLAGS),\n"
+ADDRESS = "        (_EQUAL, 0, 2, 0),\n        (_LOAD, 0, 0, _ARGUMENT_LOW[4] + 4),\n"
+COMMANDS = '        number("ioctl"): _no_socket_commands(),\n'
 
 
 def _ever(*names: str) -> tuple[Fault, ...]:
@@ -56,6 +60,14 @@ SIGNALS = (
 CALLS = (
     Mutation("seccomp: no exec", _ever("execve", "execveat"), (28,)),
     Mutation("seccomp: no socket", _ever("socket"), (41, 42, 43, 44, 45)),
+    Mutation("pairs: Unix streams", without(SECCOMP, STREAM, "[(_RETURN, 0, 0, _ALLOW)]"), (101,)),
+    Mutation("pairs: no messages", _child("sendmsg", "recvmsg"), (45, 101)),
+    Mutation("pairs: no rare flags", without(SECCOMP, RARE), (101,)),
+    Mutation(
+        "pairs: no address", without(SECCOMP, ADDRESS, ADDRESS.replace("0, 2", "3, 3")), (101,)
+    ),
+    Mutation("pairs: no options", _child("setsockopt") + _ever("getsockopt"), (16, 101)),
+    Mutation("pairs: no commands of sockets", without(SECCOMP, COMMANDS), (101,)),
     Mutation("seccomp: no memory files", _ever("memfd_create"), (15,)),
     Mutation("seccomp: no SysV", _ever("shmget", "shmat", "msgget", "semget"), (14, 38)),
     Mutation("seccomp: no locks", _ever("flock") + _fcntl(6, 7, 37, 38, 1024), (53,)),

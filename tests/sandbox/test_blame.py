@@ -25,13 +25,17 @@ FORCED = (
     "os.close(1); os.close(2); time.sleep(0.1)",
     "os.close(0); os.dup2(3, 1); os.dup2(3, 2)",
     "signal.raise_signal(9)",
+    # The parent gets a signal when a socket is ready, if it can be made the socket's owner.
+    "a, b = socket.socketpair(); fcntl.ioctl(a, 0x8901, struct.pack('i', os.getppid())); "
+    "fcntl.fcntl(a, fcntl.F_SETFL, os.O_ASYNC); b.send(b'x'); time.sleep(0.1)",
 )
 
 
 @pytest.mark.parametrize("body", FORCED)
 def test_case_84_a_program_can_not_make_its_failure_the_sandboxs(box: "Box", body: str) -> None:
     pids = box.supervisor_pids
-    outcome = box.call(f"import os, resource, signal, time\ndef f():\n    {body}\n", limits=LIMITS)
+    modules = "fcntl, os, resource, signal, socket, struct, time"
+    outcome = box.call(f"import {modules}\ndef f():\n    {body}\n", limits=LIMITS)
     assert outcome.verdict not in (Verdict.PASS, Verdict.INFRA_ERROR), outcome
     assert outcome.label in (Label.NEGATIVE, Label.NONE)
     assert box.supervisor_pids == pids

@@ -20,14 +20,14 @@ SECCOMP = """\
             Step("prctl", (syscalls.PR_SET_SECCOMP, _SECCOMP_FILTER, chosen.address, 0, 0)),
 """
 READS = "def f():\n    try: return open('/etc/passwd').read(1)\n    except OSError: return ''\n"
-PAIRS = "def f():\n    try: return repr(socket.socketpair())\n    except OSError: return ''\n"
+PIDFD = "def f():\n    try: return repr(os.pidfd_open(1))\n    except OSError: return ''\n"
 MANY = """
 import asyncio, json, sys
 from roundsmith.executor.pool import Pool
 from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.types import CallTest, ExecuteItem, Program
 tier, source, count, slots = sys.argv[1:]
-programs = tuple(Program(f"c{at}", source, "import socket") for at in range(int(count)))
+programs = tuple(Program(f"c{at}", source, "import os") for at in range(int(count)))
 item = ExecuteItem("many", programs, (CallTest("t", "f", (), ""),))
 async def main():
     settings = ExecutorSettings(
@@ -76,8 +76,8 @@ def run_many(
     ("tier", "step", "source", "promise"),
     [
         ("T1", LANDLOCK, READS, "no_secret_files"),
-        ("T1", SECCOMP, PAIRS, "no_unshare"),
-        ("T2", SECCOMP, PAIRS, "no_unshare"),
+        ("T1", SECCOMP, PIDFD, "no_unshare"),
+        ("T2", SECCOMP, PIDFD, "no_unshare"),
     ],
 )
 def test_what_a_supervisor_found_after_it_broke_a_promise_never_comes_from_there(

@@ -1,10 +1,12 @@
 """Programs that do what they should, which isolation must not hinder."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from roundsmith.verdicts import Verdict
+from tests.sandbox.conftest import LIMITS
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Box
@@ -55,3 +57,50 @@ def test_honest_programs_pass_tests_of_every_kind(
 ) -> None:
     outcome = box.check(program, statements)
     assert outcome.verdict is Verdict.PASS, outcome
+
+
+ASYNCIO = """
+import asyncio
+async def double(x):
+    await asyncio.sleep(0)
+    return 2 * x
+def f():
+    async def produce(queue):
+        for at in range(3):
+            await queue.put(at)
+    async def main():
+        queue, lock = asyncio.Queue(1), asyncio.Lock()
+        task = asyncio.create_task(produce(queue))
+        async with lock, asyncio.timeout(60):
+            taken = [await queue.get() for _ in range(3)]
+        await task
+        return taken, await asyncio.gather(double(1), double(2))
+    return asyncio.run(main())
+def g():
+    return asyncio.new_event_loop().run_until_complete(double(4))
+"""
+IN_THREADS = """
+import asyncio, multiprocessing
+def f():
+    async def main():
+        return await asyncio.gather(*(asyncio.to_thread(abs, -at) for at in range(3)))
+    ours, theirs = multiprocessing.Pipe()
+    ours.send('piped')
+    return asyncio.run(main()), theirs.recv()
+"""
+PATIENT = replace(LIMITS, cpu_s=4.0)
+
+
+def test_a_program_of_asyncio_has_its_event_loop(box: "Box") -> None:
+    outcome = box.call(ASYNCIO, ([0, 1, 2], [2, 4]), PATIENT)
+    assert outcome.verdict is Verdict.PASS, outcome
+    outcome = box.check(ASYNCIO, "x = g()\nassert x == 8", PATIENT)
+    assert outcome.verdict is Verdict.PASS, outcome
+    outcome = box.script(f"{ASYNCIO}\nprint(f(), g())\n", "", "([0, 1, 2], [2, 4]) 8\n", PATIENT)
+    assert outcome.verdict is Verdict.PASS, outcome
+
+
+def test_a_program_of_asyncio_may_wait_for_threads_where_it_may_have_them(box: "Box") -> None:
+    outcome = box.call(IN_THREADS, ([0, 1, 2], "piped"), replace(PATIENT, processes=8))
+    assert outcome.verdict is box.if_it_may_fork(Verdict.PASS), outcome
+    assert box.call(IN_THREADS, limits=PATIENT).verdict is Verdict.PROCESS_LIMIT

@@ -60,7 +60,31 @@ def test_case_16_hoarding_pipes_ends_at_the_descriptor_limit(box: Box) -> None:
     outcome = box.call("import os\ndef f():\n    while True: os.pipe()\n")
     assert outcome.verdict is Verdict.ERROR
     assert "Too many open files" in outcome.detail
-    box.refuses("socketpair socket")
+
+
+def test_case_16_hoarding_pairs_of_sockets_ends_at_the_descriptor_limit_and_at_their_buffers(
+    box: Box,
+) -> None:
+    source = """
+import socket
+def f():
+    held, most = [], 0
+    try:
+        while True:
+            held.extend(socket.socketpair())
+    except OSError as error:
+        why = error.strerror
+    for one in held:
+        one.setblocking(False)
+        try:
+            while True: most += one.send(bytes(2 ** 16))
+        except BlockingIOError: pass
+    try: held[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 ** 30)
+    except PermissionError: return why, len(held) <= 60, most <= 60 * 2 ** 18
+"""
+    wanted = ("Too many open files", True, True)
+    assert box.call(source, wanted).verdict is Verdict.PASS
+    box.refuses("socket setsockopt")
 
 
 def test_case_17_deep_recursion_with_a_raised_limit_never_hangs_or_passes(box: Box) -> None:

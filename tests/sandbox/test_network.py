@@ -63,7 +63,7 @@ def test_case_41_names_are_not_resolved(box: "Box") -> None:
 
 def test_case_42_no_service_can_be_opened_for_another_run(box: "Box") -> None:
     denied(box, "socket.create_server(('127.0.0.1', 0))")
-    box.refuses("bind listen accept accept4 socketpair")
+    box.refuses("bind listen accept accept4")
 
 
 def test_case_43_an_abstract_unix_socket_can_not_be_reached(box: "Box", ears: Ears) -> None:
@@ -86,4 +86,48 @@ def test_case_45_the_executors_own_port_can_not_be_reached(box: "Box", ears: Ear
         ears.tcp.accept()[0].close()
     denied(box, f"socket.create_connection({address})")
     assert not ears.heard()
-    box.refuses("connect sendto sendmsg sendmmsg recvfrom recvmsg")
+    box.refuses("connect sendmsg sendmmsg recvmsg recvmmsg")
+
+
+PAIR = """
+import array, fcntl, socket
+def refused(work, *given):
+    try: return work(*given)
+    except PermissionError: return 'refused'
+def f():
+    a, b = socket.socketpair()
+    a.send(b'across')
+    seen = [b.recv(10)]
+"""
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "a.sendmsg, [b'x'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [0]))]",
+        "b.recvmsg, 1, 64",
+        "a.send, b'x', socket.MSG_OOB",
+        "b.recv, 1, socket.MSG_OOB",
+        "b.recv, 1, socket.MSG_PEEK",
+        "a.sendto, b'x', '\\0elsewhere'",
+        "b.recvfrom, 1",
+        "a.bind, '\\0named'",
+        "a.connect, '\\0elsewhere'",
+        "a.listen",
+        "a.setsockopt, socket.SOL_SOCKET, socket.SO_PASSCRED, 1",
+        "a.getsockopt, socket.SOL_SOCKET, 17, 12",
+        "fcntl.ioctl, a, 0x8901, bytes(4)",
+        "fcntl.ioctl, a, 0x8912, bytes(16)",
+    ],
+)
+def test_case_101_what_crosses_a_pair_of_sockets_is_bytes_between_its_ends(
+    box: "Box", attempt: str
+) -> None:
+    """No descriptor, address, name, credential or interface of the machine, nothing out of band."""
+    outcome = box.call(f"{PAIR}    return [*seen, refused({attempt})]\n", [b"across", "refused"])
+    assert outcome.verdict is Verdict.PASS, outcome
+
+
+@pytest.mark.parametrize("kind", ["1, 2", "1, 5", "1, 3", "2, 1", "30, 1", "40, 1"])
+def test_case_101_a_pair_is_of_unix_streams(box: "Box", kind: str) -> None:
+    denied(box, f"socket.socketpair({kind})")

@@ -64,7 +64,8 @@ def test_the_profile_allows_no_call_that_the_sandbox_does_not_need(name: str) ->
 
 def test_the_profile_allows_unix_sockets_only() -> None:
     profile = json.loads(PROFILE.read_text(encoding="utf-8"))
-    sockets = [rule for rule in profile["syscalls"] if "socket" in rule["names"]]
     assert profile["defaultAction"] == "SCMP_ACT_ERRNO"
     unix = [{"index": 0, "value": 1, "op": "SCMP_CMP_EQ"}]
-    assert [rule["args"] for rule in sockets] == [unix]
+    for call in ("socket", "socketpair"):
+        rules = [rule for rule in profile["syscalls"] if call in rule["names"]]
+        assert [rule["args"] for rule in rules] == [unix]

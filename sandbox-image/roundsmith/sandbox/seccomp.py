@@ -28,6 +28,10 @@ NAMESPACE_FLAGS = 0x7E020080
 _CLONE_THREAD, _AT_EMPTY_PATH = 0x10000, 0x1000
 _MAP_SHARED, _MAP_ANONYMOUS, _MAP_GROWSDOWN = 1, 0x20, 0x100
 _ARGUMENT_LOW = (16, 24, 32, 40, 48, 56)  # offsets of the low halves of the arguments
+_ANY_WAIT = socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+# Out of band (CVE-2025-38236) and the kernel's other rare ways, of which no event loop has need.
+_RARE_FLAGS = 0xFFFFFFFF & ~(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+_SOCKET_COMMANDS, _COMMANDS_OF = 0x8900, 0xFFFFFF00
 
 Code = list[tuple[int, int, int, int]]
 
@@ -122,11 +126,10 @@ def zygote_filter(executes: bool = False) -> bytes:
 
 def compiler_filter(own_pid: int, pairs: bool = False) -> bytes:
     """The filter of a child that has a compiler run: as a child's with several processes, which may
-    become other programs; no memory that no limit counts; with `pairs`, pairs of sockets that are
-    connected to each other.
+    become other programs; no memory that no limit counts; pairs of sockets only with `pairs`.
     """
     code = _child_code(True, own_pid) | {number("mmap"): _counted_memory()}
-    return _program(code | _pairs(pairs))
+    return _program(code | (_pairs() if pairs else {}))
 
 
 def program_filter(own_pid: int, program_fd: int, pairs: bool = False) -> bytes:
@@ -144,13 +147,50 @@ def program_filter(own_pid: int, program_fd: int, pairs: bool = False) -> bytes:
         number("mmap"): _counted_memory(),
         number("mremap"): _refuse(errno.ENOMEM),
     }
-    return _program(code | _pairs(pairs))
+    return _program(code | (_pairs() if pairs else {}))
 
 
-def _pairs(allowed: bool) -> dict[int, Code]:
-    """Of Unix sockets alone: the machine's other kinds stay closed."""
-    whole = _refuse_unless(0, socket.AF_UNIX, [(_RETURN, 0, 0, _ALLOW)])
-    return {number("socketpair"): whole} if allowed else {}
+def _pairs() -> dict[int, Code]:
+    """Pairs of Unix streams, connected to each other for good; datagrams could be sent elsewhere.
+    What crosses is bytes: no descriptor, no address, nothing out of band.
+    """
+    stream: Code = [
+        (_LOAD, 0, 0, _ARGUMENT_LOW[1]),
+        (_AND, 0, 0, 0xFFFFFFFF & ~_ANY_WAIT),
+        (_EQUAL, 1, 0, socket.SOCK_STREAM),
+        *_refuse(),
+        (_RETURN, 0, 0, _ALLOW),
+    ]
+    return {
+        number("socketpair"): _refuse_unless(0, socket.AF_UNIX, stream),
+        number("sendto"): _bytes_alone(),
+        number("recvfrom"): _bytes_alone(),
+    }
+
+
+def _bytes_alone() -> Code:
+    """Refused with an address, of which both halves are looked at, and with rare flags."""
+    return [
+        (_LOAD, 0, 0, _ARGUMENT_LOW[3]),
+        (_SET, 4, 0, _RARE_FLAGS),
+        (_LOAD, 0, 0, _ARGUMENT_LOW[4]),
+        (_EQUAL, 0, 2, 0),
+        (_LOAD, 0, 0, _ARGUMENT_LOW[4] + 4),
+        (_EQUAL, 1, 0, 0),
+        *_refuse(),
+        (_RETURN, 0, 0, _ALLOW),
+    ]
+
+
+def _no_socket_commands() -> Code:
+    """No command of sockets: who gets a signal when one is ready, what interfaces there are."""
+    return [
+        (_LOAD, 0, 0, _ARGUMENT_LOW[1]),
+        (_AND, 0, 0, _COMMANDS_OF),
+        (_EQUAL, 0, 1, _SOCKET_COMMANDS),
+        *_refuse(),
+        (_RETURN, 0, 0, _ALLOW),
+    ]
 
 
 def _thread() -> Code:
@@ -178,8 +218,10 @@ def _counted_memory() -> Code:
 
 
 def child_filter(threads: bool, own_pid: int) -> bytes:
-    """The filter that a child adds. It may signal only itself, and neither kill nor stop itself."""
-    return _program(_child_code(threads, own_pid))
+    """The filter that a child adds. It may signal only itself, and neither kill nor stop itself. It
+    may have pairs of sockets, without which asyncio has no event loop.
+    """
+    return _program(_child_code(threads, own_pid) | _pairs())
 
 
 def _child_code(threads: bool, own_pid: int) -> dict[int, Code]:
@@ -191,6 +233,7 @@ def _child_code(threads: bool, own_pid: int) -> dict[int, Code]:
         number("fork"): _refuse(errno.EAGAIN) if not threads else [(_RETURN, 0, 0, _ALLOW)],
         number("vfork"): _refuse(errno.EAGAIN) if not threads else [(_RETURN, 0, 0, _ALLOW)],
         number("fcntl"): _refuse_when_any(1, _FCNTL),
+        number("ioctl"): _no_socket_commands(),
         number("prctl"): _refuse_when_any(0, _PRCTL),
         number("prlimit64"): _refuse_unless(0, 0, _own_limits()),
         number("setrlimit"): _refuse_when_any(0, (resource.RLIMIT_CPU,)),

@@ -107,6 +107,7 @@ NUMBERS = {
     "inotify_add_watch": (254, 27),
     "inotify_init": (253, -1),
     "inotify_init1": (294, 26),
+    "ioctl": (16, 29),
     "ioperm": (173, -1),
     "iopl": (172, -1),
     "ioprio_set": (251, 30),

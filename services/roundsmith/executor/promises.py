@@ -23,7 +23,7 @@ _FAMILIES = {"unix": 1, "inet": 2, "inet6": 10, "netlink": 16, "packet": 17, "al
 _SYSTEM_CALLS = """
 ptrace process_vm_readv unshare setns mount keyctl add_key bpf perf_event_open io_uring_setup
 userfaultfd memfd_create personality open_by_handle_at shmget mq_open kexec_load init_module
-sched_setaffinity
+sched_setaffinity bind connect sendmsg
 """
 
 
