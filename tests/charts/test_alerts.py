@@ -45,6 +45,20 @@ def test_a_service_without_a_pod_is_away_unless_it_is_stopped_on_purpose() -> No
     assert missed("serve.enabled=true") == always | {"generator", "serve"}
 
 
+def test_what_fails_for_others_is_not_hidden_by_what_rounds_do() -> None:
+    of_items = [rule["expr"] for rule in rules() if "roundsmith_items" in rule["expr"]]
+    assert len(of_items) == 2
+    for expr in of_items:
+        sums = re.findall(r"sum by \(service, component\) \(label_replace\(", expr)
+        assert len(sums) == expr.count("sum") > 0
+        [expression] = set(re.findall(r'"component", "\$1", "pod", "([^"]*)"', expr))
+        for component in ("generator", "serve"):
+            for pod in (f"r-{component}-6d4f7-x7k2p", f"r-{component}-predictor-6d4f7-x7k2p"):
+                found = re.fullmatch(expression, pod)
+                assert found
+                assert found[1] == component
+
+
 def test_alerts_ask_for_metrics_that_the_documents_name_and_for_this_namespace() -> None:
     told = "".join((ROOT / "docs" / name).read_text() for name in ("operating.md", "executor.md"))
     table = re.search(r"^\| `roundsmith_executor_\.\.\.`.*?\n\n", told, re.MULTILINE | re.DOTALL)

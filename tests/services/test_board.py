@@ -112,6 +112,30 @@ def queries() -> list[str]:
     return [target["expr"] for panel in panels for target in panel.get("targets", ())]
 
 
+def of_pods(query: str) -> list[tuple[str, str]]:
+    """The labels that a query makes of the names of pods, each with its expression."""
+    return re.findall(r', "(\w+)", "\$1", "pod", "(.*?)"\)', query)
+
+
+@pytest.mark.parametrize("release", ["r", "a-serve-1", "generator-" + "x" * 28])
+def test_the_generator_of_rounds_is_told_from_the_one_of_others(release: str) -> None:
+    kinds = ("roundsmith_item", "roundsmith_generator_")
+    asked = [query for query in queries() if any(kind in query for kind in kinds)]
+    assert len(asked) > 15
+    for query in asked:
+        [(label, expression)] = set(of_pods(query))
+        grouped = re.search(r"by \(([^)]*)\)", query)
+        assert grouped
+        assert label in grouped[1].split(", ")
+        for component in ("generator", "serve", "scorer", "executor", "pair-builder"):
+            for workload in (f"{release}-{component}", f"{release}-{component}-predictor"):
+                # Kubernetes cuts what it adds five letters to.
+                name = f"{workload}-6d4f7c9b5f-"[:58] + "x7k2p"
+                found = re.fullmatch(expression, name)
+                assert found, name
+                assert found[1] == component
+
+
 def test_every_metric_of_the_board_is_exported(exported: dict[str, set[str]]) -> None:
     asked = {name for query in queries() for name in re.findall(r"roundsmith_\w+", query)}
     assert len(asked) > 15
@@ -125,6 +149,7 @@ def test_every_label_of_the_board_is_one_of_its_metric(exported: dict[str, set[s
             {one for group in re.findall(r"by \(([^)]*)\)", query) for one in group.split(", ")}
             | set(re.findall(r"[{,]\s*(\w+)\s*[=!]", query)),
         )
+        labels -= {label for label, _ in of_pods(query)}
         for name in names:
             assert labels - OF_THE_SCRAPER <= exported[name] | RARE.get(name, set()), query
 
