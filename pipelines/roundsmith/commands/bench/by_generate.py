@@ -4,6 +4,7 @@ their longest completion has ended, and cut at the stop strings afterwards.
 
 import asyncio
 from collections.abc import Sequence
+from itertools import chain
 
 from roundsmith.generator.bench import draw_together
 from roundsmith.generator.settings import GeneratorSettings
@@ -18,11 +19,12 @@ Waiting = tuple[GenerateItem, asyncio.Future[list[Completion]]]
 
 class StaticBatches:
     """Stands in for the generator's client: what is asked for in one phase is drawn together, in
-    batches as large as the engine's slots, by as many threads.
+    batches as large as the engine's slots, or each prompt for itself, by as many threads.
     """
 
-    def __init__(self, settings: GeneratorSettings) -> None:
+    def __init__(self, settings: GeneratorSettings, prompt_by_prompt: bool = False) -> None:
         self._settings, self._loaded = settings, load(settings)
+        self._prompt_by_prompt = prompt_by_prompt
         self._waiting: list[Waiting] = []
 
     async def generate(self, item: GenerateItem, weights_sha256: str) -> list[Completion]:
@@ -40,14 +42,20 @@ class StaticBatches:
 
     def _draw(self, items: Sequence[GenerateItem]) -> list[list[Completion]]:
         use_threads(self._settings, self._loaded)
-        rows = [(item, index) for item in items for index in range(item.n)]
         drawn: dict[str, list[Completion]] = {item.item_id: [] for item in items}
-        for at in range(0, len(rows), self._settings.slots):
-            batch = rows[at : at + self._settings.slots]
+        for batch in self._batches(items):
             found = draw_batch(self._loaded, [item for item, _ in batch])
             for (item, index), token_ids in zip(batch, found, strict=True):
                 drawn[item.item_id].append(self._completion(item, index, token_ids))
         return [drawn[item.item_id] for item in items]
+
+    def _batches(self, items: Sequence[GenerateItem]) -> list[list[tuple[GenerateItem, int]]]:
+        """Samples by item and index, as they are drawn together."""
+        of_items = [[(item, index) for index in range(item.n)] for item in items]
+        if self._prompt_by_prompt:
+            return of_items
+        rows, size = list(chain.from_iterable(of_items)), self._settings.slots
+        return [rows[at : at + size] for at in range(0, len(rows), size)]
 
     def _completion(self, item: GenerateItem, index: int, token_ids: list[int]) -> Completion:
         stops = StopStrings(self._loaded.tokenizer, item.sampling.stop)

@@ -99,18 +99,25 @@ def _measured(
 
     case = f"gift chains of {num_tasks} lab tasks"
     rate = in_turns(case, num_tasks, "tasks/s", alone, "a barrier each iteration", in_step, turns)
-    release = _release(running, config)
 
-    def as_released() -> None:
-        runner.run(running.play(_in_step(release, next(seeds), num_tasks)))
+    def beside_release(against: str, prompt_by_prompt: bool) -> BenchResult:
+        release = _release(running, config, prompt_by_prompt)
 
-    against = "the release's loop on generate"
-    other = in_turns(case, num_tasks, "tasks/s", alone, against, as_released, turns)
+        def as_released() -> None:
+            runner.run(running.play(_in_step(release, next(seeds), num_tasks)))
+
+        return in_turns(case, num_tasks, "tasks/s", alone, against, as_released, turns)
+
+    loop, size = "the release's loop on generate", config.services.generator_slots
+    others = [
+        beside_release(f"{loop}, batches of {size}", prompt_by_prompt=False),
+        beside_release(f"{loop}, a prompt at a time", prompt_by_prompt=True),
+    ]
     share, its = (median(busy[way]) for way in ("alone", "in step"))
     case = "share of sampling in which the generator is busy"
     return [
         rate,
-        other,
+        *others,
         BenchResult(case, share, "share", "the aim", BUSY, share / BUSY),
         BenchResult(case, share, "share", "a barrier each iteration", its, share / its),
     ]
@@ -121,8 +128,10 @@ def _in_step(session: Session, seed: int, num_chains: int) -> InStep:
     return InStep(**plain | {"seed": seed}, phases=Phases(num_chains))
 
 
-def _release(running: Running, config: RunConfig) -> Session:
-    """A session whose completions are drawn by `generate`, in this process."""
+def _release(running: Running, config: RunConfig, prompt_by_prompt: bool) -> Session:
+    """A session whose completions are drawn by `generate`, in this process. How many prompts the
+    release draws for at once is not known.
+    """
     from roundsmith.commands.bench.by_generate import StaticBatches
 
     services = config.services
@@ -133,7 +142,7 @@ def _release(running: Running, config: RunConfig) -> Session:
         dtype=services.dtype,
         device=services.device,
     )
-    drawn = cast(GeneratorClient, StaticBatches(settings))  # a session asks for `generate` alone
+    drawn = cast(GeneratorClient, StaticBatches(settings, prompt_by_prompt))  # all it asks for
     return replace(running.session, services=replace(running.services, generator=drawn))
 
 

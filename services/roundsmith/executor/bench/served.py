@@ -19,7 +19,8 @@ from roundsmith.v1 import executor_pb2_grpc
 from roundsmith.wire import to_message
 
 DEADLINE_S = 600.0
-_IN_FLIGHT = 4
+_IN_FLIGHT = 256
+"""As many items as `answers` of the client keeps under way."""
 
 
 class Served:
