@@ -113,6 +113,11 @@ def owning_job() -> tuple[str, str] | None:
     return (name, uid) if name and uid else None
 
 
+def own_pod() -> str:
+    """The uid of the Kubernetes pod that this process is in (ROUNDSMITH_POD_UID), or nothing."""
+    return os.environ.get("ROUNDSMITH_POD_UID", "")
+
+
 def prepare_vllm(threads: int, batch_invariant: bool) -> None:
     """Before vLLM is imported: it asks nobody outside, logs warnings only, and computes as asked.
 

@@ -196,6 +196,9 @@ def _pod(step: dict[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
                 optional = {"optional": told.get("optional", False)}
                 reference = {"name": told[named], "key": pair[keyed], **optional}
                 environment.append({"name": pair["envVar"], "valueFrom": {source: reference}})
+    for told in asked.get("fieldPathAsEnv", ()):
+        field = {"fieldRef": {"fieldPath": told["fieldPath"]}}
+        environment.append({"name": told["name"], "valueFrom": field})
     for number, told in enumerate(asked.get("configMapAsVolume", ())):
         volumes.append({"name": f"map-{number}", "configMap": {"name": told["configMapName"]}})
         mounts.append({"name": f"map-{number}", "mountPath": told["mountPath"]})

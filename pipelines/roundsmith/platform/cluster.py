@@ -12,6 +12,7 @@ from roundsmith.errors import ConfigError, PlatformError, StoreError
 from roundsmith.platform.cluster_config import ClusterConfig
 from roundsmith.platform.inference_service import InferenceService
 from roundsmith.platform.kubernetes_api import Json, KubernetesApi
+from roundsmith.platform.owners import owners_of
 from roundsmith.platform.training_job import Asked
 from roundsmith.platform.training_kinds import find_kind
 from roundsmith.platform.training_pods import remove, run_in_pods
@@ -51,11 +52,14 @@ class ClusterPlatform:
     """Runs the steps of one process against a cluster; nothing is started here but trainings.
 
     `owners` are the references of what trainings end with, such as the Job of this run; `run` is
-    what they are labelled with, where a run ends them itself.
+    what they are labelled with, where a run ends them itself, and `pod` the uid of its pod, with
+    whose owner they go.
     """
 
-    def __init__(self, cluster: ClusterConfig, owners: Sequence[Json] = (), run: str = "") -> None:
-        self._cluster, self._owners, self._run = cluster, owners, run
+    def __init__(
+        self, cluster: ClusterConfig, owners: Sequence[Json] = (), run: str = "", pod: str = ""
+    ) -> None:
+        self._cluster, self._owners, self._run, self._pod = cluster, owners, run, pod
         self._stack = AsyncExitStack()
         self._services: Services | None = None
         self._retries = 0
@@ -112,7 +116,10 @@ class ClusterPlatform:
         api = await asyncio.to_thread(KubernetesApi, self._cluster.namespace)
         kind = await asyncio.to_thread(find_kind, api, self._cluster.training.job)
         rolls_out = request.stage.objective == "grpo"
-        asked = Asked(self._cluster, area.request_uri, self._owners, self._run, rolls_out)
+        owners = self._owners
+        if self._pod:
+            owners = await asyncio.to_thread(owners_of, api, self._pod)
+        asked = Asked(self._cluster, area.request_uri, owners, self._run, rolls_out)
         seen = await asyncio.to_thread(area.result)
         if (done := await asyncio.to_thread(finished, area, request)) is not None:
             # Of a run that was killed after the last step.

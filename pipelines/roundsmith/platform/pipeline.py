@@ -184,6 +184,7 @@ class AddTask:
             kubernetes.use_config_map_as_env(task, told, {name: name}, optional=True)
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             kubernetes.use_secret_as_env(task, keys, {name: name}, optional=True)
+        kubernetes.use_field_path_as_env(task, "ROUNDSMITH_POD_UID", "metadata.uid")
         kubernetes.use_secret_as_volume(task, self.installed.tls, TLS_FOLDER, optional=True)
         kubernetes.set_image_pull_secrets(task, list(self.installed.pull_secrets))
         kubernetes.add_pod_label(task, TOKEN_LABEL, "true")

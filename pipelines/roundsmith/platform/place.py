@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError
 
 from roundsmith.clients import Endpoints
 from roundsmith.commands.run import RunPlatform
-from roundsmith.config import Settings
+from roundsmith.config import Settings, own_pod
 from roundsmith.errors import ConfigError
 from roundsmith.platform.cluster import ClusterPlatform, on_cluster
 from roundsmith.platform.cluster_config import ClusterConfig
@@ -91,7 +91,7 @@ def settled(config: RunConfig, place: Place, stages: Sequence[Stage]) -> RunConf
 def platform_of(config: RunConfig, place: Place, run: str) -> RunPlatform:
     """What the steps of a round run on; the jobs that it starts are labelled as of `run`."""
     if isinstance(place, ClusterConfig):
-        return ClusterPlatform(place, run=run)
+        return ClusterPlatform(place, run=run, pod=own_pod())
     work = Path(place.storage, "work").resolve()
     work.mkdir(parents=True, exist_ok=True)
     return AttachedPlatform(config, work, place.endpoints)

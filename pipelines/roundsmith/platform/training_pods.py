@@ -30,9 +30,10 @@ async def run_in_pods(
     """Create the job, or go on with the same one, and follow it until it says that it succeeded.
 
     What it made is in the area, and what it says counts for nothing without that. A job that was
-    cancelled is left to its owner, which a run that is started again may be once more; without one
-    it is removed, and its checkpoints stay. Raises ConfigError or EngineError where the training
-    ended with one, PlatformError where its pods did.
+    cancelled is left to its owner, which a run that is started again may be once more; without
+    one, and of a run that ends its trainings itself, it is removed, and its checkpoints stay.
+    Raises ConfigError or EngineError where the training ended with one, PlatformError where its
+    pods did.
     """
     tail = ProgressTail(area.progress, seen=await asyncio.to_thread(area.progress))
     await asyncio.to_thread(submit, api, kind, asked)
@@ -43,7 +44,7 @@ async def run_in_pods(
         keep = True  # to be looked at, for as long as the manifest says
         raise
     except asyncio.CancelledError:
-        keep = bool(asked.owners)
+        keep = bool(asked.owners) and not asked.run
         raise
     finally:
         if not keep:

@@ -30,33 +30,47 @@ from tests.pipelines.platform.test_pipeline import DEFAULTS
 TASK = """
 import asyncio
 import sys
+from pathlib import Path
 from roundsmith.platform.component import _readable
-from roundsmith.platform.kubernetes_api import KubernetesApi
-from roundsmith.platform.pytorchjob import PYTORCHJOB
-from roundsmith.platform.training_job import Asked
-from roundsmith.platform.training_pods import run_in_pods
-from roundsmith.training.area import TrainingArea
+from roundsmith.platform.place import platform_of
 from tests.pipelines.platform.clusters import cluster
+from tests.pipelines.platform.test_cluster import CONFIG, stored_model
 
 @_readable
 def train():
-    asked = Asked(cluster(), sys.argv[1] + "/request.json", run="a-run-of-kubeflow")
-    area = TrainingArea.of(asked.request_uri)
+    here = cluster().model_copy(update={"storage": sys.argv[1]})
+    _, request = stored_model(Path(sys.argv[1]), here)
+    platform = platform_of(CONFIG, here, "a-run-of-kubeflow")
     with asyncio.Runner() as runner:
-        runner.run(run_in_pods(KubernetesApi("ml"), PYTORCHJOB, asked, area, print))
+        runner.run(platform.train(request, print))
 
 train()
 """
+WORKFLOW = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "name": "w", "uid": "7"}
+"""The owner of the pods of a run of Kubeflow's."""
 
 
-def test_a_task_that_is_told_to_end_takes_its_training_away(tmp_path: Path) -> None:
-    looked, jobs = threading.Event(), dict[str, bytes]()
+def pod(uid: str, owner: dict[str, str]) -> dict[str, Any]:
+    """A task's pod, as Argo makes it."""
+    refers = {**owner, "controller": True, "blockOwnerDeletion": True}
+    return {"metadata": {"uid": uid, "ownerReferences": [refers]}}
+
+
+def test_a_training_has_the_owner_of_its_tasks_pod_and_is_taken_away_by_a_task_that_is_told_to_end(
+    tmp_path: Path,
+) -> None:
+    looked, jobs, made = threading.Event(), dict[str, bytes](), list[dict[str, Any]]()
+    pods = [pod("1", {**WORKFLOW, "name": "other", "uid": "6"}), pod("2", WORKFLOW)]
 
     class Server(BaseHTTPRequestHandler):
         """Knows one job, which never comes to an end by itself."""
 
         def do_GET(self) -> None:
-            if self.path.partition("?")[0].endswith("/pods"):
+            if self.path == "/apis/kubeflow.org/v1":
+                self._answer(200, {"resources": [{"name": "pytorchjobs"}]})
+            elif "component%3Dcontrol" in self.path:
+                self._answer(200, {"items": pods})
+            elif self.path.partition("?")[0].endswith("/pods"):
                 self._answer(200, {"items": []})
                 looked.set()
             elif "watch" in self.path:
@@ -66,7 +80,8 @@ def test_a_task_that_is_told_to_end_takes_its_training_away(tmp_path: Path) -> N
 
         def do_POST(self) -> None:
             jobs["train"] = self.rfile.read(int(self.headers["Content-Length"]))
-            self._answer(201, json.loads(jobs["train"]))
+            made.append(json.loads(jobs["train"]))
+            self._answer(201, made[-1])
 
         def do_DELETE(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
@@ -94,13 +109,14 @@ def test_a_task_that_is_told_to_end_takes_its_training_away(tmp_path: Path) -> N
         config.write_text(json.dumps(told))
         task = subprocess.Popen(
             [sys.executable, "-c", TASK, str(tmp_path)],
-            env={**os.environ, "KUBECONFIG": str(config)},
+            env={**os.environ, "KUBECONFIG": str(config), "ROUNDSMITH_POD_UID": "2"},
             stderr=subprocess.PIPE,
             text=True,
         )
         try:
             assert looked.wait(60), "it follows its training"
             assert jobs
+            assert made[0]["metadata"]["ownerReferences"] == [WORKFLOW]
             task.send_signal(signal.SIGTERM)
             said = task.communicate(timeout=60)[1]
         finally:

@@ -133,6 +133,9 @@ def test_tasks_find_the_installation_of_the_chart(documents: list[dict[str, Any]
     asked = documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
     assert len(asked) == len(list(executors(documents[0])))
     for told in asked.values():
+        assert told["fieldPathAsEnv"] == [
+            {"name": "ROUNDSMITH_POD_UID", "fieldPath": "metadata.uid"}
+        ], "its trainings go with what its pod goes with"
         (mounted,) = told["configMapAsVolume"]
         assert (mounted["configMapName"], mounted["mountPath"]) == ("r-cluster", "/etc/roundsmith")
         assert {secret["secretName"] for secret in told["secretAsEnv"]} == {"r-storage"}
