@@ -25,8 +25,7 @@ class Told:
 
     def shows(self, name: str, args: Sequence[Any], kwargs: Sequence[tuple[str, Any]] = ()) -> bool:
         """Whether the call of a function with these values is written out."""
-        values = [*map(repr, args), *(f"{key}={value!r}" for key, value in kwargs)]
-        return self._has(f"{name}({', '.join(values)})")
+        return self._has(written_call(name, args, kwargs))
 
     def shows_all(self, source: str, name: str, alias: str = "") -> bool:
         """Whether every call of `name`, or of `alias` in its place, in a test's source is written
@@ -49,6 +48,12 @@ class Told:
         # Before the name stands no letter: `add(1)` is not shown by `badd(1)`.
         pattern = re.compile(rf"(?<![\w.]){re.escape(_squeezed(call))}")
         return any(pattern.search(text) for text in self._texts)
+
+
+def written_call(name: str, args: Sequence[Any], kwargs: Sequence[tuple[str, Any]] = ()) -> str:
+    """A call with these values as Python writes it."""
+    values = [*map(repr, args), *(f"{key}={value!r}" for key, value in kwargs)]
+    return f"{name}({', '.join(values)})"
 
 
 def shown_tests(task: Task) -> frozenset[str]:
@@ -92,11 +97,11 @@ def parted(check: str, entry_point: str, prompt: str) -> Iterator[tuple[str, str
 
 
 def _is_shown(test: Test, task: Task, told: Told) -> bool:
+    if test.test_id.partition("-")[0] == SHOWN:
+        return True
     match test:
         case CallTest():
             return told.shows(test.entry_point, test.args, list(test.kwargs.items()))
-        case AssertTest(test_id=name) if name.partition("-")[0] == SHOWN:
-            return True
         case AssertTest():
             return told.shows_all(test.source, task.entry_point)
         case StdioTest():

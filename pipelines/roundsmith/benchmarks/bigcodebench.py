@@ -2,9 +2,11 @@
 
 All tasks are `final`. The head is the complete prompt up to the def line, with its imports; prose
 and example come from the docstring, as for HumanEval. Programs run in the profile `scientific`,
-which has numpy and pandas; tasks that use other libraries can not pass.
+which has numpy and pandas; tasks that use other libraries can not pass. Methods whose calls the
+prompt shows are a test of their own, `shown`.
 """
 
+from roundsmith.benchmarks.asserted_classes import parted_classes
 from roundsmith.benchmarks.files import Fields
 from roundsmith.benchmarks.heads import defined_names, parse
 from roundsmith.benchmarks.humaneval import described_task
@@ -31,10 +33,13 @@ def is_bigcodebench(fields: Fields) -> bool:
 
 
 def bigcodebench_task(fields: Fields) -> Task:
-    """One row as a task with one test, its classes. Raises BadField."""
+    """One row as a task whose tests are its classes. Raises BadField."""
     row = checked(BigCodeBenchRow, fields)
     if not defined_names(parse(row.test, "test")):
         raise BadField("test", shown(row.test), "a unittest.TestCase")
-    tests = (UnittestTest("unittest", row.test.strip(), LIMITS),)
+    tests = (
+        UnittestTest(name, source, LIMITS)
+        for name, source in parted_classes(row.test.strip(), row.entry_point, row.complete_prompt)
+    )
     meta = {"libs": row.libs, PROFILE: SCIENTIFIC}
     return described_task(row, row.complete_prompt, tests, "bigcodebench", LICENCE, meta)

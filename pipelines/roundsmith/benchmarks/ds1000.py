@@ -5,6 +5,10 @@ share a process, as in DS-1000 itself: what is printed behind the test says that
 but a hostile program could print it too. Programs run in the profile `scientific`, which has numpy
 and pandas: tasks of the five other libraries can not pass. 60 s of CPU time, where DS-1000 gives
 120 s by the clock.
+
+A prompt writes no test out: it tells an input and what is wanted of it in words, tables or the code
+that the answer goes on from, and what is right is made by the row's own code, for all inputs in one
+function. So the strict score is the other, though one of the inputs may be the prompt's.
 """
 
 import json

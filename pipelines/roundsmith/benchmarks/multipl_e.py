@@ -1,5 +1,6 @@
 """MultiPL-E: HumanEval and MBPP in other languages, all `final`; read are C++, Go, Java and
-JavaScript, which the executor's profiles `cpp`, `go`, `java` and `node` run.
+JavaScript, which the executor's profiles `cpp`, `go`, `java` and `node` run. Asserts that the
+prompt shows are a test of their own, `shown` (`multipl_e_shown`).
 
 The prompt is the published one, and its tests are put below a completion. They share the program's
 process, as in MultiPL-E, which asks for the exit status alone. Here the end of the tests must be
@@ -15,6 +16,7 @@ import json
 import re
 
 from roundsmith.benchmarks.files import Fields
+from roundsmith.benchmarks.multipl_e_shown import parted
 from roundsmith.benchmarks.multipl_e_tests import LANGUAGES
 from roundsmith.benchmarks.problems import BadField, shown
 from roundsmith.benchmarks.rows import Filled, PublishedRow, checked
@@ -50,7 +52,7 @@ def is_multipl_e(fields: Fields) -> bool:
 
 
 def multipl_e_task(fields: Fields) -> Task:
-    """One row as a task with one test. Raises BadField, also for a language that is not read."""
+    """One row as a task. Raises BadField, also for a language that is not read."""
     row = checked(MultiplERow, fields)
     language = LANGUAGES.get(row.language)
     if language is None:
@@ -60,13 +62,17 @@ def multipl_e_task(fields: Fields) -> Task:
         raise BadField("name", shown(row.name), "HumanEval_N_name or mbpp_N_name")
     task_id = f"multipl-e/{row.language}/{row.name}"
     word = passed_word(task_id)
+    tests, ids = parted(language, row.tests, row.prompt, named[3])
     return Task(
         task_id=task_id,
         split=Split.FINAL,
         description=_described(row.prompt),
         head=row.prompt,
         entry_point=named[3],
-        tests=(StdioTest("tests", "", word, limits=LIMITS),),
+        tests=tuple(
+            StdioTest(name, "" if name == ids[0] else f"{name}\n", word, limits=LIMITS)
+            for name in ids
+        ),
         source=f"multipl-e-{named[1].lower()}",
         licence=LICENCE,
         meta={
@@ -75,7 +81,7 @@ def multipl_e_task(fields: Fields) -> Task:
             PROMPT: row.prompt,
             FENCE: language.fence,
             STOPS: json.dumps(row.stop_tokens),
-            BELOW: language.tested(row.tests, word),
+            BELOW: language.tested(tests, word),
             REPLACED: json.dumps(language.replaced),
         },
     )

@@ -22,6 +22,12 @@ class Language(NamedTuple):
     fence: str
     tested: Callable[[str, str], str]
     """The tests, so that they end with a word. Raises BadField for tests of another form."""
+    case: re.Pattern[str]
+    """The line of one assert: the function that it calls, and what follows from the bracket on."""
+    branch: tuple[str, str, str]
+    """What runs the lines between the first two where there is standard input, and else those
+    between the last two.
+    """
     replaced: tuple[tuple[str, str], ...] = ()
     """What is replaced in a program, by regular expression."""
 
@@ -112,10 +118,38 @@ final class Pair<A, B> implements Comparable<Pair<A, B>>, Iterable<Object> {
 """
 
 LANGUAGES = {
-    "cpp": Language("cpp", "cpp", _cpp),
-    "go": Language(
-        "go", "go", _go, ((r"(?m)^package\s+\w+", 'package main; import kept_os "os"'),)
+    "cpp": Language(
+        "cpp",
+        "cpp",
+        _cpp,
+        re.compile(r"\s*assert\((candidate)(\(.*)"),
+        ("    if (std::cin.peek() != EOF) {", "    } else {", "    }"),
     ),
-    "java": Language("java", "java", _java, ((r"(?m)^import\s+org\.javatuples\.\S+;", ""),)),
-    "js": Language("node", "javascript", _javascript),
+    "go": Language(
+        "go",
+        "go",
+        _go,
+        re.compile(r"\s*\{ actual: (candidate)(\(.*)"),
+        (
+            "   }\n   if n, _ := kept_os.Stdin.Read(make([]byte, 1)); n > 0 { tests = []test{",
+            "   } } else { tests = []test{",
+            "   } }\n   _ = []test{",
+        ),
+        ((r"(?m)^package\s+\w+", 'package main; import kept_os "os"'),),
+    ),
+    "java": Language(
+        "java",
+        "java",
+        _java,
+        re.compile(r"\s*assert\((\w+)(\(.*)"),
+        ("    if (new java.util.Scanner(System.in).hasNext()) {", "    } else {", "    }"),
+        ((r"(?m)^import\s+org\.javatuples\.\S+;", ""),),
+    ),
+    "js": Language(
+        "node",
+        "javascript",
+        _javascript,
+        re.compile(r"\s*assert\.deepEqual\((candidate)(\(.*)"),
+        ("  if (require('node:fs').readFileSync(0).length > 0) {", "  } else {", "  }"),
+    ),
 }

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from roundsmith.benchmarks.asserted import Told, hidden_first, parted, shown_tests
+from roundsmith.benchmarks.asserted_classes import parted_classes
 from roundsmith.benchmarks.load import load_tasks
 from roundsmith.types import AssertTest, CallTest, Split, StdioTest, Task
 
@@ -92,3 +93,55 @@ def test_what_the_public_benchmarks_show() -> None:
     assert counts == {("check", "shown"): 110, ("check",): 53, ("shown",): 1}
     mbpp = load_tasks(str(DATA / "sanitized-mbpp.json.gz")).tasks
     assert sum("t0" in shown_tests(task) for task in mbpp) == len(mbpp)
+
+
+CLASSES = """
+import unittest
+from unittest.mock import patch
+
+class TestCases(unittest.TestCase):
+    def setUp(self):
+        self.words = ["b"]
+    def test_written(self):
+        self.assertEqual(count(["a"], limit=1), {"a": 1})
+    def test_named(self):
+        words = ["b", "b"]
+        found = count(words)
+        self.assertEqual(found["b"], 2)
+    def test_field(self):
+        self.assertEqual(count(self.words), {"b": 1})
+    def test_twice(self):
+        self.assertEqual(count(["a"], limit=1), count(["c"]))
+    def test_changed(self):
+        words = ["b", "b"]
+        words = words[1:]
+        self.assertEqual(count(words), {"b": 1})
+    def test_nothing(self):
+        self.assertTrue(callable(count))
+"""
+PROMPT = """
+    Example: count(["a"], limit=1)
+    >>> words = ["b", "b"]
+    >>> count(words)
+    {'b': 2}
+"""
+
+
+def test_methods_are_shown_when_each_call_is_written_out_with_literals() -> None:
+    found = dict(parted_classes(CLASSES, "count", PROMPT))
+    assert list(found) == ["unittest", "shown"]
+    hidden = ("test_field", "test_twice", "test_changed", "test_nothing")
+    shown = ("test_written", "test_named")
+    assert all(name in found["unittest"] and name not in found["shown"] for name in hidden)
+    assert all(name in found["shown"] and name not in found["unittest"] for name in shown)
+    assert all("setUp" in source and "patch" in source for source in found.values())
+
+
+def test_a_name_that_the_prompt_leaves_open_shows_no_call() -> None:
+    prompt = ">>> count(words)\n>>> count(['b'] * 2)"
+    assert dict(parted_classes(CLASSES, "count", prompt)) == {"unittest": CLASSES}
+
+
+def test_classes_are_left_as_they_are_where_all_is_shown() -> None:
+    source = "class T(unittest.TestCase):\n    def test_a(self):  # odd\n        f(1)\n"
+    assert dict(parted_classes(source, "f", ">>> f(1)\n2")) == {"shown": source}

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from roundsmith.benchmarks.asserted import shown_tests
 from roundsmith.benchmarks.load import load_tasks
 from roundsmith.benchmarks.scripts import runnable
 from roundsmith.errors import ConfigError
@@ -87,6 +88,7 @@ BIGCODE: Row = {
         "import unittest\nclass TestCases(unittest.TestCase):\n"
         "    def test_one(self):\n        self.assertEqual(task_func(['b', 'b']), {'b': 2})\n"
         "    def test_none(self):\n        self.assertEqual(task_func([]), {})\n"
+        "    def test_shown(self):\n        self.assertEqual(task_func(['a']), {'a': 1})\n"
     ),
     "entry_point": "task_func",
     "doc_struct": "{}",
@@ -201,6 +203,14 @@ def test_classes_of_bigcodebench_judge_every_method(tmp_path: Path) -> None:
         "def task_func(words):\n    return None\n"
     )
     assert not passes(task, patching)
+
+
+def test_bigcodebenchs_methods_that_the_prompt_shows_are_judged_apart(tmp_path: Path) -> None:
+    (task,) = loaded(tmp_path, BIGCODE)
+    by_rote = "def task_func(words):\n    return {'a': 1}\n"
+    seen = {each.test_id: each.verdict for each in outcomes(task, by_rote)}
+    assert seen == {"unittest": Verdict.FAIL, "shown": Verdict.PASS}
+    assert shown_tests(task) == {"shown"}
 
 
 @pytest.mark.parametrize(

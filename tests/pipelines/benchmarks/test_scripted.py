@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from roundsmith.benchmarks.asserted import hidden_first, shown_tests
 from roundsmith.benchmarks.load import load_tasks
 from roundsmith.benchmarks.scripts import runnable
 from roundsmith.benchmarks.verbatim import profile_of, stops_of
@@ -98,7 +100,7 @@ def read(row: dict[str, Any], folder: Path) -> Task:
 
 
 def judged(task: Task, *completions: str) -> list[Verdict]:
-    """The verdicts of programs that complete the task's prompt."""
+    """The verdicts of programs that complete the task's prompt: of each, the first not to pass."""
     style = CompletionStyle()
 
     async def run() -> list[Verdict]:
@@ -110,8 +112,9 @@ def judged(task: Task, *completions: str) -> list[Verdict]:
         async with Pool(ExecutorSettings(slots=1)) as pool:
             if why := pool.capabilities().missing_profiles.get(item.profile):
                 pytest.skip(f"{item.profile}: {why}")
-            found = {o.code_id: o.verdict async for o in pool.execute(item)}
-        return [found[program.code_id] for program in programs]
+            found = [outcome async for outcome in pool.execute(item)]
+        verdicts = [[o.verdict for o in found if o.code_id == each.code_id] for each in programs]
+        return [next((v for v in of if v is not Verdict.PASS), Verdict.PASS) for of in verdicts]
 
     return asyncio.run(run())
 
@@ -162,6 +165,82 @@ def test_multipl_es_java_must_reach_the_end_of_its_tests(tmp_path: Path) -> None
     seen = judged(task, right, wrong, leaves, "        retur")
     assert [verdict is Verdict.PASS for verdict in seen] == [True, False, False, False]
     assert seen[-1] is Verdict.COMPILE_ERROR
+
+
+GO_TABLE = GO | {
+    "prompt": GO["prompt"].replace("number.\n", "number.\n// >>> doubled(2)\n// 4\n"),
+    "tests": "func TestDoubled(t *testing.T) {\n  candidate := doubled\n"
+    "\ttype test struct {\n\t\tactual   interface{}\n\t\texpected interface{}\n\t}\n"
+    "   tests := []test{\n     { actual: candidate(2), expected: 4 },\n"
+    "     { actual: candidate(5), expected: 10 },\n   }\n\n\tfor _, tc := range tests {\n"
+    '\t\tif fmt.Sprint(tc.actual) != fmt.Sprint(tc.expected) {\n\t\t\tt.Error("no")\n\t\t}\n'
+    "\t}\n}\n",
+}
+JAVA_SHOWN = JAVA | {
+    "prompt": JAVA["prompt"].replace("number.\n", "number.\n    // >>> doubled((2l))\n")
+}
+JS_SHOWN = JS | {"prompt": f"//Twice a number.\n// >>> doubled(2)\n// 4\n{JS['prompt'][17:]}"}
+
+
+@pytest.mark.parametrize(
+    ("row", "right", "by_rote", "otherwise"),
+    [
+        (CPP, "    return 2 * n;", "    return 4;", "    return n == 5 ? 10 : 0;"),
+        (
+            GO_TABLE,
+            "    return 2 * n\n}\n",
+            '    if n == 5 { panic("no") }\n    return 4\n}\n',
+            "    return 10\n}\n",
+        ),
+        (
+            JAVA_SHOWN,
+            '        return Pair.with(2 * n, "" + n);',
+            '        return Pair.with(4l, "2");',
+            '        return Pair.with(10l, "5");',
+        ),
+        (JS_SHOWN, "  return 2 * n;\n}\n", "  return 4;\n}\n", "  return 10;\n}\n"),
+    ],
+)
+def test_multipl_es_asserts_that_the_prompt_shows_are_judged_apart(
+    row: dict[str, Any], right: str, by_rote: str, otherwise: str, tmp_path: Path
+) -> None:
+    task = read(row, tmp_path)
+    assert [test.test_id for test in hidden_first(task).tests] == ["tests", "shown"]
+    assert shown_tests(task) == {"shown"}
+    hidden, shown = (
+        [verdict is Verdict.PASS for verdict in judged(replace(task, tests=(test,)), *programs)]
+        for programs in [(right, by_rote, otherwise)]
+        for test in task.tests
+    )
+    assert hidden == [True, False, True]
+    assert shown == [True, True, False]
+
+
+VECTOR = "std::vector<long>({(long)1, (long)-2})"
+
+
+@pytest.mark.parametrize(
+    ("comment", "ids"),
+    [
+        (f"// >>> doubled(({VECTOR}), (true))", ["tests", "shown"]),
+        ("// For example, doubled([1, -2], True) is 4, doubled([], False) is 0.", ["shown"]),
+        ("// doubled([1, -2], False)", ["tests"]),
+        ("// undoubled([1, -2], True)", ["tests"]),
+        ("// >>> doubled([1, -2], True", ["tests"]),
+        ("// >>> doubled([], n)", ["tests"]),
+    ],
+)
+def test_an_assert_is_shown_by_the_same_call_or_the_same_literals(
+    comment: str, ids: list[str], tmp_path: Path
+) -> None:
+    tests = (
+        "}\nint main() {\n    auto candidate = doubled;\n"
+        f"    assert(candidate(({VECTOR}), (true)) == (4));\n"
+        "    assert(candidate((std::vector<long>()), (false)) == (0));\n}\n"
+    )
+    prompt = f"{comment}\nlong doubled(std::vector<long> n, bool all) {{\n"
+    task = read({**CPP, "prompt": prompt, "tests": tests}, tmp_path)
+    assert [test.test_id for test in task.tests] == ids
 
 
 @pytest.mark.parametrize("row", [CPP, GO, JAVA])
