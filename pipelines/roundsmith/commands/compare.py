@@ -101,6 +101,12 @@ def _show_results(
             )
     console.print("the interval is for other tasks, not for other seeds; tokens are sampled and")
     console.print("scored for the rows of all rounds, runs are executions for them")
+    for run in read:
+        if run.measuring_executions:
+            console.print(
+                f"{run.name}: {run.measuring_executions} more executions only measure its choice "
+                "and are no cost of its method"
+            )
 
 
 def _json(
@@ -120,6 +126,7 @@ def _json(
                 "pass_at_k": run.evaluation.mean(k),
                 "tokens": run.tokens,
                 "executions": run.executions,
+                "measuring_executions": run.measuring_executions,
                 "seconds": run.seconds,
             }
             for run in read

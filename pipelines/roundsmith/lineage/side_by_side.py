@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from roundsmith.errors import ConfigError
+from roundsmith.lineage.history import History
+from roundsmith.lineage.rounds import report_told, round_folders
 from roundsmith.report.summary import Summary, from_json
 from roundsmith.statistics import Evaluation, PairedDifference, paired_difference
 from roundsmith.steps.evaluate import counted
@@ -23,6 +25,9 @@ class FinishedRun:
     tokens: int
     """Sampled and scored for the rows."""
     executions: int
+    """For the rows and the rewards, without those that only measure a choice."""
+    measuring_executions: int
+    """Those, such as dstc's on tests that no choice sees."""
     seconds: float
 
 
@@ -55,6 +60,7 @@ def read_run(folder: str, split: str) -> FinishedRun:
             f"{folder}: expected an evaluation of the last checkpoint on {split}, saw none: final "
             "is looked at when a run is over; finish it, or use --split gate"
         )
+    measuring = _measuring(History(store), path)
     return FinishedRun(
         name=folder.rstrip("/"),
         settings=flat(settings),
@@ -65,7 +71,9 @@ def read_run(folder: str, split: str) -> FinishedRun:
             for s in summaries
             for step, of in s.cost.steps.items()
             if step in ("groups", "checkpoint")
-        ),
+        )
+        - measuring,
+        measuring_executions=measuring,
         seconds=sum(sum(s.cost.seconds.values()) for s in summaries),
     )
 
@@ -109,6 +117,13 @@ def _summaries(path: Path) -> list[Summary]:
     """By round."""
     texts = [p.read_text("utf-8") for p in path.glob("round-*/summary.json")]
     return sorted(map(from_json, texts), key=lambda summary: summary.result.round)
+
+
+def _measuring(history: History, path: Path) -> int:
+    """Executions of all rounds that only measure a choice: those of what each report rests on."""
+    reports = [report_told(history, summary) for summary in round_folders(path).values()]
+    sampled = [m for report in reports for m in history.parents(report) if m.step == "sample"]
+    return sum(int(m.stats.get("measuring_executions", 0)) for m in sampled)
 
 
 def _evaluation(

@@ -11,7 +11,7 @@ from roundsmith.statistics import Evaluation, TaskCount
 
 def run(name: str, solved: dict[str, int], **settings: object) -> FinishedRun:
     counts = tuple(TaskCount(task, 4, number) for task, number in solved.items())
-    return FinishedRun(name, flat({"seed": 0, **settings}), Evaluation(counts, 4), 10, 5, 1.0)
+    return FinishedRun(name, flat({"seed": 0, **settings}), Evaluation(counts, 4), 10, 5, 0, 1.0)
 
 
 def test_only_settings_that_differ_are_told_by_their_dotted_names() -> None:

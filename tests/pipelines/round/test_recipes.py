@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from roundsmith.hashing import weights_sha256
+from roundsmith.lineage.side_by_side import read_run
 from roundsmith.recipes.matrix import matrix_of
 from roundsmith.store import EXAMPLES, GROUPS, PAIRS, Store
 from roundsmith.types import Kind
@@ -38,6 +39,17 @@ def test_dstc_trains_by_dpo_and_by_kto_on_the_same_pairs(dstc: Path, tmp_path: P
     assert dpo["funnel"]["self-made tests"] == 80
     assert dpo["pass_at_k"]["final"]["1"]["control"] is None
     assert weights_sha256(out / "round-1/checkpoint") == kto["checkpoint_sha256"]
+
+
+def test_executions_that_only_measure_label_noise_are_no_cost_of_dstc(dstc: Path) -> None:
+    (sampled,) = Store(str(dstc / "store")).manifests("sample")
+    found, every = read_run(str(dstc), "final"), sampled.stats["executions"]
+    cells = sum(
+        matrix_of(group).passed_JK.size
+        for group in Store(str(dstc / "store")).read_all(GROUPS, sampled)
+    )
+    assert 0 < cells <= found.executions < every
+    assert found.executions + found.measuring_executions == every
 
 
 def test_a_pair_walks_back_to_its_samples_their_prompt_and_the_weights(dstc: Path) -> None:
