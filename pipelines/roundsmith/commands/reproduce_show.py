@@ -9,7 +9,7 @@ from rich.table import Table
 
 from roundsmith.claims import Claims
 from roundsmith.reproduce.choice import Tuned
-from roundsmith.reproduce.judged import BySeed, Judged
+from roundsmith.reproduce.judged import FEWEST_BASES, BySeed, Judged
 from roundsmith.reproduce.results import costs_of
 from roundsmith.statistics import Interval, p_words
 
@@ -44,7 +44,7 @@ def show_claims(judged: Sequence[Judged], console: Console) -> None:
         console.print("no claim has both of its arms")
         return
     table = _table("claims: points of difference, Holm's intervals over seeds and tasks", "claim")
-    for column in ("points", "interval", "p", "detects", "holds"):
+    for column in ("points", "interval", "other bases", "p", "detects", "holds"):
         table.add_column(column, justify="right", no_wrap=True)
     for one in judged:
         assert one.found is not None
@@ -52,6 +52,7 @@ def show_claims(judged: Sequence[Judged], console: Console) -> None:
             one.claim.claim + ("" if one.headline else " [dim](sweep)[/]"),
             f"{100 * one.found.difference:+.1f}",
             interval_words(one.interval),
+            "" if one.other_bases is None else interval_words(one.other_bases),
             p_words(one.p_value),
             "" if one.detects is None else f"{100 * one.detects:.1f}",
             str(one.holds),
@@ -63,6 +64,10 @@ def show_claims(judged: Sequence[Judged], console: Console) -> None:
     console.print(
         "yes: the interval is above 0 (of `no worse`: above minus the margin); no: it is below the "
         "margin, as fixed in the claims file; detects: the difference found four times in five"
+    )
+    console.print(
+        "the interval, and so the verdict, is for other seeds of these base models and other "
+        f"tasks; other bases: 95 %, with the base as the unit, from {FEWEST_BASES} bases on"
     )
 
 

@@ -55,6 +55,8 @@ class ClaimRow:
     holds: str
     because: str
     headline: bool
+    other_bases: tuple[float, float] | None = None
+    """None where there are too few base models, or nothing is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """From finished arms to verdicts on claims: a pure function of both.
 
 The unit is the seed: two arms are compared on each seed, task by task, and the interval is for
-other seeds and other tasks. All headline claims are one family for Holm, all sweeps another.
+other seeds of the same base models and other tasks. All headline claims are one family for Holm,
+all sweeps another. For other base models there is an interval of its own, whose unit is the base.
 """
 
 import math
@@ -24,6 +25,8 @@ from roundsmith.statistics import (
     verdict,
 )
 
+FEWEST_BASES = 3
+"""Of fewer, nothing is said of other base models."""
 BySeed = Mapping[str, Mapping[int, Finished]]
 """Finished arms by name and seed."""
 
@@ -43,6 +46,8 @@ class Judged:
     holds: Holds
     detects: float | None
     """The smallest true difference found four times in five, at the strictest level of Holm."""
+    other_bases: Interval | None = None
+    """Of 95 %, for other base models, seeds and tasks; None with fewer than FEWEST_BASES."""
     because: str = ""
     """Why it stays undecided whatever the interval is."""
 
@@ -68,26 +73,45 @@ def difference(claim: Claim, done: BySeed) -> Contrast | None:
     """`better` over `than` on the seeds that have both, and have what is measured of both: few
     tasks may hold none of a set. What is lower counts as better where the claim says so.
     """
+    pairs = _pairs(claim, done)
+    return contrast(_parts(claim, pairs)) if pairs else None
+
+
+def over_bases(claim: Claim, done: BySeed) -> Contrast | None:
+    """The same with the base model as the unit: seeds of one are averaged first. Seeds that share a
+    base are not independent draws of what another base would give.
+    """
+    pairs = _pairs(claim, done)
+    names = np.array([one.model for one, _ in pairs])
+    of_base_BS = names == np.unique(names)[:, None]
+    if len(of_base_BS) < FEWEST_BASES:
+        return None
+    mean_BS = of_base_BS / of_base_BS.sum(1, keepdims=True)
+    parts = _parts(claim, pairs)
+    return contrast([Part(mean_BS @ part.values_ST, part.weight) for part in parts])
+
+
+def _pairs(claim: Claim, done: BySeed) -> list[tuple[Finished, Finished]]:
+    """Both arms on each seed that has them and what is measured of them."""
     better, than = done.get(claim.better, {}), done.get(claim.than, {})
     both = [(better[seed], than[seed]) for seed in sorted(better.keys() & than.keys())]
-    pairs = [pair for pair in both if all(of.has(claim.metric, claim.on) for of in pair)]
-    if not pairs:
-        return None
+    return [pair for pair in both if all(of.has(claim.metric, claim.on) for of in pair)]
+
+
+def _parts(claim: Claim, pairs: Sequence[tuple[Finished, Finished]]) -> list[Part]:
     sign = -1.0 if claim.lower_is_better else 1.0
     if not claim.metric.startswith("pass@"):
         values = [
             sign * (one.metric(claim.metric, "") - two.metric(claim.metric, ""))
             for one, two in pairs
         ]
-        return contrast([Part(np.array(values)[:, None])])
+        return [Part(np.array(values)[:, None])]
     k = int(claim.metric.removeprefix("pass@"))
     signs = (sign, *([-sign] * claim.on.count(" - ")))
-    return contrast(
-        [
-            Part(_paired([(a.parts[part], b.parts[part]) for a, b in pairs], k), weight)
-            for part, weight in zip(claim.on.split(" - "), signs, strict=True)
-        ]
-    )
+    return [
+        Part(_paired([(a.parts[part], b.parts[part]) for a, b in pairs], k), weight)
+        for part, weight in zip(claim.on.split(" - "), signs, strict=True)
+    ]
 
 
 def _paired(pairs: Sequence[tuple[Evaluation, Evaluation]], k: int) -> np.ndarray:
@@ -111,6 +135,7 @@ def _family(claims: Claims, family: Sequence[Claim], headline: bool, done: BySee
     for claim, one, step in zip(family, found, holm(p_values, alpha), strict=True):
         interval = none if one is None else one.interval(step.level)
         because = _unreachable(claim, claims, done)
+        by_base = over_bases(claim, done)
         judged.append(
             Judged(
                 claim=claim,
@@ -123,6 +148,7 @@ def _family(claims: Claims, family: Sequence[Claim], headline: bool, done: BySee
                 detects=None
                 if one is None
                 else smallest_contrast(one.standard_error, one.degrees, alpha=alpha / len(family)),
+                other_bases=None if by_base is None else by_base.interval(1 - alpha),
                 because=because,
             )
         )

@@ -104,6 +104,7 @@ def _claim(one: Judged) -> dict[str, Any]:
         "headline": one.headline,
         "difference": one.found.difference,
         "ci95": _ends(one.ci95),
+        "other_bases_ci95": None if one.other_bases is None else _ends(one.other_bases),
         "holm_interval": _ends(one.interval),
         "holm_p_value": one.p_value,
         "detects": one.detects,
@@ -115,7 +116,12 @@ def _claim(one: Judged) -> dict[str, Any]:
 
 
 def _ends(interval: Interval) -> list[float] | None:
-    return None if math.isinf(interval.low) else [interval.low, interval.high]
+    found = _finite(interval)
+    return None if found is None else list(found)
+
+
+def _finite(interval: Interval) -> tuple[float, float] | None:
+    return None if math.isinf(interval.low) else (interval.low, interval.high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,4 +202,5 @@ def _row(one: Judged) -> ClaimRow:
         holds=str(one.holds),
         because=one.because,
         headline=one.headline,
+        other_bases=None if one.other_bases is None else _finite(one.other_bases),
     )

@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from roundsmith.claims import parse_claims
@@ -12,7 +13,7 @@ from roundsmith.report.choosing import render as render_choosing
 from roundsmith.report.comparison import render
 from roundsmith.reproduce.choice import Choice
 from roundsmith.reproduce.finished import Finished
-from roundsmith.reproduce.judged import judge
+from roundsmith.reproduce.judged import difference, judge, over_bases
 from roundsmith.reproduce.results import costs_of, page_of, scope_of, to_json
 from roundsmith.reproduce.steps import executions_of, tokens_of
 from roundsmith.statistics import Evaluation, Holds, TaskCount
@@ -108,6 +109,57 @@ def test_verdicts_of_a_plain_case() -> None:
     assert noise.found is not None
     assert noise.found.difference == pytest.approx(0.3 - 0.11)
     assert noise.holds is Holds.YES
+
+
+def test_other_bases_are_told_by_the_means_of_each_base() -> None:
+    claim = CLAIMS.claims[0].model_copy(update={"better": "gift", "than": "other"})
+    gains = {0: 0.1, 1: 0.3, 2: 0.6, 3: 0.3, 4: 0.5}  # bases a b c a b: means 0.2, 0.4, 0.6
+    done = {
+        name: {
+            seed: replace(arm(name, seed, [round(10 * gain) if name == "gift" else 0]), model=model)
+            for (seed, gain), model in zip(gains.items(), "abcab", strict=True)
+        }
+        for name in ("gift", "other")
+    }
+    found = over_bases(claim, done)
+    assert found is not None
+    assert (found.difference, found.degrees) == (pytest.approx(0.4), 2)
+    assert found.standard_error == pytest.approx(0.2 / math.sqrt(3))
+    judged = judge(CLAIMS.model_copy(update={"claims": (claim,)}), done)[0]
+    assert judged.other_bases == found.interval()
+    two = {name: {s: of for s, of in by.items() if of.model != "c"} for name, by in done.items()}
+    assert over_bases(claim, two) is None
+
+
+def shares(rng: np.random.Generator, of_bases: float) -> tuple[float, list[float]]:
+    """What three bases gain more on their mean, and nine seeds of them as they are measured."""
+    bases = rng.normal(0, of_bases, 3)
+    return float(bases.mean()), list(np.repeat(bases, 3) + rng.normal(0, 0.02, 9))
+
+
+def test_the_interval_covers_these_bases_and_the_other_one_covers_others() -> None:
+    """Where bases differ as much as seeds do, the first covers other bases too rarely."""
+    claim = CLAIMS.claims[2].model_copy(update={"lower_is_better": False})
+    rng, runs = np.random.default_rng(5), 1000
+    these = others = by_base = 0
+    for _ in range(runs):
+        mean, gains = shares(rng, 0.02)
+        done = {
+            name: {
+                seed: replace(arm(name, seed, [1], gain if name == "gift" else 0.0), model=model)
+                for (seed, gain), model in zip(enumerate(gains), "aaabbbccc", strict=True)
+            }
+            for name in ("gift", "other")
+        }
+        seeds, bases = difference(claim, done), over_bases(claim, done)
+        assert seeds is not None
+        assert bases is not None
+        these += seeds.interval().low <= mean <= seeds.interval().high
+        others += seeds.interval().low <= 0 <= seeds.interval().high
+        by_base += bases.interval().low <= 0 <= bases.interval().high
+    assert these / runs >= 0.94
+    assert others / runs < 0.9
+    assert by_base / runs == pytest.approx(0.95, abs=0.025)
 
 
 def test_unplayed_claims_of_the_family_make_holm_stricter() -> None:
