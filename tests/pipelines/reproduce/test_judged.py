@@ -123,7 +123,8 @@ def test_other_bases_are_told_by_the_means_of_each_base() -> None:
     }
     found = over_bases(claim, done)
     assert found is not None
-    assert (found.difference, found.degrees) == (pytest.approx(0.4), 2)
+    assert found.difference == pytest.approx(0.4)
+    assert found.degrees == 2
     assert found.standard_error == pytest.approx(0.2 / math.sqrt(3))
     judged = judge(CLAIMS.model_copy(update={"claims": (claim,)}), done)[0]
     assert judged.other_bases == found.interval()
