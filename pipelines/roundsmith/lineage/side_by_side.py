@@ -60,7 +60,7 @@ def read_run(folder: str, split: str) -> FinishedRun:
             f"{folder}: expected an evaluation of the last checkpoint on {split}, saw none: final "
             "is looked at when a run is over; finish it, or use --split gate"
         )
-    measuring = _measuring(History(store), path)
+    measuring = measuring_executions(store, path)
     return FinishedRun(
         name=folder.rstrip("/"),
         settings=flat(settings),
@@ -76,6 +76,14 @@ def read_run(folder: str, split: str) -> FinishedRun:
         measuring_executions=measuring,
         seconds=sum(sum(s.cost.seconds.values()) for s in summaries),
     )
+
+
+def measuring_executions(store: Store, run: Path) -> int:
+    """Executions of all rounds in a run's folder that only measured a choice."""
+    history = History(store)
+    reports = [report_told(history, summary) for summary in round_folders(run).values()]
+    sampled = [m for report in reports for m in history.parents(report) if m.step == "sample"]
+    return sum(int(m.stats.get("measuring_executions", 0)) for m in sampled)
 
 
 def beside(first: FinishedRun, other: FinishedRun, k: int) -> Beside:
@@ -117,13 +125,6 @@ def _summaries(path: Path) -> list[Summary]:
     """By round."""
     texts = [p.read_text("utf-8") for p in path.glob("round-*/summary.json")]
     return sorted(map(from_json, texts), key=lambda summary: summary.result.round)
-
-
-def _measuring(history: History, path: Path) -> int:
-    """Executions of all rounds that only measure a choice: those of what each report rests on."""
-    reports = [report_told(history, summary) for summary in round_folders(path).values()]
-    sampled = [m for report in reports for m in history.parents(report) if m.step == "sample"]
-    return sum(int(m.stats.get("measuring_executions", 0)) for m in sampled)
 
 
 def _evaluation(

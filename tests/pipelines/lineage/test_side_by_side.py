@@ -5,8 +5,16 @@ from pathlib import Path
 import pytest
 
 from roundsmith.errors import ConfigError
-from roundsmith.lineage.side_by_side import FinishedRun, beside, differences, flat, read_run
+from roundsmith.lineage.side_by_side import (
+    FinishedRun,
+    beside,
+    differences,
+    flat,
+    measuring_executions,
+    read_run,
+)
 from roundsmith.statistics import Evaluation, TaskCount
+from roundsmith.store import Manifest, Store
 
 
 def run(name: str, solved: dict[str, int], **settings: object) -> FinishedRun:
@@ -35,6 +43,21 @@ def test_runs_are_paired_on_the_tasks_that_both_looked_at() -> None:
     assert found.left_out == 2
     with pytest.raises(ConfigError, match="saw none"):
         beside(one, run("three", {"x": 1}), 1)
+
+
+def test_executions_that_only_measured_a_choice_are_those_of_the_runs_own_rounds(
+    tmp_path: Path,
+) -> None:
+    store = Store(str(tmp_path / "store"))
+    for number, measuring in enumerate((90, 40, 7), 1):
+        stats = {"executions": 190, "measuring_executions": measuring}
+        sampled = store.commit(Manifest("sample", f"{number}" * 64, stats=stats))
+        told = store.put_blob(f"summary {number}".encode())
+        store.commit(Manifest("report", f"{number}" * 64, (told,), (sampled.hash,)))
+    for number in (1, 2):  # the third is of another run in the same store
+        (tmp_path / f"round-{number}").mkdir()
+        (tmp_path / f"round-{number}/summary.json").write_text(f"summary {number}")
+    assert measuring_executions(store, tmp_path) == 130
 
 
 def test_a_folder_that_is_no_finished_run_is_refused(tmp_path: Path) -> None:
