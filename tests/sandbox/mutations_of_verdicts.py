@@ -44,12 +44,22 @@ VERDICTS = (
     ),
     Mutation(
         "what can be sent back",
-        without(TESTER_SIDE, "return self.stand_in(value.value)", "return value.value"),
+        without(TESTER_SIDE, "self.stand_in(value.value)", "value.value"),
         (96,),
     ),
     Mutation(
+        "a built-in's value is one",
+        without("sandbox/based.py", "if type(own) is not base:", "if False:"),
+        (65,),
+    ),
+    Mutation(
+        "a built-in's own queries",
+        without("sandbox/based.py", "query = name in _QUERIES and", "query = False and"),
+        (65,),
+    ),
+    Mutation(
         "operators between two objects",
-        without("sandbox/remote.py", " if isinstance(other, Remote) else NotImplemented"),
+        without("sandbox/remote.py", " if isinstance(other, Remote | Based) else NotImplemented"),
         (65,),
     ),
     Mutation("size of a value", without(CODEC, "MAX_BYTES = 2**20", "MAX_BYTES = 2**27"), (71,)),

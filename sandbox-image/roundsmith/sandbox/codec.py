@@ -99,15 +99,27 @@ def _write_foreign(out: bytearray, value: Any, max_bytes: int, depth: int) -> No
         _blob(out, part_name.encode())
         _write(out, content, max_bytes, depth - 1)
         return
-    name = value.type_name if type(value) is Opaque else type(value).__name__
-    for base, lower in _LOWER.items():
-        if isinstance(value, base):
-            out += b"L"
-            _blob(out, name.encode("utf-8", "surrogatepass"))
-            _write(out, lower(value), max_bytes, depth - 1)
-            return
-    out += b"O"
+    stands_in = type(value) in (Lowered, Opaque)
+    name = value.type_name if stands_in else type(value).__name__
+    based = type(value) is Lowered or base_of(value) is not None
+    out += b"L" if based else b"O"
     _blob(out, name.encode("utf-8", "surrogatepass"))
+    if based:
+        own = value.value if type(value) is Lowered else own_value(value)
+        _write(out, own, max_bytes, depth - 1)
+
+
+def base_of(value: Any) -> type | None:
+    """The built-in type that the class of a value is below, if it is."""
+    return next((base for base in _LOWER if isinstance(value, base)), None)
+
+
+def own_value(value: Any) -> Any:
+    """What an instance of a built-in type, or of a class below one, is as the built-in itself."""
+    base = base_of(value)
+    if base is None:
+        raise TypeError(f"{type(value).__name__} is below no built-in type")
+    return _LOWER[base](value)
 
 
 def _blob(out: bytearray, content: bytes) -> None:

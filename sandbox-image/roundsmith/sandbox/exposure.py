@@ -7,31 +7,41 @@ import itertools
 import operator
 import types
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from roundsmith.sandbox.codec import (
     CONTAINERS,
     CodecError,
+    Lowered,
     Node,
     Opaque,
+    base_of,
     decode,
     encode,
     mapped,
     nodes,
+    own_value,
 )
 from roundsmith.sandbox.failures import lineage
 
 _PYTHONS_OWN = (builtins, operator, itertools)
+COROUTINE = "coroutine"
+CHANGING = {kind.__name__: kind for kind in (list, dict, set)}
+"""Built-in types whose instances a call may change, so that a tester looks at one anew each time
+that it compares it.
+"""
 
 
 class Exposure:
-    """The program's names and the objects that a tester holds. `#3` is the fourth object, `=f` the
-    program's name f, `!len` a function of Python's own.
+    """The program's names and the objects that a tester holds. `#3` is the fourth object, `#3 list`
+    if it is one besides, `=f` the program's name f, `!len` a function of Python's own.
     """
 
     def __init__(self, namespace: dict[str, Any]) -> None:
         self._namespace = namespace
         self._held: list[Any] = []
+        self._at: dict[int, int] = {}
 
     def describe(self, body: bytes) -> bytes:
         """Of the names asked for: (name, kind, value), kind `missing`, `module`, `value`,
@@ -47,9 +57,10 @@ class Exposure:
             return name, "module", value.__name__
         if isinstance(value, type) and issubclass(value, BaseException):
             return name, "exception", (self._reference(value), lineage(value))
-        return (
-            (name, "value", value) if crosses(value) else (name, "object", self._reference(value))
-        )
+        if crosses(value):
+            return name, "value", value
+        kept = type(value) in CONTAINERS
+        return name, "object", self._reference(value) if kept else self._sent(value)
 
     def call(self, body: bytes) -> bytes:
         """Calls a function, object or method: (which argument the result is, result, the arguments
@@ -78,41 +89,73 @@ class Exposure:
             kind, key = value.type_name[:1], value.type_name[1:]
             match kind:
                 case "#":
-                    return self._held[int(key)]
+                    return self._held[int(key.partition(" ")[0])]
+                case "!" if key in _OURS:
+                    return _OURS[key]
                 case "!":
                     return next(getattr(m, key) for m in _PYTHONS_OWN if hasattr(m, key))
             return self.function(key)
         return mapped(value, self._resolved)
 
     def _sent(self, value: Any) -> Any:
-        if crosses(value, lowered=True):
+        """Itself where it is plain; a reference, with what it is as a built-in that never changes,
+        where its class is below one; else a reference.
+        """
+        if crosses(value):
             return value
-        return mapped(value, self._sent) if type(value) in CONTAINERS else self._reference(value)
+        if type(value) in CONTAINERS:
+            return mapped(value, self._sent)
+        base = base_of(value)
+        if base is None or base in CHANGING.values():
+            return self._reference(value)
+        return Lowered(self._reference(value).type_name, mapped(own_value(value), self._sent))
 
     def _reference(self, value: Any) -> Opaque:
         """The object's reference, the same one every time."""
-        for at, held in enumerate(self._held):
-            if held is value:
-                return Opaque(f"#{at}")
-        self._held.append(value)
-        return Opaque(f"#{len(self._held) - 1}")
+        at = self._at.setdefault(id(value), len(self._held))
+        if at == len(self._held):
+            self._held.append(value)
+        word = COROUTINE if isinstance(value, types.CoroutineType) else _changing(value)
+        return Opaque(f"#{at} {word}".rstrip())
 
 
-def crosses(value: Any, lowered: bool = False) -> bool:
-    """Whether a value is plain all through; with `lowered`, or a plain instance of a subclass."""
+def _changing(value: Any) -> str:
+    base = base_of(value)
+    return next((word for word, kind in CHANGING.items() if kind is base), "")
+
+
+def _awaited(awaitable: Any) -> Any:
+    """What comes of it, in an event loop that is kept for what waits there."""
+
+    async def wait() -> Any:
+        return await awaitable
+
+    return _event_loop().run_until_complete(wait())
+
+
+@cache
+def _event_loop() -> Any:
+    import asyncio  # few programs need it, and a zygote without it is the smaller
+
+    return asyncio.new_event_loop()
+
+
+_OURS: dict[str, Callable[[Any], Any]] = {"await": _awaited, "own": own_value}
+
+
+def crosses(value: Any) -> bool:
+    """Whether a value is plain all through."""
     try:
-        return _plain(nodes(encode(value)), lowered)
+        return _plain(nodes(encode(value)))
     except CodecError:
         return False
 
 
-def _plain(node: Node, lowered: bool) -> bool:
-    if node.tag == "L":
-        return lowered and _plain(node.content[1], False)
+def _plain(node: Node) -> bool:
     if node.tag == "P":
-        return _plain(node.content[1], False)
+        return _plain(node.content[1])
     if node.tag == "m":
-        return all(_plain(part, False) for pair in node.content for part in pair)
+        return all(_plain(part) for pair in node.content for part in pair)
     if node.tag in "ltSZ":
-        return all(_plain(member, False) for member in node.content)
-    return node.tag != "O"
+        return all(map(_plain, node.content))
+    return node.tag not in "LO"

@@ -2,16 +2,18 @@
 
 What the test compares with never goes there: operators work between two objects of the program's,
 with anything else they are refused, so that an object can not agree to a value that it is shown.
-Only membership and items take a key of the test's, because containers are made for that.
+Only membership and items take a key of the test's, because containers are made for that. What is
+awaited is run to its end over there before anything else is done here.
 """
 
-from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from collections.abc import Callable, Coroutine, Generator, Iterator
+from typing import Any, Protocol, TypeAlias
 
 from roundsmith.sandbox.codec import Opaque
 
 _MOST_AT_ONCE = 256
-_BETWEEN = "lt le gt ge add sub mul truediv floordiv mod pow matmul and_ or_ xor lshift rshift"
+COMPARED = "lt le gt ge"
+BETWEEN = "add sub mul truediv floordiv mod pow matmul and_ or_ xor lshift rshift"
 """Of `operator`; its functions take both and follow Python's protocol, reflected methods too."""
 _OF_ONE = "abs neg pos invert index int float complex hash repr str bool len next reversed"
 
@@ -39,40 +41,40 @@ class Remote:
         return self.__link.call(self.__reference, "", args, kwargs)
 
     def __getattr__(self, name: str) -> Any:
-        return _ask(self, "getattr", name)
+        return ask(self, "getattr", name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        _ask(self, "setattr", name, value)
+        ask(self, "setattr", name, value)
 
     def __delattr__(self, name: str) -> None:
-        _ask(self, "delattr", name)
+        ask(self, "delattr", name)
 
     def __getitem__(self, key: Any) -> Any:
-        return _ask(self, "getitem", key)
+        return ask(self, "getitem", key)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        _ask(self, "setitem", key, value)
+        ask(self, "setitem", key, value)
 
     def __delitem__(self, key: Any) -> None:
-        _ask(self, "delitem", key)
+        ask(self, "delitem", key)
 
     def __contains__(self, key: Any) -> bool:
-        return bool(_ask(self, "contains", key))
+        return bool(ask(self, "contains", key))
 
     def __iter__(self) -> Iterator[Any]:
         """A few at a time, more and more, because it may never end."""
-        source, size = _ask(self, "iter"), 1
+        source, size = ask(self, "iter"), 1
         while True:
-            chunk = _ask(_ask(source, "islice", size), "list")
+            chunk = ask(ask(source, "islice", size), "list")
             yield from chunk
             if len(chunk) < size:
                 return
             size = min(2 * size, _MOST_AT_ONCE)
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Remote):
+        if not isinstance(other, Remote | Based):
             return False
-        return self.__reference == other.__reference or _ask(self, "eq", other) is True
+        return self.__reference == reference_of(other) or ask(self, "eq", other) is True
 
     def __enter__(self) -> Any:
         return self.__link.call(self.__reference, "__enter__", (), {})
@@ -81,20 +83,79 @@ class Remote:
         """The program is not told what the test raised."""
         self.__link.call(self.__reference, "__exit__", (None, None, None), {})
 
+    def __await__(self) -> Generator[None, None, Any]:
+        yield from ()
+        return ask(self, "await")
+
+    def __aiter__(self) -> Any:
+        return ask(self, "aiter")
+
+    async def __anext__(self) -> Any:
+        return ask(ask(self, "anext"), "await")
+
+    async def __aenter__(self) -> Any:
+        return await self.__link.call(self.__reference, "__aenter__", (), {})
+
+    async def __aexit__(self, *raised: object) -> None:
+        await self.__link.call(self.__reference, "__aexit__", (None, None, None), {})
+
     def __instancecheck__(self, instance: object) -> bool:
-        return isinstance(instance, Remote) and _ask(instance, "isinstance", self) is True
+        return isinstance(instance, Remote | Based) and ask(instance, "isinstance", self) is True
 
     def __subclasscheck__(self, other: object) -> bool:
-        return isinstance(other, Remote) and _ask(other, "issubclass", self) is True
+        return isinstance(other, Remote) and ask(other, "issubclass", self) is True
 
 
-def reference_of(remote: Remote) -> Opaque:
+@Coroutine.register
+class Awaited(Remote):
+    """A coroutine of the program's, which an event loop here takes for one."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Any:
+        return self
+
+    def __next__(self) -> Any:
+        raise StopIteration(ask(self, "await"))
+
+    def send(self, value: object) -> Any:
+        """Runs it to its end."""
+        return next(self)
+
+    def throw(self, error: BaseException, *rest: object) -> Any:
+        """Nothing is thrown into it: it does not wait here."""
+        raise error
+
+    def close(self) -> None:
+        """It ends with its process."""
+
+
+class Based:
+    """Mixed into a built-in type that never changes: what the class of the program's adds to it is
+    asked for.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        return ask(self, "getattr", name)
+
+    def __repr__(self) -> str:
+        return str(ask(self, "repr"))
+
+    def __str__(self) -> str:
+        return str(ask(self, "str"))
+
+
+Theirs: TypeAlias = Remote | Based
+"""Any object of the program's."""
+
+
+def reference_of(theirs: Theirs) -> Opaque:
     """What stands for the object where it is."""
-    reference: Opaque = object.__getattribute__(remote, "_Remote__reference")
+    reference: Opaque = object.__getattribute__(theirs, "_Remote__reference")
     return reference
 
 
-def _ask(remote: Remote, function: str, *rest: Any) -> Any:
+def ask(remote: Theirs, function: str, *rest: Any) -> Any:
     """Has a function of Python's own called over there with the object first."""
     link: Caller = object.__getattribute__(remote, "_Remote__link")
     return link.call(Opaque(f"!{function}"), "", (remote, *rest), {})
@@ -102,16 +163,16 @@ def _ask(remote: Remote, function: str, *rest: Any) -> Any:
 
 def _between(function: str) -> Callable[[Remote, object], Any]:
     def asked(self: Remote, other: object) -> Any:
-        return _ask(self, function, other) if isinstance(other, Remote) else NotImplemented
+        return ask(self, function, other) if isinstance(other, Remote | Based) else NotImplemented
 
     return asked
 
 
 def _of_one(function: str) -> Callable[[Remote], Any]:
-    return lambda self: _ask(self, function)
+    return lambda self: ask(self, function)
 
 
-for _name in _BETWEEN.split():
+for _name in (COMPARED + " " + BETWEEN).split():
     setattr(Remote, f"__{_name.strip('_')}__", _between(_name))
 for _name in _OF_ONE.split():
     setattr(Remote, f"__{_name}__", _of_one(_name))

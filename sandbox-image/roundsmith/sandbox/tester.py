@@ -4,8 +4,9 @@ calls through the codec only.
 A name that the program defines becomes a stand-in here: functions and classes are called over
 there, modules are imported here, plain values are copied. An object that does not cross stays over
 there behind a `Remote`, which equals nothing but itself; an instance of a subclass of a built-in
-compares by its base value. So whatever a program answers, the comparison is this process's. Only a
-test that passes functions of its own is UNSUPPORTED: the server then runs it inside the solver.
+compares by its base value (`based`). So whatever a program answers, the comparison is this
+process's. Only a test that passes functions of its own is UNSUPPORTED: the server then runs it
+inside the solver.
 """
 
 import ast
@@ -15,6 +16,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from roundsmith.sandbox import classes
+from roundsmith.sandbox.based import Changing, based
 from roundsmith.sandbox.codec import (
     CONTAINERS,
     Lowered,
@@ -24,11 +26,11 @@ from roundsmith.sandbox.codec import (
     mapped,
 )
 from roundsmith.sandbox.events import unpack_blobs
-from roundsmith.sandbox.exposure import crosses
+from roundsmith.sandbox.exposure import CHANGING, COROUTINE, crosses
 from roundsmith.sandbox.failures import Lineage, SolverFailure, classify
 from roundsmith.sandbox.frames import read_frame, write_frame
 from roundsmith.sandbox.raised import Classes, caught
-from roundsmith.sandbox.remote import Remote, reference_of
+from roundsmith.sandbox.remote import Awaited, Based, Remote, reference_of
 from roundsmith.sandbox.setup_names import imported
 from roundsmith.sandbox.taught import parted, take_over
 
@@ -81,6 +83,8 @@ class Link:
     def __init__(self, control: int, nonce: bytes, setup: str) -> None:
         self._control, self.nonce, self._setup = control, nonce, setup
         self._classes = Classes()
+        self._theirs: dict[tuple[type, str], Any] = {}
+        """What stands here for an object of the program's, the same one every time."""
 
     def namespace(self, names: list[str], expected: Collection[str]) -> dict[str, Any]:
         """The test's globals; the classes of the `expected` exceptions are made here.
@@ -111,12 +115,21 @@ class Link:
         return namespace
 
     def stand_in(self, value: Any) -> Any:
-        """What represents an answer here: itself, its base value, or a Remote."""
-        if isinstance(value, Opaque):
-            return Remote(self, value)
+        """What represents an answer here: itself, or what stands for an object over there."""
+        if not isinstance(value, Opaque | Lowered):
+            return mapped(value, self.stand_in)
+        key = type(value), value.type_name
+        if key not in self._theirs:
+            self._theirs[key] = self._made(value)
+        return self._theirs[key]
+
+    def _made(self, value: Opaque | Lowered) -> Any:
         if isinstance(value, Lowered):
-            return self.stand_in(value.value)
-        return mapped(value, self.stand_in)
+            return based(self, Opaque(value.type_name), self.stand_in(value.value))
+        word = value.type_name.partition(" ")[2]
+        if word in CHANGING:
+            return Changing(self, value, CHANGING[word])
+        return (Awaited if word == COROUTINE else Remote)(self, value)
 
     def call(self, target: Opaque, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Calls something of the solver's; what it did to lists, dicts and sets is done to ours.
@@ -165,7 +178,7 @@ class Link:
 
 def _crossing(value: Any) -> Any:
     """The value as the solver gets it; raises DoesNotCross for what only lives here."""
-    if isinstance(value, Remote):
+    if isinstance(value, Remote | Based):
         return reference_of(value)
     if parted(value) and crosses(value):
         return value
@@ -176,7 +189,7 @@ def _crossing(value: Any) -> Any:
 
 def _take_over(given: Any, changed: Any) -> None:
     """What a call did to a mutable argument, done to the tester's own object."""
-    if type(given) is not type(changed):
+    if type(given) is not type(changed) or isinstance(given, Remote | Based):
         return
     if parted(given):
         take_over(given, changed)
