@@ -26,7 +26,8 @@ def fields_at(model: type[BaseModel] | None, path: Sequence[str | int]) -> list[
     for name in path:
         field = None if model is None else model.model_fields.get(str(name))
         model = None if field is None else _table(field.annotation)
-    return [] if model is None else sorted(model.model_fields)
+    fields = {} if model is None else model.model_fields
+    return sorted(field.alias or name for name, field in fields.items())
 
 
 def _explain(problem: Any, model: type[BaseModel] | None, elsewhere: Mapping[str, str]) -> str:

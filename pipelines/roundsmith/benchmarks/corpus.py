@@ -5,7 +5,7 @@ from pathlib import Path
 
 from roundsmith.benchmarks.files import Fields, read_rows
 from roundsmith.benchmarks.load import LoadedTasks
-from roundsmith.benchmarks.problems import BadField, Problem, refuse, shown
+from roundsmith.benchmarks.problems import BadField, BadRow, Problem, refuse, shown
 from roundsmith.errors import ConfigError
 from roundsmith.hashing import file_sha256
 from roundsmith.types import Split, Task
@@ -41,8 +41,8 @@ def load_corpus(source: str, *, skip_bad_rows: bool = False) -> LoadedTasks:
             continue
         try:
             instruction, answer = _pair(row.fields)
-        except BadField as bad:
-            problems.append(bad.at(path.name, row.line))
+        except BadRow as bad:
+            problems.extend(bad.at(path.name, row.line))
         else:
             tasks.append(_task(f"{path.name}/{row.line}", instruction, answer, row.fields))
     if problems and (not skip_bad_rows or not tasks):
@@ -67,13 +67,13 @@ def _task(name: str, instruction: str, answer: str, fields: Fields) -> Task:
 
 
 def _pair(fields: Fields) -> tuple[str, str]:
-    """Instruction and answer of a row. Raises BadField when it has none."""
+    """Instruction and answer of a row. Raises BadRow when it has none."""
     for asked, answered in PAIRS:
         if asked in fields and answered in fields:
-            instruction = _text(fields, asked)
+            instruction, answer = _texts(fields, asked, answered)
             if extra := str(fields.get("input") or "").strip():
                 instruction = f"{instruction}\n\n{extra}"
-            return instruction, _text(fields, answered)
+            return instruction, answer
     for name, (role, content) in TURNS.items():
         if name in fields:
             return _turns(fields[name], name, role, content)
@@ -98,8 +98,10 @@ def _turns(turns: object, name: str, role: str, content: str) -> tuple[str, str]
     return str(first[0][1]).strip(), str(first[1][1]).strip()
 
 
-def _text(fields: Fields, name: str) -> str:
-    value = fields[name]
-    if not isinstance(value, str) or not value.strip():
-        raise BadField(name, shown(value), "a text that is not empty")
-    return value.strip()
+def _texts(fields: Fields, *names: str) -> list[str]:
+    texts = [value.strip() if isinstance(value := fields[name], str) else "" for name in names]
+    expected = "a text that is not empty"
+    empty = [name for name, text in zip(names, texts, strict=True) if not text]
+    if empty:
+        raise BadRow([BadField(name, shown(fields[name]), expected) for name in empty])
+    return texts

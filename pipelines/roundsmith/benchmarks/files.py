@@ -63,7 +63,7 @@ def _decoded(path: Path, line: int, text: bytes) -> RawRow | Problem:
         what = f"{shown(text.decode('utf-8', 'replace'), 40)} ({error})"
         return Problem(path.name, line, "", what, "one JSON object a line, in UTF-8")
     except BadField as bad:
-        return bad.at(path.name, line)
+        return bad.at(path.name, line)[0]
 
 
 def _array(path: Path, content: bytes) -> Iterator[RawRow | Problem]:
@@ -75,7 +75,7 @@ def _array(path: Path, content: bytes) -> Iterator[RawRow | Problem]:
         try:
             yield _row(line, value)
         except BadField as bad:
-            yield bad.at(path.name, line)
+            yield from bad.at(path.name, line)
 
 
 def _row(line: int, value: object) -> RawRow:

@@ -15,7 +15,7 @@ from roundsmith.benchmarks.livecodebench import is_livecodebench, livecodebench_
 from roundsmith.benchmarks.mbpp import is_mbpp, mbpp_task
 from roundsmith.benchmarks.multipl_e import is_multipl_e, multipl_e_task
 from roundsmith.benchmarks.own import own_task
-from roundsmith.benchmarks.problems import BadField, Problem, refuse
+from roundsmith.benchmarks.problems import BadField, BadRow, Problem, refuse
 from roundsmith.errors import ConfigError
 from roundsmith.hashing import content_hash, file_sha256
 from roundsmith.types import Split, Task
@@ -103,8 +103,8 @@ def _checked(file: str, rows: Iterable[RawRow | Problem]) -> tuple[list[Task], l
                 raise BadField(
                     "id", f"{task.task_id!r} again, first in row {line}", "ids that are unique"
                 )
-        except BadField as bad:
-            problems.append(bad.at(file, row.line))
+        except BadRow as bad:
+            problems.extend(bad.at(file, row.line))
         else:
             line_by_id[task.task_id] = row.line
             tasks.append(task)

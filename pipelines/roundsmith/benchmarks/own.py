@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from roundsmith.benchmarks.files import Fields
 from roundsmith.benchmarks.own_code import own_code
 from roundsmith.benchmarks.own_tests import OwnTest, own_tests
-from roundsmith.benchmarks.problems import BadField, shown
 from roundsmith.benchmarks.rows import Filled, checked
 from roundsmith.benchmarks.splits import hash_split
 from roundsmith.types import Split, Task
@@ -22,8 +21,8 @@ class OwnRow(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     id: Filled
-    description: Filled
-    tests: list[OwnTest | Filled] = Field(min_length=1)
+    description: Annotated[Filled, StringConstraints(strip_whitespace=True)]
+    tests: list[OwnTest] = Field(min_length=1)
     signature: Filled | None = None
     head: Filled | None = None
     entry_point: Filled | None = None
@@ -41,15 +40,13 @@ class OwnRow(BaseModel):
 
 
 def own_task(fields: Fields) -> Task:
-    """One row as a task; a row without `split` gets one by the hash of its id. Raises BadField."""
+    """One row as a task; a row without `split` gets one by the hash of its id. Raises BadRow."""
     row = checked(OwnRow, fields)
-    if not row.description.strip():
-        raise BadField("description", shown(row.description), "the task in words")
     code = own_code(row.head or row.signature, row.reference, row.entry_point, row.tests, row.setup)
     return Task(
         task_id=row.id,
         split=row.split or hash_split(row.id),
-        description=row.description.strip(),
+        description=row.description,
         head=code.head,
         entry_point=code.entry_point,
         tests=own_tests(row.tests, code.entry_point),

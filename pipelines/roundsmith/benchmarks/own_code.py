@@ -1,7 +1,8 @@
 """Head, entry point and reference of a user's own row: checked where given, else derived."""
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from roundsmith.benchmarks.heads import Def, arrange, parse, unix_lines
@@ -25,7 +26,7 @@ def own_code(
     head: str | None,
     reference: str | None,
     entry_point: str | None,
-    tests: Sequence[OwnTest | str],
+    tests: Sequence[OwnTest],
     setup: str,
 ) -> OwnCode:
     """The three, made to agree. Raises BadField where they do not or too little is given."""
@@ -88,6 +89,9 @@ def _same_parameters(given: Def, reference: Def) -> None:
         raise BadField("reference", f"parameters {saw}", f"those of the signature, {expected}")
 
 
-def _names(sources: list[str]) -> list[str]:
-    trees = [parse(source, "tests") for source in sources]
-    return [node.id for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Name)]
+def _names(sources: list[str]) -> Iterator[str]:
+    """The names that sources use; one that is no Python is left for `own_tests` to refuse."""
+    for source in sources:
+        with suppress(BadField):
+            nodes = ast.walk(parse(source, "tests"))
+            yield from (node.id for node in nodes if isinstance(node, ast.Name))

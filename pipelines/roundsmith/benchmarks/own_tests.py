@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from roundsmith.benchmarks.heads import parse
-from roundsmith.benchmarks.problems import BadField, shown
+from roundsmith.benchmarks.problems import BadField, BadRow, shown
 from roundsmith.types import (
     AssertTest,
     CallTest,
@@ -35,7 +35,9 @@ class OwnTestLimits(BaseModel):
 
 
 class OwnTest(BaseModel):
-    """`assert`, or `call` with `expect`, or `unittest`, or `stdin` with `stdout`."""
+    """`assert`, which a bare text is too, or `call` with `expect`, or `unittest`, or `stdin` with
+    `stdout`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -50,6 +52,11 @@ class OwnTest(BaseModel):
     rule: Literal["lines", "tokens", "exact"] | None = None
     limits: OwnTestLimits | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _text_as_assert(cls, value: object) -> object:
+        return {"assert": value} if isinstance(value, str) else value
+
 
 _TOLERANCES = frozenset({"tolerance", "relative_tolerance"})
 KINDS = {
@@ -61,32 +68,36 @@ KINDS = {
 """What each kind needs, and what it may have besides; any may have `limits`."""
 
 
-def own_tests(tests: Sequence[OwnTest | str], entry_point: str) -> tuple[Test, ...]:
-    """The tests in order, with ids t0, t1, ...; raises BadField for one that can judge nothing."""
-    made = tuple(_made(test, entry_point, i) for i, test in enumerate(tests))
+def own_tests(tests: Sequence[OwnTest], entry_point: str) -> tuple[Test, ...]:
+    """The tests in order, with ids t0, t1, ...; raises BadRow with all that can judge nothing."""
+    made: list[Test] = []
+    bad: list[BadField] = []
+    for at, test in enumerate(tests):
+        try:
+            made.append(_made(test, entry_point, at))
+        except BadField as error:
+            bad.append(error)
+    if bad:
+        raise BadRow(bad)
     scripts = sum(isinstance(test, StdioTest) for test in made)
     if scripts not in (0, len(made)):
         raise BadField("tests", "stdin/stdout beside other kinds", "a task of one of the two")
-    return made
+    return tuple(made)
 
 
-def is_script(tests: Sequence[OwnTest | str]) -> bool:
+def is_script(tests: Sequence[OwnTest]) -> bool:
     """Whether a row's tests run the program as a script."""
-    return any(isinstance(test, OwnTest) and test.stdin is not None for test in tests)
+    return any(test.stdin is not None for test in tests)
 
 
-def assert_sources(tests: Sequence[OwnTest | str]) -> list[str]:
+def assert_sources(tests: Sequence[OwnTest]) -> list[str]:
     """The Python of the tests that are statements or classes."""
-    statements = [
-        test if isinstance(test, str) else test.statement or test.unittest for test in tests
-    ]
-    return [statement for statement in statements if statement is not None]
+    sources = [test.statement or test.unittest for test in tests]
+    return [source for source in sources if source is not None]
 
 
-def _made(test: OwnTest | str, entry_point: str, at: int) -> Test:
+def _made(test: OwnTest, entry_point: str, at: int) -> Test:
     field, test_id = f"tests.{at}", f"t{at}"
-    if isinstance(test, str):
-        return _assert(test, entry_point, field, test_id)
     fields = test.model_dump(by_alias=True, exclude={"limits"})
     _check_kind({name for name, value in fields.items() if value is not None}, field)
     made = _of_kind(test, entry_point, field, test_id)

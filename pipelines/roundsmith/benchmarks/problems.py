@@ -23,18 +23,28 @@ class Problem:
         return f"{where}saw {self.seen}, expected {self.expected}"
 
 
-class BadField(Exception):
+class BadRow(Exception):
     """Raised while one row is read, caught where its file and line are known."""
 
+    def __init__(self, fields: "Sequence[BadField]") -> None:
+        super().__init__(
+            "; ".join(f"{b.field}: saw {b.seen}, expected {b.expected}" for b in fields)
+        )
+        self.fields = fields
+
+    def at(self, file: str, line: int) -> list[Problem]:
+        """Its problems with their place."""
+        return [Problem(file, line, bad.field, bad.seen, bad.expected) for bad in self.fields]
+
+
+class BadField(BadRow):
+    """A row with one problem, or what can not be told of others before it is mended."""
+
     def __init__(self, field: str, seen: str, expected: str) -> None:
-        super().__init__(f"{field}: saw {seen}, expected {expected}")
         self.field = field
         self.seen = seen
         self.expected = expected
-
-    def at(self, file: str, line: int) -> Problem:
-        """The same with its place."""
-        return Problem(file, line, self.field, self.seen, self.expected)
+        super().__init__([self])
 
 
 def shown(value: object, limit: int = 80) -> str:
@@ -43,14 +53,18 @@ def shown(value: object, limit: int = 80) -> str:
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
 
+def num_rows(problems: Sequence[Problem]) -> int:
+    """How many rows the problems are of."""
+    return len({(problem.file, problem.line) for problem in problems})
+
+
 def refuse(problems: Sequence[Problem]) -> ConfigError:
     """The error that refuses a file wholesale, with its first problems listed."""
-    rows = len({(problem.file, problem.line) for problem in problems})
     lines = [str(problem) for problem in problems[:SHOWN]]
     if len(problems) > SHOWN:
         lines.append(f"... and {len(problems) - SHOWN} more")
     return ConfigError(
-        f"{rows} bad task row(s):\n  "
+        f"{num_rows(problems)} bad task row(s):\n  "
         + "\n  ".join(lines)
         + "\nmend the rows, or leave them out with --skip-bad-rows"
     )

@@ -3,9 +3,11 @@
 from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from roundsmith.benchmarks.files import Fields
-from roundsmith.benchmarks.problems import BadField, shown
+from roundsmith.benchmarks.problems import BadField, BadRow, shown
+from roundsmith.wrong_settings import fields_at
 
 Model = TypeVar("Model", bound=BaseModel)
 Filled = Annotated[str, Field(min_length=1)]
@@ -32,6 +34,7 @@ EXPECTED = {
     "string_type": "a string",
     "int_type": "an integer",
     "list_type": "a list",
+    "model_type": "an object",
     "tuple_type": "a list",
     "string_too_short": "a text that is not empty",
     "too_short": "at least one",
@@ -40,17 +43,20 @@ EXPECTED = {
 
 
 def checked(model: type[Model], fields: Fields) -> Model:
-    """The row as `model`; raises BadField for the first field that does not fit."""
+    """The row as `model`; raises BadRow with every field that does not fit."""
     try:
         return model.model_validate(fields)
     except ValidationError as invalid:
-        error = invalid.errors(include_url=False)[0]
-        kind = error["type"]
-        field = ".".join(str(part) for part in error["loc"])
-        if kind == "missing":
-            raise BadField(field, f"only the fields {sorted(fields)}", "this field") from invalid
-        known = (
-            f": the fields are {', '.join(model.model_fields)}" if kind == "extra_forbidden" else ""
-        )
-        expected = EXPECTED.get(kind, error["msg"])
-        raise BadField(field, shown(error["input"]), f"{expected}{known}") from invalid
+        errors = invalid.errors(include_url=False)
+        raise BadRow([_bad_field(model, error) for error in errors]) from invalid
+
+
+def _bad_field(model: type[BaseModel], error: ErrorDetails) -> BadField:
+    kind, field = error["type"], ".".join(map(str, error["loc"]))
+    if kind == "missing":
+        return BadField(field, f"only the fields {sorted(error['input'])}", "this field")
+    expected = EXPECTED.get(kind, error["msg"])
+    if kind == "extra_forbidden":
+        table = [name for name in error["loc"][:-1] if isinstance(name, str)]
+        expected += f": the fields are {', '.join(fields_at(model, table))}"
+    return BadField(field, shown(error["input"]), expected)

@@ -9,6 +9,7 @@ from pathlib import Path
 from roundsmith.benchmarks.corpus import load_corpus
 from roundsmith.benchmarks.load import LoadedTasks
 from roundsmith.benchmarks.load import load_tasks as read_tasks
+from roundsmith.benchmarks.problems import num_rows
 from roundsmith.config import offline
 from roundsmith.errors import ConfigError
 from roundsmith.hashing import content_hash, derive_seed
@@ -65,7 +66,7 @@ async def load_tasks(ctx: Context, split: str = "") -> str:
         for name, tasks in chosen.items():
             objects.append(ctx.store.write_rows(TASKS, tasks))
             stats[str(name)] = len(tasks)
-        left_out = {"left_out": len(loaded.problems), "repeats_of_held_out": list(told)}
+        left_out = {"left_out": num_rows(loaded.problems), "repeats_of_held_out": list(told)}
         return Made(objects, stats | left_out)
 
     return reference(await ctx.once("tasks", 2, settings, (), make))

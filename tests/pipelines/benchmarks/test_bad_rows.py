@@ -24,7 +24,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"id": None}, "id: saw None, expected a string"),
     ({"id": ""}, "id: saw '', expected a text that is not empty"),
     ({"id": "good"}, "id: saw 'good' again, first in row 1, expected ids that are unique"),
-    ({"description": "  "}, "description: saw '  ', expected the task in words"),
+    ({"description": "  "}, "description: saw '  ', expected a text that is not empty"),
     ({"tests": []}, "tests: saw [], expected at least one"),
     ({"tests": "assert total([1])"}, "tests: saw 'assert total([1])', expected a list"),
     ({"tests": ["assert total(("]}, "tests.0: saw '(' was never closed"),
@@ -43,10 +43,18 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"tests": [CALL | {"call": "total(*[1])"}]}, "expected arguments written out, no * or **"),
     ({"tests": [CALL | {"tolerance": -1}]}, "tolerance: saw -1, expected Input should be greater"),
     ({"tests": [STDIO | {"tolerance": 1.0}]}, "tests.0: saw a tolerance with the rule lines"),
-    ({"tests": [STDIO | {"rule": "words"}]}, "rule: saw 'words', expected Input should be"),
+    (
+        {"tests": [{"asert": "a"}]},
+        "tests.0.asert: saw 'a', expected no such field: the fields are a",
+    ),
+    ({"tests": [5]}, "tests.0: saw 5, expected an object"),
+    ({"tests": [STDIO | {"rule": "words"}]}, "tests.0.rule: saw 'words', expected Input should be"),
     ({"tests": [CALL | {"rule": "exact"}]}, "saw the fields ['call', 'expect', 'rule']"),
     ({"tests": [CALL | {"limits": {"cpu_s": 0}}]}, "limits.cpu_s: saw 0, expected Input should"),
-    ({"tests": [CALL | {"limits": {"cpus": 1}}]}, "limits.cpus: saw 1, expected no such field"),
+    (
+        {"tests": [CALL | {"limits": {"cpus": 1}}]},
+        "limits.cpus: saw 1, expected no such field: the fields are cpu_s, f",
+    ),
     ({"tests": [{"unittest": "total([1])"}]}, "expected a class of unittest.TestCase"),
     ({"tests": [{"unittest": "class T(X): pass"}]}, "expected a use of total"),
     ({"tests": [CALL, STDIO]}, "tests: saw stdin/stdout beside other kinds"),
@@ -66,7 +74,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"signature": None, "reference": "x = 1"}, "entry_point: saw no entry_point, and a reference"),
     ({"setup": "import"}, "setup: saw invalid syntax"),
     ({"split": "test"}, "split: saw 'test', expected train, gate or final"),
-    ({"tets": []}, "tets: saw [], expected no such field: the fields are id, description, tests"),
+    (
+        {"tets": []},
+        "tets: saw [], expected no such field: the fields are description, entry_point,",
+    ),
     ({"meta": {"depth": 2}}, "meta.depth: saw 2, expected a string"),
 ]
 
@@ -96,6 +107,31 @@ def test_a_bad_row_is_said_with_its_place(
     assert [task.task_id for task in loaded.tasks] == ["good"]
     assert [(problem.line, problem.file) for problem in loaded.problems] == [(3, "tasks.jsonl")]
     assert message in str(loaded.problems[0])
+
+
+def test_every_problem_of_a_row_is_said_at_once(tmp_path: Path) -> None:
+    fields = {"descripton": "Add up.", "tests": [{"asert": "a"}, CALL | {"tolerance": -1}]}
+    judge_nothing = {
+        "reference": "def total(x): pass",
+        "tests": ["total(", "total(1)", *GOOD["tests"]],
+    }
+    source = written(
+        tmp_path,
+        json.dumps({"id": "bad"} | fields),
+        json.dumps(GOOD | {"signature": None} | judge_nothing),
+    )
+    with pytest.raises(ConfigError) as refused:
+        load_tasks(source)
+    first, *problems, _ = str(refused.value).splitlines()
+    assert first == "2 bad task row(s):"
+    assert [problem.partition(": saw")[0] for problem in problems] == [
+        "  tasks.jsonl:1: description",
+        "  tasks.jsonl:1: tests.0.asert",
+        "  tasks.jsonl:1: tests.1.tolerance",
+        "  tasks.jsonl:1: descripton",
+        "  tasks.jsonl:2: tests.0",
+        "  tasks.jsonl:2: tests.1",
+    ]
 
 
 @pytest.mark.parametrize("line", ["{'id': 1}", "[1]", '"text"', "{", "nul", "\udcff"])

@@ -83,3 +83,12 @@ def test_a_bad_row_is_told_by_line_and_field_and_may_be_left_out(
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="saw no rows"):
         load_corpus(written(tmp_path))
+
+
+def test_an_instruction_and_its_answer_that_are_both_empty_are_told_together(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load_corpus(written(tmp_path, {"instruction": " ", "response": ""}))
+    assert "corpus.jsonl:1: instruction: saw ' '" in str(refused.value)
+    assert "corpus.jsonl:1: response: saw ''" in str(refused.value)
