@@ -161,7 +161,10 @@ def evaluate(
 @app.command()
 def report(
     folder: Annotated[
-        str, typer.Argument(help="A round's folder or URL, such as runs/lab/round-1.")
+        str,
+        typer.Argument(
+            help="A round's folder or URL, such as runs/lab/round-1, or a run's: its last round."
+        ),
     ],
 ) -> None:
     """Print a finished round's numbers, and where its report is."""
@@ -169,8 +172,10 @@ def report(
 
     from roundsmith.commands.exported import read_summary
     from roundsmith.commands.show import show
+    from roundsmith.lineage.meant import meant_round
 
-    show(read_summary(folder), folder.rstrip("/"), Console(highlight=False))
+    found = meant_round(folder).rstrip("/")
+    show(read_summary(found), found, Console(highlight=False))
 
 
 add_commands(app)

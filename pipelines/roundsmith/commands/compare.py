@@ -23,7 +23,10 @@ seeds. `roundsmith reproduce` compares over seeds."""
 
 def compare(
     runs: Annotated[
-        list[str], typer.Argument(help="Folders of finished runs; the first is compared with.")
+        list[str],
+        typer.Argument(
+            help="Folders of finished runs, or of their last rounds; the first is compared with."
+        ),
     ],
     split: Annotated[
         str, typer.Option(help="Whose tasks: final (of a run that is over) or gate.")
@@ -36,8 +39,7 @@ def compare(
     """
     import json
 
-    from rich.console import Console
-
+    from roundsmith.commands.progress import output_console
     from roundsmith.errors import ConfigError
     from roundsmith.lineage.side_by_side import beside, differences, read_run
     from roundsmith.storage import make_output_folder
@@ -50,7 +52,7 @@ def compare(
     read = [read_run(run, split) for run in runs]
     found = [beside(read[0], other, k) for other in read[1:]]
     differ = differences(read)
-    console = Console(highlight=False)
+    console = output_console()
     _show_settings(differ, read, console)
     _show_results(read, found, split, k, console)
     if json_ is not None:
@@ -149,7 +151,7 @@ def _table(title: str, first: str, columns: Sequence[str]) -> Any:
     from rich.table import Table
 
     table = Table(title=title, box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-    table.add_column(first)
+    table.add_column(first, overflow="fold")
     for column in columns:
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", overflow="fold")
     return table

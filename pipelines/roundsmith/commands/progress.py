@@ -27,6 +27,9 @@ LEFT_AFTER = 0.05
 worked on at once take much longer than those after them.
 """
 
+WIDE = 10_000
+"""Columns of what is no terminal, so that nothing is cut."""
+
 
 class ProgressView:
     """Shows (step, done, total, note); call it as work goes on."""
@@ -98,6 +101,13 @@ class ProgressView:
             left = f", {(total - done) / per_s:.0f} s left" if known else ""
             said = (f"{step}: {done}/{total}", rate + left, note)
             self.console.print(" ".join(filter(None, said)))
+
+
+def output_console() -> Console:
+    """Where results go: standard output, with tables as wide as their names where that is no
+    terminal.
+    """
+    return Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
 
 
 def error_console() -> Console:

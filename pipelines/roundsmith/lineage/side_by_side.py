@@ -3,13 +3,13 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from roundsmith.errors import ConfigError
 from roundsmith.lineage.history import History
+from roundsmith.lineage.meant import meant_run
 from roundsmith.lineage.rounds import report_told, round_folders
-from roundsmith.report.summary import Summary, from_json
+from roundsmith.report.summary import from_json
 from roundsmith.statistics import Evaluation, PairedDifference, paired_difference
 from roundsmith.steps.evaluate import counted
 from roundsmith.store import Manifest, Store
@@ -41,16 +41,11 @@ class Beside:
 
 
 def read_run(folder: str, split: str) -> FinishedRun:
-    """A run by its folder. Raises ConfigError where it is none, is not finished, or its last
-    checkpoint was not looked at on the split.
+    """A run by its folder, or what `meant_run` takes for it. Raises ConfigError where there is none
+    that is finished, or its last checkpoint was not looked at on the split.
     """
-    path = Path(folder)
-    summaries = _summaries(path)
-    if not (path / "run.json").exists() or not summaries:
-        raise ConfigError(
-            f"{folder}: expected the --out of a finished run (run.json and round-N/summary.json), "
-            "saw none: give another folder, or finish the run with the command that began it"
-        )
+    path = meant_run(folder)
+    summaries = [from_json(p.read_text("utf-8")) for p in round_folders(path).values()]
     settings = json.loads((path / "run.json").read_text("utf-8"))
     last = summaries[-1].result
     store = Store(str(path / "store"))
@@ -62,7 +57,7 @@ def read_run(folder: str, split: str) -> FinishedRun:
         )
     measuring = measuring_executions(store, path)
     return FinishedRun(
-        name=folder.rstrip("/"),
+        name=str(path),
         settings=flat(settings),
         evaluation=counted(store, found),
         tokens=sum(s.result.tokens["sampled"] + s.result.tokens["scored"] for s in summaries),
@@ -119,12 +114,6 @@ def flat(settings: Mapping[str, Any], before: str = "") -> dict[str, Any]:
         else:
             found[f"{before}{name}"] = value
     return found
-
-
-def _summaries(path: Path) -> list[Summary]:
-    """By round."""
-    texts = [p.read_text("utf-8") for p in path.glob("round-*/summary.json")]
-    return sorted(map(from_json, texts), key=lambda summary: summary.result.round)
 
 
 def _evaluation(

@@ -11,7 +11,6 @@ from roundsmith.lineage.side_by_side import (
     differences,
     flat,
     measuring_executions,
-    read_run,
 )
 from roundsmith.statistics import Evaluation, TaskCount
 from roundsmith.store import Manifest, Store
@@ -58,8 +57,3 @@ def test_executions_that_only_measured_a_choice_are_those_of_the_runs_own_rounds
         (tmp_path / f"round-{number}").mkdir()
         (tmp_path / f"round-{number}/summary.json").write_text(f"summary {number}")
     assert measuring_executions(store, tmp_path) == 130
-
-
-def test_a_folder_that_is_no_finished_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"run.json and round-N/summary.json"):
-        read_run(str(tmp_path), "final")

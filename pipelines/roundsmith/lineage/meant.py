@@ -1,0 +1,78 @@
+"""The run or the round that a person means by a path: its folder, or one next to it in the tree."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from roundsmith.errors import ConfigError
+from roundsmith.lineage.rounds import round_folders
+
+NAMED = 5
+"""Folders that a message names at most."""
+
+
+def meant_run(given: str) -> Path:
+    """The folder of a finished run, of which `given` is it, its last round or a file of either.
+
+    Raises ConfigError that names the finished runs near by where it is none of them.
+    """
+    path = _folder(given)
+    if rounds := round_folders(path):
+        return path
+    rounds = round_folders(path.parent)
+    if not rounds or not (path / "summary.json").is_file():
+        raise ConfigError(
+            f"{given}: expected the folder of a finished run (with round-N/summary.json in it), "
+            f"saw {_seen(path)}: {_instead(run for run, _ in _near(path))}"
+        )
+    if path != rounds[max(rounds)].parent:
+        raise ConfigError(
+            f"{given}: expected a run, which is looked at as its last round left it, saw a round "
+            f"before that: give {path.parent}"
+        )
+    return path.parent
+
+
+def meant_round(given: str) -> str:
+    """The folder of a finished round, of which `given` is it, a file of it, or its run, whose last
+    round is meant; a URL is taken as it is.
+
+    Raises ConfigError that names the finished rounds near by where it is none of them.
+    """
+    if "://" in given:
+        return given
+    path = _folder(given)
+    if (path / "summary.json").is_file():
+        return str(path)
+    if rounds := round_folders(path):
+        return str(rounds[max(rounds)].parent)
+    raise ConfigError(
+        f"{given}: expected the folder of a finished round (with summary.json in it) or of its "
+        f"run, saw {_seen(path)}: {_instead(last for _, last in _near(path))}"
+    )
+
+
+def _folder(given: str) -> Path:
+    path = Path(given)
+    return path.parent if path.is_file() else path
+
+
+def _seen(path: Path) -> str:
+    if not path.is_dir():
+        return "no such folder"
+    return "a run that has no finished round yet" if (path / "run.json").is_file() else "none"
+
+
+def _near(path: Path) -> list[tuple[Path, Path]]:
+    """The finished runs below a path, or below what there is of it, each with its last round."""
+    there = next(folder for folder in (path, *path.parents) if folder.is_dir())
+    found = (*there.glob("*/round-*/summary.json"), *there.glob("*/*/round-*/summary.json"))
+    runs = sorted({summary.parent.parent for summary in found})
+    return [(run, rounds[max(rounds)].parent) for run in runs if (rounds := round_folders(run))]
+
+
+def _instead(near: Iterable[Path]) -> str:
+    names = [str(path) for path in near]
+    if not names:
+        return "give the --out of a run, or finish it with the command that began it"
+    more = f" or one of {len(names) - NAMED} others" if len(names) > NAMED else ""
+    return f"near by there is {', '.join(names[:NAMED])}{more}"

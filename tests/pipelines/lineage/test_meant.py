@@ -1,0 +1,59 @@
+"""The run or round that a path means, and what is said of a path that means none."""
+
+from pathlib import Path
+
+import pytest
+
+from roundsmith.errors import ConfigError
+from roundsmith.lineage.meant import meant_round, meant_run
+from roundsmith.lineage.side_by_side import read_run
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """The root of a run of ten rounds, one of one round, and one whose first is not over."""
+    names = [*(f"long/round-{number}" for number in range(1, 11)), "short/round-1", "begun/work"]
+    for name in names:
+        folder = tmp_path / "runs" / name
+        folder.mkdir(parents=True)
+        (folder.parent / "run.json").write_text("{}")
+        if folder.name != "work":
+            (folder / "summary.json").write_text("{}")
+    return tmp_path / "runs"
+
+
+@pytest.mark.parametrize(
+    "given", ["", "round-10", "round-10/summary.json", "run.json", "round-10/"]
+)
+def test_a_run_is_meant_by_its_folder_its_last_round_and_their_files(
+    runs: Path, given: str
+) -> None:
+    assert meant_run(f"{runs}/long/{given}") == runs / "long"
+    assert meant_round(f"{runs}/long/{given}") == str(runs / "long/round-10")
+
+
+def test_a_round_before_the_last_is_meant_by_itself_and_is_no_run(runs: Path) -> None:
+    assert meant_round(f"{runs}/long/round-9") == str(runs / "long/round-9")
+    with pytest.raises(ConfigError, match=r"round-9: expected a run.*: give .*runs/long$"):
+        meant_run(f"{runs}/long/round-9")
+
+
+@pytest.mark.parametrize("given", ["runs", "runs/shrot", ""])
+def test_the_finished_ones_near_by_are_named(runs: Path, given: str) -> None:
+    path = str(runs.parent / given)
+    with pytest.raises(
+        ConfigError, match=rf"{path}: .*near by there is {runs}/long, {runs}/short$"
+    ):
+        meant_run(path)
+    with pytest.raises(ConfigError, match=rf"near by there is {runs}/long/round-10, {runs}/short/"):
+        meant_round(path)
+
+
+def test_a_run_that_is_not_over_is_told_from_a_folder_that_is_none(
+    runs: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="saw a run that has no finished round"):
+        read_run(f"{runs}/begun", "final")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ConfigError, match="saw none: give the --out of a run"):
+        meant_round(f"{tmp_path}/empty")
