@@ -4,6 +4,7 @@ import importlib.util
 from typing import Any
 
 from roundsmith.errors import ConfigError
+from roundsmith.installing import how_to_install
 
 
 def log_in(wanted_by: str = "") -> Any:
@@ -15,8 +16,7 @@ def log_in(wanted_by: str = "") -> Any:
     told = f"{wanted_by}: " if wanted_by else ""
     if importlib.util.find_spec("kubernetes") is None:
         raise ConfigError(
-            f"{told}expected the Python package kubernetes, saw none: pip install "
-            "'roundsmith[cluster]' (in a clone: pip install -c constraints.txt -e '.[cluster]')"
+            f"{told}expected the Python package kubernetes, saw none: {how_to_install('cluster')}"
         )
     from kubernetes import client, config  # type: ignore[import-untyped]  # ships no types
 

@@ -17,6 +17,7 @@ import fsspec  # type: ignore[import-untyped]  # ships no types
 from fsspec.implementations import local  # type: ignore[import-untyped]  # no types
 
 from roundsmith.errors import ConfigError, StoreError
+from roundsmith.installing import how_to_install
 
 CHUNK_BYTES = 8 * 2**20
 S3 = ("s3", "s3a")
@@ -47,7 +48,7 @@ def open_storage(url: str) -> tuple[Any, str]:
     except (ImportError, ValueError) as error:
         raise ConfigError(
             f"{url}: expected a folder or a URL of storage that this installation opens, saw "
-            f"{error}: for s3:// install roundsmith[cluster]"
+            f"{error}: for s3:// install what it needs: {how_to_install('cluster')}"
         ) from error
     path = path.rstrip("/")
     if scheme in S3:

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from roundsmith.errors import ConfigError
+from roundsmith.installing import how_to_install
 
 TRACEPARENT = "traceparent"
 Attributes = Mapping[str, str | int | float]
@@ -75,7 +76,7 @@ def refuse_missing(endpoint: str | None) -> None:
     if missing:
         raise ConfigError(
             f"--otlp-endpoint {endpoint}: expected OpenTelemetry, saw no {', '.join(missing)}: "
-            "install roundsmith[otel], or leave the option out"
+            f"leave the option out, or install it: {how_to_install('otel')}"
         )
 
 

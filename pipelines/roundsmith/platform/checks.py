@@ -12,6 +12,7 @@ from pathlib import Path
 
 from roundsmith.config import cpu_count, offline
 from roundsmith.errors import ConfigError, SandboxError
+from roundsmith.installing import how_to_install
 
 LOCAL = ("torch", "transformers", "trl", "datasets", "safetensors")
 CLUSTER = ("kfp", "kubernetes", "kserve")
@@ -73,7 +74,7 @@ def packages() -> Check:
     """The packages that models and training need; looked for, not imported."""
     versions = _versions(LOCAL)
     missing = [name for name in LOCAL if name not in versions]
-    remedy = f"pip install 'roundsmith[local]' (missing: {', '.join(missing)})" if missing else ""
+    remedy = f"missing: {', '.join(missing)}: {how_to_install('local')}" if missing else ""
     return Check("packages", not missing, _listed(versions), remedy)
 
 
@@ -168,7 +169,7 @@ def cluster() -> Check:
     versions = _versions(CLUSTER)
     if "kfp" in versions:
         return Check("kubeflow", True, _listed(versions))
-    remedy = "for `roundsmith compile`: pip install 'roundsmith[cluster]'"
+    remedy = f"for `roundsmith compile`: {how_to_install('cluster')}"
     return Check("kubeflow", True, _listed(versions), remedy)
 
 

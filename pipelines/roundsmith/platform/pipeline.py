@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from roundsmith.errors import ConfigError
+from roundsmith.installing import how_to_install
 from roundsmith.platform.control_job import CONFIG_FILE
 from roundsmith.platform.manifests import labels
 from roundsmith.platform.parameters import FIELDS, Parameters
@@ -85,7 +86,7 @@ def compile_pipeline(installed: Installed, output: Path, *, manifests: bool = Fa
         importlib.util.find_spec("kfp") is None
         or importlib.util.find_spec("kfp.kubernetes") is None
     ):
-        raise ConfigError("compile needs kfp, saw none: pip install 'roundsmith[cluster]'")
+        raise ConfigError(f"compile needs kfp, saw none: {how_to_install('cluster')}")
     if output.suffix not in SUFFIXES:
         raise ConfigError(f"--output {output}: expected a name that ends in {', '.join(SUFFIXES)}")
     from kfp import compiler  # type: ignore[import-untyped]  # ships no types

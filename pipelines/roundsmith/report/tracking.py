@@ -17,6 +17,7 @@ from pydantic import Field
 
 from roundsmith.config import Settings
 from roundsmith.errors import ConfigError, PlatformError
+from roundsmith.installing import how_to_install
 from roundsmith.report.summary import Summary
 
 if TYPE_CHECKING:
@@ -100,8 +101,8 @@ def check_trackers(config: TrackingConfig) -> None:
     lacking = [name for name, asked in wanted.items() if asked and find_spec(name) is None]
     if lacking:
         raise ConfigError(
-            f"tracking: expected the package {lacking[0]}, saw none: pip install "
-            "'roundsmith[track]', or take it out of [tracking]"
+            f"tracking: expected the package {lacking[0]}, saw none: take it out of "
+            f"[tracking], or install it: {how_to_install('track')}"
         )
 
 

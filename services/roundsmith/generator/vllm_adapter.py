@@ -12,6 +12,7 @@ from roundsmith.config import prepare_vllm, vllm_sockets_in
 from roundsmith.errors import ConfigError, EngineError, RoundsmithError, Unavailable
 from roundsmith.generator.adapters import Loaded
 from roundsmith.generator.settings import VllmSettings
+from roundsmith.installing import how_to_install
 from roundsmith.models.loading import served_device, served_dtype, stored_parameters
 from roundsmith.models.text import ModelText
 from roundsmith.types import GenerateItem, TopLogprobs
@@ -61,8 +62,8 @@ def start(settings: VllmSettings, text: ModelText) -> Started:
         from vllm.v1.engine.async_llm import AsyncLLM
     except ImportError as error:
         raise ConfigError(
-            f"engine vllm: it can not be imported ({error}): install roundsmith[vllm], or choose "
-            "--engine transformers"
+            f"engine vllm: it can not be imported ({error}): choose --engine transformers, or "
+            f"install it: {how_to_install('vllm')}"
         ) from error
     on_cpu = bool(current_platform.is_cpu())
     dtype = served_dtype(

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from roundsmith.cli import app
 from roundsmith.errors import ConfigError
+from roundsmith.installing import how_to_install
 
 WITHOUT_KUBERNETES = """
 import sys
@@ -23,7 +24,7 @@ def test_submit_without_the_kubernetes_package_says_what_to_install() -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
-    assert "saw none: pip install 'roundsmith[cluster]'" in done.stderr
+    assert f"saw none: {how_to_install('cluster')}" in done.stderr
 
 
 @pytest.mark.parametrize(

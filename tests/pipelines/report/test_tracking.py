@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from roundsmith.installing import how_to_install
 from roundsmith.report.tracking import TrackingConfig, flat, metrics_of, tell
 from tests.pipelines.report.rounds import SUMMARY
 
@@ -14,7 +15,7 @@ SETTINGS = {"seed": 3, "evaluation": {"samples": 4}}
 
 def needs(package: str) -> None:
     if find_spec(package) is None:
-        pytest.skip(f"{package} is not installed: pip install 'roundsmith[track]'")
+        pytest.skip(f"{package} is not installed: {how_to_install('track')}")
 
 
 def told(out: Path, **config: object) -> Path:
