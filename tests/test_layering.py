@@ -14,7 +14,17 @@ ROOT = Path(__file__).parents[1]
 SANDBOX = ROOT / "sandbox-image"
 
 LAYERS = (
-    {"v1", "types", "errors", "verdicts", "hashing", "tracing", "storage_s3", "wrong_settings"},
+    {
+        "v1",
+        "types",
+        "errors",
+        "verdicts",
+        "hashing",
+        "tracing",
+        "storage_s3",
+        "wrong_settings",
+        "installing",
+    },
     {"wire", "clients", "config", "storage", "bench", "kubernetes_login"},
     {"generator", "executor", "scorer", "pair_builder", "serve", "models"},
     {

@@ -92,10 +92,8 @@ def run(
     With --cluster the same rounds use a cluster's services and train in pods; `roundsmith submit`
     starts this in a pod.
     """
-    from rich.console import Console
-
     from roundsmith.commands.plan import plan_run
-    from roundsmith.commands.progress import error_console
+    from roundsmith.commands.progress import error_console, output_console
     from roundsmith.commands.run import default_preset, preset_elsewhere, run_rounds
     from roundsmith.commands.run_on_cluster import run_on_cluster
 
@@ -104,7 +102,7 @@ def run(
     console = error_console()
     with resumable():
         if dry_run:
-            plan_run(settings, out, cluster, Console(highlight=False))
+            plan_run(settings, out, cluster, output_console())
         elif cluster:
             run_on_cluster(settings, cluster, out, console)
         else:
@@ -168,14 +166,13 @@ def report(
     ],
 ) -> None:
     """Print a finished round's numbers, and where its report is."""
-    from rich.console import Console
-
     from roundsmith.commands.exported import read_summary
+    from roundsmith.commands.progress import output_console
     from roundsmith.commands.show import show
     from roundsmith.lineage.meant import meant_round
 
     found = meant_round(folder).rstrip("/")
-    show(read_summary(found), found, Console(highlight=False))
+    show(read_summary(found), found, output_console())
 
 
 add_commands(app)

@@ -32,14 +32,22 @@ def plan_run(config: RunConfig, out: Path, cluster: Path | None, console: Consol
 
 
 def show_plan(config: RunConfig, store: str, platform: Platform, console: Console) -> None:
-    """Prints every step with what is to be done of it, and how long that takes."""
+    """Prints every step with whether it is found, why it is not, and how long it takes."""
     steps = planned(config, store, platform)
     table = Table(title=f"what a run with {store} would do", box=box.SIMPLE_HEAD, show_edge=False)
-    for column in ("round", "step", "to do", "about", "price"):
-        table.add_column(column, justify="left" if column == "step" else "right", no_wrap=True)
+    priced = any(step.spent and step.spent.price(config.price) for step in steps)
+    for column in ("round", "step", "state", "why", "about", *(["price"] if priced else [])):
+        left = column in ("step", "state", "why")
+        table.add_column(column, justify="left" if left else "right", no_wrap=column != "why")
     for step in steps:
-        table.add_row(str(step.round), step.label, _todo(step), *_words(step.spent, config))
+        words = (step.label, _state(step), step.why, *_words(step.spent, config, priced))
+        table.add_row(str(step.round), *words)
     console.print(table)
+    found = sum(not step.todo for step in steps)
+    console.print(f"found ({found}): earlier work in the store, which is used as it is")
+    console.print(
+        f"to make ({len(steps) - found}): what the run would do, for the reason beside it"
+    )
     whole = [remaining(steps, number) for number in range(1, config.rounds + 1)]
     known = [spent for spent in whole if spent is not None]
     if len(known) < len(whole):
@@ -53,14 +61,15 @@ def show_plan(config: RunConfig, store: str, platform: Platform, console: Consol
         console.print(f"about {duration(added.seconds)} on the machine that did it before{costs}")
 
 
-def _todo(step: PlannedStep) -> str:
+def _state(step: PlannedStep) -> str:
     if not step.todo:
         return "found"
-    return "all" if step.todo == 1 else f"{100 * step.todo:.0f} %"
+    return "to make" if step.todo == 1 else f"{100 * step.todo:.0f} % to make"
 
 
-def _words(spent: Spent | None, config: RunConfig) -> tuple[str, str]:
+def _words(spent: Spent | None, config: RunConfig, priced: bool) -> list[str]:
     if spent is None:
-        return "not known", ""
+        return ["not known"]
     price = spent.price(config.price)
-    return duration(spent.seconds) if spent.seconds else "", "" if not price else f"{price:.2f}"
+    costs = [f"{price:.2f}" if price else ""] if priced else []
+    return [duration(spent.seconds) if spent.seconds else "", *costs]

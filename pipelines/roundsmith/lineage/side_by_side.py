@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from roundsmith.errors import ConfigError
@@ -11,6 +12,7 @@ from roundsmith.lineage.meant import meant_run
 from roundsmith.lineage.rounds import report_told, round_folders
 from roundsmith.report.summary import from_json
 from roundsmith.statistics import Evaluation, PairedDifference, paired_difference
+from roundsmith.steps.dotted import flat
 from roundsmith.steps.evaluate import counted
 from roundsmith.store import Manifest, Store
 
@@ -103,17 +105,6 @@ def differences(runs: Sequence[FinishedRun]) -> dict[str, list[Any]]:
     names = sorted(set[str]().union(*(run.settings for run in runs)))
     values = {name: [run.settings.get(name) for run in runs] for name in names}
     return {name: of for name, of in values.items() if any(value != of[0] for value in of)}
-
-
-def flat(settings: Mapping[str, Any], before: str = "") -> dict[str, Any]:
-    """Nested settings by their dotted names."""
-    found: dict[str, Any] = {}
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            found |= flat(value, f"{before}{name}.")
-        else:
-            found[f"{before}{name}"] = value
-    return found
 
 
 def _evaluation(

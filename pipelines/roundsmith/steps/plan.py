@@ -1,10 +1,11 @@
 """What a run would do, and how long it would take, without doing it."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from roundsmith.steps import run_step
 from roundsmith.steps.context import Context, Made, Parts, Work
+from roundsmith.steps.dotted import changed
 from roundsmith.steps.forecast import Forecast, Size
 from roundsmith.steps.inputs import is_here
 from roundsmith.steps.spent import Spent
@@ -13,17 +14,18 @@ from roundsmith.store.overlay import Overlay
 
 TO_DO = "?"
 """What the reference of work that is not done begins with."""
+NEVER = "not made yet"
 FREE = ("tasks",)
 """Steps that are cheap enough to be done for a plan, in a store that is thrown away: the numbers of
 tasks are what everything else is reckoned by."""
 
 
 class NotDone(Exception):  # no error: the answer of a step that would have work to do
-    """A step whose work is not in the store."""
+    """A step whose work is not in the store, and why it is not."""
 
-    def __init__(self, step: str, shards_done: int) -> None:
+    def __init__(self, step: str, shards_done: int, why: str) -> None:
         super().__init__(step)
-        self.shards_done = shards_done
+        self.shards_done, self.why = shards_done, why
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,16 @@ class PlannedContext(Context):
         committed = self.store.keys(shard_step(work.step))
         shards = (shard for shard in parts() if shard.key in committed) if committed else ()
         done = sum(self.store.find(shard.step, shard.key) is not None for shard in shards)
-        raise NotDone(work.step, done)
+        raise NotDone(work.step, done, self._why(work))
+
+    def _why(self, work: Work) -> str:
+        """What tells work from the nearest that the store holds of the same inputs."""
+        near = [m for m in self.store.manifests(work.step) if tuple(m.parents) == work.parents]
+        if not near:
+            return NEVER
+        differ = min((changed(m.config, work.config) for m in near), key=len)
+        names = [name.removeprefix("config.") for name in differ]  # the recipe's own settings
+        return f"changed: {', '.join(names)}" if names else "this release makes it otherwise"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +63,8 @@ class PlannedStep:
     """The part of it that is to be done, from 0 (it is found) to 1."""
     spent: Spent | None
     """What it would take; None where the store holds no such work to reckon by."""
+    why: str = ""
+    """What it is to be done for; nothing where it is found."""
 
 
 class Plan:
@@ -90,20 +103,28 @@ class Plan:
                 if self._overlay.kept(manifest):
                     self._add(label, 0.0, Spent())
                 else:
-                    self._add(label, 1.0, self._forecast.of(name, 1.0))
+                    self._add(label, 1.0, self._forecast.of(name, 1.0), NEVER)
                 return found
         size = self._size.of(name, split, self.context.config, self.context.recipe)
         shards = max(1, -(-size.tasks // self.context.config.shard_tasks))
         left = 1.0 if todo is None else 1.0 - min(1.0, todo.shards_done / shards)
         spent = self._forecast.of(name, size.amount)
-        self._add(label, left, None if spent is None else spent.times(left))
+        why = todo.why if todo else _awaited(inputs.values()) or "not fetched yet"
+        self._add(label, left, None if spent is None else spent.times(left), why)
         return f"{TO_DO}{label}/{len(self.steps)}"
 
-    def _add(self, label: str, todo: float, spent: Spent | None) -> None:
-        self.steps.append(PlannedStep(self.context.round, label, todo, spent))
+    def _add(self, label: str, todo: float, spent: Spent | None, why: str = "") -> None:
+        self.steps.append(PlannedStep(self.context.round, label, todo, spent, why))
 
     async def _run(self, step: str, split: str, inputs: Mapping[str, str]) -> str:
         return await run_step(self.context, step, split=split, **inputs)
+
+
+def _awaited(references: Iterable[str]) -> str:
+    """The last of the inputs that are to be done themselves."""
+    parted = (ref.removeprefix(TO_DO).rpartition("/") for ref in references if ref[0] == TO_DO)
+    last = max(((int(number), label) for label, _, number in parted), default=None)
+    return "" if last is None else f"follows {last[1]}"
 
 
 def _committed_as(step: str) -> str:

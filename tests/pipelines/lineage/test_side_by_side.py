@@ -9,10 +9,10 @@ from roundsmith.lineage.side_by_side import (
     FinishedRun,
     beside,
     differences,
-    flat,
     measuring_executions,
 )
 from roundsmith.statistics import Evaluation, TaskCount
+from roundsmith.steps.dotted import flat
 from roundsmith.store import Manifest, Store
 
 

@@ -20,8 +20,9 @@ def test_a_run_beside_itself_differs_in_what_was_changed_alone(
     settings = json.loads((copy / "run.json").read_text())
     settings["recipe_config"]["tail"] = 1.5
     (copy / "run.json").write_text(json.dumps(settings))
-    words = [sys.executable, "-m", "roundsmith.cli", "compare", str(undisturbed), str(copy)]
+    words = [sys.executable, "-m", "roundsmith.cli", "compare", f"{undisturbed}/round-1", str(copy)]
     text = printed([*words, "--json", str(told)])
+    assert [text.count(f" {run} ") for run in (undisturbed, copy)] == [2, 2], "names come out whole"
     found = json.loads(told.read_text())
     assert found["settings"] == {"recipe_config.tail": [None, 1.5]}
     assert "recipe_config.tail" in text

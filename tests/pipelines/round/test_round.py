@@ -86,17 +86,20 @@ def test_a_dry_run_names_what_a_setting_changes_and_changes_nothing(undisturbed:
     before = {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*")}
     assert todo() == []
     changed = todo("--set", "training.learning_rate=1e-3")
-    assert [line.split(" all ")[0].split("1 ", 1)[1].strip() for line in changed] == [
-        "train",
-        "evaluate gate (after)",
-        "decide",
-        "evaluate final (after)",
-        "train (control)",
-        "evaluate final (control)",
-        "report",
+    told = [line.split("1 ", 1)[1].split(" to make ") for line in changed]
+    assert [(step.strip(), " ".join(why.split()[:2])) for step, why in told] == [
+        ("train", "changed: stage.learning_rate"),
+        ("evaluate gate (after)", "follows train"),
+        ("decide", "follows evaluate"),
+        ("evaluate final (after)", "follows train"),
+        ("train (control)", "follows train"),
+        ("evaluate final (control)", "follows train"),
+        ("report", "follows evaluate"),
     ]
     assert all("not known" not in line for line in changed), "the same work was done before"
-    assert len(todo("--set", "iterations=3")) == 11
+    iterations = todo("--set", "iterations=3")
+    assert len(iterations) == 11
+    assert "changed: iterations" in iterations[0]
     assert {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*")} == before
 
 

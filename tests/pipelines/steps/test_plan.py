@@ -34,6 +34,9 @@ def test_in_an_empty_folder_everything_is_to_do_and_nothing_is_made(tmp_path: Pa
         "evaluate gate (before)",
         "sample",
     ]
+    why = {step.label: step.why for step in found if step.round == 1}
+    assert (why["load_tasks"], why["load_model"]) == ("not made yet", "not made yet")
+    assert (why["sample"], why["report"]) == ("follows load_model", "follows decide")
     assert any(step.label == "evaluate final (control)" for step in found if step.round == 2)
     assert remaining(found, 1) is None
 
@@ -45,7 +48,7 @@ def test_a_path_that_is_no_folder_is_told_before_a_plan_promises_a_round_with_it
         with pytest.raises(ConfigError, match="nosuch': saw no such folder"):
             steps(tmp_path, config(model=model))
     hub = steps(tmp_path, config(model="owner/name"))
-    assert [step.label for step in hub][1] == "load_model"  # to be fetched, by the run
+    assert (hub[1].label, hub[1].why) == ("load_model", "not fetched yet")
 
 
 def test_a_forecast_is_the_mean_over_what_was_done() -> None:
