@@ -17,6 +17,8 @@ from roundsmith.v1 import executor_pb2_grpc
 from roundsmith.wire import to_message
 
 SOURCE = "def f(x):\n    return x + 1\n"
+TESTS = tuple(CallTest(f"t{at}", "f", (at,), at + 1) for at in range(4000))
+"""More, with a few programs, than may wait anywhere between the sandbox and a caller."""
 
 
 def item(num_tests: int) -> pb2.ExecuteItem:
@@ -47,7 +49,7 @@ async def streamed(stub: Any, request: pb2.ExecuteStreamRequest) -> list[tuple[s
         yield request
 
     told = []
-    async for answer in stub.ExecuteStream(requests(), timeout=60):
+    async for answer in stub.ExecuteStream(requests(), timeout=120):
         together = answer.WhichOneof("result") == "outcomes"
         told.append((answer.WhichOneof("result"), len(answer.outcomes.outcomes) if together else 1))
     return told
@@ -83,5 +85,26 @@ def test_a_row_of_many_cells_comes_in_messages_of_a_bounded_size() -> None:
             )
             assert sum(count for _, count in told) == 600
             assert max(count for _, count in told) <= 256, told
+
+    with_stub(work)
+
+
+def test_nobody_waits_for_a_caller_that_does_not_read_the_same_cells() -> None:
+    """Not even what waits for those cells: what is not read is kept, and what runs goes on."""
+
+    async def work(stub: Any) -> None:
+        programs = tuple(Program(f"c{at}", f"{SOURCE}# {at}\n") for at in range(4))
+        many = to_message(ExecuteItem("i", programs, TESTS, rerun_share=0.0))
+        assert isinstance(many, pb2.ExecuteItem)
+        unread = stub.ExecuteStream(timeout=300)
+        await unread.write(pb2.ExecuteStreamRequest(request_id="unread", item=many))
+        await unread.read()
+        told = await streamed(stub, pb2.ExecuteStreamRequest(request_id="read", item=many))
+        assert len(told) == len(programs) * len(TESTS)
+        await unread.done_writing()
+        num_read = 1
+        while await unread.read() is not grpc.aio.EOF:
+            num_read += 1
+        assert num_read == len(told)
 
     with_stub(work)
