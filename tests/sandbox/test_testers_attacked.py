@@ -72,6 +72,15 @@ def test_case_66_what_the_setup_imports_is_not_the_programs_to_change(
     assert (outcome.verdict, outcome.judge) == (Verdict.FAIL, JudgedAt.INSIDE), outcome
 
 
+def test_case_66_what_a_test_defines_is_not_the_programs_to_change(box: "Box") -> None:
+    setup = "def solves(x): return x == 4\n"
+    program = Program("c", "def solves(x): return True\ndef f(): return 3\n", setup)
+    statements = ("assert solves(f())", f"{setup}assert solves(f())")
+    tests = tuple(AssertTest(str(at), text) for at, text in enumerate(statements))
+    outcomes = box.matrix(ExecuteItem("i", (program,), tests, limits=LIMITS))
+    assert [o.verdict for o in outcomes] == [Verdict.PASS, Verdict.FAIL]
+
+
 def test_a_test_of_nothing_but_a_name_that_the_setup_imports_asks_the_programs(box: "Box") -> None:
     program = Program("c", "def gcd(a, b, c): return 7\n", "from math import gcd")
     tests = (AssertTest("t", "x = gcd(7, 14, 0)\nassert x == 7"),)

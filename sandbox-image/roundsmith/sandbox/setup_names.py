@@ -1,6 +1,7 @@
 """What a task's setup imports, as a tester has it: the task's own, whatever the program made of it.
 
-Not handled: what a setup defines itself, its functions and classes; the program may change those.
+Not handled: what a setup defines itself, its functions and classes; the program may change those,
+as it must where they are a draft that it replaces.
 """
 
 import ast
