@@ -29,6 +29,8 @@ LANDLOCK = "            *self._landlock,\n"
 STREAM = "_refuse_unless(0, socket.AF_UNIX, stream)"
 RARE = "        (_SET, 4, 0, _RARE_FLAGS),\n"
 ADDRESS = "        (_EQUAL, 0, 2, 0),\n        (_LOAD, 0, 0, _ARGUMENT_LOW[4] + 4),\n"
+CORE = "    syscalls.PR_SCHED_CORE,\n"
+NEWER = "        (_RETURN, 0, 0, _ERRNO | 1),\n    ]"
 COMMANDS = '        number("ioctl"): _no_socket_commands(),\n'
 
 
@@ -74,6 +76,12 @@ CALLS = (
     Mutation("seccomp: no tracing", _ever("ptrace", "process_vm_readv"), (46,)),
     Mutation("seccomp: no keyrings", _ever("keyctl", "add_key", "request_key"), (50,)),
     Mutation("seccomp: no io_uring, bpf, perf", _ever("io_uring_setup", "bpf"), (51,)),
+    Mutation(
+        "seccomp: no newer calls",
+        without(SECCOMP, "        *_refuse(errno.ENOSYS),\n    ]", NEWER),
+        (51,),
+    ),
+    Mutation("seccomp: no core of its own", without(SECCOMP, CORE), (56,)),
     Mutation("seccomp: no watching", _ever("inotify_init1", "fanotify_init"), (87,)),
     Mutation("seccomp: no namespaces", _child("unshare", "setns"), (48,)),
     Mutation(

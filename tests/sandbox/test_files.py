@@ -127,6 +127,17 @@ def test_case_36_odd_file_names_leave_nothing_behind(box: Box) -> None:
     assert box.call("def f():\n    open('a\\0b', 'w')\n").verdict is Verdict.ERROR
 
 
+def test_case_36_directories_named_as_cleaning_names_them_break_no_sandbox(box: Box) -> None:
+    pids = box.supervisor_pids
+    source = (
+        "import os\ndef f():\n    for at in range(1, 40):\n"
+        "        os.makedirs(f'pulled-{os.getppid()}-{at}/x/y')\n    return True\n"
+    )
+    assert box.call(source).verdict is Verdict.PASS
+    assert box.call(LISTED, []).verdict is Verdict.PASS
+    assert box.supervisor_pids == pids
+
+
 @pytest.mark.parametrize("name", ["sitecustomize.py", "usercustomize.py", "__pycache__/os.pyc"])
 def test_case_37_the_runtime_can_not_be_poisoned(box: Box, name: str) -> None:
     folder = "os.path.dirname(os.__file__)"

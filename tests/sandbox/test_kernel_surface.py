@@ -1,6 +1,7 @@
 """Programs that reach for the kernel or the processes around them (cases 46 to 56)."""
 
 import contextlib
+import errno
 import os
 import re
 import threading
@@ -9,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from roundsmith.types import Limits
+from roundsmith.sandbox.syscalls import UNIFIED
+from roundsmith.types import CallTest, Limits
 from roundsmith.verdicts import Verdict
 from tests.sandbox.conftest import ALSO_FROM_PYTHON, PATIENCE_S, Box
 
@@ -97,8 +99,21 @@ def test_case_50_keyrings_are_no_channel(box: Box) -> None:
 
 def test_case_51_the_kernels_large_interfaces_are_closed(box: Box) -> None:
     box.refuses(
-        "bpf perf_event_open userfaultfd io_uring_setup io_uring_enter io_uring_register seccomp"
+        "bpf perf_event_open userfaultfd io_uring_setup io_uring_enter io_uring_register seccomp "
+        "io_setup vmsplice"
     )
+
+
+def test_case_51_what_newer_kernels_have_is_not_there(box: Box) -> None:
+    source = """
+import ctypes
+def f(numbers):
+    libc = ctypes.CDLL(None, use_errno=True)
+    return [(libc.syscall(number, 0, 0, 0, 0, 0, 0), ctypes.get_errno()) for number in numbers]
+"""
+    numbers = [max(UNIFIED.values()) + 1, 500, 1000, 2**20]
+    asked = CallTest("t", "f", (numbers,), [(-1, errno.ENOSYS)] * len(numbers))
+    assert box.run(source, asked).verdict is Verdict.PASS
 
 
 def test_case_52_calls_of_another_architecture_kill(box: Box) -> None:
@@ -161,6 +176,10 @@ def test_case_56_a_program_can_ask_for_no_more_than_its_share_of_cpu(box: Box) -
         "setpriority sched_setscheduler sched_setparam sched_setattr sched_setaffinity ioprio_set "
         "mbind set_mempolicy migrate_pages move_pages"
     )
+    # A core that no other program may use the other half of.
+    source = "import ctypes\ndef f():\n    libc = ctypes.CDLL(None, use_errno=True)\n"
+    source += "    return libc.prctl(62, 1, 0, 0, 0), ctypes.get_errno()\n"
+    assert box.call(source, (-1, errno.EPERM)).verdict is Verdict.PASS
     source = "import threading\ndef f():\n    threading.Thread(target=f).start()\n"
     assert box.call(source).verdict is Verdict.PROCESS_LIMIT
 

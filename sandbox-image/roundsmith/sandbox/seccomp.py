@@ -24,6 +24,8 @@ _AND = 0x54
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32 = 0x40000000
+# Numbers above are of newer kernels: no calls, as an older one says.
+_LAST = max(syscalls.UNIFIED.values())
 NAMESPACE_FLAGS = 0x7E020080
 _CLONE_THREAD, _AT_EMPTY_PATH = 0x10000, 0x1000
 _MAP_SHARED, _MAP_ANONYMOUS, _MAP_GROWSDOWN = 1, 0x20, 0x100
@@ -39,7 +41,7 @@ Code = list[tuple[int, int, int, int]]
 EVER = """
 accept accept4 acct add_key adjtimex bind bpf chroot clock_adjtime clock_settime connect
 delete_module execve execveat fanotify_init fanotify_mark finit_module flock fsconfig fsmount fsopen
-fspick getsockopt init_module inotify_add_watch inotify_init inotify_init1 io_uring_enter
+fspick getsockopt init_module inotify_add_watch inotify_init inotify_init1 io_setup io_uring_enter
 io_uring_register io_uring_setup ioperm iopl ioprio_set kcmp kexec_file_load kexec_load keyctl
 listen listmount lookup_dcookie mbind memfd_create memfd_secret migrate_pages mknod mknodat
 modify_ldt mount_setattr move_mount move_pages mq_open mq_unlink msgctl msgget msgrcv msgsnd
@@ -48,7 +50,7 @@ pivot_root process_madvise process_mrelease process_vm_readv process_vm_writev p
 quotactl_fd reboot recvmmsg request_key sched_setaffinity sched_setattr sched_setparam
 sched_setscheduler semctl semget semop semtimedop sendmmsg set_mempolicy setdomainname sethostname
 setpriority settimeofday shmat shmctl shmget socket statmount swapoff swapon sync syncfs syslog
-umount2 userfaultfd vhangup
+umount2 userfaultfd vhangup vmsplice
 """
 # What the zygote needs and a child must not have.
 CHILD = """
@@ -64,6 +66,7 @@ _PRCTL = (
     syscalls.PR_SET_MM,
     syscalls.PR_SET_CHILD_SUBREAPER,
     syscalls.PR_SET_PTRACER,
+    syscalls.PR_SCHED_CORE,
 )
 
 
@@ -84,6 +87,12 @@ def _refuse_unless(argument: int, value: int, then: Code) -> Code:
     return [(_LOAD, 0, 0, _ARGUMENT_LOW[argument]), (_EQUAL, 1, 0, value), *_refuse(), *then]
 
 
+def _refuse_unless_masked(argument: int, mask: int, value: int) -> Code:
+    """Refuse unless these bits of the argument are the value, else allow."""
+    load, *rest = _refuse_unless(argument, value, [(_RETURN, 0, 0, _ALLOW)])
+    return [load, (_AND, 0, 0, mask), *rest]
+
+
 def _clone(threads: bool) -> Code:
     if not threads:
         return _refuse(errno.EAGAIN)
@@ -100,8 +109,8 @@ def _clone(threads: bool) -> Code:
 
 
 def _own_limits() -> Code:
-    """Reading any limit of its own, and setting it but for that of CPU time, whose end is SIGKILL.
-    The address of a limit to set is no pointer only when both its halves are zero.
+    """Any limit of its own to read, and to set, where either half of the new one's address is not
+    zero, all but that of CPU time, whose end is SIGKILL.
     """
     return [
         (_LOAD, 0, 0, _ARGUMENT_LOW[1]),
@@ -134,8 +143,7 @@ def compiler_filter(own_pid: int, pairs: bool = False) -> bytes:
 
 def program_filter(own_pid: int, program_fd: int, pairs: bool = False) -> bytes:
     """The filter of a child that becomes a program: once what is open at `program_fd`, which is
-    closed then; threads, but no process; memory and `pairs` as a compiler's. What of its stack is
-    moved to grow elsewhere would not be counted either, so nothing is.
+    closed then; threads, but no process; memory and `pairs` as a compiler's, and none that moves.
     """
     whole = _refuse_unless(4, _AT_EMPTY_PATH, [(_RETURN, 0, 0, _ALLOW)])
     code = _child_code(True, own_pid) | {
@@ -154,13 +162,7 @@ def _pairs() -> dict[int, Code]:
     """Pairs of Unix streams, connected to each other for good; datagrams could be sent elsewhere.
     What crosses is bytes: no descriptor, no address, nothing out of band.
     """
-    stream: Code = [
-        (_LOAD, 0, 0, _ARGUMENT_LOW[1]),
-        (_AND, 0, 0, 0xFFFFFFFF & ~_ANY_WAIT),
-        (_EQUAL, 1, 0, socket.SOCK_STREAM),
-        *_refuse(),
-        (_RETURN, 0, 0, _ALLOW),
-    ]
+    stream = _refuse_unless_masked(1, 0xFFFFFFFF & ~_ANY_WAIT, socket.SOCK_STREAM)
     return {
         number("socketpair"): _refuse_unless(0, socket.AF_UNIX, stream),
         number("sendto"): _bytes_alone(),
@@ -184,17 +186,11 @@ def _bytes_alone() -> Code:
 
 def _no_socket_commands() -> Code:
     """No command of sockets: who gets a signal when one is ready, what interfaces there are."""
-    return [
-        (_LOAD, 0, 0, _ARGUMENT_LOW[1]),
-        (_AND, 0, 0, _COMMANDS_OF),
-        (_EQUAL, 0, 1, _SOCKET_COMMANDS),
-        *_refuse(),
-        (_RETURN, 0, 0, _ALLOW),
-    ]
+    load, *rest = _refuse_when_any(1, (_SOCKET_COMMANDS,))
+    return [load, (_AND, 0, 0, _COMMANDS_OF), *rest]
 
 
 def _thread() -> Code:
-    """A thread of the calling process and nothing else."""
     return [
         (_LOAD, 0, 0, _ARGUMENT_LOW[0]),
         (_SET, 1, 0, _CLONE_THREAD),
@@ -218,8 +214,8 @@ def _counted_memory() -> Code:
 
 
 def child_filter(threads: bool, own_pid: int) -> bytes:
-    """The filter that a child adds. It may signal only itself, and neither kill nor stop itself. It
-    may have pairs of sockets, without which asyncio has no event loop.
+    """The filter that a child adds. It may signal only itself, neither kill nor stop itself, and
+    have pairs of sockets, without which asyncio has no event loop.
     """
     return _program(_child_code(threads, own_pid) | _pairs())
 
@@ -253,6 +249,8 @@ def _program(code_by_number: Mapping[int, Code]) -> bytes:
         (_LOAD, 0, 0, 0),
         (_GREATER_EQUAL, 0, 1, _X32),
         (_RETURN, 0, 0, _KILL),
+        (_GREATER_EQUAL, 0, 1, _LAST + 1),
+        *_refuse(errno.ENOSYS),
     ]
     known = sorted((n, code) for n, code in code_by_number.items() if n >= 0)
     return b"".join(_INSTRUCTION.pack(*instruction) for instruction in head + _tree(known))

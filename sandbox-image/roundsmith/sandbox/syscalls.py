@@ -14,6 +14,7 @@ CLONE_NEWCGROUP, CLONE_NEWTIME = 0x02000000, 0x00000080
 
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP = 1, 4, 22
 PR_SET_MM, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS, PR_SET_PTRACER = 35, 36, 38, 0x59616D61
+PR_SCHED_CORE = 62
 
 ARCHITECTURE = os.uname().machine
 
@@ -107,6 +108,7 @@ NUMBERS = {
     "inotify_add_watch": (254, 27),
     "inotify_init": (253, -1),
     "inotify_init1": (294, 26),
+    "io_setup": (206, 0),
     "ioctl": (16, 29),
     "ioperm": (173, -1),
     "iopl": (172, -1),
@@ -194,5 +196,6 @@ NUMBERS = {
     "userfaultfd": (323, 282),
     "vfork": (58, -1),
     "vhangup": (153, 58),
+    "vmsplice": (278, 75),
     "write": (1, 64),
 }
