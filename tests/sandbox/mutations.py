@@ -91,7 +91,7 @@ MUTATIONS = (
     ),
     Mutation("RLIMIT_NPROC", without(STEPS, "if self._counts_processes:", "if False:"), (22, 85)),
     Mutation("no-new-privileges", NO_NEW_PRIVILEGES, (28,)),
-    Mutation("users and capabilities dropped", DROP, (28, 49, 85, 86)),
+    Mutation("users and capabilities dropped", DROP, (86,)),
     Mutation(
         "descriptors closed",
         _step("close_range", "self.num_descriptors, _EVERY_DESCRIPTOR, 0"),

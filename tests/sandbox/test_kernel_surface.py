@@ -282,6 +282,18 @@ def test_case_86_clock_name_swap_and_accounts_of_the_machine_can_not_be_changed(
     assert 0 <= time.time() - before < 60
 
 
+def test_case_86_a_program_has_no_capability(box: Box) -> None:
+    source = """
+import ctypes, struct
+def f():
+    held = ctypes.create_string_buffer(24)
+    said = ctypes.CDLL(None).capget(struct.pack('Ii', 0x20080522, 0), held)
+    effective, permitted, _, effective_too, permitted_too, _ = struct.unpack('6I', held.raw)
+    return said, effective | effective_too, permitted | permitted_too
+"""
+    assert box.call(source, (0, 0, 0)).verdict is Verdict.PASS
+
+
 def test_case_87_a_program_can_not_watch_files_that_others_open(box: Box) -> None:
     box.refuses("inotify_init inotify_init1 inotify_add_watch fanotify_init fanotify_mark")
 
