@@ -95,7 +95,8 @@ def serve_pair_builder(
     listen: Listen,
     process: Process,
     recipes: Annotated[
-        list[str] | None, typer.Option(help="Packages and folders that recipes are loaded from.")
+        list[str] | None,
+        typer.Option(help="Packages, folders and files that recipes are loaded from."),
     ] = None,
 ) -> None:
     """Serve PairBuilderService: groups in, training rows out."""

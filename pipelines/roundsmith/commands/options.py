@@ -79,7 +79,7 @@ Engine = Annotated[
     typer.Option(help="Of the generator: transformers, or vllm where it is installed."),
 ]
 Recipes = Annotated[
-    list[str] | None, typer.Option(help="Package or folder of recipes of your own.")
+    list[str] | None, typer.Option(help="Package, folder or file of recipes of your own.")
 ]
 Rounds = Annotated[int | None, typer.Option(help="Each goes on from the promoted checkpoint.")]
 Seed = Annotated[int | None, typer.Option(help="The same seed, the same result.")]

@@ -13,7 +13,7 @@ roundsmith schema gift | jq .properties.iterations"""
 def schema(
     recipe: Annotated[str, typer.Argument(help="A recipe, such as gift.")],
     recipes: Annotated[
-        list[str] | None, typer.Option(help="Package or folder of recipes of your own.")
+        list[str] | None, typer.Option(help="Package, folder or file of recipes of your own.")
     ] = None,
 ) -> None:
     """Print the JSON Schema of a recipe's settings, with their defaults.

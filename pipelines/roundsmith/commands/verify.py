@@ -30,7 +30,7 @@ def verify(
     ] = 64,
     seed: Annotated[int, typer.Option(help="Which programs are drawn.")] = 0,
     recipes: Annotated[
-        list[str] | None, typer.Option(help="Package or folder of recipes of your own.")
+        list[str] | None, typer.Option(help="Package, folder or file of recipes of your own.")
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:

@@ -71,7 +71,7 @@ class RunConfig(Settings):
     recipe_config: dict[str, Any] = Field(default_factory=dict)
     """The recipe's own settings over its defaults, which are the paper's."""
     recipes: tuple[str, ...] = (RECIPES,)
-    """Packages and folders that recipes are loaded from."""
+    """Packages, folders and files that recipes are loaded from."""
     preset: str = "paper"
     """Where the settings come from; named in the summary."""
     model: str = "lab"

@@ -21,6 +21,7 @@ from roundsmith.types import Group, Row
 from roundsmith.wrong_settings import explain
 
 log = logging.getLogger(__name__)
+SOURCES = "a package, a folder of .py files or one such file"
 
 
 class Rule(Protocol):
@@ -38,8 +39,9 @@ Rules = Mapping[str, type[Rule]]
 def load_rules(sources: Sequence[str]) -> dict[str, type[Rule]]:
     """The `RECIPE` class of every module of the packages and folders, by module name.
 
-    A source is the dotted name of a package, or a folder of .py files. Raises ConfigError for one
-    that is neither, can not be imported or holds no recipe, and for two recipes of one name.
+    A source is the dotted name of a package, a folder of .py files or one such file. Raises
+    ConfigError for one that is none of these, can not be imported or holds no recipe, and for two
+    recipes of one name.
     """
     rules: dict[str, type[Rule]] = {}
     for source in sources:
@@ -119,20 +121,22 @@ def _checked(rule: Any, name: str, source: str, rules: Mapping[str, type[Rule]])
 
 
 def _modules(source: str) -> list[tuple[str, ModuleType]]:
-    folder = Path(source)
-    if folder.is_dir():
-        return [(path.stem, _import_file(path)) for path in sorted(folder.glob("[!_]*.py"))]
-    if "/" in source or source.startswith("."):
+    given = Path(source)
+    if given.is_dir():
+        return [(path.stem, _import_file(path)) for path in sorted(given.glob("[!_]*.py"))]
+    if given.is_file() and given.suffix == ".py":
+        return [(given.stem, _import_file(given))]
+    if "/" in source or source.startswith(".") or source.endswith(".py") or given.is_file():
+        seen = "another file" if given.is_file() else "no such file or folder"
         raise ConfigError(
-            f"--recipes {source}: expected a package or a folder of .py files, saw no such "
-            "folder: check the path, which starts where the command does"
+            f"--recipes {source}: expected {SOURCES}, saw {seen}: check the path, which starts "
+            "where the command does"
         )
     try:
         return _package_modules(source)
     except Exception as error:  # whatever a user's module raises
         raise ConfigError(
-            f"--recipes {source}: expected a package or a folder of .py files that can be "
-            f"imported, saw {type(error).__name__}: {error}"
+            f"--recipes {source}: expected {SOURCES}, saw {type(error).__name__}: {error}"
         ) from error
 
 

@@ -85,7 +85,7 @@ def test_what_is_wrong_with_a_folder_is_said(
 
 @pytest.mark.parametrize("source", ["nosuch_package", "./nosuch/folder", "json.decoder"])
 def test_what_is_neither_package_nor_folder_is_refused(source: str) -> None:
-    with pytest.raises(ConfigError, match="expected a package or a folder"):
+    with pytest.raises(ConfigError, match="expected a package, a folder of"):
         load_rules([source])
 
 
@@ -123,7 +123,15 @@ def test_the_line_of_a_recipe_that_raises_is_named_and_its_traceback_logged(
     assert "ZeroDivisionError" in caplog.text
 
 
-@pytest.mark.parametrize("source", ["./nosuchdir", "/nosuch/dir", "nosuch/"])
+@pytest.mark.parametrize("source", ["./nosuchdir", "/nosuch/dir", "nosuch/", "nosuch.py"])
 def test_a_folder_of_recipes_that_is_not_there_is_told_as_that(source: str) -> None:
-    with pytest.raises(ConfigError, match=f"--recipes {source}: .*saw no such folder"):
+    with pytest.raises(ConfigError, match=f"--recipes {source}: .*saw no such file or folder"):
         load_rules([source])
+
+
+def test_a_file_gives_its_recipe_and_one_that_is_no_python_is_refused(tmp_path: Path) -> None:
+    source = recipes(tmp_path / "r")
+    assert list(load_rules([f"{source}/echo.py"])) == ["echo"]
+    (tmp_path / "echo.toml").touch()
+    with pytest.raises(ConfigError, match=r"echo\.toml: expected a package, .*saw another file"):
+        load_rules([str(tmp_path / "echo.toml")])
