@@ -26,7 +26,7 @@ from roundsmith.commands import (
 from roundsmith.commands import compile as compiling
 from roundsmith.commands.groups import grouped
 from roundsmith.commands.interrupt import resumable
-from roundsmith.errors import RoundsmithError
+from roundsmith.errors import FORBIDDEN, ConfigError, RoundsmithError
 
 app = typer.Typer(
     epilog="Start with: roundsmith run --recipe gift --out runs/lab  (minutes, no GPU needed)",
@@ -205,6 +205,8 @@ def main() -> None:
         _fail(error)
     except ExceptionGroup as group:
         _fail(_first(group))
+    except OSError as error:
+        _fail(error)
 
 
 def _first(error: Exception) -> Exception:
@@ -215,6 +217,12 @@ def _first(error: Exception) -> Exception:
 
 
 def _fail(error: Exception) -> None:
+    if isinstance(error, OSError) and error.errno in FORBIDDEN and error.filename:
+        _say(
+            f"{error.filename}: expected a file or folder that you may read and write, saw "
+            f"{error.strerror}: make it so, or name another"
+        )
+        sys.exit(ConfigError.exit_code)
     if not isinstance(error, RoundsmithError):
         raise error
     _say(str(error))

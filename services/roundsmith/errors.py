@@ -23,7 +23,11 @@ Each class names its gRPC status; `clients` raise the class that the server rais
 what was seen, what was expected and what to do.
 """
 
+import errno
 from typing import ClassVar
+
+FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+"""What the file system answers where this user may not read or write."""
 
 
 class RoundsmithError(Exception):

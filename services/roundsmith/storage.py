@@ -16,7 +16,7 @@ from typing import Any
 import fsspec  # type: ignore[import-untyped]  # ships no types
 from fsspec.implementations import local  # type: ignore[import-untyped]  # no types
 
-from roundsmith.errors import ConfigError, StoreError
+from roundsmith.errors import FORBIDDEN, ConfigError, StoreError
 from roundsmith.installing import how_to_install
 
 CHUNK_BYTES = 8 * 2**20
@@ -77,9 +77,11 @@ def make_output_folder(path: Path, option: str = "--out") -> Path:
                 f"{option} {path}: expected room for files, saw no space left: free space and run "
                 "again, or name another folder"
             ) from error
-        seen = "a file" if path.is_file() else f"{error.strerror} at {error.filename or path}"
+        there = next(at for at in (path, *path.parents) if at.exists())
+        seen = "a file" if path.is_file() else f"{error.strerror} at {there}"
+        allow = f"make {there} writable for you, or " if error.errno in FORBIDDEN else ""
         raise ConfigError(
-            f"{option} {path}: expected a folder that can be made and written, saw {seen}: "
+            f"{option} {path}: expected a folder that can be made and written, saw {seen}: {allow}"
             "name another folder"
         ) from error
     return path
@@ -202,6 +204,8 @@ def _s3_code(error: BaseException) -> str:
 
 
 def _remedy(url: str, error: BaseException) -> str:
+    if scheme_of(url) == "file" and isinstance(error, OSError) and error.errno in FORBIDDEN:
+        return f"make {error.filename or url} and what is below it writable for you"
     if scheme_of(url) not in S3:
         return "check that the root exists, that its credentials and permissions hold"
     match error:

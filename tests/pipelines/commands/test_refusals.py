@@ -134,3 +134,32 @@ def test_an_out_where_nothing_can_be_made_is_told() -> None:
     code, said = roundsmith("run", "--out", "/proc/x")
     assert code == 2
     assert "--out /proc/x: expected a folder that can be made" in said
+
+
+def without_rights(*arguments: str | Path) -> str:
+    """What a command says that file modes bind, as they do not bind root; skips the test where that
+    can not be had.
+    """
+    bound = [shutil.which("setpriv") or "", "--bounding-set", "-dac_override,-dac_read_search"]
+    if os.geteuid() != 0:
+        bound = []
+    elif not bound[0] or subprocess.run([*bound, "true"], check=False).returncode:
+        pytest.skip("needs setpriv, and the right to give rights up")
+    words = [*bound, sys.executable, "-m", "roundsmith.cli", *map(str, arguments)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False), done.stderr
+    return " ".join(done.stderr.split())
+
+
+def test_an_out_in_a_folder_that_is_read_only_says_which_to_make_writable(tmp_path: Path) -> None:
+    (closed := tmp_path / "closed").mkdir(mode=0o555)
+    for out in (closed, closed / "run"):
+        said = without_rights("run", "--out", out)
+        assert f"--out {out}: expected a folder that can be made and written, saw Permis" in said
+        assert said.endswith(f": make {closed} writable for you, or name another folder")
+
+
+def test_a_file_that_another_user_left_is_told_without_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / ".lock").touch(mode=0o444)
+    said = without_rights("run", "--limit", "4", "--out", tmp_path)
+    assert f"{tmp_path}/.lock: expected a file or folder that you may read and write, saw" in said
