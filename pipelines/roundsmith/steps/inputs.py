@@ -155,13 +155,15 @@ def is_here(ctx: Context) -> bool:
     """Whether the model of a run can be looked at without fetching it from a hub. Raises
     ConfigError where it is no folder and no hub could have it either.
     """
+    from roundsmith.models.near import near_by
+
     source = model_source(ctx.config.model)
     if Path(source).is_dir() or _recorded_commit(ctx):
         return True
     if source.startswith((".", "/")) or source.count("/") > 1:  # a hub's ids are OWNER/NAME
         raise ConfigError(
-            f"model {source!r}: saw no such folder, expected one with safetensors weights, or a "
-            "hub id (OWNER/NAME)"
+            f"model {source!r}: saw no such folder, expected `lab`, one with safetensors weights, "
+            f"or a hub id (OWNER/NAME){near_by(Path(source))}"
         )
     return False
 

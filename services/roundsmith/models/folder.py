@@ -7,6 +7,7 @@ from pathlib import Path
 from roundsmith.errors import ConfigError
 from roundsmith.hashing import WEIGHT_FILES, weights_sha256
 from roundsmith.models.headers import refuse_broken
+from roundsmith.models.near import in_the_cache, near_by
 
 CARD = "README.md"
 """Read for the licence; in no hash."""
@@ -47,6 +48,7 @@ def check(path: Path, trust_remote_code: bool) -> None:
         raise ConfigError(
             f"{path}: saw {seen}, expected *.safetensors weights: save the model with "
             "save_pretrained (it writes safetensors), or name another folder or hub id"
+            f"{near_by(path)}"
         )
     if not config.is_file():
         raise ConfigError(
@@ -92,7 +94,7 @@ def _download(model: str, revision: str | None) -> tuple[Path, str]:
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise ConfigError(
             f"model {model!r}: no such folder, and as a hub id it could not be fetched "
-            f"({str(error).splitlines()[0]}): expected a folder with safetensors weights or a hub "
-            "id that can be reached"
+            f"({str(error).splitlines()[0]}): expected `lab`, a folder with safetensors weights or "
+            f"a hub id (OWNER/NAME) that can be reached{near_by(Path(model))}; {in_the_cache()}"
         ) from error
     return path, path.name  # the hub's cache names a snapshot by its commit

@@ -123,6 +123,25 @@ def test_a_name_that_is_neither_folder_nor_reachable_says_what_was_tried() -> No
         resolve("./not/here/at-all")
 
 
+def test_models_near_one_that_is_not_found_are_named(folder: Path, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "runs/first/round-1/checkpoint"
+    shutil.copytree(folder, checkpoint)
+    for given in ("runs/first", "runs/first/round-2", "runs/second"):
+        with pytest.raises(ConfigError, match=f"; near by there is {checkpoint}"):
+            resolve(str(tmp_path / given))
+
+
+def test_what_the_cache_of_a_hub_holds_is_told_where_no_hub_answers(
+    folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(folder, tmp_path / "hub/models--someone--something/snapshots/c0ffee")
+    script = "from roundsmith.models.folder import resolve; resolve('someone/other')"
+    environment = child_environment(HF_HUB_CACHE=str(tmp_path / "hub"), HF_HUB_OFFLINE="1")
+    words = [sys.executable, "-c", script]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
+    assert "only the hub's cache, which holds someone/something, is looked in" in done.stderr
+
+
 def test_a_hub_id_is_resolved_to_the_commit_of_its_snapshot(folder: Path, tmp_path: Path) -> None:
     commit, cache = "c0ffee" + "0" * 34, tmp_path / "hub"
     repository = cache / "models--someone--something"
