@@ -13,13 +13,16 @@ roundsmith reproduce gift --arms headline --base lab --base runs/base-1 --base r
 
 roundsmith reproduce gift --arm gift --arm rft --seeds 5 --json gift.json
 
+roundsmith reproduce gift --seeds 12 --finished docs/comparisons --out runs/more
+
 roundsmith reproduce all
 
 An arm is one way to train (GiFT, RFT, gold rows alone, ...). Every arm is played on every seed:
 arms of a seed share one sampled pool where they may, train for as many optimizer steps, and their
 last checkpoint is judged on the split final. What counts as yes and as no is fixed beforehand in
 the claims file of the recipe; docs/reproduce.md explains it. Stop it at any moment: the same
-command goes on, and every finished (arm, seed) is found."""
+command goes on, and every finished (arm, seed) is found; --finished takes those of another machine
+over."""
 
 
 def reproduce(
@@ -62,6 +65,19 @@ def reproduce(
     config: Annotated[Path | None, typer.Option(help="TOML file of settings of all arms.")] = None,
     engine: Annotated[str | None, typer.Option(help="Of the generator.")] = None,
     trust_remote_code: Annotated[bool, typer.Option("--trust-remote-code")] = False,
+    finished: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with RECIPE/finished.jsonl.gz, as another machine's --out has it: what "
+            "it has of this comparison is taken over, and only the rest is played."
+        ),
+    ] = None,
+    other_code: Annotated[
+        bool,
+        typer.Option(
+            "--other-code", help="Take it over though another version of the code played it."
+        ),
+    ] = False,
     out: Annotated[
         Path, typer.Option(help="Folder of the comparison. Run again in it to go on.")
     ] = Path("runs/reproduce"),
@@ -87,6 +103,7 @@ def reproduce(
     from roundsmith.commands.run import default_preset
     from roundsmith.errors import ConfigError
     from roundsmith.reproduce.arms import chosen_arms, named_arms
+    from roundsmith.reproduce.carried import carried_of
     from roundsmith.reproduce.choice import Choice
     from roundsmith.storage import make_output_folder
 
@@ -114,7 +131,9 @@ def reproduce(
             trust_remote_code=trust_remote_code,
         )
         played = chosen_arms(fixed, arms, own)
-        wanted.append(Wanted(fixed, choice, played, seeds or fixed.seeds, tune))
+        carried = None if finished is None else carried_of(finished, name, alone=recipe != "all")
+        size = (played, seeds or fixed.seeds, tune)
+        wanted.append(Wanted(fixed, choice, *size, carried, other_code))
     with resumable():
         if dry_run:
             for one in wanted:

@@ -42,16 +42,21 @@ def show_dry(wanted: Wanted, out: Path, console: Console) -> None:
 
         steps = PlannedSteps(plan, look)
         player = Player(wanted.claims, wanted.choice, steps)
+        known = wanted.carried
         if wanted.tune:
             _plan_tuning(player, wanted)
         for arm, seed in pairs(wanted.arms, wanted.claims, wanted.seeds):
+            if known is not None and (arm, seed) in known.arms:
+                continue
             player.play(arm, seed, {}, Split.FINAL)
         _show_steps(plan.steps, wanted.tune, console)
 
 
 def _plan_tuning(player: Player, wanted: Wanted) -> None:
-    claims = wanted.claims
+    claims, known = wanted.claims, wanted.carried
     for arm in order(claims, wanted.arms):
+        if known is not None and arm in known.tuned:
+            continue
         for row in claims.grids[claims.arms[arm].grid]:
             for seed in range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + claims.tuning_seeds):
                 player.play(arm, seed, {arm: row}, Split.GATE)

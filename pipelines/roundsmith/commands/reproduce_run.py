@@ -15,6 +15,7 @@ from roundsmith.commands.run import mended, only_run
 from roundsmith.platform.local import LocalPlatform
 from roundsmith.report.comparison import render
 from roundsmith.reproduce.arms import pairs
+from roundsmith.reproduce.carried import FILE, Carried, Origin, fitting, origin_of, packed
 from roundsmith.reproduce.choice import Choice, Tuned, config_of
 from roundsmith.reproduce.finished import Finished, finished
 from roundsmith.reproduce.judged import Judged, judge
@@ -23,6 +24,7 @@ from roundsmith.reproduce.results import Scope, page_of, scope_of, to_json
 from roundsmith.reproduce.steps import DoneSteps
 from roundsmith.reproduce.tuning import tune
 from roundsmith.steps import run_step
+from roundsmith.steps.code_version import code_version
 from roundsmith.steps.context import Context
 from roundsmith.steps.evaluate import evaluation_of
 from roundsmith.storage import make_output_folder
@@ -41,6 +43,10 @@ class Wanted:
     arms: tuple[str, ...]
     seeds: int
     tune: bool
+    carried: Carried | None = None
+    """What another machine finished of it."""
+    other_code: bool = False
+    """Whether that may have been done by another version of the code."""
 
 
 @dataclass(slots=True)
@@ -48,6 +54,7 @@ class Compared:
     """What a comparison has so far."""
 
     wanted: Wanted
+    origin: Origin
     tuned: Mapping[str, Tuned] = field(default_factory=dict)
     done: dict[str, dict[int, Finished]] = field(default_factory=dict)
 
@@ -65,7 +72,8 @@ def compare_arms(
     wanted: Wanted, out: Path, console: Console, printed: Console, json_: Path | None
 ) -> Compared:
     """Plays every arm on every seed, headline arms first, tells each as it is finished, and prints
-    the tables. OUT/RECIPE/results.json and report.html are written anew after each.
+    the tables. OUT/RECIPE/results.json, report.html and finished.jsonl.gz are written anew after
+    each.
     """
     _train_base(wanted, out, console)
     with only_run(out), asyncio.Runner() as runner, ProgressView(console) as view:
@@ -96,24 +104,54 @@ def _compare(
     wanted: Wanted, steps: DoneSteps, out: Path, view: ProgressView, console: Console
 ) -> Compared:
     claims, player = wanted.claims, Player(wanted.claims, wanted.choice, steps)
-    found = Compared(wanted)
+    found = Compared(wanted, _origin(wanted, player, steps))
+    known: dict[tuple[str, int], Finished] = {}
+    if wanted.carried is not None:
+        code = None if wanted.other_code else code_version()
+        known = fitting(wanted.carried, found.origin, claims, wanted.choice, code)
+        found.tuned = wanted.carried.tuned
     if wanted.tune:
-        found.tuned = tune(player, wanted.arms, lambda ref: _pass_at_1(steps, player, ref))
+        found.tuned = tune(
+            player, wanted.arms, lambda ref: _pass_at_1(steps, player, ref), found.tuned
+        )
         for arm, values in found.tuned.items():
             console.print(f"tuned on gate: {arm}: {said(values)}")
     for arm, seed in pairs(wanted.arms, claims, wanted.seeds):
         view.forget()
-        played = player.play(arm, seed, found.tuned, Split.FINAL)
-        values = found.tuned.get(claims.chain(arm)[-1], {})
-        config = config_of(claims, wanted.choice, arm, seed, values)
-        one = finished(steps.context(config), arm, played, values)
+        one = known.get((arm, seed))
+        word = "taken over, " if one else ""
+        one = one or _finish(arm, seed, found.tuned, player, steps)
         found.done.setdefault(arm, {})[seed] = one
         console.print(
-            f"{arm}, seed {seed}: final pass@1 {100 * one.metric('pass@1', 'final'):.1f} %, "
+            f"{arm}, seed {seed}: {word}final pass@1 {100 * one.metric('pass@1', 'final'):.1f} %, "
             f"{one.steps} steps on {one.rows} rows, {one.tokens} tokens"
         )
         _write(found, out / claims.recipe)
     return found
+
+
+def _origin(wanted: Wanted, player: Player, steps: DoneSteps) -> Origin:
+    """What the arms of this comparison are of; loads every base model and the tasks."""
+    common = player.common(0)
+    models = [steps.manifest(player.model(at)) for at in range(len(wanted.choice.models))]
+    tasks = steps.manifest(steps.do(common, 1, "load_tasks", "", ""))
+    return origin_of(
+        wanted.claims,
+        wanted.choice,
+        wanted.tune,
+        [model.stats["weights_sha256"] for model in models],
+        tasks.config["source"],
+        steps.context(common).platform.arithmetic,
+    )
+
+
+def _finish(
+    arm: str, seed: int, tuned: Mapping[str, Tuned], player: Player, steps: DoneSteps
+) -> Finished:
+    played = player.play(arm, seed, tuned, Split.FINAL)
+    values = tuned.get(player.claims.chain(arm)[-1], {})
+    config = config_of(player.claims, player.choice, arm, seed, values)
+    return finished(steps.context(config), arm, played, values)
 
 
 def _pass_at_1(steps: DoneSteps, player: Player, ref: str) -> float:
@@ -123,15 +161,15 @@ def _pass_at_1(steps: DoneSteps, player: Player, ref: str) -> float:
 
 def _write(found: Compared, folder: Path) -> None:
     make_output_folder(folder)
-    for name, text in (
-        ("results.json", _json(found)),
-        (
-            "report.html",
-            render(page_of(found.wanted.claims, found.scope(), found.done, found.judged())),
-        ),
+    page = page_of(found.wanted.claims, found.scope(), found.done, found.judged())
+    every = [one for by_seed in found.done.values() for one in by_seed.values()]
+    for name, content in (
+        ("results.json", _json(found).encode()),
+        ("report.html", render(page).encode()),
+        (FILE, packed(found.origin, found.tuned, every)),
     ):
         partial = folder / f".{name}"
-        partial.write_text(text, "utf-8")
+        partial.write_bytes(content)
         partial.replace(folder / name)
 
 

@@ -28,6 +28,8 @@ class Finished:
     ks: tuple[int, ...]
     settings: Mapping[str, Any]
     """Of its recipe, which name what it measured."""
+    code: str = ""
+    """The version of the code that judged it."""
     tuned: Tuned = field(default_factory=dict)
     measured: Mapping[str, float] = field(default_factory=dict)
     """What its recipe tells of its choice."""
@@ -69,6 +71,7 @@ def finished(context: Context, arm: str, played: Played, tuned: Tuned) -> Finish
         parts=dict(_parts(context, played, chosen)),
         ks=tuple(looked[0].config["evaluation"]["ks"]),
         settings=context.recipe.config.model_dump(mode="json"),
+        code=looked[0].code_version,
         tuned=tuned,
         measured=chosen[-1].stats.get("measured", {}) if chosen else {},
         rows=sum(int(manifest.stats["rows"]) for manifest in chosen),

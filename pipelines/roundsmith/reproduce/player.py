@@ -78,7 +78,7 @@ class Player:
     ) -> tuple[str, tuple[Rows, ...]]:
         """The last checkpoint of an arm, with the rows of its rounds."""
         config, one = self._config(arm, seed, tuned), self.claims.arms[arm]
-        tasks, first = self._tasks(seed), self._model(seed)
+        tasks, first = self._tasks(seed), self.model(seed)
         if one.train == "nothing":
             return first, ()
         if one.train == "writer":
@@ -127,7 +127,7 @@ class Player:
         if one.tokens_of and scale is None:
             scale = self._scale(arm, one, seed, tuned, number, model)
         config = self._config(arm, seed, tuned, scale)
-        tasks, first = self._tasks(seed), self._model(seed)
+        tasks, first = self._tasks(seed), self.model(seed)
         writer, start = model, model
         if built(config).own_writer:
             start = first
@@ -167,7 +167,8 @@ class Player:
         """The settings by which the arms of a seed are given tasks and model, and are judged."""
         return self._config(self.claims.method, seed, {})
 
-    def _model(self, seed: int) -> str:
+    def model(self, seed: int) -> str:
+        """The base model of a seed."""
         if ("model", seed) not in self._given:
             self._given["model", seed] = self._do(self.common(seed), "load_model", "", "")
         return self._given["model", seed]

@@ -28,15 +28,19 @@ class Scope:
     train_tasks: int | None
     final_tasks: int
     tuned: bool
+    code: tuple[str, ...] = ()
+    """Versions of the code that judged the arms."""
 
     @property
     def sentence(self) -> str:
         """In words."""
         tuned = "learning rate and beta tuned on gate" if self.tuned else "the preset's rates"
         train = "all" if self.train_tasks is None else f"{self.train_tasks} a seed"
+        codes = f"; played by the code {' and '.join(self.code)}" if len(self.code) > 1 else ""
         return (
             f"model {', '.join(self.models)}; tasks {self.tasks} ({train} of train, "
             f"{self.final_tasks} of final); {len(self.seeds)} seeds; preset {self.preset}, {tuned}"
+            f"{codes}"
         )
 
 
@@ -53,6 +57,7 @@ def scope_of(claims: Claims, choice: Choice, tuned: bool, done: BySeed) -> Scope
         train_tasks=config.limit,
         final_tasks=max(final, default=0),
         tuned=tuned,
+        code=tuple(sorted({one.code for of in done.values() for one in of.values()})),
     )
 
 

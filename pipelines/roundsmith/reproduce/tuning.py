@@ -33,13 +33,17 @@ def order(claims: Claims, wanted: tuple[str, ...]) -> list[str]:
     return found
 
 
-def tune(player: Player, wanted: tuple[str, ...], score: Score) -> dict[str, Tuned]:
+def tune(
+    player: Player, wanted: tuple[str, ...], score: Score, known: Mapping[str, Tuned]
+) -> dict[str, Tuned]:
     """The row of its grid with which each arm has the highest mean pass@1 on `gate`; the first of
-    equals.
+    equals. What is `known` stays.
     """
     claims = player.claims
-    found: dict[str, Tuned] = {}
+    found = dict(known)
     for arm in order(claims, wanted):
+        if arm in found:
+            continue
         rows = claims.grids[claims.arms[arm].grid]
         scores = [_on_gate(player, arm, found | {arm: row}, score) for row in rows]
         found[arm] = rows[scores.index(max(scores))]

@@ -25,11 +25,11 @@ batch_size = 2
 ARMS = ("untrained", "dpo_minimax_joined")
 
 
-def command(folder: Path, out: Path) -> list[str]:
+def command(folder: Path, out: Path, seeds: int = 1) -> list[str]:
     """A comparison of one seed on a few tasks."""
     config = folder / "small.toml"
     config.write_text(SIZES)
-    small = ("--seeds", "1", "--limit", "6", "--eval-limit", "6", "--no-tune")
+    small = ("--seeds", str(seeds), "--limit", "6", "--eval-limit", "6", "--no-tune")
     arms = [word for arm in ARMS for word in ("--arm", arm)]
     words = [sys.executable, "-m", "roundsmith.cli", "reproduce", "dstc", *small, *arms]
     return [*words, "--config", str(config), "--out", str(out)]
@@ -62,3 +62,22 @@ def test_a_killed_comparison_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
     assert found == results(tmp_path / "whole")
     assert {name: of["seed"] for name, of in found["arms"].items()} == {name: [0] for name in ARMS}
     assert {claim["better"] for claim in found["claims"]} == {"dpo_minimax_joined"}
+    _goes_on_elsewhere(tmp_path, out)
+
+
+def _goes_on_elsewhere(folder: Path, out: Path) -> None:
+    """Another machine takes over what is finished, and plays the next seed alone."""
+    elsewhere = folder / "elsewhere"
+    words = [*command(folder, elsewhere, seeds=2), "--finished", str(out)]
+    on = subprocess.run(words, check=True, capture_output=True, text=True)
+    for arm in ARMS:
+        assert f"{arm}, seed 0: taken over" in on.stderr
+        assert f"{arm}, seed 1: final" in on.stderr
+    told, before = results(elsewhere)["arms"], results(out)["arms"]
+    for arm, metrics in told.items():
+        assert {name: values[:1] for name, values in metrics.items()} == before[arm]
+        assert metrics["seed"] == [0, 1]
+    other = [word if word != "6" else "7" for word in words]
+    refused = subprocess.run(other, check=False, capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert "of other settings" in refused.stderr

@@ -131,11 +131,19 @@ def test_tuning_takes_the_best_of_the_grid_on_gate_with_seeds_of_its_own() -> No
         assert ref.startswith("evaluate1gate")
         return 1.0 if "0.0009" in ref and "rft" not in ref.split("model=train")[1][:9] else 0.5
 
-    found = tune(player, ("gift", "rft", "untrained", "tail_0"), score)
+    found = tune(player, ("gift", "rft", "untrained", "tail_0"), score, {})
     assert found["gift"] == {"learning_rate_times": 3.0}
     assert found["rft"] == {"learning_rate_times": 0.3}  # the first of equals
     assert set(found) == {"gift", "rft"}
     assert {config.seed for config, _ in journal.of("train")} == {FIRST_TUNING_SEED}
+
+
+def test_what_is_known_is_not_tuned_again() -> None:
+    journal, known = Journal(), {"rft": {"learning_rate_times": 1.0}}
+    found = tune(Player(read_claims("gift"), LAB, journal), ("rft",), lambda ref: 0.5, known)
+    assert found["rft"] == {"learning_rate_times": 1.0}
+    looked = [config.recipe for config, _ in journal.of("evaluate")]
+    assert len(looked) == len(read_claims("gift").grids["sft"])  # of gift, whose steps it takes
 
 
 @pytest.mark.parametrize("arm", ["rft", "tail_0", "gold"])

@@ -1,0 +1,245 @@
+"""Finished arms as one small file, so that a comparison goes on on another machine.
+
+OUT/RECIPE/finished.jsonl.gz says in its first line what its arms are of, and in each other line
+what an arm on a seed counted, measured and spent: all that claims, tables and pages read. Samples
+and checkpoints are not in it: an arm that is added to a seed later draws that seed's pools again.
+"""
+
+import gzip
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from roundsmith.claims import Claims
+from roundsmith.config import Settings
+from roundsmith.errors import ConfigError
+from roundsmith.hashing import content_hash
+from roundsmith.reproduce.choice import FIRST_TUNING_SEED, Choice, Tuned, config_of
+from roundsmith.reproduce.finished import Finished
+from roundsmith.statistics import Evaluation, TaskCount
+from roundsmith.wrong_settings import explain
+
+FILE = "finished.jsonl.gz"
+LARGEST = 2**28
+"""Bytes of text at most: a packed file may unfold into any number."""
+FREE = {"model", "tasks", "revision", "trust_remote_code", "seed", "tracking", "price"}
+"""Settings of a run that change no result, or are told by hashes of their own."""
+ARITHMETIC = ("engine", "dtype", "device")
+
+
+class Origin(Settings):
+    """What a finished arm depends on beside its own name, its seed and the code."""
+
+    recipe: str
+    claims: str
+    """The hash of the claims file."""
+    settings: str
+    """The hash of the settings of all arms, machine apart."""
+    models: tuple[str, ...]
+    """Weight versions of the base models, in the order in which seeds take turns at them."""
+    tasks: str
+    """The hash of the tasks' file."""
+    arithmetic: tuple[str, ...]
+    """Engine, type and device; a number of threads does not count."""
+    tuned: bool
+
+
+class _Header(Settings):
+    schema_version: Literal[1]
+    origin: Origin
+    tuned: dict[str, dict[str, float]]
+    """The row of its grid by arm."""
+    task_ids: tuple[tuple[str, ...], ...]
+
+
+class _Part(Settings):
+    tasks: int = Field(ge=0)
+    """Which of the header's `task_ids`."""
+    samples: int = Field(ge=1)
+    correct: tuple[int, ...]
+    """Of the samples of each task."""
+
+
+class _Line(Settings):
+    arm: str
+    seed: int = Field(ge=0, lt=FIRST_TUNING_SEED)
+    code: str
+    tuned: dict[str, float]
+    parts: dict[str, _Part]
+    ks: tuple[int, ...]
+    settings: dict[str, Any]
+    measured: dict[str, float]
+    rows: int
+    steps: int
+    tokens: int
+    executions: int
+    sampling_s: float
+    training_s: float
+
+
+SPENT = ("rows", "steps", "tokens", "executions", "sampling_s", "training_s")
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What a file holds."""
+
+    origin: Origin
+    tuned: Mapping[str, Tuned]
+    arms: Mapping[tuple[str, int], Finished]
+
+
+def origin_of(
+    claims: Claims,
+    choice: Choice,
+    tuned: bool,
+    models: Sequence[str],
+    tasks: str,
+    arithmetic: Mapping[str, str | int],
+) -> Origin:
+    """The origin of what a comparison plays; `models` and `tasks` are hashes."""
+    configs = {name: config_of(claims, choice, name, 0, {}) for name in claims.arms}
+    told = {
+        name: config.model_dump(mode="json", exclude={*FREE, "services"})
+        for name, config in configs.items()
+    }
+    return Origin(
+        recipe=claims.recipe,
+        claims=content_hash(claims.model_dump(mode="json")),
+        settings=content_hash(told),
+        models=tuple(models),
+        tasks=tasks,
+        arithmetic=tuple(str(arithmetic[name]) for name in ARITHMETIC),
+        tuned=tuned,
+    )
+
+
+def packed(origin: Origin, tuned: Mapping[str, Tuned], done: Iterable[Finished]) -> bytes:
+    """The file's bytes, the same for the same arms."""
+    places: dict[tuple[str, ...], int] = {}
+    lines = [_line(one, places) for one in done]
+    header = _Header(
+        schema_version=1,
+        origin=origin,
+        tuned={arm: dict(values) for arm, values in tuned.items()},
+        task_ids=tuple(places),
+    )
+    text = "".join(f"{_json(line)}\n" for line in (header, *lines))
+    return gzip.compress(text.encode(), mtime=0)
+
+
+def read_carried(path: Path) -> Carried:
+    """What a file holds, every field checked. Raises ConfigError for one of another form."""
+    try:
+        with gzip.open(BytesIO(path.read_bytes())) as stream:
+            text = stream.read(LARGEST + 1)
+        if len(text) > LARGEST:
+            raise ConfigError(f"{path}: expected at most {LARGEST} bytes unpacked, saw more")
+        first, *rest = text.splitlines()
+        header = _Header.model_validate_json(first)
+        lines = [_Line.model_validate_json(line) for line in rest]
+        arms = {(line.arm, line.seed): _finished(line, header) for line in lines}
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {explain(error, None)}") from error
+    except (OSError, EOFError, ValueError, IndexError) as error:
+        raise ConfigError(
+            f"{path}: expected OUT/RECIPE/{FILE} as `roundsmith reproduce` wrote it, saw: {error}"
+        ) from error
+    return Carried(header.origin, header.tuned, arms)
+
+
+def carried_of(folder: Path, recipe: str, *, alone: bool) -> Carried | None:
+    """What a folder holds of a recipe; nothing where there is no file of it, unless `alone`, which
+    says that it is the one that is asked for.
+    """
+    path = folder / recipe / FILE
+    if not path.exists() and not alone:
+        return None
+    return read_carried(path)
+
+
+def fitting(
+    carried: Carried, origin: Origin, claims: Claims, choice: Choice, code: str | None
+) -> dict[tuple[str, int], Finished]:
+    """The arms of a file that belongs to a comparison of this origin, on the models as they are
+    called here. `code` is the only version whose arms are taken, None that of any. Raises
+    ConfigError that says what is of another origin.
+    """
+    for name in Origin.model_fields:
+        seen, expected = getattr(carried.origin, name), getattr(origin, name)
+        if seen != expected:
+            raise ConfigError(
+                f"--finished: these arms are of other {name}: saw {seen}, expected {expected}: "
+                "give the claims, settings, base models and tasks that they were played with"
+            )
+    for (arm, seed), one in carried.arms.items():
+        if arm not in claims.arms:
+            raise ConfigError(f"--finished: expected arms of {claims.recipe}, saw {arm}")
+        root = claims.chain(arm)[-1]
+        if one.tuned != carried.tuned.get(root, {}):
+            raise ConfigError(
+                f"--finished: {arm}, seed {seed}: expected the values tuned for {root}, "
+                f"{dict(carried.tuned.get(root, {}))}, saw {dict(one.tuned)}"
+            )
+        if code not in (None, one.code):
+            raise ConfigError(
+                f"--finished: {arm}, seed {seed}: saw the code {one.code}, expected {code}: go on "
+                "with that code, or give --other-code where nothing in between changes results"
+            )
+    return {at: replace(one, model=choice.model_of(at[1])) for at, one in carried.arms.items()}
+
+
+def _line(one: Finished, places: dict[tuple[str, ...], int]) -> _Line:
+    parts = {}
+    for name, of in one.parts.items():
+        ids = tuple(count.task_id for count in of.counts)
+        assert all(count.num_samples == of.num_samples for count in of.counts), name
+        correct = tuple(count.num_correct for count in of.counts)
+        place = places.setdefault(ids, len(places))
+        parts[name] = _Part(tasks=place, samples=of.num_samples, correct=correct)
+    return _Line(
+        arm=one.arm,
+        seed=one.seed,
+        code=one.code,
+        tuned=dict(one.tuned),
+        parts=parts,
+        ks=one.ks,
+        settings=dict(one.settings),
+        measured=dict(one.measured),
+        **{name: getattr(one, name) for name in SPENT},
+    )
+
+
+def _finished(line: _Line, header: _Header) -> Finished:
+    parts = {}
+    for name, part in line.parts.items():
+        ids = header.task_ids[part.tasks]
+        if len(ids) != len(part.correct) or not all(0 <= n <= part.samples for n in part.correct):
+            raise ValueError(
+                f"{line.arm}, seed {line.seed}: {name}: expected of each of {len(ids)} tasks how "
+                f"many of {part.samples} samples are right"
+            )
+        both = zip(ids, part.correct, strict=True)
+        counts = tuple(TaskCount(task_id, part.samples, right) for task_id, right in both)
+        parts[name] = Evaluation(counts, part.samples)
+    return Finished(
+        arm=line.arm,
+        seed=line.seed,
+        model="",
+        parts=parts,
+        ks=line.ks,
+        settings=line.settings,
+        code=line.code,
+        tuned=line.tuned,
+        measured=line.measured,
+        **{name: getattr(line, name) for name in SPENT},
+    )
+
+
+def _json(line: Settings) -> str:
+    return json.dumps(line.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
