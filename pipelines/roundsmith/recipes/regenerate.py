@@ -5,7 +5,7 @@ Inverse-Instruct's Table 6 compares with (Wu et al., AAAI 2025, arXiv 2407.05700
 from collections.abc import Sequence
 from random import Random
 
-from roundsmith.recipes.contract import gold_rows, sample_example
+from roundsmith.recipes.contract import gold_rows, made_example
 from roundsmith.recipes.inverse_instruct import InverseInstruct
 from roundsmith.recipes.session import Session
 from roundsmith.recipes.styles import style_of_group, whole_answer
@@ -14,7 +14,8 @@ from roundsmith.types import Group, Row, Sample, Sampling, ScoreItem, Task
 
 class Regenerate(InverseInstruct):
     """Text to code in the place of code to text; writer, judging, number of candidates and training
-    are Inverse-Instruct's, and so are its departures.
+    are Inverse-Instruct's, and so are its departures. Without a code head an answer ends where the
+    model ends it, as released, and is judged and trained on whole.
     """
 
     name = "regenerate"
@@ -31,7 +32,7 @@ class Regenerate(InverseInstruct):
             cfg.max_tokens,
             cfg.temperature,
             repetition_penalty=cfg.repetition_penalty,
-            stop=session.style.code_stops,
+            stop=session.style.code_stops if task.head else (),
         )
         codes = await session.write_codes(
             task, task.description, sampling, step=0, n=cfg.candidates
@@ -41,7 +42,7 @@ class Regenerate(InverseInstruct):
     def question(self, sample: Sample, group: Group) -> ScoreItem:
         """P(yes) that the code answers the instruction, or the code's perplexity under it."""
         style, task = style_of_group(group), group.task
-        answer = whole_answer(sample)
+        answer = _answer(sample, task)
         if self.config.choose == "p_yes":
             prompt = style.judge(task, task.description, answer)
             top_k = self.config.p_yes_top_k
@@ -51,8 +52,16 @@ class Regenerate(InverseInstruct):
     def select(self, group: Group, random: Random) -> Sequence[Row]:
         """The corpus's own pair, and the instruction with its best codes."""
         prompt = style_of_group(group).code(group.task, group.task.description)
-        best = [sample_example(prompt, sample, group) for sample in self._best(group, random)]
+        best = [
+            made_example(prompt, _answer(sample, group.task), group, sample)
+            for sample in self._best(group, random)
+        ]
         return [*gold_rows(group, self.name), *best]
+
+
+def _answer(sample: Sample, task: Task) -> str:
+    """A body with what closes it, or what was written, which has its fences."""
+    return whole_answer(sample) if task.head else sample.completion.rstrip()
 
 
 RECIPE = Regenerate
