@@ -69,6 +69,16 @@ VERDICTS = (
         without(JUDGE, STRICT, STRICT.replace("rule is Rule.PYTHON", "True")),
         (65,),
     ),
+    Mutation(
+        "size of a failure",
+        without(ENDINGS, "nodes(body, _MOST_CLAIM_BYTES)", "nodes(encode(decode(body)))")
+        + without(
+            ENDINGS,
+            "import CodecError, Node, nodes",
+            "import CodecError, Node, decode, encode, nodes",
+        ),
+        (90,),
+    ),
     Mutation("size of a test", without("executor/asserts.py", "64 * 2**10", "2**40"), (92,)),
     Mutation(
         "contradictions",

@@ -2,15 +2,24 @@
 to 94).
 """
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from roundsmith.types import AssertTest, CallTest, ExecuteItem, JudgedAt, Outcome, Program
+from roundsmith.types import (
+    AssertTest,
+    CallTest,
+    ExecuteItem,
+    JudgedAt,
+    Outcome,
+    Program,
+    UnittestTest,
+)
 from roundsmith.verdicts import Verdict
 from roundsmith.wire import from_message, to_message
-from tests.sandbox.conftest import LIMITS
+from tests.sandbox.conftest import LIMITS, PATIENCE_S
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Box
@@ -35,6 +44,48 @@ def test_case_90_an_answer_that_is_dear_to_compare_holds_nobody_up(box: "Box", b
         verdicts = {o.code_id: o.verdict for o in outcomes}
         assert verdicts == {"dear": Verdict.FAIL, "cheap": Verdict.PASS}
         assert all(len(o.detail) < 400 for o in outcomes)
+
+
+COLLIDING = """
+import struct, sys
+solver = sys.modules['roundsmith.sandbox.solver']
+encode, head = solver.encode, lambda tag, count: tag + struct.pack('!I', count)
+keys = (at * (2 ** 61 - 1) for at in range(1, 40001))
+dear = head(b'm', 40000) + b''.join(encode(key) + b'N' for key in keys)
+"""
+"""A dict whose keys have one hash: to make it takes minutes."""
+
+
+def test_case_90_a_failure_that_is_dear_to_read_holds_nobody_up(box: "Box") -> None:
+    dear = f"{COLLIDING}solver.encode = lambda value: head(b't', 2) + encode('ERROR') + dear\n"
+    programs = (
+        Program("dear", f"{dear}def f(): raise ValueError\n"),
+        Program("cheap", "def f(): return 1\n"),
+    )
+    limits, began = replace(LIMITS, cpu_s=2.0), time.monotonic()
+    outcomes = box.matrix(ExecuteItem("i", programs, (CallTest("t", "f", (), 1),), limits=limits))
+    verdicts = {o.code_id: o.verdict for o in outcomes}
+    assert verdicts == {"dear": Verdict.TAMPERED, "cheap": Verdict.PASS}
+    assert time.monotonic() - began < PATIENCE_S
+
+
+@pytest.mark.parametrize("said", ["dear", "encode(5)", "encode([5])", "encode([('t', 1)])"])
+def test_case_90_what_is_no_list_of_methods_is_tampering_and_fails_no_other_program(
+    box: "Box", said: str
+) -> None:
+    methods = "import sys, unittest\nclass T(unittest.TestCase):\n    def test_f(self): f()\n"
+    programs = (
+        Program("odd", f"{COLLIDING}solver.encode = lambda value: {said}\ndef f(): pass\n"),
+        Program("even", "def f(): pass\n"),
+    )
+    limits = replace(LIMITS, cpu_s=2.0)
+    item = ExecuteItem("i", programs, (UnittestTest("t", methods),), limits=limits)
+    outcomes = box.matrix(item)
+    verdicts = {o.code_id: (o.verdict, o.judge) for o in outcomes}
+    assert verdicts == {
+        "odd": (Verdict.TAMPERED, JudgedAt.SAME_PROCESS),
+        "even": (Verdict.PASS, JudgedAt.SAME_PROCESS),
+    }
 
 
 SOURCES = {

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from roundsmith.errors import SandboxError
 from roundsmith.executor.questions import SCRIPT, TESTER, NotSplittable, Question
-from roundsmith.sandbox.codec import CodecError, decode
+from roundsmith.sandbox.codec import CodecError, Node, nodes
 from roundsmith.sandbox.events import Event
 from roundsmith.sandbox.runs import LOADING
 from roundsmith.sandbox.tester import UNSUPPORTED
@@ -48,6 +48,8 @@ _CLAIMS = {
         Verdict.EXITED_EARLY,
     )
 }
+_MOST_CLAIM_BYTES = 2**14
+"""The words of a compiler are the most that a failure has."""
 _ENDS = {
     "cpu": Verdict.CPU_TIMEOUT,
     "wall": Verdict.WALL_TIMEOUT,
@@ -106,13 +108,17 @@ def _judged(question: Question, answer: bytes) -> tuple[Verdict, str]:
 
 def _claimed(question: Question, body: bytes) -> tuple[Verdict, str]:
     try:
-        kind, detail = decode(body)
-        # Only a tester may ask for another way, never the program: that way is weaker.
-        if kind == UNSUPPORTED and question.kind == TESTER:
-            raise Unsupported(inside=True)
-        return _CLAIMS[kind], str(detail)
-    except (CodecError, KeyError, TypeError, ValueError):
-        return Verdict.TAMPERED, "a failure that can not be one"
+        said = nodes(body, _MOST_CLAIM_BYTES)
+    except CodecError:
+        said = Node("N", None)
+    match said:
+        case Node("t", (Node("s", kind), Node("s", detail))):
+            # Only a tester may ask for another way, never the program: that way is weaker.
+            if kind == UNSUPPORTED and question.kind == TESTER:
+                raise Unsupported(inside=True)
+            if kind in _CLAIMS:
+                return _CLAIMS[kind], detail
+    return Verdict.TAMPERED, "a failure that can not be one"
 
 
 def _signaled(said: str) -> tuple[Verdict, str]:

@@ -9,7 +9,7 @@ from roundsmith.executor.asserts import SplitAssert, needs_one_process, split
 from roundsmith.executor.judge import Rule, Tolerance, equal, text, truth
 from roundsmith.executor.numbers import holds_parts
 from roundsmith.executor.outputs import difference
-from roundsmith.sandbox.codec import CodecError, decode, encode, nodes
+from roundsmith.sandbox.codec import CodecError, Node, encode, nodes
 from roundsmith.sandbox.tester import ASSERT, UNITTEST
 from roundsmith.types import (
     AssertTest,
@@ -30,6 +30,7 @@ class NotSplittable(Exception):
 Judgement = tuple[Verdict, str]
 
 _READ_ANYWAY = 2**14
+_MOST_NAMES_BYTES = 2**16
 # How much longer one encoding may be than another that Python calls equal (1e300 as an int).
 _LONGEST_RATIO = 200
 
@@ -161,9 +162,10 @@ def _compare_asserts(
     found = nodes(answer)
     if found.tag == "O":  # together too large
         raise NotSplittable
-    if found.tag != "l" or [node.tag for node in found.content] != ["b"] * len(parts):
+    answers = _members(found)
+    if [node.tag for node in answers] != ["b"] * len(parts):
         raise CodecError("expected one answer for each call")
-    for node, wanted, part in zip(found.content, expected, parts, strict=True):
+    for node, wanted, part in zip(answers, expected, parts, strict=True):
         judged = _compare_assert(node.content, wanted, part)
         if judged[0] is not Verdict.PASS:
             return judged
@@ -201,10 +203,23 @@ def _passed(answer: bytes) -> Judgement:
 
 def _methods(answer: bytes) -> Judgement:
     """What a tester says of the methods that ran: (name, whether it was skipped), none failed."""
-    ran = [str(name) for name, skipped in decode(answer) if not skipped]
+    ran = []
+    for method in _members(nodes(answer, _MOST_NAMES_BYTES)):
+        match method:
+            case Node("t", (Node("s", name), Node("T" | "F", skipped))):
+                ran += [] if skipped else [name]
+            case _:
+                raise CodecError("expected the names of methods")
     if not ran:
         return Verdict.ERROR, "no method of a unittest.TestCase ran, expected at least one"
     return Verdict.PASS, f"passed: {', '.join(ran)}"
+
+
+def _members(node: Node) -> tuple[Node, ...]:
+    if node.tag != "l":
+        raise CodecError("expected a list")
+    members: tuple[Node, ...] = node.content
+    return members
 
 
 def _compare_output(printed: bytes, test: StdioTest) -> Judgement:
