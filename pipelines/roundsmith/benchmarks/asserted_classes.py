@@ -11,6 +11,7 @@ from roundsmith.benchmarks.asserted import SHOWN, Told, written_call
 CLASSES = "unittest"
 Call = tuple[list[Any], list[tuple[str, Any]]]
 """Arguments by position and by name."""
+Method = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def parted_classes(source: str, entry_point: str, prompt: str) -> Iterator[tuple[str, str]]:
@@ -36,16 +37,16 @@ def parted_classes(source: str, entry_point: str, prompt: str) -> Iterator[tuple
         yield name, ast.unparse(tree)
 
 
-def _methods(tree: ast.Module) -> Iterator[tuple[ast.ClassDef, ast.FunctionDef]]:
+def _methods(tree: ast.Module) -> Iterator[tuple[ast.ClassDef, Method]]:
     """The test methods of a module's classes, each with its class."""
     for of in tree.body:
         if isinstance(of, ast.ClassDef):
             for node in of.body:
-                if isinstance(node, ast.FunctionDef) and node.name.startswith("test"):
+                if isinstance(node, Method) and node.name.startswith("test"):
                     yield of, node
 
 
-def _is_told(method: ast.FunctionDef, entry_point: str, told: Told) -> bool:
+def _is_told(method: Method, entry_point: str, told: Told) -> bool:
     calls = list(_values(method, entry_point))
     return bool(calls) and all(
         call is not None and told.shows(entry_point, *call) for call in calls

@@ -116,6 +116,8 @@ class TestCases(unittest.TestCase):
         words = ["b", "b"]
         words = words[1:]
         self.assertEqual(count(words), {"b": 1})
+    async def test_awaited(self):
+        self.assertEqual(count(["z"]), {"z": 1})
     def test_nothing(self):
         self.assertTrue(callable(count))
 """
@@ -130,7 +132,7 @@ PROMPT = """
 def test_methods_are_shown_when_each_call_is_written_out_with_literals() -> None:
     found = dict(parted_classes(CLASSES, "count", PROMPT))
     assert list(found) == ["unittest", "shown"]
-    hidden = ("test_field", "test_twice", "test_changed", "test_nothing")
+    hidden = ("test_field", "test_twice", "test_changed", "test_awaited", "test_nothing")
     shown = ("test_written", "test_named")
     assert all(name in found["unittest"] and name not in found["shown"] for name in hidden)
     assert all(name in found["shown"] and name not in found["unittest"] for name in shown)
