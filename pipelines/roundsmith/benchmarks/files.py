@@ -34,8 +34,8 @@ def read_rows(path: Path) -> Iterator[RawRow | Problem]:
     """
     if not path.is_file():
         raise ConfigError(
-            f"{path}: saw no such file, expected a task file (JSONL, JSON array or Parquet, .gz "
-            "allowed), or the word `lab`"
+            f"{path}: saw no such file, expected one of rows (JSONL, a JSON array or Parquet, .gz "
+            "allowed); tasks may be the word `lab`, too"
         )
     try:
         content = path.read_bytes()

@@ -41,6 +41,7 @@ def compare(
 
     from roundsmith.commands.progress import output_console
     from roundsmith.errors import ConfigError
+    from roundsmith.lineage.meant import meant_run
     from roundsmith.lineage.side_by_side import beside, differences, read_run
     from roundsmith.storage import make_output_folder
     from roundsmith.types import Split
@@ -48,6 +49,7 @@ def compare(
     if split not in (Split.FINAL, Split.GATE):
         raise ConfigError(f"--split {split!r}: expected final or gate")
     if len(runs) < 2:
+        meant_run(runs[0])  # where it is none, those near by are named
         raise ConfigError(f"expected two runs or more to compare, saw {len(runs)}: name another")
     read = [read_run(run, split) for run in runs]
     found = [beside(read[0], other, k) for other in read[1:]]

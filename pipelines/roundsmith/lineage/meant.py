@@ -63,9 +63,11 @@ def _seen(path: Path) -> str:
 
 
 def _near(path: Path) -> list[tuple[Path, Path]]:
-    """The finished runs below a path, or below what there is of it, each with its last round."""
+    """The finished runs at or below a path, or what there is of it, each with its last round."""
     there = next(folder for folder in (path, *path.parents) if folder.is_dir())
-    found = (*there.glob("*/round-*/summary.json"), *there.glob("*/*/round-*/summary.json"))
+    found = (
+        path for below in ("", "*/", "*/*/") for path in there.glob(f"{below}round-*/summary.json")
+    )
     runs = sorted({summary.parent.parent for summary in found})
     return [(run, rounds[max(rounds)].parent) for run in runs if (rounds := round_folders(run))]
 

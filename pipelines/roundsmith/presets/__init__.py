@@ -44,6 +44,7 @@ def run_config(
         preset = str(named or preset(given.get("model", own.get("model", default))))
     merged: dict[str, Any] = {"recipe": DEFAULT_RECIPE}
     tables: dict[str, Any] = {}
+    own_tables = own.get("recipe")
     for layer in (_read(_preset_file(preset)), own, given):
         recipe = layer.pop("recipe", {})
         if isinstance(recipe, dict):
@@ -51,6 +52,7 @@ def run_config(
         else:
             merged["recipe"] = recipe
         merged = merge(merged, layer)
+    _refuse_tables_of_others(file, own_tables, str(merged["recipe"]))
     of_recipe = tables.get(str(merged["recipe"]), {})
     merged["recipe_config"] = merge(of_recipe, merged.get("recipe_config", {}))
     for setting in map(_setting, settings):
@@ -76,7 +78,13 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: expected a TOML file, saw: {error}") from error
+        both = (
+            ': a file with recipe = "NAME" has its settings under [recipe_config]; one with '
+            "[recipe.NAME] has the recipe named by --recipe"
+            if str(error).startswith("Cannot overwrite a value")
+            else ""
+        )
+        raise ConfigError(f"{path}: expected a TOML file, saw: {error}{both}") from error
 
 
 def _tables(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -87,6 +95,18 @@ def _tables(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
                 f"[recipe.{DEFAULT_RECIPE}], saw {value!r}"
             )
     return recipe
+
+
+def _refuse_tables_of_others(file: Path | None, tables: object, recipe: str) -> None:
+    """Raises ConfigError for a file with tables of recipes of which none is the run's: what it says
+    would be lost.
+    """
+    if isinstance(tables, dict) and tables and recipe not in tables:
+        named = ", ".join(f"[recipe.{name}]" for name in tables)
+        raise ConfigError(
+            f"{file}: expected a table [recipe.{recipe}], because this run's recipe is {recipe}, "
+            f"saw {named}: name another recipe by --recipe, or correct the table"
+        )
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -49,6 +49,13 @@ def test_the_finished_ones_near_by_are_named(runs: Path, given: str) -> None:
         meant_round(path)
 
 
+def test_a_round_that_its_run_does_not_have_is_told_with_those_it_has(runs: Path) -> None:
+    with pytest.raises(ConfigError, match=rf"near by there is {runs}/short/round-1$"):
+        meant_round(f"{runs}/short/round-2")
+    with pytest.raises(ConfigError, match=rf"near by there is {runs}/short$"):
+        meant_run(f"{runs}/short/round-2")
+
+
 def test_a_run_that_is_not_over_is_told_from_a_folder_that_is_none(
     runs: Path, tmp_path: Path
 ) -> None:

@@ -120,6 +120,23 @@ def test_a_file_names_the_recipe_and_keeps_what_the_preset_sets_for_it(tmp_path:
     assert run_config("lab", None, {}, []).recipe == DEFAULT_RECIPE
 
 
+def test_a_file_with_tables_of_other_recipes_alone_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("[recipe.dstc]\nnum_codes = 3\n")
+    with pytest.raises(ConfigError, match=r"\[recipe.gift\], .* saw \[recipe.dstc\]: .*--recipe"):
+        run_config("lab", file, {}, [])
+    assert run_config("lab", file, {"recipe": "dstc"}, []).recipe_config["num_codes"] == 3
+
+
+def test_a_recipe_named_beside_its_table_is_told_how_toml_takes_both(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('recipe = "dstc"\n[recipe.dstc]\nnum_codes = 3\n')
+    with pytest.raises(ConfigError, match=r"under \[recipe_config\]; .*--recipe"):
+        run_config("lab", file, {}, [])
+    file.write_text('recipe = "dstc"\n[recipe_config]\nnum_codes = 3\n')
+    assert run_config("lab", file, {}, []).recipe_config["num_codes"] == 3
+
+
 def test_a_file_turns_the_control_off_and_the_command_line_on_again(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text("control = false\n")
