@@ -82,6 +82,11 @@ CALLS = (
         (51,),
     ),
     Mutation("seccomp: no core of its own", without(SECCOMP, CORE), (56,)),
+    Mutation(
+        "seccomp: no metadata of what is owned outside",
+        without(SECCOMP, "METADATA.split() if owns_outside", "METADATA.split() if False"),
+        (31,),
+    ),
     Mutation("seccomp: no watching", _ever("inotify_init1", "fanotify_init"), (87,)),
     Mutation("seccomp: no namespaces", _child("unshare", "setns"), (48,)),
     Mutation(

@@ -129,6 +129,11 @@ def write_any(directories: list[str]) -> str:
     return _first_done([_attempt(functools.partial(work, path)) for path in directories])
 
 
+def change_file() -> str:
+    """Changes the mode of a file of the runtime, to what it is."""
+    return _attempt(lambda: os.chmod(os.__file__, os.stat(os.__file__).st_mode & 0o7777))
+
+
 def _first_done(answers: list[str]) -> str:
     return next((answer for answer in answers if answer.startswith("done")), answers[0])
 

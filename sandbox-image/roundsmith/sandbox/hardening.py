@@ -73,6 +73,10 @@ class Box(NamedTuple):
     """What they may start then."""
     pairs: bool = False
     """Whether they may make a pair of connected sockets then."""
+    owns_outside: bool = False
+    """Whether their user owns what lies outside of their directory, and could change it but for the
+    filter.
+    """
 
 
 class Hardening:
@@ -106,7 +110,7 @@ class Hardening:
             case languages.RUN:
                 pairs = self._box.pairs
                 return seccomp.Filter(seccomp.program_filter(own_pid, PROGRAM_FD, pairs))
-        return seccomp.Filter(seccomp.child_filter(threads, own_pid))
+        return seccomp.Filter(seccomp.child_filter(threads, own_pid, self._box.owns_outside))
 
     def protect_zygote(self) -> None:
         """For the zygote itself, once: dies with its parent, no new privileges, and the inherited

@@ -16,6 +16,7 @@ import struct
 from collections.abc import Iterable, Mapping
 
 from roundsmith.sandbox import syscalls
+from roundsmith.sandbox.denied import CHILD, EVER, METADATA
 from roundsmith.sandbox.syscalls import call, number
 
 _INSTRUCTION = struct.Struct("HBBI")
@@ -37,26 +38,6 @@ _SOCKET_COMMANDS, _COMMANDS_OF = 0x8900, 0xFFFFFF00
 
 Code = list[tuple[int, int, int, int]]
 
-# What neither zygote nor child ever needs: installed once in the zygote, inherited by every fork.
-EVER = """
-accept accept4 acct add_key adjtimex bind bpf chroot clock_adjtime clock_settime connect
-delete_module execve execveat fanotify_init fanotify_mark finit_module flock fsconfig fsmount fsopen
-fspick getsockopt init_module inotify_add_watch inotify_init inotify_init1 io_setup io_uring_enter
-io_uring_register io_uring_setup ioperm iopl ioprio_set kcmp kexec_file_load kexec_load keyctl
-listen listmount lookup_dcookie mbind memfd_create memfd_secret migrate_pages mknod mknodat
-modify_ldt mount_setattr move_mount move_pages mq_open mq_unlink msgctl msgget msgrcv msgsnd
-name_to_handle_at open_by_handle_at open_tree open_tree_attr perf_event_open personality pidfd_getfd
-pivot_root process_madvise process_mrelease process_vm_readv process_vm_writev ptrace quotactl
-quotactl_fd reboot recvmmsg request_key sched_setaffinity sched_setattr sched_setparam
-sched_setscheduler semctl semget semop semtimedop sendmmsg set_mempolicy setdomainname sethostname
-setpriority settimeofday shmat shmctl shmget socket statmount swapoff swapon sync syncfs syslog
-umount2 userfaultfd vhangup vmsplice
-"""
-# What the zygote needs and a child must not have.
-CHILD = """
-capset mount pidfd_open pidfd_send_signal recvfrom recvmsg rt_sigqueueinfo rt_tgsigqueueinfo seccomp
-sendmsg sendto setns setsockopt socketpair timer_create tkill unshare
-"""
 # fcntl: locks, leases, directory notification; who gets which signal when a descriptor is ready.
 _FCNTL = (5, 6, 7, 36, 37, 38, 1024, 1026, 8, 10, 15)
 _PRCTL = (
@@ -213,11 +194,13 @@ def _counted_memory() -> Code:
     ]
 
 
-def child_filter(threads: bool, own_pid: int) -> bytes:
+def child_filter(threads: bool, own_pid: int, owns_outside: bool = False) -> bytes:
     """The filter that a child adds. It may signal only itself, neither kill nor stop itself, and
-    have pairs of sockets, without which asyncio has no event loop.
+    have pairs of sockets, without which asyncio has no event loop. Where its user `owns_outside`,
+    it changes no metadata of files.
     """
-    return _program(_child_code(threads, own_pid) | _pairs())
+    kept = {number(name): _refuse() for name in METADATA.split() if owns_outside}
+    return _program(_child_code(threads, own_pid) | _pairs() | kept)
 
 
 def _child_code(threads: bool, own_pid: int) -> dict[int, Code]:

@@ -103,7 +103,9 @@ def make_box(isolate: bool, uid_base: int, readable: tuple[str, ...], scratch: s
     if child_uid is not None:
         os.chown(scratch, child_uid, child_uid)
     also_written = _written(scratch) if kernels.gvisor() and not landlock.abi() else ()
-    return Box(False, child_uid, scratch, readable, address_space, also_written)
+    owns_outside = child_uid is None and not os.statvfs("/").f_flag & os.ST_RDONLY
+    box = Box(False, child_uid, scratch, readable, address_space, also_written)
+    return box._replace(owns_outside=owns_outside)
 
 
 def _written(scratch: str) -> tuple[str, ...]:

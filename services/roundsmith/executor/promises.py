@@ -96,6 +96,7 @@ def _no_neighbours(supervisor_pid: int) -> Iterator[Promise]:
     yield Promise("no_supervisor_memory", "T1", "read_memory", (supervisor_pid,), _UNDUMPABLE)
     yield Promise("no_process_files", "T1", "read_any", (processes,), _LANDLOCK)
     yield Promise("no_write_outside", "T1", "write_any", (outside,), _LANDLOCK)
+    yield Promise("no_change_outside", "T1", "change_file", (), "a user of its own, or seccomp")
     yield Promise("no_privilege", "T1", "be_root", (), "a user or capabilities to give up")
     yield Promise("no_environment", "T1", "read_environment", (), "a clean environment")
     yield Promise("no_descriptors", "T1", "find_descriptors", given, "close_range")
