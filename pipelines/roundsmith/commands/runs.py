@@ -25,6 +25,7 @@ RunOption = Annotated[
 def open_run(run: str) -> "Store":
     """The store of a run's folder, or of a URL. Raises ConfigError where there is none."""
     from roundsmith.errors import ConfigError
+    from roundsmith.lineage.meant import named, near_runs
     from roundsmith.store import Store
 
     if "://" in run:
@@ -32,8 +33,9 @@ def open_run(run: str) -> "Store":
     folder = Path(run)
     store = folder / "store" if (folder / "store").is_dir() else folder
     if not (store / "manifests").is_dir():
+        near = near_runs(folder)
         raise ConfigError(
             f"{run}: expected the folder of a run (with `store` in it) or a store, saw neither: "
-            "give the --out of a run, or the URL of its store"
+            f"give the --out of a run, or the URL of its store{f'; {named(near)}' if near else ''}"
         )
     return Store(str(store))

@@ -1,6 +1,6 @@
 """The run or the round that a person means by a path: its folder, or one next to it in the tree."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from roundsmith.errors import ConfigError
@@ -22,7 +22,7 @@ def meant_run(given: str) -> Path:
     if not rounds or not (path / "summary.json").is_file():
         raise ConfigError(
             f"{given}: expected the folder of a finished run (with round-N/summary.json in it), "
-            f"saw {_seen(path)}: {_instead(run for run, _ in _near(path))}"
+            f"saw {_seen(path)}: {_instead(near_runs(path))}"
         )
     if path != rounds[max(rounds)].parent:
         raise ConfigError(
@@ -47,7 +47,7 @@ def meant_round(given: str) -> str:
         return str(rounds[max(rounds)].parent)
     raise ConfigError(
         f"{given}: expected the folder of a finished round (with summary.json in it) or of its "
-        f"run, saw {_seen(path)}: {_instead(last for _, last in _near(path))}"
+        f"run, saw {_seen(path)}: {_instead(_last_rounds(near_runs(path)))}"
     )
 
 
@@ -62,19 +62,28 @@ def _seen(path: Path) -> str:
     return "a run that has no finished round yet" if (path / "run.json").is_file() else "none"
 
 
-def _near(path: Path) -> list[tuple[Path, Path]]:
-    """The finished runs at or below a path, or what there is of it, each with its last round."""
+def near_runs(path: Path) -> list[Path]:
+    """The finished runs at or below a path or what there is of it, else beside it."""
     there = next(folder for folder in (path, *path.parents) if folder.is_dir())
-    found = (
-        path for below in ("", "*/", "*/*/") for path in there.glob(f"{below}round-*/summary.json")
-    )
-    runs = sorted({summary.parent.parent for summary in found})
-    return [(run, rounds[max(rounds)].parent) for run in runs if (rounds := round_folders(run))]
+    for at in (there, there.parent):
+        places = (f"{below}round-*/summary.json" for below in ("", "*/", "*/*/"))
+        found = {summary.parent.parent for place in places for summary in at.glob(place)}
+        if found:
+            return sorted(found)
+    return []
 
 
-def _instead(near: Iterable[Path]) -> str:
-    names = [str(path) for path in near]
-    if not names:
-        return "give the --out of a run, or finish it with the command that began it"
-    more = f" or one of {len(names) - NAMED} others" if len(names) > NAMED else ""
-    return f"near by there is {', '.join(names[:NAMED])}{more}"
+def named(near: Sequence[Path]) -> str:
+    """Some paths as a message names them."""
+    more = f" or one of {len(near) - NAMED} others" if len(near) > NAMED else ""
+    return f"near by there is {', '.join(map(str, near[:NAMED]))}{more}"
+
+
+def _instead(near: Sequence[Path]) -> str:
+    otherwise = "give the --out of a run, or finish it with the command that began it"
+    return named(near) if near else otherwise
+
+
+def _last_rounds(runs: Sequence[Path]) -> list[Path]:
+    rounds = [round_folders(run) for run in runs]
+    return [of[max(of)].parent for of in rounds]

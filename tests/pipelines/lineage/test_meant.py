@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from roundsmith.commands.runs import open_run
 from roundsmith.errors import ConfigError
 from roundsmith.lineage.meant import meant_round, meant_run
 from roundsmith.lineage.side_by_side import read_run
@@ -59,8 +60,14 @@ def test_a_round_that_its_run_does_not_have_is_told_with_those_it_has(runs: Path
 def test_a_run_that_is_not_over_is_told_from_a_folder_that_is_none(
     runs: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(ConfigError, match="saw a run that has no finished round"):
+    with pytest.raises(ConfigError, match="saw a run that has no finished round yet: near by"):
         read_run(f"{runs}/begun", "final")
-    (tmp_path / "empty").mkdir()
+    (empty := tmp_path / "other/empty").mkdir(parents=True)
     with pytest.raises(ConfigError, match="saw none: give the --out of a run"):
-        meant_round(f"{tmp_path}/empty")
+        meant_round(str(empty))
+
+
+def test_a_command_that_takes_a_store_names_the_runs_near_by_too(runs: Path) -> None:
+    for given in (runs / "short/round-1", runs / "shrot", runs / "begun"):
+        with pytest.raises(ConfigError, match=rf"saw neither: .*near by there is {runs}/"):
+            open_run(str(given))
