@@ -57,6 +57,8 @@ def mood(): return Mood.GOOD
 def state(): return State.OPEN
 def same(x): return x
 def counted(): return defaultdict(lambda: 3, {1: 2})
+class Wrong(Exception): pass
+def wrong(): raise Wrong
 async def double(x):
     await asyncio.sleep(0)
     return 2 * x
@@ -75,6 +77,10 @@ assert repr(point()) == 'Point(x=1, y=2)' and {point(): 3}[(1, 2)] == 3 and ORIG
 assert isinstance(point(), Point) and isinstance(point(), tuple) and not isinstance((1, 2), Point)
 assert Item(3, 4).index == 3 and Item(3, 4).count == 4
 assert point().count(2) == 1 and Bag().count == 7
+import copy; p = copy.deepcopy(point()); assert p == (1, 2) and p.x == 1 and copy.copy(p) == p
+import copy; s = Stack([[1]]); t = copy.deepcopy(s); s[0].append(2); s.push(3); assert t == [[1]]
+import solution; assert solution.point().x == 1 and not hasattr(solution, 'nothing')
+from solution import Stack as Pile, ORIGIN; assert Pile([1]).peek() == 1 and ORIGIN == (0, 0)
 x, y = point(); assert (x, y) == (1, 2) and '%d %d' % point() == '1 2'
 assert nodes()[0].left.value == 1 and nodes()[0].depth() == 2 and nodes()[1] == (3, None)
 assert nodes()[0] == (2, (1, None)) and max(nodes(), key=lambda node: node.value).value == 3
@@ -105,6 +111,7 @@ assert Stack([1]) == [2]
 assert Stack([1]) == (1,)
 assert 3 in Stack([1])
 assert counted() == {}
+from solution import nothing
 import asyncio; assert asyncio.run(double(2)) == 5
 import asyncio; asyncio.run(fail())
 """
@@ -132,6 +139,8 @@ class T(unittest.IsolatedAsyncioTestCase):
     async def test_awaited(self):
         self.assertEqual(await double(3), 6)
         with self.assertRaises(ValueError): await fail()
+        from solution import Wrong
+        with self.assertRaises(Wrong): wrong()
     def test_equal(self):
         self.assertIsInstance(point(), tuple)
         self.assertEqual(point(), (1, 2))

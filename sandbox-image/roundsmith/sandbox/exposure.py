@@ -3,6 +3,7 @@ objects.
 """
 
 import builtins
+import copy
 import itertools
 import operator
 import types
@@ -25,7 +26,7 @@ from roundsmith.sandbox.codec import (
 )
 from roundsmith.sandbox.failures import lineage
 
-_PYTHONS_OWN = (builtins, operator, itertools)
+_PYTHONS_OWN = (builtins, operator, itertools, copy)
 COROUTINE = "coroutine"
 CHANGING = {kind.__name__: kind for kind in (list, dict, set)}
 """Built-in types whose instances a call may change, so that a tester looks at one anew each time

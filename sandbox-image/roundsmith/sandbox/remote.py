@@ -83,6 +83,12 @@ class Remote:
         """The program is not told what the test raised."""
         self.__link.call(self.__reference, "__exit__", (None, None, None), {})
 
+    def __copy__(self) -> Any:
+        return ask(self, "copy")
+
+    def __deepcopy__(self, memo: object) -> Any:
+        return ask(self, "deepcopy")
+
     def __await__(self) -> Generator[None, None, Any]:
         yield from ()
         return ask(self, "await")
@@ -137,6 +143,12 @@ class Based:
 
     def __getattr__(self, name: str) -> Any:
         return ask(self, "getattr", name)
+
+    def __copy__(self) -> Any:
+        return ask(self, "copy")
+
+    def __deepcopy__(self, memo: object) -> Any:
+        return ask(self, "deepcopy")
 
     def __repr__(self) -> str:
         return str(ask(self, "repr"))

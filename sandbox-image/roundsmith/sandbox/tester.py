@@ -12,7 +12,9 @@ inside the solver.
 import ast
 import builtins
 import importlib
+import sys
 from collections.abc import Callable, Collection
+from types import ModuleType
 from typing import Any
 
 from roundsmith.sandbox import classes
@@ -36,7 +38,7 @@ from roundsmith.sandbox.taught import parted, take_over
 
 UNSUPPORTED = "UNSUPPORTED"
 ASSERT, UNITTEST = "assert", "unittest"
-TEST = "<test>"
+TEST, SOLUTION = "<test>", "solution"
 NONCE_BYTES = 8
 _GIVES = ("!setattr", "!setitem")
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
@@ -48,6 +50,7 @@ def run(control: int, nonce: bytes, asked: bytes) -> tuple[bytes, bytes, bytes]:
     """
     setup, body = unpack_blobs(asked)
     link = Link(control, nonce, setup.decode("utf-8", "surrogatepass"))
+    sys.modules[SOLUTION] = Solution(link)
     try:
         answer = run_in(body, link.namespace)
     except BaseException as error:
@@ -73,6 +76,20 @@ def run_in(
     return classes.run(made, TEST)
 
 
+class Solution(ModuleType):
+    """The program, as a test imports it."""
+
+    def __init__(self, link: "Link") -> None:
+        super().__init__(SOLUTION)
+        self.__link = link
+
+    def __getattr__(self, name: str) -> Any:
+        found = self.__link.namespace([name], self.__link.expected)
+        if name not in found:
+            raise AttributeError(f"the program defines no {name!r}")
+        return found[name]
+
+
 class DoesNotCross(TypeError):
     """A value of the test's that the program can not be given."""
 
@@ -83,6 +100,8 @@ class Link:
     def __init__(self, control: int, nonce: bytes, setup: str) -> None:
         self._control, self.nonce, self._setup = control, nonce, setup
         self._classes = Classes()
+        self.expected: Collection[str] = ()
+        """The names by which the test expects exceptions."""
         self._theirs: dict[tuple[type, str], Any] = {}
         """What stands here for an object of the program's, the same one every time."""
 
@@ -93,6 +112,7 @@ class Link:
         uses no other name of the program, so that a redefined `abs` or `isclose` can not bend a
         comparison. An answer about other names than those is forged.
         """
+        self.expected = expected
         described = decode(self.ask(b"N", names))
         if [name for name, _, _ in described] != names:
             raise SolverFailure("TAMPERED", "names that were not asked for")

@@ -122,7 +122,7 @@ def _claimed(question: Question, body: bytes) -> tuple[Verdict, str]:
 
 
 def _signaled(said: str) -> tuple[Verdict, str]:
-    number = int(said) if said.isdecimal() else 0
+    number = int(said) if said.isdecimal() and len(said) < 4 else 0
     if not 0 < number < signal.NSIG:
         raise SandboxError(f"a child ended by signal {said[:20]!r}, which is none")
     if number == signal.SIGKILL:
