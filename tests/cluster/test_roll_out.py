@@ -4,12 +4,11 @@ import time
 from collections.abc import Iterator
 
 import pytest
-import yaml  # type: ignore[import-untyped]  # ships no types
 
+from tests.cluster.caller import CALLER, calling, said
 from tests.cluster.conftest import Installed
 from tests.cluster.world import BIN, NAMESPACE, RELEASE, ROOT, Cluster
 
-CALLER = f"{RELEASE}-caller"
 CALLS = """
 import asyncio, itertools, pathlib
 from roundsmith.clients import StreamSettings, connect
@@ -53,20 +52,9 @@ CHANGES = (
 
 @pytest.fixture
 def caller(installed: Installed) -> Iterator[Cluster]:
-    """The cluster with a pod that calls all services, as `helm test` may."""
-    cluster = installed.cluster
-    hooks = cluster.run(BIN / "helm", "get", "hooks", RELEASE, "--namespace", NAMESPACE)
-    pods = [made for made in yaml.safe_load_all(hooks) if made["kind"] == "Pod"]
-    [pod] = [made for made in pods if made["metadata"]["namespace"] == NAMESPACE]
-    labels = pod["metadata"]["labels"]
-    pod["metadata"] = {"name": CALLER, "namespace": NAMESPACE, "labels": labels}
-    [container] = pod["spec"]["containers"]
-    container |= {"command": ["python", "-c", CALLS], "args": []}
-    cluster.apply(pod)
-    try:
-        yield cluster
-    finally:
-        cluster.kubectl("delete", "pod", CALLER, "--grace-period=1", "--wait=true")
+    """The cluster with a pod that calls all services."""
+    with calling(installed.cluster, CALLS):
+        yield installed.cluster
 
 
 def test_an_upgrade_and_its_rollback_cost_no_call(caller: Cluster) -> None:
@@ -77,7 +65,7 @@ def test_an_upgrade_and_its_rollback_cost_no_call(caller: Cluster) -> None:
     between = _pods_that_answer(caller, without=before)
     caller.run(helm, "rollback", RELEASE, *where)
     _pods_that_answer(caller, without=between)
-    assert [line for line in _log(caller) if line.startswith("FAILED")] == []
+    assert [line for line in said(caller) if line.startswith("FAILED")] == []
 
 
 def _pods(cluster: Cluster) -> set[str]:
@@ -88,10 +76,6 @@ def _pods(cluster: Cluster) -> set[str]:
         if any(ready <= c.items() for c in item["status"].get("conditions", ())):
             found.add(item["metadata"]["name"])
     return found - {CALLER}
-
-
-def _log(cluster: Cluster) -> list[str]:
-    return cluster.kubectl("logs", CALLER).splitlines()
 
 
 def _pods_that_answer(cluster: Cluster, without: set[str]) -> set[str]:
@@ -109,6 +93,5 @@ def _pods_that_answer(cluster: Cluster, without: set[str]) -> set[str]:
 
 def _numbers(cluster: Cluster) -> dict[str, int]:
     """The last number that the caller told, by service."""
-    done = cluster.try_("kubectl", "--namespace", NAMESPACE, "logs", CALLER)
-    told = [line.split() for line in done.stdout.splitlines() if not line.startswith("FAILED")]
+    told = [line.split() for line in said(cluster) if not line.startswith("FAILED")]
     return {work: int(number) for work, number in told}
