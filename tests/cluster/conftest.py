@@ -93,7 +93,7 @@ def installed(cluster: Cluster) -> Iterator[Installed]:
     """The chart, installed as `make cluster-round` installs it, beside a namespace such as Kubeflow
     makes for a user.
     """
-    remove(cluster)
+    remove(cluster, NAMESPACE, PROFILE)
     for namespace in (NAMESPACE, PROFILE):
         cluster.run("kubectl", "create", "namespace", namespace)
         wait = ("wait", "--for=create", "serviceaccount/default", "--timeout=60s")
@@ -105,13 +105,13 @@ def installed(cluster: Cluster) -> Iterator[Installed]:
         pods = [cluster.get("pods", namespace=place)["items"] for place in (NAMESPACE, SANDBOX)]
         yield Installed(cluster, before, said, tuple(chain(*pods)))
     finally:
-        remove(cluster)
+        remove(cluster, NAMESPACE, PROFILE)
 
 
-def remove(cluster: Cluster) -> None:
-    """Leaves nothing of a run of the tests."""
-    cluster.try_(BIN / "helm", "uninstall", RELEASE, "--namespace", NAMESPACE, "--wait")
-    names = (NAMESPACE, SANDBOX, PROFILE)
+def remove(cluster: Cluster, home: str, *others: str) -> None:
+    """Leaves nothing of an installation, nor of the other namespaces that it serves."""
+    cluster.try_(BIN / "helm", "uninstall", RELEASE, "--namespace", home, "--wait")
+    names = (home, f"{home}-sandbox", *others)
     cluster.run("kubectl", "delete", "namespace", *names, "--ignore-not-found")
 
 

@@ -65,7 +65,9 @@ def test_an_upgrade_and_its_rollback_cost_no_call(caller: Cluster) -> None:
     between = _pods_that_answer(caller, without=before)
     caller.run(helm, "rollback", RELEASE, *where)
     _pods_that_answer(caller, without=between)
-    assert [line for line in said(caller) if line.startswith("FAILED")] == []
+    lines = said(caller)
+    assert lines
+    assert [line for line in lines if line.startswith("FAILED")] == []
 
 
 def _pods(cluster: Cluster) -> set[str]:
