@@ -56,6 +56,18 @@ def pod(uid: str, owner: dict[str, str]) -> dict[str, Any]:
     return {"metadata": {"uid": uid, "ownerReferences": [refers]}}
 
 
+def kubeconfig(folder: Path, url: str) -> Path:
+    """A file that leads to this API server, without a user's name or secret."""
+    told = {
+        "clusters": [{"name": "c", "cluster": {"server": url}}],
+        "users": [{"name": "u", "user": {}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "x",
+    }
+    (folder / "config").write_text(json.dumps(told))
+    return folder / "config"
+
+
 def test_a_training_has_the_owner_of_its_tasks_pod_and_is_taken_away_by_a_task_that_is_told_to_end(
     tmp_path: Path,
 ) -> None:
@@ -99,14 +111,7 @@ def test_a_training_has_the_owner_of_its_tasks_pod_and_is_taken_away_by_a_task_t
             """Says nothing."""
 
     with listening(Server) as url:
-        config = tmp_path / "config"
-        told = {
-            "clusters": [{"name": "c", "cluster": {"server": url}}],
-            "users": [{"name": "u", "user": {}}],
-            "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
-            "current-context": "x",
-        }
-        config.write_text(json.dumps(told))
+        config = kubeconfig(tmp_path, url)
         task = subprocess.Popen(
             [sys.executable, "-c", TASK, str(tmp_path)],
             env={**os.environ, "KUBECONFIG": str(config), "ROUNDSMITH_POD_UID": "2"},
