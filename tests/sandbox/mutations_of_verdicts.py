@@ -58,6 +58,44 @@ VERDICTS = (
         (65,),
     ),
     Mutation(
+        "sets are compared here",
+        without(TESTER_SIDE, 'if "assertSetEqual" in source:', "if False:"),
+        (65,),
+    ),
+    Mutation(
+        "what sets have in common",
+        without(
+            "sandbox/based.py",
+            '| {"difference", "intersection", "symmetric_difference", "union"}',
+            '| {"union"}',
+        ),
+        (65,),
+    ),
+    Mutation(
+        "one value between two questions",
+        without("sandbox/based.py", "if at != link.num_calls:", "if True:"),
+        (65,),
+    ),
+    Mutation(
+        "what never changes",
+        without(
+            "sandbox/based.py",
+            "    if kind is None:\n",
+            "    if kind is None:\n        return value\n    if False:\n",
+        ),
+        (65,),
+    ),
+    Mutation(
+        "a failure ends the test",
+        without(TESTER_SIDE, "self.failed = self.failed or made", "pass"),
+        (96,),
+    ),
+    Mutation(
+        "protocols of libraries",
+        without("sandbox/remote.py", "if name.startswith(_OF_LIBRARIES) and", "if False and"),
+        (96,),
+    ),
+    Mutation(
         "operators between two objects",
         without("sandbox/remote.py", " if isinstance(other, Remote | Based) else NotImplemented"),
         (65,),

@@ -184,3 +184,42 @@ def test_what_is_there_is_told_and_another_profile_is_not_found(box: "Box") -> N
             outcome(box, "", CallTest("t", "f", (), None), name)
         assert why in str(refused.value)
         assert f"expected one of {list(found.profiles)}" in str(refused.value)
+
+
+POINTS_INTO_THE_TESTER = """
+class Pointer:
+    __array_interface__ = {'data': (8, False), 'shape': (2,), 'typestr': '<f8', 'version': 3}
+class Pair(tuple):
+    __array_interface__ = Pointer.__array_interface__
+def f(): return Pointer()
+def g(): return Pair((1, 2))
+"""
+WRAPS_A_RESULT = """
+import numpy as np
+class Wrapping:
+    __array_priority__ = 1000.0
+    def __array__(self, *given, **by_name): return np.array([7.0, 7.0])
+    def __array_wrap__(self, *given): return np.zeros(2)
+def f(): return Wrapping()
+class Pair(tuple):
+    def __array__(self, *given, **by_name): return np.array([3.0, 4.0])
+def g(): return Pair((1, 2))
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "use"),
+    [
+        (POINTS_INTO_THE_TESTER, "np.allclose(f(), [1, 2])"),
+        (POINTS_INTO_THE_TESTER, "np.allclose(g(), [3, 4])"),
+        (WRAPS_A_RESULT, "np.abs(np.subtract(np.array([1.0, 2.0]), f())).max() < 1e-6"),
+        (WRAPS_A_RESULT, "np.abs(f()).max() < 1e-6"),
+        (WRAPS_A_RESULT, "np.allclose(g(), [3, 4])"),
+    ],
+)
+def test_case_96_numpy_hands_no_object_memory_of_the_tester_nor_a_result(
+    sci: "Box", source: str, use: str
+) -> None:
+    found = checked(sci, source, f"assert {use}")
+    assert found.verdict in (Verdict.FAIL, Verdict.ERROR), found
+    assert found.judge is JudgedAt.INSIDE, found

@@ -50,6 +50,35 @@ class Stack(list):
 class Letters(dict):
     def __missing__(self, key): return key.upper()
 class Tags(set): pass
+class Text(str):
+    def __str__(self): return self
+class Vector(NamedTuple):
+    x: int
+    def __neg__(self): return Vector(-self.x)
+    def __abs__(self): return abs(self.x)
+class Permission(enum.IntFlag):
+    READ = 4
+    WRITE = 2
+class Chain(NamedTuple):
+    value: int
+    rest: object = None
+def chain(length):
+    made = None
+    for at in range(length): made = Chain(at, made)
+    return made
+class Money:
+    def __init__(self, cents): self.cents = cents
+    def __iadd__(self, other):
+        self.cents += other.cents
+        return self
+    def __format__(self, how): return f'{self.cents / 100:{how}}'
+def squares():
+    "All of them."
+    at = 0
+    while True:
+        yield at * at
+        at += 1
+def silent(): pass
 def point(): return Point(1, 2)
 def nodes(): return [Node(2, Node(1)), Node(3)]
 def red(): return Colour.RED
@@ -100,6 +129,19 @@ d = Letters(a=1); assert d['a'] == 1 and d['b'] == 'B' and 'b' not in d and {**d
 t = Tags({1}); assert t | {2} == {1, 2} == {2} | t and t & Tags({3}) == set() and t - {1} == set()
 t = Tags({1}); t.add(2); assert t == {1, 2} and t.issuperset({1}) and isinstance(t, set)
 d = counted(); assert d[1] == 2 and d[4] == 3 and dict(d) == {1: 2, 4: 3}
+t = Tags({1, 2}); assert t.difference({1}) == {2} and t.union([3]) == {1, 2, 3}
+s = Stack([1]); s += [2]; s.push(3); assert s == [1, 2, 3]
+assert str(Text('a')) == 'a' == f"{Text('a')}"
+assert -Vector(1) == (-1,) and abs(Vector(-2)) == 2
+p = Permission.READ | Permission.WRITE; assert p == 6 and Permission.READ in p and (4).real == 4
+assert chain(100).rest.value == 98 and chain(3) == (2, (1, (0, None)))
+m = Money(150); m += Money(50); assert m.cents == 200 and f'{m:.1f}' == '2.0'
+from itertools import islice; s = squares(); assert list(islice(s, 2)) == [0, 1] and next(s) == 4
+from itertools import islice; s = squares(); assert list(islice(s, 3)) == [0, 1, 4] != next(s) == 9
+assert squares.__doc__ == 'All of them.' and silent.__doc__ is None
+import copy; s = Stack([1]); t = copy.copy(s); t.push(2); assert s == [1] and t == [1, 2]
+import copy; p = copy.deepcopy([point()]); assert p == [(1, 2)] and same(p[0]).y == p[0].y == 2
+import json; assert json.dumps([Letters(a=Stack([point()]))]) == '[{"a": [[1, 2]]}]'
 """
 FALSE = r"""
 assert point() == (1, 3)
@@ -146,6 +188,7 @@ class T(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(point(), (1, 2))
         self.assertTupleEqual(point(), (1, 2))
         self.assertListEqual(Stack([1]), [1])
+        self.assertSetEqual(Tags({1}), {1})
         self.assertDictEqual(Cache(2), {})
         self.assertIs(red(), Colour.RED)
 """

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from roundsmith.types import AssertTest, ExecuteItem, JudgedAt, Program
+from roundsmith.types import AssertTest, ExecuteItem, JudgedAt, Program, UnittestTest
 from roundsmith.verdicts import Verdict
 from tests.sandbox.conftest import LIMITS
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Box
+
+CASE = "import unittest\nclass T(unittest.TestCase):\n    def test_it(self):\n        "
 
 MODULES = """
 import sys
@@ -36,9 +38,9 @@ def zero(x): return 0
 """
 SENDS_A_REFERENCE_IN_A_SUBCLASS = """
 sent = Exposure._sent
-class Text(list): pass
+class Text(tuple): pass
 Exposure._sent = lambda self, v: (
-    Text([codec.Opaque('#0')]) if type(v) is Text else sent(self, v))
+    codec.Lowered('#0', (codec.Opaque('#0'),)) if type(v) is Text else sent(self, v))
 def encode(text): return Text()
 def decode(coded): return Agreeing()
 """
@@ -91,7 +93,7 @@ def test_a_test_of_nothing_but_a_name_that_the_setup_imports_asks_the_programs(b
 @pytest.mark.parametrize(
     ("source", "statements"),
     [
-        (SENDS_A_REFERENCE_IN_A_SUBCLASS, "assert decode(encode('abc')) == 'abc'"),
+        (SENDS_A_REFERENCE_IN_A_SUBCLASS, "assert decode(encode('abc')[0]) == 'abc'"),
         (CHANGES_AN_ARGUMENT_TO_A_REFERENCE, "xs = [3, 1]\nf(xs)\nassert f(xs) == 3"),
     ],
 )
@@ -101,3 +103,91 @@ def test_case_96_what_a_program_sends_a_tester_never_gets_it_a_weaker_judge(
     outcome = box.check(MODULES + source, statements)
     assert outcome.verdict is not Verdict.PASS, outcome
     assert outcome.judge is JudgedAt.INSIDE, outcome
+
+
+LEARNS_A_SET = """
+class Set(set):
+    def difference(self, shown):
+        self |= set(shown)
+        self &= set(shown)
+        return set()
+    symmetric_difference = difference
+    def intersection(self, shown): return set(shown)
+class Holder:
+    held = ()
+    def difference(self, shown):
+        self.held = list(shown)
+        return set()
+    def __iter__(self): return iter(self.held)
+"""
+OF_TWO_VALUES = """
+import sys
+exposure = sys.modules['roundsmith.sandbox.exposure']
+class Sorted(list): pass
+answer, told = Sorted(), []
+exposure._OURS['own'] = lambda value: told.append(1) or ([0, 0, 0] if told[1:] else [3, 1, 2])
+def f(): return answer
+"""
+SENDS_A_LIST_THAT_NEVER_CHANGES = """
+Exposure._sent = lambda self, value: codec.Lowered('#0', [1])
+class Answer: pass
+def f(): return Answer()
+"""
+
+
+@pytest.mark.parametrize("name", ["Set", "Holder"])
+def test_case_65_a_set_is_not_shown_the_one_that_it_is_compared_with(box: "Box", name: str) -> None:
+    test = UnittestTest("t", f"{CASE}self.assertSetEqual({name}(), {{1, 2}})\n")
+    outcome = box.run(LEARNS_A_SET, test)
+    assert (outcome.verdict, outcome.judge) == (Verdict.FAIL, JudgedAt.INSIDE), outcome
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "s.symmetric_difference({1, 2}) == set()",
+        "not s.difference({1}) and s == {1}",
+        "len(s.intersection({1, 2})) == 2",
+    ],
+)
+def test_case_65_what_a_set_has_in_common_is_found_here(box: "Box", use: str) -> None:
+    outcome = box.check(LEARNS_A_SET, f"s = Set()\nassert {use}")
+    assert (outcome.verdict, outcome.judge) == (Verdict.FAIL, JudgedAt.INSIDE), outcome
+
+
+def test_case_65_a_list_is_one_value_while_the_program_is_asked_nothing(box: "Box") -> None:
+    statements = "x = f()\nassert sorted(x) == [1, 2, 3] and all(a <= b for a, b in zip(x, x[1:]))"
+    outcome = box.check(OF_TWO_VALUES, statements)
+    assert (outcome.verdict, outcome.judge) == (Verdict.FAIL, JudgedAt.INSIDE), outcome
+
+
+def test_case_65_what_may_change_is_sent_as_nothing_that_never_does(box: "Box") -> None:
+    outcome = box.check(MODULES + SENDS_A_LIST_THAT_NEVER_CHANGES, "x = f()\nassert x == [1]")
+    assert (outcome.verdict, outcome.judge) == (Verdict.TAMPERED, JudgedAt.INSIDE), outcome
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        "try: call(lambda: 1)\nexcept BaseException: pass",
+        "import contextlib\nwith contextlib.suppress(BaseException): call(lambda: 1)",
+    ],
+)
+def test_a_test_that_catches_everything_does_not_catch_that_it_needs_another_way(
+    box: "Box", statements: str
+) -> None:
+    outcome = box.check("def call(given): return given()\n", f"x = 1\n{statements}")
+    assert (outcome.verdict, outcome.judge) == (Verdict.PASS, JudgedAt.SAME_PROCESS), outcome
+
+
+def test_case_96_a_test_that_catches_everything_does_not_catch_a_limit(box: "Box") -> None:
+    source = "def f(): raise MemoryError\n"
+    outcome = box.check(source, "try: f()\nexcept BaseException: pass")
+    assert (outcome.verdict, outcome.judge) == (Verdict.MEMORY, JudgedAt.INSIDE), outcome
+
+
+def test_a_class_of_the_tests_below_one_of_the_programs_is_run_beside_it(box: "Box") -> None:
+    source = "class Animal:\n    def speak(self): return self.sound() + '!'\n"
+    test = "class Dog(Animal):\n    def sound(self): return 'wuff'\nassert Dog().speak() == 'wuff!'"
+    outcome = box.check(source, test)
+    assert (outcome.verdict, outcome.judge) == (Verdict.PASS, JudgedAt.SAME_PROCESS), outcome

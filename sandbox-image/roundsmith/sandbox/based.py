@@ -10,22 +10,32 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from roundsmith.sandbox.codec import Opaque
-from roundsmith.sandbox.failures import SolverFailure
-from roundsmith.sandbox.remote import BETWEEN, COMPARED, Based, Caller, Remote, Theirs, ask
+from roundsmith.sandbox.remote import (
+    BETWEEN,
+    COMPARED,
+    SIGNS,
+    Based,
+    Caller,
+    Remote,
+    Theirs,
+    ask,
+    of_one,
+)
 
-_QUERIES = frozenset({"count", "index", "isdisjoint", "issubset", "issuperset"})
+_QUERIES = frozenset(
+    {"count", "index", "isdisjoint", "issubset", "issuperset"}
+    | {"difference", "intersection", "symmetric_difference", "union"}
+)
 """Methods that tell of a container's members by a value that they are shown: the built-in's, unless
 the class has a plain value of that name.
 """
 
 
 def based(link: Caller, reference: Opaque, value: Any) -> Any:
-    """The object of a reference, which is that value as a built-in; the value itself where that is
-    of no type that never changes.
-    """
+    """The object of a reference, which is that value as a built-in of a type that never changes."""
     kind = _KINDS.get(type(value))
     if kind is None:
-        return value
+        raise link.failure("TAMPERED", f"a value of {type(value).__name__} that never changes")
     made = kind(value.real, value.imag) if type(value) is complex else kind(value)
     made.__dict__.update(_Remote__link=link, _Remote__reference=reference)
     return made
@@ -56,6 +66,11 @@ def _below(base: type) -> type:
         f"__{name.strip('_')}__": _operator(base, name) for name in BETWEEN.split()
     }
     added |= {name: _value_or_query(base, name) for name in _QUERIES if hasattr(base, name)}
+    lacks = [name for name in SIGNS.split() if not hasattr(base, f"__{name}__")]
+    added |= {f"__{name}__": of_one(name) for name in lacks}
+    if base is int:
+        # Members of flags.
+        added["__contains__"] = lambda self, key: bool(ask(self, "contains", key))
     return type(base.__name__, (Based, base), added)
 
 
@@ -63,13 +78,16 @@ _KINDS = {base: _below(base) for base in (int, float, complex, str, bytes, tuple
 
 
 class Changing(Remote):
-    """A list, dict or set of a class of the program's: what it holds is read anew each time."""
+    """A list, dict or set of a class of the program's: what it holds is read anew when the program
+    was asked for anything since, so that it is one value for all that is compared between.
+    """
 
-    __slots__ = ("__base",)
+    __slots__ = ("__base", "__read")
 
     def __init__(self, link: Caller, reference: Opaque, base: type) -> None:
         super().__init__(link, reference)
         object.__setattr__(self, "_Changing__base", base)
+        object.__setattr__(self, "_Changing__read", (-1, None))
 
     @property  # type: ignore[misc]  # it is never set
     def __class__(self) -> Any:
@@ -93,6 +111,13 @@ class Changing(Remote):
     def __iter__(self) -> Iterator[Any]:
         return iter(_own(self))
 
+    def __reversed__(self) -> Iterator[Any]:
+        held: Iterator[Any] = reversed(_own(self))
+        return held
+
+    def __iadd__(self, more: Any) -> Any:
+        return ask(self, "iadd", more)
+
     def __len__(self) -> int:
         return len(_own(self))
 
@@ -102,10 +127,26 @@ class Changing(Remote):
 
 def _own(changing: Changing) -> Any:
     """What it is as a built-in, now. What is none could answer for itself."""
-    own, base = ask(changing, "own"), changing.__class__
-    if type(own) is not base:
-        raise SolverFailure("TAMPERED", f"a {base.__name__} that is none")
+    link: Caller = object.__getattribute__(changing, "_Remote__link")
+    at, own = object.__getattribute__(changing, "_Changing__read")
+    if at != link.num_calls:
+        own, base = ask(changing, "own"), changing.__class__
+        if type(own) is not base:
+            raise link.failure("TAMPERED", f"a {base.__name__} that is none")
+        object.__setattr__(changing, "_Changing__read", (link.num_calls, own))
     return own
+
+
+def cross_to_json() -> None:
+    """Has `json` in this process write what it finds to be no list and no dict of its own."""
+    import json  # few tests need it
+
+    known = json.JSONEncoder.default
+
+    def default(encoder: json.JSONEncoder, value: Any) -> Any:
+        return _own(value) if type(value) is Changing else known(encoder, value)
+
+    setattr(json.JSONEncoder, "default", default)  # noqa: B010
 
 
 def _compared(name: str) -> Callable[[Any, Any], Any]:

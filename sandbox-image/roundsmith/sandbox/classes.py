@@ -41,6 +41,20 @@ def run(namespace: dict[str, Any], test_file: str) -> list[tuple[str, bool]]:
     return found.ran
 
 
+def compare_sets_here() -> None:
+    """Has `assertSetEqual` in this process compare sets only, here: unittest's own shows the first
+    object the second one, so that it may answer how they differ.
+    """
+    import unittest
+
+    def compare(case: Any, first: Any, second: Any, msg: Any = None) -> None:
+        sets = isinstance(first, set | frozenset) and isinstance(second, set | frozenset)
+        if not sets or frozenset(first) != frozenset(second):
+            case.fail(case._formatMessage(msg, f"{first!r} and {second!r} are no equal sets"))
+
+    setattr(unittest.TestCase, "assertSetEqual", compare)  # noqa: B010
+
+
 def _suites(namespace: dict[str, Any]) -> Iterator["unittest.TestSuite"]:
     import unittest
 

@@ -8,7 +8,7 @@ import itertools
 import operator
 import types
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from roundsmith.sandbox.codec import (
@@ -28,6 +28,7 @@ from roundsmith.sandbox.failures import lineage
 
 _PYTHONS_OWN = (builtins, operator, itertools, copy)
 COROUTINE = "coroutine"
+_DEEPEST = 16
 CHANGING = {kind.__name__: kind for kind in (list, dict, set)}
 """Built-in types whose instances a call may change, so that a tester looks at one anew each time
 that it compares it.
@@ -98,18 +99,19 @@ class Exposure:
             return self.function(key)
         return mapped(value, self._resolved)
 
-    def _sent(self, value: Any) -> Any:
+    def _sent(self, value: Any, below: int = 0) -> Any:
         """Itself where it is plain; a reference, with what it is as a built-in that never changes,
-        where its class is below one; else a reference.
+        where its class is below one, but for what is in too many such; else a reference.
         """
         if crosses(value):
             return value
         if type(value) in CONTAINERS:
-            return mapped(value, self._sent)
+            return mapped(value, partial(self._sent, below=below))
         base = base_of(value)
-        if base is None or base in CHANGING.values():
+        if base is None or base in CHANGING.values() or below == _DEEPEST:
             return self._reference(value)
-        return Lowered(self._reference(value).type_name, mapped(own_value(value), self._sent))
+        own = mapped(own_value(value), partial(self._sent, below=below + 1))
+        return Lowered(self._reference(value).type_name, own)
 
     def _reference(self, value: Any) -> Opaque:
         """The object's reference, the same one every time."""

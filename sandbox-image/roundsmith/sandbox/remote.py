@@ -6,24 +6,34 @@ Only membership and items take a key of the test's, because containers are made 
 awaited is run to its end over there before anything else is done here.
 """
 
+from collections import deque
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from typing import Any, Protocol, TypeAlias
 
 from roundsmith.sandbox.codec import Opaque
+from roundsmith.sandbox.failures import SolverFailure
 
 _MOST_AT_ONCE = 256
 COMPARED = "lt le gt ge"
 BETWEEN = "add sub mul truediv floordiv mod pow matmul and_ or_ xor lshift rshift"
 """Of `operator`; its functions take both and follow Python's protocol, reflected methods too."""
-_OF_ONE = "abs neg pos invert index int float complex hash repr str bool len next reversed"
+SIGNS = "abs neg pos invert"
+_OF_LIBRARIES = ("__array_", "__dataframe__")
+_OF_ONE = SIGNS + " index int float complex hash repr str bool len reversed"
 
 
 class Caller(Protocol):
     """What asks."""
 
+    num_calls: int
+    """How often it asked for anything that may change what the program holds."""
+
     def call(
         self, target: Opaque, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any: ...
+
+    def failure(self, kind: str, detail: str) -> SolverFailure:
+        """What ends the test, even if it catches everything."""
 
 
 class Remote:
@@ -31,17 +41,19 @@ class Remote:
     the program's own objects the program says.
     """
 
-    __slots__ = ("__link", "__reference")
+    __slots__ = ("__ahead", "__link", "__reference")
 
     def __init__(self, link: Caller, reference: Opaque) -> None:
         object.__setattr__(self, "_Remote__link", link)
         object.__setattr__(self, "_Remote__reference", reference)
+        ahead: deque[Any] = deque()
+        object.__setattr__(self, "_Remote__ahead", ahead)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.__link.call(self.__reference, "", args, kwargs)
 
     def __getattr__(self, name: str) -> Any:
-        return ask(self, "getattr", name)
+        return attribute(self, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         ask(self, "setattr", name, value)
@@ -62,19 +74,34 @@ class Remote:
         return bool(ask(self, "contains", key))
 
     def __iter__(self) -> Iterator[Any]:
-        """A few at a time, more and more, because it may never end."""
-        source, size = ask(self, "iter"), 1
+        """A few at a time, more and more, because it may never end. What was read and is not used
+        is what the iterator gives next.
+        """
+        source, size, ended = ask(self, "iter"), 1, False
+        ahead = source.__ahead
         while True:
-            chunk = ask(ask(source, "islice", size), "list")
-            yield from chunk
-            if len(chunk) < size:
+            while ahead:
+                yield ahead.popleft()
+            if ended:
                 return
-            size = min(2 * size, _MOST_AT_ONCE)
+            chunk = ask(ask(source, "islice", size), "list")
+            ahead.extend(chunk)
+            ended, size = len(chunk) < size, min(2 * size, _MOST_AT_ONCE)
+
+    def __next__(self) -> Any:
+        return self.__ahead.popleft() if self.__ahead else ask(self, "next")
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Remote | Based):
             return False
         return self.__reference == reference_of(other) or ask(self, "eq", other) is True
+
+    def __format__(self, how: str) -> str:
+        text: str = ask(self, "format", how)
+        return text
+
+    def __mro_entries__(self, bases: object) -> tuple[type, ...]:
+        raise self.__link.failure("UNSUPPORTED", "a class of the test's is below the program's")
 
     def __enter__(self) -> Any:
         return self.__link.call(self.__reference, "__enter__", (), {})
@@ -142,7 +169,7 @@ class Based:
     """
 
     def __getattr__(self, name: str) -> Any:
-        return ask(self, "getattr", name)
+        return attribute(self, name)
 
     def __copy__(self) -> Any:
         return ask(self, "copy")
@@ -151,10 +178,12 @@ class Based:
         return ask(self, "deepcopy")
 
     def __repr__(self) -> str:
-        return str(ask(self, "repr"))
+        text: str = ask(self, "repr")
+        return text
 
     def __str__(self) -> str:
-        return str(ask(self, "str"))
+        text: str = ask(self, "str")
+        return text
 
 
 Theirs: TypeAlias = Remote | Based
@@ -165,6 +194,16 @@ def reference_of(theirs: Theirs) -> Opaque:
     """What stands for the object where it is."""
     reference: Opaque = object.__getattribute__(theirs, "_Remote__reference")
     return reference
+
+
+def attribute(theirs: Theirs, name: str) -> Any:
+    """An attribute over there. numpy and pandas find none by which an object would be shown what
+    it meets, or be at an address in this process; what is a built-in's value is no array besides.
+    """
+    built_in = isinstance(theirs, Based | list | dict | set)
+    if name.startswith(_OF_LIBRARIES) and (built_in or name != "__array__"):
+        raise AttributeError(f"{name} is not asked for")
+    return ask(theirs, "getattr", name)
 
 
 def ask(remote: Theirs, function: str, *rest: Any) -> Any:
@@ -180,11 +219,18 @@ def _between(function: str) -> Callable[[Remote, object], Any]:
     return asked
 
 
-def _of_one(function: str) -> Callable[[Remote], Any]:
+def of_one(function: str) -> Callable[[Any], Any]:
+    """A method without arguments that is asked for."""
     return lambda self: ask(self, function)
 
 
 for _name in (COMPARED + " " + BETWEEN).split():
     setattr(Remote, f"__{_name.strip('_')}__", _between(_name))
+for _name in BETWEEN.split():
+    _name = f"i{_name.strip('_')}"
+    setattr(Remote, f"__{_name}__", _between(_name))
 for _name in _OF_ONE.split():
-    setattr(Remote, f"__{_name}__", _of_one(_name))
+    setattr(Remote, f"__{_name}__", of_one(_name))
+for _kind in (Remote, Awaited):
+    # Theirs, not what is said of these classes here.
+    setattr(_kind, "__doc__", property(lambda self: attribute(self, "__doc__")))  # noqa: B010
