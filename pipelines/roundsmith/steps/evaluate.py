@@ -57,7 +57,7 @@ async def evaluate(ctx: Context, tasks: str, model: str, split: str) -> str:
 
     job = Job(
         "evaluate",
-        3,
+        4,
         settings,
         task_set,
         (weights,),
