@@ -8,7 +8,7 @@ from tests.sandbox.planted import Fault
 SECCOMP, STEPS = "sandbox/seccomp.py", "sandbox/hardening.py"
 EVER = "for name in EVER.split() if name not in allowed"
 CHILD = "_refuse() for name in CHILD.split()}"
-FCNTL = "_FCNTL = (5, 6, 7, 36, 37, 38, 1024, 1026, 8, 10, 15)"
+FCNTL = "_FCNTL = (5, 6, 7, 36, 37, 38, 1024, 1026, 1036, 1038, 8, 10, 15)"
 ARCHITECTURE = "        (_RETURN, 0, 0, _KILL),\n        (_LOAD, 0, 0, 0),\n"
 ONE_PROCESS = "self._filters[limits.processes > 1 and self._counts_processes]"
 CLONE_END = """\
@@ -31,7 +31,7 @@ RARE = "        (_SET, 4, 0, _RARE_FLAGS),\n"
 ADDRESS = "        (_EQUAL, 0, 2, 0),\n        (_LOAD, 0, 0, _ARGUMENT_LOW[4] + 4),\n"
 CORE = "    syscalls.PR_SCHED_CORE,\n"
 NEWER = "        (_RETURN, 0, 0, _ERRNO | 1),\n    ]"
-COMMANDS = '        number("ioctl"): _no_socket_commands(),\n'
+COMMANDS = '        number("ioctl"): _refuse_unless_masked(1, 0xFFFFFF00, _ANY_FILES_COMMANDS),\n'
 
 
 def _ever(*names: str) -> tuple[Fault, ...]:
@@ -46,7 +46,9 @@ def _child(*names: str) -> tuple[Fault, ...]:
 
 def _fcntl(*commands: int) -> tuple[Fault, ...]:
     """Commands of fcntl, allowed."""
-    left = [at for at in (5, 6, 7, 36, 37, 38, 1024, 1026, 8, 10, 15) if at not in commands]
+    left = [
+        at for at in (5, 6, 7, 36, 37, 38, 1024, 1026, 1036, 1038, 8, 10, 15) if at not in commands
+    ]
     return without(SECCOMP, FCNTL, f"_FCNTL = {tuple(left)}")
 
 
@@ -69,10 +71,10 @@ CALLS = (
         "pairs: no address", without(SECCOMP, ADDRESS, ADDRESS.replace("0, 2", "3, 3")), (101,)
     ),
     Mutation("pairs: no options", _child("setsockopt") + _ever("getsockopt"), (16, 101)),
-    Mutation("pairs: no commands of sockets", without(SECCOMP, COMMANDS), (101,)),
+    Mutation("seccomp: commands of pipes and terminals", without(SECCOMP, COMMANDS), (31, 101)),
     Mutation("seccomp: no memory files", _ever("memfd_create"), (15,)),
     Mutation("seccomp: no SysV", _ever("shmget", "shmat", "msgget", "semget"), (14, 38)),
-    Mutation("seccomp: no locks", _ever("flock") + _fcntl(6, 7, 37, 38, 1024), (53,)),
+    Mutation("seccomp: no locks", _ever("flock") + _fcntl(6, 7, 37, 38, 1024, 1036), (53,)),
     Mutation("seccomp: no tracing", _ever("ptrace", "process_vm_readv"), (46,)),
     Mutation("seccomp: no keyrings", _ever("keyctl", "add_key", "request_key"), (50,)),
     Mutation("seccomp: no io_uring, bpf, perf", _ever("io_uring_setup", "bpf"), (51,)),

@@ -68,12 +68,13 @@ def test_case_31_nothing_outside_the_box_can_be_written(box: Box, path: str) -> 
         "os.chown(path, os.getuid(), os.getgid())",
         "os.setxattr(path, 'user.planted', b'x')",
         "os.fchmod(os.open(path, os.O_RDONLY), 0o777)",
+        "fcntl.ioctl(os.open(path, os.O_RDONLY), 0x40086602, (0x80).to_bytes(8, 'little'))",
     ],
 )
 def test_case_31_no_file_outside_is_changed_by_whoever_owns_it(box: Box, change: str) -> None:
     """Landlock knows no right for what is not the content of a file."""
     before = os.stat(os.__file__)
-    outcome = box.call(f"import os\npath = os.__file__\ndef f():\n    {change}\n")
+    outcome = box.call(f"import fcntl, os\npath = os.__file__\ndef f():\n    {change}\n")
     assert outcome.verdict is Verdict.DENIED, outcome
     after = os.stat(os.__file__)
     assert (before.st_mode, before.st_mtime, before.st_uid) == (

@@ -145,6 +145,7 @@ def test_machine_code_of_this_architecture_runs_so_the_case_before_can_fail(box:
         "fcntl.fcntl(stream, 1024, 0)",  # F_SETLEASE
         "fcntl.fcntl(stream, 37, bytes(32))",  # F_OFD_SETLK
         "fcntl.fcntl(stream, 1026, 1)",  # F_NOTIFY
+        "fcntl.fcntl(stream, 1036, (2).to_bytes(8, 'little'))",
     ],
 )
 def test_case_53_files_that_others_can_open_can_not_be_locked(box: Box, body: str) -> None:

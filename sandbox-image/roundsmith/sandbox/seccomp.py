@@ -34,12 +34,15 @@ _ARGUMENT_LOW = (16, 24, 32, 40, 48, 56)  # offsets of the low halves of the arg
 _ANY_WAIT = socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 # Out of band (CVE-2025-38236) and the kernel's other rare ways, of which no event loop has need.
 _RARE_FLAGS = 0xFFFFFFFF & ~(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
-_SOCKET_COMMANDS, _COMMANDS_OF = 0x8900, 0xFFFFFF00
+# Those of ioctl by which pipes and terminals are read. Others are of sockets (who gets a signal,
+# which interfaces there are) or change a file that is open to be read.
+_ANY_FILES_COMMANDS = 0x5400
 
 Code = list[tuple[int, int, int, int]]
 
-# fcntl: locks, leases, directory notification; who gets which signal when a descriptor is ready.
-_FCNTL = (5, 6, 7, 36, 37, 38, 1024, 1026, 8, 10, 15)
+# fcntl: locks, leases, directory notification, hints that a file keeps; who gets which signal when
+# a descriptor is ready.
+_FCNTL = (5, 6, 7, 36, 37, 38, 1024, 1026, 1036, 1038, 8, 10, 15)
 _PRCTL = (
     syscalls.PR_SET_PDEATHSIG,
     syscalls.PR_SET_DUMPABLE,
@@ -165,12 +168,6 @@ def _bytes_alone() -> Code:
     ]
 
 
-def _no_socket_commands() -> Code:
-    """No command of sockets: who gets a signal when one is ready, what interfaces there are."""
-    load, *rest = _refuse_when_any(1, (_SOCKET_COMMANDS,))
-    return [load, (_AND, 0, 0, _COMMANDS_OF), *rest]
-
-
 def _thread() -> Code:
     return [
         (_LOAD, 0, 0, _ARGUMENT_LOW[0]),
@@ -212,7 +209,7 @@ def _child_code(threads: bool, own_pid: int) -> dict[int, Code]:
         number("fork"): _refuse(errno.EAGAIN) if not threads else [(_RETURN, 0, 0, _ALLOW)],
         number("vfork"): _refuse(errno.EAGAIN) if not threads else [(_RETURN, 0, 0, _ALLOW)],
         number("fcntl"): _refuse_when_any(1, _FCNTL),
-        number("ioctl"): _no_socket_commands(),
+        number("ioctl"): _refuse_unless_masked(1, 0xFFFFFF00, _ANY_FILES_COMMANDS),
         number("prctl"): _refuse_when_any(0, _PRCTL),
         number("prlimit64"): _refuse_unless(0, 0, _own_limits()),
         number("setrlimit"): _refuse_when_any(0, (resource.RLIMIT_CPU,)),
