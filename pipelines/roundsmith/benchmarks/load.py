@@ -65,7 +65,8 @@ def load_tasks(source: str, *, skip_bad_rows: bool = False) -> LoadedTasks:
     if problems and (not skip_bad_rows or not tasks):
         raise refuse(problems)
     if not tasks:
-        raise ConfigError(f"{path}: saw no rows, expected at least one task")
+        seen = "a folder without problems of CodeInsight" if path.is_dir() else "no rows"
+        raise ConfigError(f"{path}: saw {seen}, expected at least one task: name a task file")
     as_read = path.is_dir() or tasks[0].source in TAKEN_APART
     source_hash = tasks_hash(tasks) if as_read else file_sha256(path)
     return LoadedTasks(tuple(tasks), tuple(problems), source_hash)

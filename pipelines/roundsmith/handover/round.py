@@ -5,6 +5,7 @@ from pathlib import Path
 
 from roundsmith.errors import ConfigError
 from roundsmith.lineage.history import History
+from roundsmith.lineage.meant import named, near_runs
 from roundsmith.lineage.rounds import report_told, round_folders
 from roundsmith.report.summary import Result, from_json
 from roundsmith.store import Manifest, Store
@@ -29,9 +30,10 @@ def finished_round(run: Path, number: int | None) -> FinishedRound:
         folders = {found: path for found, path in folders.items() if found == number}
     if not folders:
         wanted = "a finished round" if number is None else f"round {number}"
+        near = near_runs(run)
         raise ConfigError(
             f"{run}: expected the folder of a run with {wanted}, saw none: give the --out of a run "
-            "that is over"
+            f"that is over{f'; {named(near)}' if near else ''}"
         )
     summary = folders[max(folders)]
     history = History(Store(str(run / "store")))

@@ -16,13 +16,13 @@ def meant_run(given: str) -> Path:
     Raises ConfigError that names the finished runs near by where it is none of them.
     """
     path = _folder(given)
-    if rounds := round_folders(path):
+    if _is_run(path):
         return path
     rounds = round_folders(path.parent)
-    if not rounds or not (path / "summary.json").is_file():
+    if not _is_run(path.parent) or not (path / "summary.json").is_file():
         raise ConfigError(
-            f"{given}: expected the folder of a finished run (with round-N/summary.json in it), "
-            f"saw {_seen(path)}: {_instead(near_runs(path))}"
+            f"{given}: expected the folder of a finished run (with run.json and "
+            f"round-N/summary.json in it), saw {_seen(path)}: {_instead(near_runs(path))}"
         )
     if path != rounds[max(rounds)].parent:
         raise ConfigError(
@@ -54,6 +54,10 @@ def meant_round(given: str) -> str:
 def _folder(given: str) -> Path:
     path = Path(given)
     return path.parent if path.is_file() else path
+
+
+def _is_run(path: Path) -> bool:
+    return (path / "run.json").is_file() and bool(round_folders(path))
 
 
 def _seen(path: Path) -> str:

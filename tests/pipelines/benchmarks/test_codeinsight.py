@@ -65,5 +65,5 @@ def test_a_problem_that_anything_passes_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_problems_says_what_was_expected(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="saw no rows"):
+    with pytest.raises(ConfigError, match="saw a folder without problems"):
         load_tasks(str(tmp_path))

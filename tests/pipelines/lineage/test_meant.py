@@ -67,6 +67,14 @@ def test_a_run_that_is_not_over_is_told_from_a_folder_that_is_none(
         meant_round(str(empty))
 
 
+def test_rounds_without_the_settings_of_their_run_are_no_run(runs: Path) -> None:
+    (runs / "short/run.json").unlink()
+    assert meant_round(f"{runs}/short") == str(runs / "short/round-1")
+    for given in ("short", "short/round-1"):
+        with pytest.raises(ConfigError, match="expected the folder of a finished run"):
+            meant_run(f"{runs}/{given}")
+
+
 def test_a_command_that_takes_a_store_names_the_runs_near_by_too(runs: Path) -> None:
     for given in (runs / "short/round-1", runs / "shrot", runs / "begun"):
         with pytest.raises(ConfigError, match=rf"saw neither: .*near by there is {runs}/"):
