@@ -22,7 +22,8 @@ def test_a_run_beside_itself_differs_in_what_was_changed_alone(
     (copy / "run.json").write_text(json.dumps(settings))
     words = [sys.executable, "-m", "roundsmith.cli", "compare", f"{undisturbed}/round-1", str(copy)]
     text = printed([*words, "--json", str(told)])
-    assert [text.count(f" {run} ") for run in (undisturbed, copy)] == [2, 2], "names come out whole"
+    names = [text.split().count(str(run)) for run in (undisturbed, copy)]
+    assert names == [2, 2], "they come out whole, in both tables"
     found = json.loads(told.read_text())
     assert found["settings"] == {"recipe_config.tail": [None, 1.5]}
     assert "recipe_config.tail" in text
