@@ -74,6 +74,26 @@ def test_case_66_what_the_setup_imports_is_not_the_programs_to_change(
     assert (outcome.verdict, outcome.judge) == (Verdict.FAIL, JudgedAt.INSIDE), outcome
 
 
+@pytest.mark.parametrize(
+    "statements",
+    [
+        "from solution import *\nassert abs(f() - 4) < 1e-6",
+        "from solution import *\nassert isclose(f(), 4)",
+        "import solution\nassert abs(solution.f() - 4) < 1e-6",
+        "from solution import f as g\nassert isclose(g(), 4)",
+    ],
+)
+def test_case_66_a_program_that_is_imported_changes_nothing_else(
+    box: "Box", statements: str
+) -> None:
+    source = "__all__ = ['abs', 'isclose', 'f']\ndef f(): return 7\n"
+    source += "def abs(x): return 0\ndef isclose(*values): return True\n"
+    program = Program("c", source, "from math import isclose")
+    item = ExecuteItem("i", (program,), (AssertTest("t", statements),), limits=LIMITS)
+    (outcome,) = box.matrix(item)
+    assert (outcome.verdict, outcome.judge) == (Verdict.FAIL, JudgedAt.INSIDE), outcome
+
+
 def test_case_66_what_a_test_defines_is_not_the_programs_to_change(box: "Box") -> None:
     setup = "def solves(x): return x == 4\n"
     program = Program("c", "def solves(x): return True\ndef f(): return 3\n", setup)

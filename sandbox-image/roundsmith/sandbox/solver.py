@@ -169,7 +169,7 @@ class Solver:
         return _encoded(results)
 
     def _run(self, body: bytes) -> bytes:
-        return encode(tester.run_in(body, lambda names, expected: dict(self._module.__dict__)))
+        return encode(tester.run_in(body, lambda tree: dict(self._module.__dict__)))
 
     def _nothing(self, body: bytes) -> bytes:
         return b""

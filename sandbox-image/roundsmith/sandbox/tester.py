@@ -53,7 +53,7 @@ def run(control: int, nonce: bytes, asked: bytes) -> tuple[bytes, bytes, bytes]:
     sys.modules[SOLUTION] = Solution(link)
     error: BaseException | None = None
     try:
-        answer = run_in(body, link.namespace)
+        answer = run_in(body, link.globals)
     except BaseException as raised:
         error = raised
     if link.failed and not isinstance(error, SolverFailure):
@@ -63,11 +63,9 @@ def run(control: int, nonce: bytes, asked: bytes) -> tuple[bytes, bytes, bytes]:
     return b"A", link.nonce, encode(answer)
 
 
-def run_in(
-    body: bytes, namespace: Callable[[list[str], Collection[str]], dict[str, Any]]
-) -> object:
-    """Runs (ASSERT or UNITTEST, source) in the namespace for the names that it uses, and those by
-    which it expects exceptions; what a tester answers. Raises whatever the test raises.
+def run_in(body: bytes, namespace: Callable[[ast.AST], dict[str, Any]]) -> object:
+    """Runs (ASSERT or UNITTEST, source) in the namespace for it; what a tester answers. Raises
+    whatever the test raises.
     """
     kind, source = decode(body, 2**31)
     tree = ast.parse(source, TEST)
@@ -75,8 +73,7 @@ def run_in(
         classes.compare_sets_here()
     if "json" in source:
         cross_to_json()
-    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    found = namespace(sorted(names), set(caught(tree)))
+    found = namespace(tree)
     before = dict(found)
     exec(compile(tree, TEST, "exec", dont_inherit=True), found)
     if kind != UNITTEST:
@@ -93,7 +90,8 @@ class Solution(ModuleType):
         self.__link = link
 
     def __getattr__(self, name: str) -> Any:
-        found = self.__link.namespace([name], self.__link.expected)
+        # Which names all of it are would be the program's to say, built-ins among them.
+        found = {} if name == "__all__" else self.__link.named([name])
         if name not in found:
             raise AttributeError(f"the program defines no {name!r}")
         return found[name]
@@ -109,7 +107,7 @@ class Link:
     def __init__(self, control: int, nonce: bytes, setup: str) -> None:
         self._control, self.nonce, self._setup = control, nonce, setup
         self._classes = Classes()
-        self.expected: Collection[str] = ()
+        self._expected: Collection[str] = ()
         """The names by which the test expects exceptions."""
         self._theirs: dict[tuple[type, str], Any] = {}
         """What stands here for an object of the program's, the same one every time."""
@@ -117,14 +115,20 @@ class Link:
         self.failed: SolverFailure | None = None
         """The first failure that is no exception of the program's."""
 
-    def namespace(self, names: list[str], expected: Collection[str]) -> dict[str, Any]:
-        """The test's globals; the classes of the `expected` exceptions are made here.
-
-        A program's name hides a built-in, or what the task's setup imports, only in a test that
-        uses no other name of the program, so that a redefined `abs` or `isclose` can not bend a
-        comparison. An answer about other names than those is forged.
+    def globals(self, tree: ast.AST) -> dict[str, Any]:
+        """The test's globals. A program's name hides a built-in, or what the task's setup imports,
+        only in a test that uses no other name of the program and does not import it, so that a
+        redefined `abs` or `isclose` can not bend a comparison.
         """
-        self.expected = expected
+        names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        self._expected = set(caught(tree))
+        return self.named(sorted(names), hides=not _imports_program(tree))
+
+    def named(self, names: list[str], hides: bool = True) -> dict[str, Any]:
+        """What stands for these names; the classes of expected exceptions are made here. With
+        `hides` a built-in's name is the program's where no other is. An answer about other names
+        than those is forged.
+        """
         described = decode(self.ask(b"N", names))
         if [name for name, _, _ in described] != names:
             raise self.failure("TAMPERED", "names that were not asked for")
@@ -132,14 +136,14 @@ class Link:
         there = [entry for entry in described if entry[1] != "missing"]
         own = [entry for entry in there if not (hasattr(builtins, entry[0]) or entry[0] in given)]
         namespace: dict[str, Any] = {"__name__": "test", **given}
-        for name, kind, value in own or there:
+        for name, kind, value in own or (there if hides else []):
             if kind == "module":
                 namespace[name] = importlib.import_module(value)
             elif kind == "exception":
                 reference, lineage = value
                 namespace[name] = (
                     self._classes.stand_in(lineage)
-                    if name in expected
+                    if name in self._expected
                     else self.stand_in(reference)
                 )
             else:
@@ -213,6 +217,16 @@ class Link:
         made = SolverFailure(kind, detail)
         self.failed = self.failed or made
         return made
+
+
+def _imports_program(tree: ast.AST) -> bool:
+    for node in ast.walk(tree):
+        match node:
+            case ast.ImportFrom(module=module) if module == SOLUTION:
+                return True
+            case ast.Import(names=names) if any(alias.name == SOLUTION for alias in names):
+                return True
+    return False
 
 
 def _crossing(value: Any) -> Any:
