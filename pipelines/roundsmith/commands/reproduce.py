@@ -92,11 +92,9 @@ def reproduce(
     OUT/RECIPE holds results.json and report.html; `all` ends in one page on which method to use
     when, OUT/report.html.
     """
-    from rich.console import Console
-
     from roundsmith import claims
     from roundsmith.commands.interrupt import resumable
-    from roundsmith.commands.progress import error_console
+    from roundsmith.commands.progress import error_console, output_console
     from roundsmith.commands.reproduce_all import write_page
     from roundsmith.commands.reproduce_dry import show_dry
     from roundsmith.commands.reproduce_run import Wanted, compare_arms, own_base
@@ -109,7 +107,7 @@ def reproduce(
 
     if json_ is not None and recipe == "all":
         raise ConfigError("--json: expected one recipe, saw all: each has OUT/RECIPE/results.json")
-    console, printed = error_console(), Console(highlight=False)
+    console, printed = error_console(), output_console()
     wanted = []
     names = claims.names() if recipe == "all" else [recipe]
     read = {name: claims.read_claims(name) for name in names}

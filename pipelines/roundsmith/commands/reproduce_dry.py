@@ -23,7 +23,7 @@ from roundsmith.types import Split
 
 
 def show_dry(wanted: Wanted, out: Path, console: Console) -> None:
-    """Prints every arm, then the steps of all of them by kind: how many are found, how many to do,
+    """Prints every arm, then the steps of all of them by kind: how many are found, and to make,
     how long those take and what they use, by earlier work in the same store.
     """
     _show_arms(wanted, console)
@@ -77,7 +77,7 @@ def _show_arms(wanted: Wanted, console: Console) -> None:
 
 def _show_steps(steps: list[PlannedStep], tuned: bool, console: Console) -> None:
     table = Table(title="steps of all arms", box=box.SIMPLE_HEAD, show_edge=False)
-    for column in ("step", "found", "to do", "about", "sampled", "scored", "executions"):
+    for column in ("step", "found", "to make", "about", "sampled", "scored", "executions"):
         table.add_column(column, justify="left" if column == "step" else "right")
     by_name: dict[str, list[PlannedStep]] = defaultdict(list)
     for step in steps:
@@ -97,7 +97,7 @@ def _show_steps(steps: list[PlannedStep], tuned: bool, console: Console) -> None
         console.print(f"about {duration(whole.seconds)} on the machine that did it before")
     if tuned:
         console.print("Tuning comes first; which values it picks is not known here, so every arm's")
-        console.print("own training counts as to do.")
+        console.print("own training counts as to make.")
 
 
 def _together(steps: list[PlannedStep]) -> Spent | None:
