@@ -116,6 +116,7 @@ assert nodes()[0] == (2, (1, None)) and max(nodes(), key=lambda node: node.value
 assert nodes()[0] + nodes()[1] == (5, None) and [n.value for n in sorted(nodes())] == [2, 3]
 assert red().name == 'RED' and red() == 1 and red() + 1 == 2 and 1 + red() == 2
 assert red() is Colour.RED and red() is not Colour.BLUE
+assert pow(Colour.BLUE, 3, 5) == 3 and divmod(7, Colour.BLUE) == (3, 1)
 assert mood().value == 'good' and mood() == 'good' and mood().upper() == 'GOOD'
 assert state() is State.OPEN and state().name == 'OPEN' and state() is not None
 c = Cache(1); c.put(1, 5); c.put(2, 6); assert c.get(1) == -1 and c[2] == 6 and c == {2: 6}

@@ -45,10 +45,10 @@ def _operator(base: type, name: str) -> Callable[[Any, Any], Any]:
     """Between two objects of the program's it is theirs, else the built-in's."""
     own = getattr(base, f"__{name.strip('_')}__", None)
 
-    def work(self: Any, other: Any) -> Any:
+    def work(self: Any, other: Any, *modulus: Any) -> Any:
         if isinstance(other, Theirs):
             return ask(self, name, other)
-        return NotImplemented if own is None else own(self, other)
+        return NotImplemented if own is None else own(self, other, *modulus)
 
     return work
 
