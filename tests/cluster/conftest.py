@@ -48,6 +48,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
+OWNERS = r'jsonpath={range .metadata.ownerReferences[*]}{.kind}/{.name}{"\n"}{end}'
+
+
 @dataclass(frozen=True)
 class Installed:
     """A cluster with the release on it, and what was there before."""
@@ -154,6 +157,8 @@ class Rounds:
     """The other, by the pipeline; its chain is `piped`."""
     trainings: dict[str, set[str]]
     """The names of the trainings in each namespace, by namespace."""
+    owners: set[str]
+    """What those of the pipeline go with: `KIND/NAME`."""
 
 
 @pytest.fixture(scope="session")
@@ -164,6 +169,7 @@ def rounds(profiles: Installed, tmp_path_factory: pytest.TempPathFactory) -> Rou
     with (
         cluster.watched("pytorchjobs") as mine,
         cluster.watched("trainjobs", PROFILE) as others,
+        cluster.watched("trainjobs", PROFILE, OWNERS) as owners,
         ThreadPoolExecutor() as pool,
     ):
         first = Disturbed(cluster, "first", SMALL)
@@ -175,7 +181,7 @@ def rounds(profiles: Installed, tmp_path_factory: pytest.TempPathFactory) -> Rou
         for work in working:
             work.result()
     trainings = {NAMESPACE: set(mine), PROFILE: set(others)}
-    return Rounds("".join(first.lines), tuple(first.gone), piped, trainings)
+    return Rounds("".join(first.lines), tuple(first.gone), piped, trainings, set(owners))
 
 
 def driver(cluster: Cluster, folder: Path, run: str) -> Driver:

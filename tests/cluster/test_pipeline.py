@@ -29,6 +29,10 @@ def test_every_task_did_its_part(rounds: Rounds) -> None:
     assert '"final_pass_at_1_after"' in piped.artifacts["report/executor_output.json"]
 
 
+def test_its_training_goes_with_what_the_pod_of_its_task_is_of(rounds: Rounds) -> None:
+    assert rounds.owners == {"Job/piped-train"}, "on Kubeflow, where Argo makes it, the Workflow"
+
+
 def test_the_rows_are_those_of_processes(
     profiles: Installed, rounds: Rounds, round_of_processes: Path, tmp_path: Path
 ) -> None:

@@ -126,10 +126,12 @@ class Cluster:
                 process.terminate()
 
     @contextmanager
-    def watched(self, kind: str, namespace: str = NAMESPACE) -> Iterator[list[str]]:
-        """The names of what is made or changed meanwhile; filled in at the end."""
+    def watched(
+        self, kind: str, namespace: str = NAMESPACE, output: str = "name"
+    ) -> Iterator[list[str]]:
+        """The words of what is made or changed meanwhile, its names; filled in at the end."""
         seen: list[str] = []
-        command = ["kubectl", "--namespace", namespace, "get", kind, "--watch-only", "-o", "name"]
+        command = ["kubectl", "--namespace", namespace, "get", kind, "--watch-only", "-o", output]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             yield seen
             process.terminate()
