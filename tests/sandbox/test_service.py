@@ -101,6 +101,24 @@ def test_case_76_a_zygote_killed_in_the_middle_loses_and_doubles_no_cell(box: "B
     assert not living(marker), "a program outlived its zygote"
 
 
+def test_case_76_what_runs_ends_with_its_zygote(box: "Box") -> None:
+    """It would sleep on, and reads nothing that tells it."""
+    marker = f"case76-{time.monotonic_ns() % 10**8}"
+    source = (
+        f"import ctypes, time\nctypes.CDLL(None).prctl(15, {marker!r}.encode(), 0, 0, 0)\n"
+        "def f():\n    time.sleep(600)\n"
+    )
+    item = ExecuteItem("i", (Program("a", source),), (TEST,), limits=Limits(cpu_s=600))
+    asked = threading.Thread(target=lambda: box.given_up(item, 15.0))
+    pids = box.supervisor_pids
+    asked.start()
+    begun(marker)
+    for pid in pids:
+        os.kill(zygote([pid]), 9)
+    asked.join()
+    assert not living(marker), "a program outlived its zygote"
+
+
 def test_case_78_giving_up_frees_the_slot_and_ends_the_program(box: "Box") -> None:
     marker = f"case78-{time.monotonic_ns() % 10**8}"
     source = (
