@@ -58,6 +58,11 @@ VERDICTS = (
         (65,),
     ),
     Mutation(
+        "arithmetic of numbers",
+        without("sandbox/based.py", "base in _NUMBERS and name in _ARITHMETIC", "False"),
+        (65,),
+    ),
+    Mutation(
         "sets are compared here",
         without(TESTER_SIDE, 'if "assertSetEqual" in source:', "if False:"),
         (65,),

@@ -214,7 +214,7 @@ class Agreeing:
     def __eq__(self, other): return True
     def __bool__(self): return True
 yes = lambda *given: True
-words = ('eq', 'ne', 'lt', 'ge', 'contains', 'len', 'bool', 'hash', 'instancecheck')
+words = ('eq', 'ne', 'lt', 'ge', 'contains', 'len', 'bool', 'hash', 'instancecheck', 'sub')
 lies = {f'__{word}__': yes for word in words}
 lies |= dict(startswith=yes, endswith=yes, isdigit=yes, issuperset=yes, count=yes)
 lies |= dict(__getitem__=lambda *given: Agreeing(), __iter__=lambda self: iter([3, 4]))
@@ -253,6 +253,7 @@ def f(): return held
         "pair().count(3)",
         "number() == 3",
         "number() < 3",
+        "abs(number() - number()) == 1",
         "listed() == [3, 4]",
         "[3, 4] == listed()",
         "3 in listed()",

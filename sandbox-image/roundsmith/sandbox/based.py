@@ -29,6 +29,8 @@ _QUERIES = frozenset(
 """Methods that tell of a container's members by a value that they are shown: the built-in's, unless
 the class has a plain value of that name.
 """
+_NUMBERS = (int, float, complex)
+_ARITHMETIC = frozenset(["add", "sub", "mul", "truediv", "floordiv", "mod", "pow"])
 
 
 def based(link: Caller, reference: Opaque, value: Any) -> Any:
@@ -42,11 +44,14 @@ def based(link: Caller, reference: Opaque, value: Any) -> Any:
 
 
 def _operator(base: type, name: str) -> Callable[[Any, Any], Any]:
-    """Between two objects of the program's it is theirs, else the built-in's."""
+    """Between two objects of the program's it is theirs, else the built-in's; so it is for the
+    arithmetic of two numbers, because a difference is what a tolerance is held against.
+    """
     own = getattr(base, f"__{name.strip('_')}__", None)
+    reckons = base in _NUMBERS and name in _ARITHMETIC
 
     def work(self: Any, other: Any, *modulus: Any) -> Any:
-        if isinstance(other, Theirs):
+        if isinstance(other, Theirs) and not (reckons and isinstance(other, _NUMBERS)):
             return ask(self, name, other)
         return NotImplemented if own is None else own(self, other, *modulus)
 

@@ -197,7 +197,7 @@ def test_tasks_are_found_by_split(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_is_said_with_what_to_give(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no such file, expected a task file"):
+    with pytest.raises(ConfigError, match="saw no such file, expected one of rows"):
         load_tasks(str(tmp_path / "none.jsonl"))
 
 

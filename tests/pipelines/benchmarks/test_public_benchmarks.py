@@ -17,7 +17,7 @@ from roundsmith.errors import ConfigError
 from roundsmith.executor.pool import Pool
 from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.recipes.prompts import code_prompt
-from roundsmith.types import AssertTest, ExecuteItem, Program, Split, Task
+from roundsmith.types import AssertTest, ExecuteItem, Limits, Program, Split, Task
 from roundsmith.verdicts import Verdict
 
 DATA = Path(__file__).parents[2] / "data"
@@ -67,12 +67,17 @@ def test_the_prompt_leads_into_the_reference(file: str) -> None:
         assert last.name == each.entry_point, each.task_id
 
 
+LIMITS = Limits(cpu_s=60)
+"""Sums by trial division (mbpp/123) take seconds of a slow core."""
+
+
 async def verdicts(tasks: tuple[Task, ...], body: str | None = None) -> dict[str, set[Verdict]]:
     """The verdicts by task of the references, or of each head with another body."""
 
     async def judged(pool: Pool, each: Task) -> set[Verdict]:
         source = each.reference or "" if body is None else f"{each.head}\n{body}"
-        item = ExecuteItem(each.task_id, (Program("c", source, each.setup),), each.tests)
+        program = Program("c", source, each.setup)
+        item = ExecuteItem(each.task_id, (program,), each.tests, limits=LIMITS)
         return {outcome.verdict async for outcome in pool.execute(item)}
 
     async with Pool(ExecutorSettings()) as pool:
