@@ -126,12 +126,15 @@ class Choice:
 
     def settings(self, preset: "str | Callable[[str], str]") -> "RunConfig":
         """The settings of the run; what no option sets is the preset's."""
-        from roundsmith.presets import run_config
+        from roundsmith.presets import refuse_tables_of_others, run_config
 
         settings = list(self.set_ or [])
         if self.objective is not None:
             settings.append(f"training.objective={self.objective}")
-        return run_config(preset, self.config, self._given(), settings)
+        config = run_config(preset, self.config, self._given(), settings)
+        if self.config is not None:
+            refuse_tables_of_others(self.config, config.recipe)
+        return config
 
     def _given(self) -> dict[str, Any]:
         """The fields of a RunConfig that the options set; a flag that was not given sets none."""

@@ -44,7 +44,6 @@ def run_config(
         preset = str(named or preset(given.get("model", own.get("model", default))))
     merged: dict[str, Any] = {"recipe": DEFAULT_RECIPE}
     tables: dict[str, Any] = {}
-    own_tables = own.get("recipe")
     for layer in (_read(_preset_file(preset)), own, given):
         recipe = layer.pop("recipe", {})
         if isinstance(recipe, dict):
@@ -52,7 +51,6 @@ def run_config(
         else:
             merged["recipe"] = recipe
         merged = merge(merged, layer)
-    _refuse_tables_of_others(file, own_tables, str(merged["recipe"]))
     of_recipe = tables.get(str(merged["recipe"]), {})
     merged["recipe_config"] = merge(of_recipe, merged.get("recipe_config", {}))
     for setting in map(_setting, settings):
@@ -97,10 +95,11 @@ def _tables(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
     return recipe
 
 
-def _refuse_tables_of_others(file: Path | None, tables: object, recipe: str) -> None:
-    """Raises ConfigError for a file with tables of recipes of which none is the run's: what it says
-    would be lost.
+def refuse_tables_of_others(file: Path, recipe: str) -> None:
+    """Raises ConfigError for a run's file with tables of recipes of which none is the run's: what
+    it says would be lost. Where runs of several recipes share a file, some find none in it.
     """
+    tables = _read(file).get("recipe")
     if isinstance(tables, dict) and tables and recipe not in tables:
         named = ", ".join(f"[recipe.{name}]" for name in tables)
         raise ConfigError(

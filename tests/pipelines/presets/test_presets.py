@@ -11,7 +11,7 @@ from roundsmith.benchmarks.load import load_tasks
 from roundsmith.commands.run import check
 from roundsmith.errors import ConfigError, UnknownName
 from roundsmith.pair_builder.rules import load_rules
-from roundsmith.presets import DEFAULT_RECIPE, FOLDER, names, run_config
+from roundsmith.presets import DEFAULT_RECIPE, FOLDER, names, refuse_tables_of_others, run_config
 from roundsmith.recipes.contract import Recipe
 from roundsmith.recipes.gift import GiftConfig
 from roundsmith.steps.config import RunConfig
@@ -124,8 +124,10 @@ def test_a_file_with_tables_of_other_recipes_alone_is_refused(tmp_path: Path) ->
     file = tmp_path / "mine.toml"
     file.write_text("[recipe.dstc]\nnum_codes = 3\n")
     with pytest.raises(ConfigError, match=r"\[recipe.gift\], .* saw \[recipe.dstc\]: .*--recipe"):
-        run_config("lab", file, {}, [])
+        refuse_tables_of_others(file, "gift")
+    refuse_tables_of_others(file, "dstc")
     assert run_config("lab", file, {"recipe": "dstc"}, []).recipe_config["num_codes"] == 3
+    assert run_config("lab", file, {"recipe": "rft"}, []).recipe == "rft", "an arm beside dstc's"
 
 
 def test_a_recipe_named_beside_its_table_is_told_how_toml_takes_both(tmp_path: Path) -> None:
