@@ -10,9 +10,9 @@ from roundsmith.errors import ConfigError
 from roundsmith.lineage.history import History
 from roundsmith.lineage.meant import meant_run
 from roundsmith.lineage.rounds import report_told, round_folders
+from roundsmith.report.dotted import flat
 from roundsmith.report.summary import from_json
 from roundsmith.statistics import Evaluation, PairedDifference, paired_difference
-from roundsmith.steps.dotted import flat
 from roundsmith.steps.evaluate import counted
 from roundsmith.store import Manifest, Store
 

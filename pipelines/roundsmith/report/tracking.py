@@ -18,6 +18,7 @@ from pydantic import Field
 from roundsmith.config import Settings
 from roundsmith.errors import ConfigError, PlatformError
 from roundsmith.installing import how_to_install
+from roundsmith.report.dotted import flat
 from roundsmith.report.summary import Summary
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def tell(
     made = ToldRound(
         name=f"{out.name}/round-{result.round}",
         number=result.round,
-        settings=flat(settings),
+        settings={name: json.dumps(value) for name, value in flat(settings).items()},
         metrics=metrics_of(summary),
         loss=loss,
         report=out / f"round-{result.round}" / "report.html",
@@ -128,17 +129,6 @@ def metrics_of(summary: Summary) -> dict[str, float]:
     for group, numbers in (("funnel", result.funnel), ("tokens", result.tokens)):
         found |= {f"{group}/{name}": float(value) for name, value in numbers.items()}
     return found | {"seconds": sum(summary.cost.seconds.values())}
-
-
-def flat(settings: Mapping[str, Any], above: str = "") -> dict[str, str]:
-    """Nested settings as texts, by their names with dots."""
-    found: dict[str, str] = {}
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            found |= flat(value, f"{above}{name}.")
-        else:
-            found[f"{above}{name}"] = json.dumps(value)
-    return found
 
 
 def _mlflow(config: TrackingConfig, out: Path, made: ToldRound) -> None:

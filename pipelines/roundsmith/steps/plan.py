@@ -3,9 +3,9 @@
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from roundsmith.report.dotted import changed
 from roundsmith.steps import run_step
 from roundsmith.steps.context import Context, Made, Parts, Work
-from roundsmith.steps.dotted import changed
 from roundsmith.steps.forecast import Forecast, Size
 from roundsmith.steps.inputs import is_here
 from roundsmith.steps.spent import Spent

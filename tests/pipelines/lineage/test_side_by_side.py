@@ -11,8 +11,8 @@ from roundsmith.lineage.side_by_side import (
     differences,
     measuring_executions,
 )
+from roundsmith.report.dotted import flat
 from roundsmith.statistics import Evaluation, TaskCount
-from roundsmith.steps.dotted import flat
 from roundsmith.store import Manifest, Store
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from roundsmith.installing import how_to_install
-from roundsmith.report.tracking import TrackingConfig, flat, metrics_of, tell
+from roundsmith.report.dotted import flat
+from roundsmith.report.tracking import TrackingConfig, metrics_of, tell
 from tests.pipelines.report.rounds import SUMMARY
 
 LOSS = ((1, 2.5), (2, 1.25))
@@ -28,7 +29,7 @@ def told(out: Path, **config: object) -> Path:
 
 
 def test_settings_are_flat_and_numbers_have_names() -> None:
-    assert flat(SETTINGS) == {"seed": "3", "evaluation.samples": "4"}
+    assert flat(SETTINGS) == {"seed": 3, "evaluation.samples": 4}
     numbers = metrics_of(SUMMARY)
     measured = SUMMARY.result.pass_at_k["gate"]["1"]
     assert numbers["gate/pass_at_1/after"] == measured.after
