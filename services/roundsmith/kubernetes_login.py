@@ -27,7 +27,8 @@ def log_in(wanted_by: str = "") -> Any:
             config.load_kube_config()
     except config.ConfigException as error:
         raise ConfigError(
-            f"{told}expected a pod's service account or a kubeconfig, saw: {error}: mount a "
-            "token, or set KUBECONFIG"
+            f"{told}expected a pod's service account or a kubeconfig, saw "
+            f"{str(error).rstrip('.')}: set KUBECONFIG to the file of your cluster, or in a pod "
+            "mount its token"
         ) from error
     return client.ApiClient()

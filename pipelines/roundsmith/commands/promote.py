@@ -35,7 +35,8 @@ def promote(
     """Serve the promoted checkpoint of a round to others, with no failed request, or take it back.
 
     The installation must have serve.enabled=true. Where it names a Model Registry, the checkpoint
-    is entered there, too. From outside it is done by a Job.
+    is entered there, too. From outside it is done by a Job. A run without a cluster needs none of
+    it: its promoted checkpoint is in OUT/round-N/checkpoint.
     """
     if bool(run) == back:
         raise ConfigError(

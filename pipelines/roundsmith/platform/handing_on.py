@@ -8,6 +8,7 @@ from roundsmith.commands.exported import read_summary
 from roundsmith.errors import ConfigError, PlatformError, RoundsmithError
 from roundsmith.platform.cluster_config import ClusterConfig, ClusterModelRegistry
 from roundsmith.platform.model_registry import ModelRegistry, Value, properties
+from roundsmith.platform.promotable import read_promoted
 from roundsmith.platform.promoting import after_round, promote
 from roundsmith.report.metrics import metrics
 from roundsmith.report.summary import Summary
@@ -41,10 +42,10 @@ def hand_on_by_hand(cluster: ClusterConfig, folder: str) -> Iterator[str]:
     """The same by a person's command, whatever was promoted since; says each as it is done. Again
     does nothing.
 
-    Raises ConfigError where the gate did not promote it, or nobody takes it; PlatformError where it
-    is not registered, and is served all the same.
+    Raises ConfigError where there is no such round or the gate did not promote it, or nobody takes
+    it; PlatformError where it is not registered, and is served all the same.
     """
-    summary = read_summary(folder)
+    summary = read_promoted(folder)
     if cluster.serve.runtime or not cluster.model_registry.host:
         served = promote(cluster, summary, folder)
         yield f"served to others: {served.uri} ({served.origin})"

@@ -17,11 +17,14 @@ from roundsmith.errors import ConfigError, PlatformError
 from roundsmith.platform.cluster_checks import model_registry
 from roundsmith.platform.cluster_config import ClusterConfig
 from roundsmith.platform.handing_on import hand_on, hand_on_by_hand
+from roundsmith.platform.promotable import read_promoted
 from roundsmith.platform.promoting import Promoted
 from roundsmith.report.summary import to_json
+from roundsmith.storage import replace_file
 from tests.pipelines.platform.clusters import described
 from tests.pipelines.platform.model_registry_server import Registry, serving
 from tests.pipelines.report.rounds import RESULT, SUMMARY
+from tests.storages import EVERY, storage_url
 
 SHA256 = "c" * 64
 NAME = f"first-round-1-{SHA256[:12]}"
@@ -146,6 +149,31 @@ def test_what_the_gate_did_not_promote_is_not_entered(tmp_path: Path, registry: 
     with pytest.raises(ConfigError, match="expected a round whose checkpoint the gate promoted"):
         list(hand_on_by_hand(cluster, folder))
     assert not registry.entries["registered_models"]
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_an_unknown_round_is_refused_with_those_that_can_be_promoted(
+    tmp_path: Path, kind: str
+) -> None:
+    runs = f"{storage_url(kind, tmp_path)}/runs"
+    with pytest.raises(ConfigError, match=r"runs has no finished round.*`roundsmith status`"):
+        read_promoted(f"{runs}/typo/round-1")
+    for run, number, promoted in (("a", 1, True), ("b", 1, False), ("b", 2, True), ("b", 10, True)):
+        told = replace(RESULT, promoted=promoted, checkpoint_sha256=SHA256)
+        summary = to_json(replace(SUMMARY, result=told)).encode()
+        replace_file(f"{runs}/{run}/round-{number}/summary.json", summary)
+    replace_file(f"{runs}/c/round-1/summary.json", b"{}")
+    assert read_promoted(f"{runs}/b/round-2").result.promoted
+    for asked, seen, order in (
+        ("typo/round-1", "saw no finished round", ["a --round 1", "b --round 2", "b --round 10"]),
+        ("b/round-1", "saw one that it did not", ["b --round 2", "b --round 10", "a --round 1"]),
+    ):
+        with pytest.raises(ConfigError) as refused:
+            read_promoted(f"{runs}/{asked}")
+        said = str(refused.value)
+        assert seen in said
+        named = " or ".join(f"`roundsmith promote {each}`" for each in order)
+        assert f": {named} promotes one that there is" in said
 
 
 def test_the_registry_of_an_older_kubeflow_is_spoken_to_in_its_own_version(
