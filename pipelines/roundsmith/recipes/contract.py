@@ -86,6 +86,14 @@ class Recipe:
         return True
 
     @property
+    def needs_references(self) -> bool:
+        """Whether nothing comes of training tasks without any reference, which are then refused
+        before a model is loaded: by default where a stage, or the writer, trains on gold rows.
+        """
+        stages = (*self.writer_stages(), *self.stages())
+        return self.own_writer or any(stage.part == "gold" for stage in stages)
+
+    @property
     def draws_per_task(self) -> int:
         """Samples that are drawn for one task at most, for forecasts of time and cost."""
         return 1

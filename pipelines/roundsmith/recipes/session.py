@@ -6,7 +6,7 @@ from random import Random
 
 from roundsmith.benchmarks.scripts import runnable
 from roundsmith.clients import Services
-from roundsmith.errors import TooLong
+from roundsmith.errors import ConfigError, TooLong
 from roundsmith.hashing import derive_seed
 from roundsmith.recipes.identities import sample_id
 from roundsmith.recipes.prompts import assertion
@@ -48,9 +48,16 @@ class Session:
     def demonstration(self, task: Task, step: int) -> Demonstration:
         """A random one of another task (the same for the same seed, round, task and step).
 
-        Raises IndexError when no other task has a reference: `Recipe.check` refuses that before.
+        Raises ConfigError when no other task has a reference: `Recipe.check` refuses that before.
         """
         others = [d for d in self.demonstrations if d.description != task.description]
+        if not others:
+            raise ConfigError(
+                f"task {task.task_id}: expected another training task with a reference, which "
+                f"{self.recipe} shows the model, saw none: give the tasks references, or let the "
+                "recipe's `demonstrates` be true; refuse_without_demonstrations in its `check` "
+                "tells before sampling"
+            )
         shown = self.random(task, "demonstration", self.round, step).choice(others)
         return replace(shown, code=without_docstrings(shown.code))
 

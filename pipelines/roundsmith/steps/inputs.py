@@ -29,8 +29,9 @@ async def load_tasks(ctx: Context, split: str = "") -> str:
 
     Training tasks that give a held-out one away are left out. A limit takes a random choice of a
     split's tasks, the same for a seed. Raises ConfigError when a split is empty, the recipe can not
-    work on the training tasks, the control has no reference to train on, or a file of `keep` can
-    not be read; with `split`, an evaluation of that one alone, only when it is empty.
+    work on the training tasks, no reference is there for the recipe or the control to train on, or
+    a file of `keep` can not be read; with `split`, an evaluation of that one alone, only when it is
+    empty.
     """
     config = ctx.config
     loaded = await asyncio.to_thread(read_tasks, config.tasks, skip_bad_rows=config.skip_bad_rows)
@@ -49,9 +50,8 @@ async def load_tasks(ctx: Context, split: str = "") -> str:
     }
     chosen = {s: _limited(by_split[s], limit, config.seed) for s, limit in limits.items()}
     _refuse_empty(config.tasks, chosen, [Split(split)] if split else list(Split))
-    if config.control and not split:
-        _refuse_no_references(config.tasks, chosen[Split.TRAIN])
     if not split:
+        _refuse_no_references(config, ctx.recipe, chosen[Split.TRAIN])
         ctx.recipe.check(chosen[Split.TRAIN])
         await asyncio.to_thread(_refuse_bad_keep_files, config)
         _warn_of_a_gate_that_never_opens(len(chosen[Split.GATE]), config)
@@ -203,13 +203,20 @@ def _refuse_empty(
         )
 
 
-def _refuse_no_references(source: str, tasks: Sequence[Task]) -> None:
-    if all(task.reference is None for task in tasks):
-        raise ConfigError(
-            f"tasks {source}: expected a reference program for some of the {len(tasks)} training "
-            "tasks, because the control is trained on them, saw none: give the rows a reference, "
-            "or leave the control out with --no-control"
-        )
+def _refuse_no_references(config: RunConfig, recipe: Recipe, tasks: Sequence[Task]) -> None:
+    """A recipe that rests on them would end after its samples are paid for."""
+    if any(task.reference is not None for task in tasks):
+        return
+    if recipe.needs_references:
+        why, otherwise = f"recipe {recipe.name} rests on them", "choose a recipe that does not"
+    elif config.control:
+        why, otherwise = "the control is trained on them", "leave the control out with --no-control"
+    else:
+        return
+    raise ConfigError(
+        f"tasks {config.tasks}: expected a reference program for some of the {len(tasks)} training "
+        f"tasks, because {why}, saw none: give the rows a reference, or {otherwise}"
+    )
 
 
 def _warn_of_a_gate_that_never_opens(num_tasks: int, config: RunConfig) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from roundsmith.cli import app
 from roundsmith.errors import ConfigError
 from roundsmith.steps import run_step
 from roundsmith.steps.inputs import tasks_of
@@ -87,6 +89,47 @@ def test_a_control_without_a_reference_is_refused_and_left_out_it_is_not(tmp_pat
     assert load(tmp_path, file, control=False, recipe="rft")[Split.TRAIN] == 2
     with_reference = task_file(tmp_path, {"train": 2, "gate": 1, "final": 1}, REFERENCE)
     assert load(tmp_path, with_reference)[Split.TRAIN] == 2
+
+
+RECIPE = """
+from roundsmith.recipes.contract import Recipe
+from roundsmith.recipes.stage import Stage
+
+class Mine(Recipe):
+    name = "mine"
+    has_control = False
+    {body}
+
+RECIPE = Mine
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "refused"),
+    [
+        ("needs_references = True", True),
+        ("def stages(self): return Stage(part='selected'), Stage(part='gold')", True),
+        ("own_writer = True", True),
+        ("def stages(self): return (Stage(part='selected'),)", False),
+    ],
+)
+@pytest.mark.parametrize("with_reference", [False, True])
+def test_a_home_made_recipe_that_rests_on_references_is_refused_without_any_before_sampling(
+    tmp_path: Path, body: str, refused: bool, with_reference: bool
+) -> None:
+    counts = {"train": 3, "gate": 1, "final": 1}
+    file = task_file(tmp_path, counts, REFERENCE if with_reference else None)
+    (tmp_path / "mine.py").write_text(RECIPE.format(body=body))
+    words = ["run", "--dry-run", "--model", "lab", "--tasks", file, "--recipe", "mine"]
+    words += ["--recipes", str(tmp_path / "mine.py"), "--no-control", "--out", str(tmp_path / "o")]
+    done = CliRunner().invoke(app, words)
+    if not refused or with_reference:
+        assert done.exit_code == 0, done.output
+        return
+    assert isinstance(done.exception, ConfigError)
+    said = str(done.exception)
+    assert "for some of the 3 training tasks, because recipe mine rests on them, saw none" in said
+    assert said.endswith("give the rows a reference, or choose a recipe that does not")
 
 
 def test_a_chain_without_another_tasks_reference_is_refused(tmp_path: Path) -> None:
