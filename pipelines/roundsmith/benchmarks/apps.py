@@ -13,7 +13,13 @@ from typing import Any
 
 from pydantic import Field
 
-from roundsmith.benchmarks.contests import call_test, decoded, function_name, starter_head
+from roundsmith.benchmarks.contests import (
+    call_test,
+    decoded,
+    function_name,
+    script_limits,
+    starter_head,
+)
 from roundsmith.benchmarks.files import Fields
 from roundsmith.benchmarks.problems import BadField, shown
 from roundsmith.benchmarks.rows import Filled, PublishedRow, checked
@@ -23,6 +29,7 @@ from roundsmith.types import OutputRule, OwnLimits, StdioTest, Task, Test
 
 LICENCE = "MIT"
 LIMITS = OwnLimits(cpu_s=4.0)
+SCRIPT_LIMITS = script_limits(4.0)
 ABSOLUTE, RELATIVE = 1e-8, 1e-5
 """numpy's defaults for `allclose`."""
 
@@ -89,7 +96,7 @@ def _test(test_id: str, name: str | None, given: Any, wanted: Any) -> Test:
         args = given if isinstance(given, list) else [given]
         return call_test(test_id, name, args, wanted, LIMITS, unwrap=True)
     stdin, stdout = _text(given), _text(wanted)
-    return StdioTest(test_id, stdin, stdout, OutputRule.TOKENS, ABSOLUTE, RELATIVE, LIMITS)
+    return StdioTest(test_id, stdin, stdout, OutputRule.TOKENS, ABSOLUTE, RELATIVE, SCRIPT_LIMITS)
 
 
 def _text(value: Any) -> str:

@@ -12,9 +12,11 @@ from typing import Any
 
 from roundsmith.benchmarks.heads import Def, parse
 from roundsmith.benchmarks.problems import BadField, shown
-from roundsmith.types import AssertTest, OwnLimits
+from roundsmith.types import AssertTest, Limits, OwnLimits
 
 SOLUTION = "Solution"
+THREAD_STACK_BYTES = 2**29
+"""The largest stack that programs of contests usually ask for; all of it counts as memory."""
 _CALL = """
 try:
     target = Solution().{name}
@@ -25,6 +27,13 @@ got = list(got) if isinstance(got, tuple) else got
 want = {expected!r}
 assert got == want{other}, f"expected {{want!r}}, got {{got!r}}"
 """
+
+
+def script_limits(cpu_s: float) -> OwnLimits:
+    """The limits of a script's test. Many that recurse deeply run `main` in a thread, whose stack
+    they choose, so there may be one besides the first.
+    """
+    return OwnLimits(cpu_s, Limits().memory_bytes + THREAD_STACK_BYTES, processes=2)
 
 
 def call_test(

@@ -14,7 +14,13 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from roundsmith.benchmarks.contests import call_test, decoded, function_name, starter_head
+from roundsmith.benchmarks.contests import (
+    call_test,
+    decoded,
+    function_name,
+    script_limits,
+    starter_head,
+)
 from roundsmith.benchmarks.files import Fields
 from roundsmith.benchmarks.problems import BadField, shown
 from roundsmith.benchmarks.rows import Filled, PublishedRow, checked
@@ -22,6 +28,7 @@ from roundsmith.benchmarks.scripts import SCRIPT_ENTRY, SCRIPT_HEAD
 from roundsmith.types import OutputRule, OwnLimits, Split, StdioTest, Task, Test
 
 LIMITS = OwnLimits(cpu_s=6.0)
+SCRIPT_LIMITS = script_limits(6.0)
 _MOST_BYTES = 2**28
 
 
@@ -88,7 +95,7 @@ def _function(metadata: str) -> str:
 def _test(test_id: str, case: Case, entry_point: str) -> Test:
     if case.testtype == "stdin":
         return StdioTest(
-            test_id, case.input, case.output, OutputRule.TOKENS, tolerance=0.0, limits=LIMITS
+            test_id, case.input, case.output, OutputRule.TOKENS, tolerance=0.0, limits=SCRIPT_LIMITS
         )
     if case.testtype != "functional":
         raise BadField(test_id, shown(case.testtype), "the testtype stdin or functional")

@@ -1,6 +1,7 @@
 """Programs judged by standard input and output: a function, and the call that starts it."""
 
 import ast
+from collections.abc import Sequence
 
 from roundsmith.benchmarks.heads import parse
 from roundsmith.benchmarks.problems import BadField
@@ -27,20 +28,23 @@ def runnable(task: Task, program: str) -> str:
 
 
 def as_script(program: str, entry_point: str) -> str:
-    """The program with `entry_point()` below it, unless its top level calls it already or it
-    defines no such function: then it is a script as it is.
+    """The program with `entry_point()` below it, unless it defines no such function or its top
+    level uses it already, itself or in a function that it uses: by a call, or as a thread's target.
+    Then it is a script as it is.
 
     Raises BadField when the program does not parse.
     """
     body = parse(program, "reference").body
-    top = [node for node in body if not isinstance(node, ast.FunctionDef)]
-    defined = {node.name for node in body if isinstance(node, ast.FunctionDef)}
-    called = {
-        node.func.id
-        for statement in top
-        for node in ast.walk(statement)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    }
-    if entry_point in called or entry_point not in defined:
+    functions = {node.name: node for node in body if isinstance(node, ast.FunctionDef)}
+    used = _names([node for node in body if not isinstance(node, ast.FunctionDef)])
+    while more := _names([functions[name] for name in functions.keys() & used]) - used:
+        used |= more
+    if entry_point in used or entry_point not in functions:
         return program
     return f"{program.rstrip()}\n\n{entry_point}()\n"
+
+
+def _names(statements: Sequence[ast.stmt]) -> set[str]:
+    """The names that statements read."""
+    nodes = (node for statement in statements for node in ast.walk(statement))
+    return {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}

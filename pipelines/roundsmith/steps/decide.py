@@ -80,7 +80,7 @@ async def _load_kept(ctx: Context, source: str) -> str:
         objects = [ctx.store.write_rows(TASKS, part) for part in parts.values()]
         return Made(objects, {str(split): len(part) for split, part in parts.items()})
 
-    return reference(await ctx.once("kept", 1, {"source": loaded.source_hash}, (), make))
+    return reference(await ctx.once("kept", 2, {"source": loaded.source_hash}, (), make))
 
 
 def _kept(ctx: Context, old: Manifest, new: Manifest, own: Sequence[KeptTasks]) -> list[Kept]:

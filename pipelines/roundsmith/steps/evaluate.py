@@ -57,7 +57,7 @@ async def evaluate(ctx: Context, tasks: str, model: str, split: str) -> str:
 
     job = Job(
         "evaluate",
-        4,
+        5,
         settings,
         task_set,
         (weights,),

@@ -45,7 +45,7 @@ async def sample(ctx: Context, tasks: str, model: str) -> str:
 
     job = Job(
         "sample",
-        5,
+        6,
         settings,
         task_set,
         (weights,),

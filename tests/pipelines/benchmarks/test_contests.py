@@ -8,6 +8,7 @@ import base64
 import json
 import os
 import pickle
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,28 @@ BIGCODE: Row = {
 }
 
 
+DEEP = """
+import functools, sys, threading
+sys.setrecursionlimit(10 ** 7)
+threading.stack_size({stack})
+{decorator}
+def depth(left):
+    return 1 + depth(left - 1) if left else 0
+def main():
+    print(depth(int(input())) / 2)
+{start}
+"""
+NEEDS_STACK = sys.version_info < (3, 12)
+"""Later ones bound calls from C by a number, and others use no stack of C."""
+DECORATOR = "@functools.cache" if NEEDS_STACK else ""
+LIMIT = Verdict.PROCESS_LIMIT
+STARTS = (
+    "threading.Thread(target=main).start()",
+    "thread = threading.Thread(target=main)\nthread.start()\nthread.join()",
+    "if __name__ == '__main__':\n    threading.Thread(target=main).start()",
+)
+
+
 def loaded(tmp_path: Path, *rows: Row) -> tuple[Task, ...]:
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -129,6 +152,53 @@ def test_scripts_of_livecodebench_are_compared_by_words_and_numbers_by_value(
     assert passes(task, halves)
     assert passes(task, halves.removeprefix("def main() -> None:\n").lstrip())
     assert not passes(task, halves.replace("/ 2", "// 2"))
+
+
+def scripts(tmp_path: Path, given: str, wanted: str) -> list[Task]:
+    """A task of each benchmark of scripts, with one test."""
+    cases = {
+        "public_test_cases": json.dumps([case(given, wanted, "stdin")]),
+        "private_test_cases": "[]",
+    }
+    tests = {"input_output": json.dumps({"inputs": [given], "outputs": [wanted]})}
+    rows = (LCB_SCRIPT | cases, APPS_SCRIPT | tests)
+    return [task for row in rows for task in loaded(tmp_path, row)]
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_a_script_may_recurse_deeply_in_a_thread_with_a_stack_of_its_own(
+    tmp_path: Path, start: str
+) -> None:
+    deep = DEEP.format(stack="2 ** 27", start=start, decorator=DECORATOR)
+    for task in scripts(tmp_path, "100000\n", "50000.0\n"):
+        assert passes(task, deep), outcomes(task, deep)
+        assert passes(task, deep.replace("2 ** 27", "2 ** 25")) is not NEEDS_STACK
+
+
+@pytest.mark.parametrize("stack", ["2 ** 28", "2 ** 29 - 4096", "2 ** 29"])
+def test_a_thread_of_a_script_may_have_a_stack_as_large_as_the_usual_memory(
+    tmp_path: Path, stack: str
+) -> None:
+    deep = DEEP.format(stack=stack, start=STARTS[0], decorator=DECORATOR)
+    for task in scripts(tmp_path, "100000\n", "50000.0\n"):
+        assert passes(task, deep), outcomes(task, deep)
+
+
+@pytest.mark.parametrize(
+    ("bomb", "verdicts"),
+    [
+        ("while True: threading.Thread(target=time.sleep, args=(60,)).start()", {LIMIT}),
+        ("while True:\n    if not os.fork(): time.sleep(60)", {LIMIT}),
+        # Parent and child both answer.
+        ("while True: os.fork()", {LIMIT, Verdict.TAMPERED}),
+    ],
+)
+def test_a_script_that_starts_ever_more_ends_at_the_process_limit(
+    tmp_path: Path, bomb: str, verdicts: set[Verdict]
+) -> None:
+    for task in scripts(tmp_path, "1\n", "1\n"):
+        (outcome,) = outcomes(task, f"import os, threading, time\n{bomb}\n")
+        assert outcome.verdict in verdicts
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,26 @@ def test_a_script_needs_no_signature_and_is_started_by_its_call(tmp_path: Path) 
     assert runnable(task, "def main(:") == "def main(:"
 
 
+@pytest.mark.parametrize(
+    ("rest", "starts_it"),
+    [
+        ("if __name__ == '__main__':\n    main()\n", True),
+        ("import threading\nthreading.Thread(target=main).start()\n", True),
+        ("def run():\n    main()\nrun()\n", True),
+        ("def start():\n    return run\ndef run():\n    main()\nstart()()\n", True),
+        ("def run():\n    main()\n", False),
+        ("domain = 3\n", False),
+    ],
+)
+def test_a_script_that_starts_itself_is_not_started_again(
+    tmp_path: Path, rest: str, starts_it: bool
+) -> None:
+    tests = [{"stdin": "4\n", "stdout": "8\n"}]
+    task = only(tmp_path, {"id": 7, "description": "Print twice the number.", "tests": tests})
+    program = f"def main():\n    print(2 * int(input()))\n{rest}"
+    assert (runnable(task, program) == program) is starts_it
+
+
 def test_tests_say_how_they_are_judged_and_what_they_may_use(tmp_path: Path) -> None:
     classes = "import unittest\nclass T(unittest.TestCase):\n    def test(self): total([])\n"
     limits = {"cpu_s": 9.5, "processes": 2}
