@@ -25,10 +25,12 @@ from roundsmith.commands import (
 )
 from roundsmith.commands import compile as compiling
 from roundsmith.commands.groups import grouped
-from roundsmith.commands.interrupt import resumable
+from roundsmith.commands.interrupt import Interruptible, resumable
+from roundsmith.commands.output import out_option
 from roundsmith.errors import FORBIDDEN, ConfigError, RoundsmithError
 
 app = typer.Typer(
+    cls=Interruptible,
     epilog="Start with: roundsmith run --recipe gift --out runs/lab  (minutes, no GPU needed)",
     no_args_is_help=True,
     add_completion=False,
@@ -38,7 +40,7 @@ app = typer.Typer(
 app.add_typer(serve_app, name="serve")
 app.add_typer(lab_app, name="lab")
 
-Out = Annotated[Path, typer.Option(help="Folder of the run. Run again in it to go on.")]
+Out = Annotated[Path, out_option("Folder of the run. Run again in it to go on.")]
 
 
 def _show_version(asked: bool) -> None:

@@ -5,12 +5,14 @@ from typing import Annotated
 
 import typer
 
+from roundsmith.commands.output import out_option
+
 lab_app = typer.Typer(help="The built-in world: its tasks, its model.", no_args_is_help=True)
 
 
 @lab_app.command("train")
 def lab_train(
-    out: Annotated[Path, typer.Option(help="Folder of the model.")] = Path("runs/lab-base"),
+    out: Annotated[Path, out_option("Folder of the model.")] = Path("runs/lab-base"),
     seed: int = 0,
     steps: Annotated[int | None, typer.Option(help="Fewer make a weaker model.")] = None,
     atoms_only: Annotated[
@@ -35,7 +37,7 @@ def lab_card(
     split: Annotated[str, typer.Option(help="train, gate or final.")] = "gate",
     limit: Annotated[int | None, typer.Option(help="Tasks at most.")] = None,
     samples: Annotated[int, typer.Option(help="Samples of each task.")] = 8,
-    out: Annotated[Path, typer.Option(help="Folder of logs.")] = Path("runs/card"),
+    out: Annotated[Path, out_option("Folder of logs.")] = Path("runs/card"),
     json_: Annotated[Path | None, typer.Option("--json", help="Also write the numbers.")] = None,
 ) -> None:
     """Measure the four skills that the recipes need, through the real services."""

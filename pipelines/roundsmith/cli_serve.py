@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from roundsmith.commands.groups import grouped
+from roundsmith.commands.output import out_option
 from roundsmith.commands.serve_options import Admin, Engine, Listen, Model, Process, Weights
 
 serve_app = typer.Typer(help="Run services on this machine.", no_args_is_help=True)
@@ -108,7 +109,7 @@ def serve_pair_builder(
 @serve_app.command("all")
 def serve_all(
     model: Annotated[str, typer.Option(help="`lab`, a Hugging Face folder, or a hub id.")] = "lab",
-    out: Annotated[Path, typer.Option(help="Folder of logs and checkpoints.")] = Path("runs/serve"),
+    out: Annotated[Path, out_option("Folder of logs and checkpoints.")] = Path("runs/serve"),
 ) -> None:
     """Serve everything on loopback until Ctrl-C, and print where."""
     from roundsmith.commands.serve import everything

@@ -46,7 +46,7 @@ def load_corpus(source: str, *, skip_bad_rows: bool = False) -> LoadedTasks:
         else:
             tasks.append(_task(f"{path.name}/{row.line}", instruction, answer, row.fields))
     if problems and (not skip_bad_rows or not tasks):
-        raise refuse(problems)
+        raise refuse(problems, "corpus")
     if not tasks:
         raise ConfigError(f"{path}: saw no rows, expected instructions with answers")
     return LoadedTasks(tuple(tasks), tuple(problems), file_sha256(path))

@@ -58,13 +58,13 @@ def num_rows(problems: Sequence[Problem]) -> int:
     return len({(problem.file, problem.line) for problem in problems})
 
 
-def refuse(problems: Sequence[Problem]) -> ConfigError:
-    """The error that refuses a file wholesale, with its first problems listed."""
+def refuse(problems: Sequence[Problem], kind: str = "task") -> ConfigError:
+    """The error that refuses a file of rows of a kind wholesale, with its first problems listed."""
     lines = [str(problem) for problem in problems[:SHOWN]]
     if len(problems) > SHOWN:
         lines.append(f"... and {len(problems) - SHOWN} more")
     return ConfigError(
-        f"{num_rows(problems)} bad task row(s):\n  "
+        f"{num_rows(problems)} bad {kind} row(s):\n  "
         + "\n  ".join(lines)
         + "\nmend the rows, or leave them out with --skip-bad-rows"
     )

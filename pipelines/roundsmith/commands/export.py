@@ -5,13 +5,15 @@ from typing import Annotated
 
 import typer
 
+from roundsmith.commands.output import out_option
+
 export_app = typer.Typer(
     help="Data sets and checkpoints of a run, as others open them, with cards.",
     no_args_is_help=True,
 )
 
 Run = Annotated[Path, typer.Argument(help="Folder of a run.")]
-Out = Annotated[Path, typer.Option(help="Folder to write; it must not be there yet.")]
+Out = Annotated[Path, out_option("Folder to write; it must not be there yet.")]
 Round = Annotated[int | None, typer.Option("--round", help="Which round.", show_default="the last")]
 
 PUSH_EPILOG = """Examples:

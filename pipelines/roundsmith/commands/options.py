@@ -46,7 +46,9 @@ EvalLimit = Annotated[
 ]
 SkipBadRows = Annotated[
     bool,
-    typer.Option("--skip-bad-rows", help="Leave bad task rows out.", rich_help_panel=_INPUTS),
+    typer.Option(
+        "--skip-bad-rows", help="Leave bad rows of tasks or corpus out.", rich_help_panel=_INPUTS
+    ),
 ]
 Revision = Annotated[
     str | None,

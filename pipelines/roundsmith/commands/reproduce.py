@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from roundsmith.commands.output import out_option
+
 EPILOG = """Examples:
 
 roundsmith reproduce dstc --seeds 3 --limit 40 --eval-limit 100 --dry-run
@@ -78,9 +80,9 @@ def reproduce(
             "--other-code", help="Take it over though another version of the code played it."
         ),
     ] = False,
-    out: Annotated[
-        Path, typer.Option(help="Folder of the comparison. Run again in it to go on.")
-    ] = Path("runs/reproduce"),
+    out: Annotated[Path, out_option("Folder of the comparison. Run again in it to go on.")] = Path(
+        "runs/reproduce"
+    ),
     json_: Annotated[Path | None, typer.Option("--json", help="Also write the numbers.")] = None,
     dry_run: Annotated[
         bool,

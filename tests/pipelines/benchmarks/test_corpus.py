@@ -90,5 +90,6 @@ def test_an_instruction_and_its_answer_that_are_both_empty_are_told_together(
 ) -> None:
     with pytest.raises(ConfigError) as refused:
         load_corpus(written(tmp_path, {"instruction": " ", "response": ""}))
+    assert str(refused.value).startswith("1 bad corpus row(s):")
     assert "corpus.jsonl:1: instruction: saw ' '" in str(refused.value)
     assert "corpus.jsonl:1: response: saw ''" in str(refused.value)

@@ -39,6 +39,13 @@ def test_an_interrupted_eval_says_that_it_goes_on(tmp_path: Path) -> None:
     assert "interrupted: run the same command again and it goes on" in said
 
 
+def test_an_interrupted_card_says_that_it_begins_anew(tmp_path: Path) -> None:
+    begun = tmp_path / "services" / "logs" / "pair-builder.log"
+    code, printed, said = interrupted(begun, "lab", "card", "--out", str(tmp_path))
+    assert (code, printed) == (130, "")
+    assert said.endswith("interrupted: run the same command again and it begins anew")
+
+
 def test_serve_all_ends_well_while_it_starts(tmp_path: Path) -> None:
     begun = tmp_path / "services" / "logs" / "pair-builder.log"
     code, printed, said = interrupted(begun, "serve", "all", "--out", str(tmp_path))
