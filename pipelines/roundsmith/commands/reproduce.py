@@ -46,8 +46,8 @@ def reproduce(
         typer.Option(
             "--base",
             "--model",
-            help="`lab`, a Hugging Face folder, or a hub id; given several times, seeds take "
-            "turns at them.",
+            help="`lab`, `lab-1`, `lab-2`, a Hugging Face folder, or a hub id; given several "
+            "times, seeds take turns at them, where nothing is given at the three of the lab.",
         ),
     ] = None,
     tasks: Annotated[
@@ -99,7 +99,7 @@ def reproduce(
     from roundsmith.commands.progress import error_console, output_console
     from roundsmith.commands.reproduce_all import write_page
     from roundsmith.commands.reproduce_dry import show_dry
-    from roundsmith.commands.reproduce_run import Wanted, compare_arms, own_base
+    from roundsmith.commands.reproduce_run import Wanted, compare_arms, own_bases
     from roundsmith.commands.run import default_preset
     from roundsmith.errors import ConfigError
     from roundsmith.reproduce.arms import chosen_arms, named_arms
@@ -122,7 +122,7 @@ def reproduce(
             models = None  # the base that the others begin with has seen too much
         choice = Choice(
             preset=preset or default_preset(base[0] if base else "lab"),
-            models=tuple(models or [own_base(fixed, out)]),
+            models=tuple(models or own_bases(fixed, out)),
             tasks=tasks or fixed.tasks,
             limit=limit or (None if tasks else fixed.limit),
             eval_limit=eval_limit,

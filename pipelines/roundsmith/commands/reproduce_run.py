@@ -178,9 +178,11 @@ def _json(found: Compared) -> str:
     return json.dumps(fields, indent=2, allow_nan=False) + "\n"
 
 
-def own_base(claims: Claims, out: Path) -> str:
-    """The model that a comparison begins with where none is given."""
-    return "lab" if claims.base == "lab" else str(out / ATOMS_BASE)
+def own_bases(claims: Claims, out: Path) -> list[str]:
+    """The models that seeds take turns at where none is given."""
+    from roundsmith.lab import MODELS
+
+    return list(MODELS) if claims.base == "lab" else [str(out / ATOMS_BASE)]
 
 
 def lacks_base(wanted: Wanted, out: Path) -> bool:

@@ -196,8 +196,10 @@ def expectations(config: RunConfig, store: str, platform: Platform) -> dict[int,
 
 
 def default_preset(model: str) -> str:
-    """`lab` for the lab's model, else `paper` where a GPU is there and `laptop` where none is."""
-    if model == "lab":
+    """`lab` for a model of the lab, else `paper` where a GPU is there, `laptop` where none is."""
+    from roundsmith.lab import MODELS
+
+    if model in MODELS:
         return "lab"
     import torch
 
@@ -206,7 +208,9 @@ def default_preset(model: str) -> str:
 
 def preset_elsewhere(model: str) -> str:
     """The same for a run on other machines than this one: by the model alone."""
-    return "lab" if model == "lab" else "paper"
+    from roundsmith.lab import MODELS
+
+    return "lab" if model in MODELS else "paper"
 
 
 def check(config: RunConfig) -> Recipe:

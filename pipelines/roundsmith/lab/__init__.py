@@ -6,5 +6,9 @@ from roundsmith.lab.splits import tasks
 
 MODEL = Path(__file__).parent / "model"
 """The Hugging Face folder of the base model that ships with the package."""
+MODELS = {"lab": MODEL, "lab-1": MODEL.with_name("model_1"), "lab-2": MODEL.with_name("model_2")}
+"""The word by which each shipped base model is asked for, and its folder: the same training with
+seeds 0, 1 and 2, so that methods are compared on more than one base.
+"""
 
-__all__ = ["MODEL", "tasks"]
+__all__ = ["MODEL", "MODELS", "tasks"]

@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from roundsmith.hashing import content_hash
 from roundsmith.recipes.identities import prompt_json
@@ -75,9 +76,11 @@ def words(text: str) -> str:
     return " ".join(re.findall(r"\w+", text.casefold()))
 
 
+@lru_cache(maxsize=4096)
 def structure(program: str, entry_point: str) -> str:
     """The syntax tree of a program without docstrings, comments, layout, tests below it and the
-    entry point's name; its words where it does not parse.
+    entry point's name; its words where it does not parse. The last ones are remembered: a
+    comparison reads the same tasks for every seed.
     """
     try:
         tree = ast.parse(without_docstrings(program))

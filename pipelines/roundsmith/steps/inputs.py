@@ -169,12 +169,10 @@ def is_here(ctx: Context) -> bool:
 
 
 def model_source(name: str) -> str:
-    """The folder of the word `lab`, or the name as it is."""
-    if name != "lab":
-        return name
-    from roundsmith.lab import MODEL
+    """The folder of the word `lab`, `lab-1` or `lab-2`, or the name as it is."""
+    from roundsmith.lab import MODELS
 
-    return str(MODEL)
+    return str(MODELS.get(name, name))
 
 
 def tasks_of(ctx: Context, tasks: Manifest, split: Split) -> Iterator[Task]:

@@ -4,7 +4,10 @@ An outcome's `cpu_s` and `wall_s` are not stored, because equal inputs must give
 read as 0.0.
 """
 
+from collections.abc import Callable
 from dataclasses import fields
+from functools import cache
+from operator import attrgetter
 from typing import Any
 
 from roundsmith.errors import ConfigError
@@ -42,10 +45,19 @@ Columns = dict[str, Any]
 
 def _flat(value: Any, **changed: Any) -> Columns:
     """The fields of a dataclass by name, `changed` ones replaced; nothing is copied deeper."""
-    names = (field.name for field in fields(value))
-    return {
-        name: changed[name] if name in changed else getattr(value, name) for name in names
-    } | changed
+    names, read = _reader(type(value))
+    return dict(zip(names, read(value), strict=True)) | changed
+
+
+def _find_reader(cls: Any) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
+    """The names of a dataclass's fields, of which it has more than one, and what reads them all."""
+    names = tuple(field.name for field in fields(cls))
+    return names, attrgetter(*names)
+
+
+_reader: Callable[[type], tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]] = cache(
+    _find_reader
+)
 
 
 def task_columns(task: Task) -> Columns:

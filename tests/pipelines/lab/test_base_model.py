@@ -1,5 +1,5 @@
-"""The shipped base model: its tokenizer, its manifest, and that training is a function of the
-seed.
+"""The shipped base models: their tokenizers, their manifests, and that training is a function of
+the seed.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from roundsmith.hashing import weights_sha256
-from roundsmith.lab import MODEL, tasks
+from roundsmith.lab import MODEL, MODELS, tasks
 from roundsmith.lab.atoms import ATOM_BY_NAME
 from roundsmith.lab.compose import Composition
 from roundsmith.lab.corpus import Corpus
@@ -37,27 +37,32 @@ def _ids(text: str) -> list[int]:
     return ids
 
 
-def test_the_model_was_not_trained_on_a_held_out_composition() -> None:
-    shown = trained_on(MODEL / MANIFEST)
+@pytest.mark.parametrize("name", MODELS)
+def test_no_model_was_trained_on_a_held_out_composition(name: str) -> None:
+    shown = trained_on(MODELS[name] / MANIFEST)
     assert len(shown) > 1000
     for split in Split:
         assert shown.isdisjoint(task.meta["atoms"] for task in tasks(split))
 
 
 @pytest.mark.slow
-def test_all_that_the_model_was_trained_on_is_in_the_pool_of_the_base() -> None:
-    for name in trained_on(MODEL / MANIFEST):
-        composition = Composition(tuple(ATOM_BY_NAME[atom] for atom in name.split("+")))
+@pytest.mark.parametrize("name", MODELS)
+def test_all_that_a_model_was_trained_on_is_in_the_pool_of_the_base(name: str) -> None:
+    for atoms in trained_on(MODELS[name] / MANIFEST):
+        composition = Composition(tuple(ATOM_BY_NAME[atom] for atom in atoms.split("+")))
         assert pool_of(composition) is Pool.BASE
 
 
-def test_the_model_was_trained_with_the_defaults() -> None:
-    first = (MODEL / MANIFEST).read_text().splitlines()[0]
-    assert json.loads(first) == json.loads(json.dumps({"seed": 0, **asdict(BaseSettings())}))
+def test_the_models_were_trained_with_the_defaults_from_seeds_0_1_and_2() -> None:
+    for seed, folder in enumerate(MODELS.values()):
+        first = (folder / MANIFEST).read_text().splitlines()[0]
+        assert json.loads(first) == json.loads(json.dumps({"seed": seed, **asdict(BaseSettings())}))
 
 
-def test_the_model_is_small() -> None:
-    assert sum(path.stat().st_size for path in MODEL.iterdir()) < 12 * 2**20
+def test_the_models_are_three_and_small() -> None:
+    assert len({weights_sha256(folder) for folder in MODELS.values()}) == 3
+    for folder in MODELS.values():
+        assert sum(path.stat().st_size for path in folder.iterdir()) < 6 * 2**20
 
 
 def test_every_token_of_a_prompt_stands_whatever_follows() -> None:
