@@ -74,8 +74,9 @@ def run(
     preset: Annotated[
         str | None,
         typer.Option(
-            help="lab, laptop or paper. By default lab for the lab's model, else paper where there "
-            "is a GPU and laptop where there is none."
+            help="lab, laptop, paper, or a paper's own run: paper-gift, paper-dstc, "
+            "paper-inverse-instruct, paper-atomic. By default lab for the lab's models, else paper "
+            "where there is a GPU and laptop where there is none."
         ),
     ] = None,
     cluster: options.Cluster = None,

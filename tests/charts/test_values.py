@@ -59,6 +59,9 @@ UNFIT = {
     "executor.floor=T3,sandbox.seccompProfile=p.json": (
         "expected sandbox.runtimeClassName for T3, saw none"
     ),
+    "executor.floor=T3,sandbox.runtimeClassName=gvisor": (
+        "executor.slots: expected at most sandbox.replicas for T3, saw 2 and 1"
+    ),
     "storage.accessKeyId=id": "storage.secretAccessKey: expected the secret of storage.accessKeyId",
     "pairBuilder.scaling.by=hpa,pairBuilder.replicas=3,pairBuilder.scaling.maxReplicas=2": (
         "pairBuilder.scaling.maxReplicas: expected more than pairBuilder.replicas, saw 2 and 3"

@@ -21,7 +21,10 @@ Recipe = Annotated[
 ]
 Model = Annotated[
     str | None,
-    typer.Option(help="`lab`, a Hugging Face folder, or a hub id.", rich_help_panel=_INPUTS),
+    typer.Option(
+        help="`lab` (`lab-1`, `lab-2`: from other seeds), a Hugging Face folder, or a hub id.",
+        rich_help_panel=_INPUTS,
+    ),
 ]
 Tasks = Annotated[
     str | None,

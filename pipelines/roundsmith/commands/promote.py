@@ -34,9 +34,9 @@ def promote(
 ) -> None:
     """Serve the promoted checkpoint of a round to others, with no failed request, or take it back.
 
-    The installation must have serve.enabled=true. Where it names a Model Registry, the checkpoint
-    is entered there, too. From outside it is done by a Job. A run without a cluster needs none of
-    it: its promoted checkpoint is in OUT/round-N/checkpoint.
+    The installation must have serve.enabled=true or name a Model Registry, where the checkpoint is
+    entered, too. From outside it is done by a Job. A run without a cluster needs none of it: its
+    promoted checkpoint is in OUT/round-N/checkpoint.
     """
     if bool(run) == back:
         raise ConfigError(

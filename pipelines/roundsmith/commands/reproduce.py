@@ -11,11 +11,11 @@ EPILOG = """Examples:
 
 roundsmith reproduce dstc --seeds 3 --limit 40 --eval-limit 100 --dry-run
 
-roundsmith reproduce gift --arms headline --base lab --base runs/base-1 --base runs/base-2
+roundsmith reproduce gift --arms headline
 
 roundsmith reproduce gift --arm gift --arm rft --seeds 5 --json gift.json
 
-roundsmith reproduce gift --seeds 12 --finished docs/comparisons --out runs/more
+roundsmith reproduce gift --seeds 12 --finished runs/reproduce --out runs/more
 
 roundsmith reproduce all
 
@@ -47,7 +47,8 @@ def reproduce(
             "--base",
             "--model",
             help="`lab`, `lab-1`, `lab-2`, a Hugging Face folder, or a hub id; given several "
-            "times, seeds take turns at them, where nothing is given at the three of the lab.",
+            "times, seeds take turns at them; by default at the three of the lab, and of atomic at "
+            "one of its own.",
         ),
     ] = None,
     tasks: Annotated[

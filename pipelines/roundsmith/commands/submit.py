@@ -38,8 +38,8 @@ def submit(
         list[str] | None,
         typer.Argument(
             metavar="-- RUN OPTIONS",
-            help="What `roundsmith run` takes, after two dashes, but for --out and --cluster. "
-            "Models, task files and recipes are named as the image sees them.",
+            help="What `roundsmith run` takes, after two dashes, but for --out, --cluster and "
+            "--config. Models, task files and recipes are named as the image sees them.",
         ),
     ] = None,
     namespace: Annotated[str, typer.Option(help="Where the chart is installed.")] = "roundsmith",

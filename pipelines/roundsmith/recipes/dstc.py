@@ -49,9 +49,7 @@ class DstcConfig(RecipeConfig):
     """Also run the codes on the task's own tests and the reference on the self-made ones, for the
     label noise in the summary: no choice reads it.
     """
-    training: PreferenceTuning = PreferenceTuning(
-        epochs=1, learning_rate=1e-6, warmup_steps=10, warmup_start_ratio=0, weight_decay=0
-    )
+    training: PreferenceTuning = PreferenceTuning()
 
     @model_validator(mode="after")
     def _tests_to_join(self) -> Self:

@@ -23,6 +23,7 @@ _WORDS = {
     Skip.SAME_CODE: "no other code to reject",
 }
 _SAME_TEXT = "both codes are the same text"
+_DROPPED = "its row comes too near to a held-out task"
 
 Pick = Callable[[Matrix, str, Random], Picks]
 """What a rule of this name picks from a matrix."""
@@ -66,15 +67,27 @@ def measure(
         draws = derive_seed(seed, group.task.task_id)
         picks = {name: pick(matrix, name, Random(draws)) for name in rules}
         counts["pairs"] += len(rows)
-        counts[f"no pair: {_why(picks[rule])}"] += not rows
+        counts[f"no pair: {_why(matrix, picks[rule])}"] += not rows
         _count_truth(counts, group, matrix)
         for name in rules:
             _count_pair(counts, group, matrix, picks[name], name)
     return _told(counts, rules)
 
 
-def _why(picks: Picks) -> str:
-    return _WORDS.get(Skip(int(picks.skip_G[0])), _SAME_TEXT)
+def _why(matrix: Matrix, picks: Picks) -> str:
+    """Why a group has no pair."""
+    if skip := _WORDS.get(Skip(int(picks.skip_G[0]))):
+        return skip
+    return _SAME_TEXT if _same_text(*_codes(matrix, picks)) else _DROPPED
+
+
+def _codes(matrix: Matrix, picks: Picks) -> tuple[Sample, Sample]:
+    """The chosen and the rejected code of a group that has both."""
+    return matrix.codes[picks.chosen_code_G[0]], matrix.codes[picks.rejected_code_G[0]]
+
+
+def _same_text(chosen: Sample, rejected: Sample) -> bool:
+    return chosen.text.strip() == rejected.text.strip()
 
 
 def _count_truth(counts: Counter[str], group: Group, matrix: Matrix) -> None:
@@ -94,8 +107,8 @@ def _count_pair(
     right = _right_codes(group)
     if right is None or picks.skip_G[0] != Skip.NONE:
         return
-    chosen, rejected = (matrix.codes[at[0]] for at in (picks.chosen_code_G, picks.rejected_code_G))
-    if chosen.text.strip() == rejected.text.strip():
+    chosen, rejected = _codes(matrix, picks)
+    if _same_text(chosen, rejected):
         return
     clean = chosen.sample_id in right, rejected.sample_id not in right
     counts[f"{name} pairs"] += 1

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import mean
 
 from roundsmith.recipes.tail import Reals, effective_sizes
-from roundsmith.types import Group, Row, Sample
+from roundsmith.types import Example, Group, Row, Sample
 
 
 def kept_state(passing: Sequence[Sample]) -> Sample | None:
@@ -57,7 +57,8 @@ def measure(
         if codes := pool_of(group):
             sizes.append(len(codes))
             effective.append(float(effective_sizes(weights_of(codes, group))[0]))
-            drawn.append(len({row.provenance.parents for row in rows if row.provenance.parents}))
+            own = (row for row in rows if isinstance(row, Example) and row.provenance.parents)
+            drawn.append(len({row.completion.strip() for row in own}))
     if not sizes:
         return {"tasks with a pool": 0.0}
     return {

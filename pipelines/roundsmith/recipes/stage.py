@@ -55,10 +55,15 @@ class Tuning(Settings):
 
 class PreferenceTuning(Tuning):
     """A training on preferences. The defaults of beta and of the weights are those of the DPO and
-    KTO papers.
+    KTO papers, the others ours.
     """
 
     objective: Literal["dpo", "kto"] = "dpo"
+    epochs: float = Field(1.0, gt=0)
+    learning_rate: float = Field(1e-6, gt=0)
+    warmup_steps: int = Field(10, ge=0)
+    warmup_start_ratio: float = Field(0.0, ge=0, le=1)
+    weight_decay: float = Field(0.0, ge=0)
     beta: float = Field(0.1, gt=0)
     """How strongly the policy is held to the reference, the model that the stage starts from."""
     desirable_weight: float = Field(1.0, gt=0)

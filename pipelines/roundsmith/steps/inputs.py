@@ -162,8 +162,8 @@ def is_here(ctx: Context) -> bool:
         return True
     if source.startswith((".", "/")) or source.count("/") > 1:  # a hub's ids are OWNER/NAME
         raise ConfigError(
-            f"model {source!r}: saw no such folder, expected `lab`, one with safetensors weights, "
-            f"or a hub id (OWNER/NAME){near_by(Path(source))}"
+            f"model {source!r}: saw no such folder, expected `lab`, `lab-1`, `lab-2`, "
+            f"one with safetensors weights, or a hub id (OWNER/NAME){near_by(Path(source))}"
         )
     return False
 

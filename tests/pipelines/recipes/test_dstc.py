@@ -222,3 +222,18 @@ def test_only_an_assert_that_calls_the_entry_point_is_a_test(source: str, asks: 
 def test_outcomes_of_one_run_are_one_cell_each() -> None:
     seen: list[Outcome] = list(made("111", "110", "100", "010").outcomes)
     assert len({(o.code_id, o.test_id) for o in seen}) == 12
+
+
+def test_a_pair_that_came_too_near_to_a_held_out_task_is_told_as_that() -> None:
+    whole = made("010", "100", "110", "111")
+    recipe = Dstc(DstcConfig())
+    assert recipe.select(whole, Random(0))
+    told = recipe.measure([(whole, [])], seed=0)  # what select made was dropped
+    assert told == {"pairs": 0, "no pair: its row comes too near to a held-out task": 1}
+
+
+def test_by_default_a_training_is_ours_whatever_else_is_said_of_it() -> None:
+    for said in ({}, {"objective": "dpo"}, {"objective": "kto"}, {"batch_size": 16}):
+        tuning = Dstc.from_config({"training": said}).config.training
+        assert (tuning.epochs, tuning.learning_rate, tuning.warmup_steps) == (1, 1e-6, 10)
+        assert (tuning.warmup_start_ratio, tuning.weight_decay) == (0, 0)

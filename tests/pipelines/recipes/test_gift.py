@@ -163,4 +163,5 @@ def test_the_summary_tells_how_even_the_weights_are() -> None:
     assert told["tasks with a pool"] == 1
     assert told["codes in a pool"] == 2
     assert told["effective sample size"] == pytest.approx(1.648054, abs=1e-5)
+    assert told["distinct codes drawn"] == 1.0  # both are one code, of two iterations
     assert recipe.measure([(empty, [])], seed=0) == {"tasks with a pool": 0}

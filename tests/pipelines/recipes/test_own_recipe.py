@@ -1,8 +1,13 @@
-"""The recipe that docs/recipes.md shows is one: it loads from a user's folder and chooses."""
+"""The recipe that docs/recipes.md shows is one: it loads from a user's folder and chooses. And of
+all recipes: one setting that is given changes no other.
+"""
 
 import re
 from pathlib import Path
 from random import Random
+
+import pytest
+from pydantic import BaseModel
 
 from roundsmith.pair_builder.rules import load_rules, select
 from roundsmith.recipes.contract import Recipe
@@ -23,3 +28,13 @@ def test_the_recipe_in_the_docs_loads_beside_ours_and_keeps_the_shortest(tmp_pat
     rows = select(rules, "shortest", {}, 0, whole)
     assert [row.provenance.parents for row in rows] == [("short",)]
     assert rules["shortest"].from_config({}).select(whole, Random(0)) == rows
+
+
+@pytest.mark.parametrize("name", sorted(load_rules(["roundsmith.recipes"])))
+def test_a_setting_that_is_given_as_it_is_by_default_changes_no_other(name: str) -> None:
+    rule = load_rules(["roundsmith.recipes"])[name]
+    assert issubclass(rule, Recipe)
+    plain = rule.from_config({}).config
+    for table, inner in ((t, v) for t, v in plain if isinstance(v, BaseModel)):
+        for setting, value in inner.model_dump().items():
+            assert rule.from_config({table: {setting: value}}).config == plain, (table, setting)
