@@ -5,10 +5,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from textwrap import dedent
 
 from roundsmith.hashing import content_hash
 from roundsmith.recipes.identities import prompt_json
-from roundsmith.recipes.prompts import FENCE
+from roundsmith.recipes.prompts import FENCE as CLOSING
+from roundsmith.recipes.snippets import FENCE, code_of
 from roundsmith.recipes.styles import ChatStyle, CompletionStyle, without_docstrings
 from roundsmith.types import Example, Prompt, Row, Task
 
@@ -20,17 +22,20 @@ class HeldOut:
     prompts: frozenset[str]
     descriptions: frozenset[str]
     programs: frozenset[str]
+    """Without the name of their entry point."""
+    nameless: frozenset[str]
+    """Without the names of all their functions, for answers that no entry point is known of."""
 
     @classmethod
     def of(cls, tasks: Sequence[Task]) -> "HeldOut":
         """The prompts in either style, descriptions and references of tasks."""
         styles = (CompletionStyle(), ChatStyle())
+        references = [(t.reference, t.entry_point) for t in tasks if t.reference]
         return cls(
             frozenset(_prompt(style.code(t, t.description)) for t in tasks for style in styles),
             frozenset(words(task.description) for task in tasks),
-            frozenset(
-                structure(task.reference, task.entry_point) for task in tasks if task.reference
-            ),
+            frozenset(structure(program, name) for program, name in references),
+            frozenset(structure(program, None) for program, _ in references),
         )
 
     def repeats(self, row: Row, task: Task | None) -> bool:
@@ -40,19 +45,28 @@ class HeldOut:
         if task is None:
             return False
         answer = row.completion if isinstance(row, Example) else row.chosen
-        body = answer.removesuffix(FENCE).strip("\n")
-        return (
-            words(task.description) in self.descriptions
-            or structure(f"{task.head.rstrip()}\n{body}\n", task.entry_point) in self.programs
-        )
+        return words(task.description) in self.descriptions or self._answered(task, answer)
+
+    def holds(self, answer: str) -> bool:
+        """Whether an answer without a code head is one of the programs, or a block in it is."""
+        return any(structure(program, None) in self.nameless for program in _programs(answer))
+
+    def _answered(self, task: Task, answer: str) -> bool:
+        if not task.head:
+            return self.holds(answer)
+        body = answer.removesuffix(CLOSING).strip("\n")
+        program = f"{task.head.rstrip()}\n{body}\n"
+        if structure(program, task.entry_point) in self.programs:
+            return True
+        return FENCE in body and self.holds(body)
 
 
 def repeated(rows: Iterable[Row], tasks: Mapping[str, Task], held_out: HeldOut) -> tuple[str, ...]:
     """For each row that repeats a held-out task, the id of the one it was made from; `tasks` are
     these by id.
 
-    Descriptions are compared by their words, programs by their syntax tree, so a paraphrase or a
-    program written in another way is not found.
+    Descriptions are compared by their words, programs by their syntax tree, so a paraphrase, a
+    program written in another way, or one below prose without a fence is not found.
     """
     return tuple(
         row.provenance.task_id
@@ -65,8 +79,11 @@ def gives_away(task: Task, held_out: HeldOut) -> bool:
     """Whether a task has the description or the reference of a held-out one, compared likewise."""
     if words(task.description) in held_out.descriptions:
         return True
-    program = task.reference and structure(task.reference, task.entry_point)
-    return program in held_out.programs
+    if task.reference is None:
+        return False
+    if not task.head:
+        return held_out.holds(task.reference)
+    return structure(task.reference, task.entry_point) in held_out.programs
 
 
 def words(text: str) -> str:
@@ -77,22 +94,60 @@ def words(text: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def structure(program: str, entry_point: str) -> str:
+def structure(program: str, entry_point: str | None) -> str:
     """The syntax tree of a program without docstrings, comments, layout, tests below it and the
-    entry point's name; its words where it does not parse. The last ones are remembered: a
-    comparison reads the same tasks for every seed.
+    entry point's name; its words where it has none. Without an entry point that is known, each of
+    its functions has its number for a name, and what stands below the last one, such as an example
+    of its use, is left out. The last ones are remembered: a comparison reads the same tasks for
+    every seed.
     """
     try:
         tree = ast.parse(without_docstrings(program))
+        tree.body = [node for node in tree.body if not isinstance(node, ast.Assert)]
+        if entry_point is None:
+            _cut_below_definitions(tree)
+        _rename(tree, entry_point)
+        return ast.dump(tree)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return words(program)
-    tree.body = [node for node in tree.body if not isinstance(node, ast.Assert)]
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == entry_point:
-            node.name = "_"
-        elif isinstance(node, ast.Name) and node.id == entry_point:
-            node.id = "_"
-    return ast.dump(tree)
+
+
+def _cut_below_definitions(tree: ast.Module) -> None:
+    defined = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    last = [at for at, node in enumerate(tree.body) if isinstance(node, defined)][-1:]
+    for at in last:
+        del tree.body[at + 1 :]
+
+
+def _rename(tree: ast.Module, entry_point: str | None) -> None:
+    nodes = list(ast.walk(tree))
+    functions = [n for n in nodes if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    names: dict[str, str] = {}
+    if entry_point is not None:
+        names[entry_point] = "_"
+    else:
+        for function in functions:
+            names.setdefault(function.name, f"_{len(names)}")
+    for function in functions:
+        function.name = names.get(function.name, function.name)
+    for node in nodes:
+        if isinstance(node, ast.Name):
+            node.id = names.get(node.id, node.id)
+
+
+def _programs(answer: str) -> set[str]:
+    """What may be a program in an answer: the whole, what stands between any two fences, all blocks
+    one below the other, and what the outermost fences hold, where a docstring has some of its own.
+    """
+    first, *rest = re.split("`{3,}|~{3,}", answer)
+    pieces = [_code(piece) for piece in rest]
+    found = {answer, first, *pieces, "\n".join(pieces[::2]), _code(FENCE.join(rest[:-1]))}
+    return {program for program in found if program.strip()}
+
+
+def _code(piece: str) -> str:
+    """What stands below a fence, without the rest of the fence's own line."""
+    return dedent(code_of(f"{FENCE}{piece}"))
 
 
 def _prompt(prompt: Prompt) -> str:

@@ -56,7 +56,7 @@ async def decide(
         stats = asdict(decision)
         return Made((), stats | {"reasons": list(decision.reasons)})
 
-    return reference(await ctx.once("decide", 4, settings, parents, make))
+    return reference(await ctx.once("decide", 5, settings, parents, make))
 
 
 KeptTasks = tuple[Manifest, Manifest, Manifest]

@@ -69,7 +69,7 @@ async def load_tasks(ctx: Context, split: str = "") -> str:
         left_out = {"left_out": num_rows(loaded.problems), "repeats_of_held_out": list(told)}
         return Made(objects, stats | left_out)
 
-    return reference(await ctx.once("tasks", 3, settings, (), make))
+    return reference(await ctx.once("tasks", 4, settings, (), make))
 
 
 def _refuse_bad_keep_files(config: RunConfig) -> None:

@@ -71,7 +71,7 @@ async def corpus(ctx: Context, tasks: str, model: str) -> str:
         ref = ctx.store.write_rows(EXAMPLES, kept)
         return Made([ref], {"rows": len(kept), "dropped": len(rows) - len(kept)})
 
-    return reference(await ctx.once("corpus", 3, settings, (task_set, weights), make))
+    return reference(await ctx.once("corpus", 4, settings, (task_set, weights), make))
 
 
 async def _train(

@@ -52,6 +52,21 @@ def test_what_repeats_a_task_is_exact_whatever_the_settings_are() -> None:
     assert (found.why, found.task_id) == ("exact", TASK.task_id)
 
 
+@pytest.mark.parametrize("style", [CompletionStyle(), ChatStyle()])
+def test_a_program_in_an_answer_of_a_corpus_is_exact_whatever_the_settings_are(
+    style: CompletionStyle | ChatStyle,
+) -> None:
+    assert HELD.reference is not None
+    lines = (f"{line}  # so\n" for line in HELD.reference.splitlines())
+    answer = f"Of course:\n\n```python\n{''.join(lines)}```\n\nIt counts."
+    task = replace(TASK, description="Turn a text around.", head="", entry_point="")
+    row = gold_example(task, style.code(task, task.description), answer, "inverse_instruct")
+    for config in (ContaminationConfig(), ContaminationConfig(ngram=0, similarity=0)):
+        found = Overlap([HELD], config, texts=True).dropped(row, {task.task_id: task})
+        assert found is not None
+        assert found.why == "exact"
+
+
 def test_a_run_of_words_is_found_and_told() -> None:
     text = (
         f"Please note: {' '.join(LONG.split()[3:17])}, or say none, if there is no such day at all."
