@@ -60,6 +60,11 @@ class Atomic(Recipe):
         return False
 
     @property
+    def needs_references(self) -> bool:
+        """All rows are gold ones, of which grpo too takes its prompts."""
+        return True
+
+    @property
     def draws_per_task(self) -> int:
         """None: grpo's completions are drawn while it trains."""
         return 0

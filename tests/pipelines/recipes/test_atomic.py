@@ -41,6 +41,7 @@ def test_the_grid_of_sft_is_atoms_composites_and_both() -> None:
 def test_the_objective_chooses_the_stages(objective: str, stages: list[str]) -> None:
     recipe = Atomic.from_config({"cpu_s": 2.0, "training": {"objective": objective}})
     assert [stage.objective for stage in recipe.stages()] == stages
+    assert recipe.needs_references
     if "grpo" in stages:
         assert recipe.stages()[-1].cpu_s == 2.0
         assert recipe.stages()[-1].beta == 0.0
