@@ -23,6 +23,9 @@ from roundsmith.types import Split, Task
 
 log = logging.getLogger(__name__)
 
+FEW = 5
+"""Tasks that a warning names; the manifest has all."""
+
 
 async def load_tasks(ctx: Context, split: str = "") -> str:
     """The tasks of the run: one object a split, in the order train, gate, final.
@@ -39,7 +42,8 @@ async def load_tasks(ctx: Context, split: str = "") -> str:
         loaded = await asyncio.to_thread(_with_corpus, loaded, config, ctx.recipe)
     for problem in loaded.problems:
         log.warning("left out: %s", problem)
-    told, kept = _disjoint(loaded.of(Split.TRAIN), loaded.of(Split.GATE) + loaded.of(Split.FINAL))
+    held_out = loaded.of(Split.GATE) + loaded.of(Split.FINAL)
+    told, kept = await asyncio.to_thread(_disjoint, loaded.of(Split.TRAIN), held_out)
     if told and not split:
         _tell_repeats(config.tasks, told, kept)
     by_split = {split: loaded.of(split) for split in Split} | {Split.TRAIN: kept}
@@ -240,7 +244,8 @@ def _disjoint(
     """The ids of the tasks that give a held-out one away, and the other tasks."""
     known = HeldOut.of(held_out)
     told = tuple(task.task_id for task in tasks if gives_away(task, known))
-    return told, tuple(task for task in tasks if task.task_id not in told)
+    giving = frozenset(told)
+    return told, tuple(task for task in tasks if task.task_id not in giving)
 
 
 def _tell_repeats(source: str, told: Sequence[str], kept: Sequence[Task]) -> None:
@@ -250,7 +255,14 @@ def _tell_repeats(source: str, told: Sequence[str], kept: Sequence[Task]) -> Non
             "description or the reference of a task of gate or final: put other tasks into one "
             "of the splits"
         )
-    log.warning("left out, because they repeat held-out tasks: %s", ", ".join(told))
+    rest = f" and {len(told) - FEW} more" if len(told) > FEW else ""
+    log.warning(
+        "left out %d of %d training tasks, because they repeat held-out ones: %s%s",
+        len(told),
+        len(told) + len(kept),
+        ", ".join(told[:FEW]),
+        rest,
+    )
 
 
 def _limited(tasks: tuple[Task, ...], limit: int | None, seed: int) -> list[Task]:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from typer.testing import CliRunner
 from roundsmith.cli import app
 from roundsmith.errors import ConfigError
 from roundsmith.steps import run_step
-from roundsmith.steps.inputs import tasks_of
+from roundsmith.steps.inputs import _disjoint, tasks_of
 from roundsmith.steps.rules import KeepConfig
 from roundsmith.types import Split
+from tests.pipelines.recipes.groups import TASK
 from tests.pipelines.steps.contexts import context
 
 REFERENCE = "def double(x: int) -> int:\n    return 2 * x  # {id}\n    return '{id}'\n"
@@ -143,7 +145,9 @@ def test_a_chain_without_another_tasks_reference_is_refused(tmp_path: Path) -> N
     assert load(tmp_path, file, limit=1, split="final")[Split.FINAL] == 1
 
 
-def test_a_training_task_that_repeats_a_held_out_one_is_left_out_and_named(tmp_path: Path) -> None:
+def test_a_training_task_that_repeats_a_held_out_one_is_left_out_and_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     file = Path(task_file(tmp_path, {"train": 3, "gate": 1, "final": 2}, REFERENCE))
     rows = [json.loads(line) for line in file.read_text().splitlines()]
     rows[0]["description"] = "Double the number in way 1 of FINAL!"
@@ -156,6 +160,41 @@ def test_a_training_task_that_repeats_a_held_out_one_is_left_out_and_named(tmp_p
     assert [task.task_id for task in tasks_of(ctx, made, Split.TRAIN)] == ["train-2"]
     assert made.stats["repeats_of_held_out"] == ["train-0", "train-1"]
     assert made.stats["final"] == 1
+    assert "left out 2 of 3 training tasks, because they repeat" in caplog.text
+    assert ": train-0, train-1\n" in caplog.text
+
+
+def test_of_many_repeats_a_few_are_named_and_the_manifest_has_all(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = Path(task_file(tmp_path, {"train": 12, "gate": 11, "final": 6}, REFERENCE))
+    file.write_text(file.read_text().replace("of gate", "of train"))
+    ctx = context(tmp_path, tasks=str(file), recipe="rft", control=False)
+    made = ctx.manifest(asyncio.run(run_step(ctx, "load_tasks")))
+    told = [f"train-{number}" for number in range(11)]
+    assert made.stats["repeats_of_held_out"] == told
+    assert "left out 11 of 12 training tasks, because they repeat" in caplog.text
+    assert f": {', '.join(told[:5])} and 6 more" in caplog.text
+
+
+def test_tasks_are_told_from_repeats_without_a_look_at_each_of_these() -> None:
+    compared = 0
+
+    class Id(str):
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            nonlocal compared
+            compared += 1
+            return str.__eq__(self, other)
+
+    held = replace(TASK, description="Held out.", reference=None)
+    own = [replace(held, task_id=Id(f"own-{n}"), description=f"Own {n}.") for n in range(60)]
+    repeats = [replace(held, task_id=Id(f"repeat-{n}")) for n in range(60)]
+    told, kept = _disjoint((*own, *repeats), (held,))
+    assert (len(told), kept) == (60, tuple(own))
+    assert compared <= 4 * 120, "a tuple of the repeats would be compared with 3600 times"
 
 
 def test_training_tasks_that_all_repeat_held_out_ones_are_refused(tmp_path: Path) -> None:
