@@ -18,13 +18,15 @@ from roundsmith.executor.rows import Stopping
 from roundsmith.executor.slots import Place
 from roundsmith.executor.supervisor import Bystander
 from roundsmith.executor.tally import Tally
-from roundsmith.types import Outcome
+from roundsmith.types import Limits, Outcome
 from roundsmith.verdicts import Verdict
 
 _WAITING_OUTCOMES = 1024
 _BATCH_OUTCOMES = 64
 """Small ones are handed out together up to so many."""
 _DETAIL_CHARACTERS = 2000
+_COUNTS_PROCESSES = "T2"
+"""The tier at which every place can count processes by run."""
 
 
 class Execution:
@@ -193,7 +195,7 @@ class Execution:
     def _deliver(self, row: PlannedRow, known: Sequence[Known]) -> None:
         for code_id in row.code_ids if known else ():
             batch = [
-                _outcome(code_id, test_id, result, place)
+                _outcome(code_id, test_id, result, place, row.limits)
                 for column, (result, place) in known
                 for test_id in column.test_ids
             ]
@@ -244,7 +246,7 @@ def _infra_error(column: Column, why: str) -> Result:
     return Result(end, column.question.judged_at, near_limit=False)
 
 
-def _outcome(code_id: str, test_id: str, result: Result, place: Place) -> Outcome:
+def _outcome(code_id: str, test_id: str, result: Result, place: Place, limits: Limits) -> Outcome:
     end = result.ending
     return Outcome(
         code_id=code_id,
@@ -253,7 +255,7 @@ def _outcome(code_id: str, test_id: str, result: Result, place: Place) -> Outcom
         judge=result.judged_at,
         tier=place.tier,
         image=place.image,
-        near_limit=result.near_limit,
+        near_limit=result.near_limit or _refused_here(end.verdict, place.tier, limits),
         # A program's own words may hold half characters, which no message can carry.
         detail=end.detail[:_DETAIL_CHARACTERS].encode("utf-8", "replace").decode(),
         cpu_s=end.cpu_s,
@@ -261,3 +263,10 @@ def _outcome(code_id: str, test_id: str, result: Result, place: Place) -> Outcom
         phase=end.phase,
         left_out=result.left_out,
     )
+
+
+def _refused_here(verdict: Verdict, tier: str, limits: Limits) -> bool:
+    """Whether the place may have refused processes that the run's limits allow, because it can not
+    count them by run: elsewhere the program may have passed.
+    """
+    return verdict is Verdict.PROCESS_LIMIT and limits.processes > 1 and tier != _COUNTS_PROCESSES
