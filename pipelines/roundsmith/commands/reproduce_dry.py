@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Set
 from pathlib import Path
 
 from rich import box
@@ -9,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from roundsmith.commands.planned import plan_over
-from roundsmith.commands.reproduce_run import ATOMS_BASE, Wanted, lacks_base
+from roundsmith.commands.reproduce_run import ATOMS_BASE, Wanted, lacks_base, own_carried
 from roundsmith.platform.local import LocalPlatform
 from roundsmith.report.words import duration
 from roundsmith.reproduce.arms import pairs
@@ -42,20 +43,20 @@ def show_dry(wanted: Wanted, out: Path, console: Console) -> None:
 
         steps = PlannedSteps(plan, look)
         player = Player(wanted.claims, wanted.choice, steps)
-        known = wanted.carried
+        known = [one for one in (wanted.carried, own_carried(wanted, out)) if one is not None]
         if wanted.tune:
-            _plan_tuning(player, wanted)
+            _plan_tuning(player, wanted, {arm for one in known for arm in one.tuned})
+        finished = {at for one in known for at in one.arms}
         for arm, seed in pairs(wanted.arms, wanted.claims, wanted.seeds):
-            if known is not None and (arm, seed) in known.arms:
-                continue
-            player.play(arm, seed, {}, Split.FINAL)
+            if (arm, seed) not in finished:
+                player.play(arm, seed, {}, Split.FINAL)
         _show_steps(plan.steps, wanted.tune, console)
 
 
-def _plan_tuning(player: Player, wanted: Wanted) -> None:
-    claims, known = wanted.claims, wanted.carried
+def _plan_tuning(player: Player, wanted: Wanted, tuned: Set[str]) -> None:
+    claims = wanted.claims
     for arm in order(claims, wanted.arms):
-        if known is not None and arm in known.tuned:
+        if arm in tuned:
             continue
         for row in claims.grids[claims.arms[arm].grid]:
             for seed in range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + claims.tuning_seeds):

@@ -12,10 +12,19 @@ from roundsmith.claims import Claims
 from roundsmith.commands.progress import ProgressView
 from roundsmith.commands.reproduce_show import said, show_arms, show_claims
 from roundsmith.commands.run import mended, only_run
+from roundsmith.errors import ConfigError
 from roundsmith.platform.local import LocalPlatform
 from roundsmith.report.comparison import render
 from roundsmith.reproduce.arms import pairs
-from roundsmith.reproduce.carried import FILE, Carried, Origin, fitting, origin_of, packed
+from roundsmith.reproduce.carried import (
+    FILE,
+    Carried,
+    Origin,
+    carried_of,
+    known_of,
+    origin_of,
+    packed,
+)
 from roundsmith.reproduce.choice import Choice, Tuned, config_of
 from roundsmith.reproduce.finished import Finished, finished
 from roundsmith.reproduce.judged import Judged, judge
@@ -56,6 +65,8 @@ class Compared:
     wanted: Wanted
     origin: Origin
     tuned: Mapping[str, Tuned] = field(default_factory=dict)
+    known: Mapping[tuple[str, int], Finished] = field(default_factory=dict)
+    """What was finished before, of arms and seeds that are not asked for too."""
     done: dict[str, dict[int, Finished]] = field(default_factory=dict)
 
     def judged(self) -> list[Judged]:
@@ -77,6 +88,7 @@ def compare_arms(
     """
     _train_base(wanted, out, console)
     with only_run(out), asyncio.Runner() as runner, ProgressView(console) as view:
+        own = own_carried(wanted, out)
         first = config_of(wanted.claims, wanted.choice, wanted.claims.method, 0, {})
         platform = LocalPlatform(first, (out / "work").resolve())
         context = Context(Store(str(out / "store")), first, 1, platform, view)
@@ -86,7 +98,8 @@ def compare_arms(
 
         try:
             found = mended(
-                context.store, lambda: _compare(wanted, DoneSteps(context, run), out, view, console)
+                context.store,
+                lambda: _compare(wanted, own, DoneSteps(context, run), out, view, console),
             )
         finally:
             runner.run(platform.close())
@@ -101,15 +114,16 @@ def compare_arms(
 
 
 def _compare(
-    wanted: Wanted, steps: DoneSteps, out: Path, view: ProgressView, console: Console
+    wanted: Wanted,
+    own: Carried | None,
+    steps: DoneSteps,
+    out: Path,
+    view: ProgressView,
+    console: Console,
 ) -> Compared:
     claims, player = wanted.claims, Player(wanted.claims, wanted.choice, steps)
     found = Compared(wanted, _origin(wanted, player, steps))
-    known: dict[tuple[str, int], Finished] = {}
-    if wanted.carried is not None:
-        code = None if wanted.other_code else code_version()
-        known = fitting(wanted.carried, found.origin, claims, wanted.choice, code)
-        found.tuned = wanted.carried.tuned
+    found.tuned, found.known = _known(wanted, own, found.origin)
     if wanted.tune:
         found.tuned = tune(
             player, wanted.arms, lambda ref: _pass_at_1(steps, player, ref), found.tuned
@@ -118,7 +132,7 @@ def _compare(
             console.print(f"tuned on gate: {arm}: {said(values)}")
     for arm, seed in pairs(wanted.arms, claims, wanted.seeds):
         view.forget()
-        one = known.get((arm, seed))
+        one = found.known.get((arm, seed))
         word = "taken over, " if one else ""
         one = one or _finish(arm, seed, found.tuned, player, steps)
         found.done.setdefault(arm, {})[seed] = one
@@ -128,6 +142,31 @@ def _compare(
         )
         _write(found, out / claims.recipe)
     return found
+
+
+def _known(
+    wanted: Wanted, own: Carried | None, origin: Origin
+) -> tuple[Mapping[str, Tuned], Mapping[tuple[str, int], Finished]]:
+    """What was finished of a comparison, with its tuned values: elsewhere, and in its own folder.
+    Raises ConfigError for a file there that is of something else, and would be written over.
+    """
+    code = None if wanted.other_code else code_version()
+    given = (origin, wanted.claims, wanted.choice, code)
+    elsewhere = [wanted.carried] if wanted.carried else []
+    found = known_of(elsewhere, *given)
+    if own is None:
+        return found
+    try:
+        return known_of([*elsewhere, own], *given)
+    except ConfigError as error:
+        raise ConfigError(
+            f"{error}; or give another --out, or move {own.path} away, which would be written over"
+        ) from error
+
+
+def own_carried(wanted: Wanted, out: Path) -> Carried | None:
+    """What is finished of a comparison in its own folder, where it goes on."""
+    return carried_of(out, wanted.claims.recipe, alone=False)
 
 
 def _origin(wanted: Wanted, player: Player, steps: DoneSteps) -> Origin:
@@ -162,11 +201,11 @@ def _pass_at_1(steps: DoneSteps, player: Player, ref: str) -> float:
 def _write(found: Compared, folder: Path) -> None:
     make_output_folder(folder)
     page = page_of(found.wanted.claims, found.scope(), found.done, found.judged())
-    every = [one for by_seed in found.done.values() for one in by_seed.values()]
+    done = {(arm, seed): one for arm, of in found.done.items() for seed, one in of.items()}
     for name, content in (
         ("results.json", _json(found).encode()),
         ("report.html", render(page).encode()),
-        (FILE, packed(found.origin, found.tuned, every)),
+        (FILE, packed(found.origin, found.tuned, {**found.known, **done}.values())),
     ):
         partial = folder / f".{name}"
         partial.write_bytes(content)

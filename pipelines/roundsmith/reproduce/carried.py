@@ -89,6 +89,7 @@ SPENT = ("rows", "steps", "tokens", "executions", "sampling_s", "training_s")
 class Carried:
     """What a file holds."""
 
+    path: Path
     origin: Origin
     tuned: Mapping[str, Tuned]
     arms: Mapping[tuple[str, int], Finished]
@@ -150,7 +151,7 @@ def read_carried(path: Path) -> Carried:
         raise ConfigError(
             f"{path}: expected OUT/RECIPE/{FILE} as `roundsmith reproduce` wrote it, saw: {error}"
         ) from error
-    return Carried(header.origin, header.tuned, arms)
+    return Carried(path, header.origin, header.tuned, arms)
 
 
 def carried_of(folder: Path, recipe: str, *, alone: bool) -> Carried | None:
@@ -174,24 +175,45 @@ def fitting(
         seen, expected = getattr(carried.origin, name), getattr(origin, name)
         if seen != expected:
             raise ConfigError(
-                f"--finished: these arms are of other {name}: saw {seen}, expected {expected}: "
+                f"{carried.path}: these arms are of other {name}: saw {seen}, expected {expected}: "
                 "give the claims, settings, base models and tasks that they were played with"
             )
     for (arm, seed), one in carried.arms.items():
         if arm not in claims.arms:
-            raise ConfigError(f"--finished: expected arms of {claims.recipe}, saw {arm}")
+            raise ConfigError(f"{carried.path}: expected arms of {claims.recipe}, saw {arm}")
         root = claims.chain(arm)[-1]
         if one.tuned != carried.tuned.get(root, {}):
             raise ConfigError(
-                f"--finished: {arm}, seed {seed}: expected the values tuned for {root}, "
+                f"{carried.path}: {arm}, seed {seed}: expected the values tuned for {root}, "
                 f"{dict(carried.tuned.get(root, {}))}, saw {dict(one.tuned)}"
             )
         if code not in (None, one.code):
             raise ConfigError(
-                f"--finished: {arm}, seed {seed}: saw the code {one.code}, expected {code}: go on "
-                "with that code, or give --other-code where nothing in between changes results"
+                f"{carried.path}: {arm}, seed {seed}: saw the code {one.code}, expected {code}: "
+                "go on with that code, or give --other-code where no change in between has an "
+                "effect on results"
             )
     return {at: replace(one, model=choice.model_of(at[1])) for at, one in carried.arms.items()}
+
+
+def known_of(
+    files: Iterable[Carried], origin: Origin, claims: Claims, choice: Choice, code: str | None
+) -> tuple[dict[str, Tuned], dict[tuple[str, int], Finished]]:
+    """The tuned values and the arms of files that all are `fitting`; an arm on a seed that several
+    have is the last one's. Raises ConfigError where they were tuned to different values.
+    """
+    tuned: dict[str, Tuned] = {}
+    arms: dict[tuple[str, int], Finished] = {}
+    for one in files:
+        arms |= fitting(one, origin, claims, choice, code)
+        for arm, values in one.tuned.items():
+            if tuned.setdefault(arm, values) != values:
+                raise ConfigError(
+                    f"{one.path}: {arm}: saw it tuned to {dict(values)}, expected "
+                    f"{dict(tuned[arm])}, as the arms of --finished are: all seeds of an arm are "
+                    "trained with the same values"
+                )
+    return tuned, arms
 
 
 def _line(one: Finished, places: dict[tuple[str, ...], int]) -> _Line:

@@ -16,6 +16,7 @@ from roundsmith.reproduce.carried import (
     Origin,
     carried_of,
     fitting,
+    known_of,
     origin_of,
     packed,
     read_carried,
@@ -126,6 +127,22 @@ def test_arms_of_other_tuned_values_are_refused(tmp_path: Path) -> None:
     other = replace(arm("gift", 0), tuned={"learning_rate_times": 1.0})
     with pytest.raises(ConfigError, match="expected the values tuned for gift"):
         fitting(carried(tmp_path, [other]), origin(), CLAIMS, CHOICE, "1+a")
+
+
+def test_files_of_one_comparison_are_joined_and_the_last_one_counts(tmp_path: Path) -> None:
+    theirs = carried(tmp_path, [arm("untrained", 0), arm("gift", 0)])
+    ours = carried(tmp_path, [replace(arm("gift", 0), rows=8), arm("rft", 2)])
+    tuned, arms = known_of([theirs, ours], origin(), CLAIMS, CHOICE, "1+a")
+    assert tuned == TUNED
+    assert set(arms) == {("untrained", 0), ("gift", 0), ("rft", 2)}
+    assert arms["gift", 0].rows == 8
+
+
+def test_files_of_arms_tuned_to_different_values_are_not_joined(tmp_path: Path) -> None:
+    ours = carried(tmp_path, [arm("untrained", 1)])
+    theirs = replace(ours, tuned={"gift": {"learning_rate_times": 1.0}}, arms={})
+    with pytest.raises(ConfigError, match=r"gift: saw it tuned to .*3\.0.*, expected .*1\.0"):
+        known_of([theirs, ours], origin(), CLAIMS, CHOICE, "1+a")
 
 
 def test_a_recipe_without_a_file_is_refused_where_it_alone_is_asked_for(tmp_path: Path) -> None:

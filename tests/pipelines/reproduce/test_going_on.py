@@ -6,10 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from roundsmith.reproduce.carried import FILE, packed, read_carried
 
 pytestmark = pytest.mark.slow
 SIZES = """
@@ -25,13 +28,13 @@ batch_size = 2
 ARMS = ("untrained", "dpo_minimax_joined")
 
 
-def command(folder: Path, out: Path, seeds: int = 1) -> list[str]:
+def command(folder: Path, out: Path, seeds: int = 1, arms: tuple[str, ...] = ARMS) -> list[str]:
     """A comparison of one seed on a few tasks."""
     config = folder / "small.toml"
     config.write_text(SIZES)
     small = ("--seeds", str(seeds), "--limit", "6", "--eval-limit", "6", "--no-tune")
-    arms = [word for arm in ARMS for word in ("--arm", arm)]
-    words = [sys.executable, "-m", "roundsmith.cli", "reproduce", "dstc", *small, *arms]
+    named = [word for arm in arms for word in ("--arm", arm)]
+    words = [sys.executable, "-m", "roundsmith.cli", "reproduce", "dstc", *small, *named]
     return [*words, "--config", str(config), "--out", str(out)]
 
 
@@ -81,3 +84,31 @@ def _goes_on_elsewhere(folder: Path, out: Path) -> None:
     refused = subprocess.run(other, check=False, capture_output=True, text=True)
     assert refused.returncode == 2
     assert "of other settings" in refused.stderr
+
+
+def test_arms_that_are_not_asked_for_stay_among_the_finished(tmp_path: Path) -> None:
+    """Ten seeds of another arm are on file: those of the first seed are written down again."""
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    one_arm = command(tmp_path, out, arms=("untrained",))
+    subprocess.run(one_arm, check=True)
+    first = read_carried(out / "dstc" / FILE)
+    (played,) = first.arms.values()
+    more = [replace(played, arm="dpo_minimax_joined", seed=seed) for seed in range(10)]
+    content = packed(first.origin, first.tuned, more)
+    (out / "dstc" / FILE).write_bytes(content)
+    expected = {("untrained", 0), *((one.arm, one.seed) for one in more)}
+
+    words = command(tmp_path, elsewhere, arms=("untrained",))
+    subprocess.run([*words, "--finished", str(out)], check=True)
+    assert set(read_carried(elsewhere / "dstc" / FILE).arms) == expected
+    assert list(results(elsewhere)["arms"]) == ["untrained"]
+
+    other = [word if word != "6" else "7" for word in one_arm]
+    refused = subprocess.run(other, check=False, capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert "of other settings" in refused.stderr
+    assert "or give another --out, or move" in refused.stderr
+    assert (out / "dstc" / FILE).read_bytes() == content
+
+    subprocess.run(one_arm, check=True)
+    assert set(read_carried(out / "dstc" / FILE).arms) == expected
