@@ -64,7 +64,9 @@ def reproduce(
             help="Choose learning rate and beta of every arm by `gate`; else the preset's stand."
         ),
     ] = True,
-    preset: Annotated[str | None, typer.Option(help="lab, laptop or paper.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="lab, laptop or paper; by default that of the base models.")
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file of settings of all arms.")] = None,
     engine: Annotated[str | None, typer.Option(help="Of the generator.")] = None,
     trust_remote_code: Annotated[bool, typer.Option("--trust-remote-code")] = False,
@@ -100,8 +102,7 @@ def reproduce(
     from roundsmith.commands.progress import error_console, output_console
     from roundsmith.commands.reproduce_all import write_page
     from roundsmith.commands.reproduce_dry import show_dry
-    from roundsmith.commands.reproduce_run import Wanted, compare_arms, own_bases
-    from roundsmith.commands.run import default_preset
+    from roundsmith.commands.reproduce_run import Wanted, compare_arms, own_bases, preset_of
     from roundsmith.errors import ConfigError
     from roundsmith.reproduce.arms import chosen_arms, named_arms
     from roundsmith.reproduce.carried import carried_of
@@ -115,15 +116,17 @@ def reproduce(
     names = claims.names() if recipe == "all" else [recipe]
     read = {name: claims.read_claims(name) for name in names}
     for name, own in named_arms(read, arm or ()).items():
-        fixed, models = read[name], base
+        fixed, models, named = read[name], base, preset
         if recipe == "all" and fixed.base != "lab":
             if tasks is not None:
                 console.print(f"{name} is left out: it has tasks of its own, saw --tasks {tasks}")
                 continue
             models = None  # the base that the others begin with has seen too much
+            named = None if base else preset  # and what is named for it does not fit a small one
+        bases = tuple(models or own_bases(fixed, out))
         choice = Choice(
-            preset=preset or default_preset(base[0] if base else "lab"),
-            models=tuple(models or own_bases(fixed, out)),
+            preset=named or preset_of(bases, out),
+            models=bases,
             tasks=tasks or fixed.tasks,
             limit=limit or (None if tasks else fixed.limit),
             eval_limit=eval_limit,
@@ -131,6 +134,11 @@ def reproduce(
             engine=engine,
             trust_remote_code=trust_remote_code,
         )
+        if choice.preset != (preset or choice.preset):
+            console.print(
+                f"{name} is played by the preset {choice.preset}, because it has a base of its "
+                f"own: --preset {preset} is for that of --base"
+            )
         played = chosen_arms(fixed, arms, own)
         carried = None if finished is None else carried_of(finished, name, alone=recipe != "all")
         size = (played, seeds or fixed.seeds, tune)

@@ -64,7 +64,8 @@ def _plan_tuning(player: Player, wanted: Wanted, tuned: Set[str]) -> None:
 
 
 def _show_arms(wanted: Wanted, console: Console) -> None:
-    table = Table(title=f"arms of {wanted.claims.recipe}", box=box.SIMPLE_HEAD, show_edge=False)
+    title = f"arms of {wanted.claims.recipe}, preset {wanted.choice.preset}"
+    table = Table(title=title, box=box.SIMPLE_HEAD, show_edge=False)
     for column in ("arm", "recipe", "what it is", "seeds"):
         table.add_column(column)
     for name in wanted.arms:

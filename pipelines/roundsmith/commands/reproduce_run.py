@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from rich.console import Console
 from roundsmith.claims import Claims
 from roundsmith.commands.progress import ProgressView
 from roundsmith.commands.reproduce_show import said, show_arms, show_claims
-from roundsmith.commands.run import mended, only_run
+from roundsmith.commands.run import default_preset, mended, only_run
 from roundsmith.errors import ConfigError
 from roundsmith.platform.local import LocalPlatform
 from roundsmith.report.comparison import render
@@ -222,6 +222,21 @@ def own_bases(claims: Claims, out: Path) -> list[str]:
     from roundsmith.lab import MODELS
 
     return list(MODELS) if claims.base == "lab" else [str(out / ATOMS_BASE)]
+
+
+def preset_of(models: Sequence[str], out: Path) -> str:
+    """The preset that all of these models have where none is named. Raises ConfigError where they
+    have not the same.
+    """
+    trained_here = str(out / ATOMS_BASE)
+    presets = {one: "lab" if one == trained_here else default_preset(one) for one in models}
+    if len(set(presets.values())) > 1:
+        seen = ", ".join(f"{preset} for {model}" for model, preset in presets.items())
+        raise ConfigError(
+            "--base: expected models that have one preset, because all seeds are played with the "
+            f"same settings, saw {seen}: name one by --preset"
+        )
+    return presets[models[0]]
 
 
 def lacks_base(wanted: Wanted, out: Path) -> bool:

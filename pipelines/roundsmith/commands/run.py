@@ -196,10 +196,10 @@ def expectations(config: RunConfig, store: str, platform: Platform) -> dict[int,
 
 
 def default_preset(model: str) -> str:
-    """`lab` for a model of the lab, else `paper` where a GPU is there, `laptop` where none is."""
-    from roundsmith.lab import MODELS
-
-    if model in MODELS:
+    """`lab` for a model of the lab, shipped or by `roundsmith lab train`, else `paper` where a GPU
+    is there, `laptop` where none is.
+    """
+    if preset_elsewhere(model) == "lab":
         return "lab"
     import torch
 
@@ -209,8 +209,9 @@ def default_preset(model: str) -> str:
 def preset_elsewhere(model: str) -> str:
     """The same for a run on other machines than this one: by the model alone."""
     from roundsmith.lab import MODELS
+    from roundsmith.lab.train import is_base
 
-    return "lab" if model in MODELS else "paper"
+    return "lab" if model in MODELS or is_base(Path(model)) else "paper"
 
 
 def check(config: RunConfig) -> Recipe:

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 MANIFEST = "training.jsonl"
 _TOKENIZER_ROWS = 4000
 _LOG_EVERY = 50
+_LONGEST_SETTINGS = 2**16
 _LAST_RATE = 0.02
 """The share of the learning rates that the last step still has."""
 
@@ -274,3 +275,13 @@ def trained_on(manifest: Path) -> frozenset[str]:
     """The names of all compositions that the training of a manifest showed."""
     lines = manifest.read_text(encoding="utf-8").splitlines()[1:]
     return frozenset(json.loads(line) for line in lines)
+
+
+def is_base(folder: Path) -> bool:
+    """Whether `train_base` wrote this folder: it has a manifest, which begins with the settings."""
+    try:
+        with (folder / MANIFEST).open(encoding="utf-8") as lines:
+            first = json.loads(lines.readline(_LONGEST_SETTINGS))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(first, dict) and {"seed", "tokens_per_batch", "matrix_rate"} <= first.keys()

@@ -17,7 +17,7 @@ from roundsmith.lab.atoms import ATOM_BY_NAME
 from roundsmith.lab.compose import Composition
 from roundsmith.lab.corpus import Corpus
 from roundsmith.lab.splits import Pool, pool_of
-from roundsmith.lab.train import MANIFEST, BaseSettings, train_base, trained_on
+from roundsmith.lab.train import MANIFEST, BaseSettings, is_base, train_base, trained_on
 from roundsmith.recipes.prompts import code_prompt, judge_prompt
 from roundsmith.recipes.prompts import test_prompt as make_test_prompt
 from roundsmith.types import Split
@@ -94,6 +94,16 @@ def test_rows_fit_the_context() -> None:
     assert max(len(_ids(make_test_prompt(t, t.description))) for t in tasks(Split.FINAL)) < CONTEXT
 
 
+@pytest.mark.parametrize("first", ["", "[1]", '{"seed": 1}', "no json", "[" * 2**17])
+def test_a_folder_with_another_file_of_the_manifests_name_is_no_base(
+    first: str, tmp_path: Path
+) -> None:
+    assert all(is_base(folder) for folder in MODELS.values())
+    assert not is_base(tmp_path)
+    (tmp_path / MANIFEST).write_text(first + "\n")
+    assert not is_base(tmp_path)
+
+
 @pytest.mark.slow
 def test_training_is_a_function_of_the_seed(tmp_path: Path) -> None:
     settings = BaseSettings(
@@ -106,6 +116,7 @@ def test_training_is_a_function_of_the_seed(tmp_path: Path) -> None:
     same, again, other = (weights_sha256(training.folder) for training in made)
     assert same == again != other
     assert (tmp_path / "a" / MANIFEST).read_text() == (tmp_path / "b" / MANIFEST).read_text()
+    assert is_base(tmp_path / "a")
     assert made[0].num_compositions == len(trained_on(tmp_path / "a" / MANIFEST))
 
 
