@@ -1,19 +1,26 @@
 """Training: the rows become a checkpoint, stage by stage, in processes of its own."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from roundsmith.hashing import content_hash
 from roundsmith.recipes.contract import gold_example
+from roundsmith.recipes.session import Session
 from roundsmith.recipes.stage import PREFERENCES, Stage
 from roundsmith.steps.context import Context, Made, reference
 from roundsmith.steps.held_out import drops_texts, held_out_key, kept_apart, overlap_with
-from roundsmith.steps.inputs import tasks_of
+from roundsmith.steps.inputs import num_tasks, tasks_of
+from roundsmith.steps.overlap import Overlap
 from roundsmith.steps.slow_start import slow_start
 from roundsmith.store import EXAMPLES, PAIRS, TASKS, Manifest
 from roundsmith.training.progress import Progress
 from roundsmith.training.request import StoredTraining, TrainingArithmetic
-from roundsmith.types import Split
+from roundsmith.types import Example, Split, Task
+
+AT_ONCE = 200
+"""Tasks whose rows are in memory at once while they are held against what is held out."""
 
 
 async def train(ctx: Context, rows: str, model: str, tasks: str, like: str = "") -> str:
@@ -60,18 +67,33 @@ async def corpus(ctx: Context, tasks: str, model: str) -> str:
     async def make() -> Made:
         services = await ctx.services(weights)
         session = await ctx.session(services, weights, ctx.recipe.name, ctx.round)
-        style, name = session.style, session.recipe
-        overlap = overlap_with(ctx, task_set, apart)
-        rows = [
-            (gold_example(task, style.code(task, task.description), style.gold(task), name), task)
-            for task in tasks_of(ctx, task_set, Split.TRAIN)
-            if task.reference is not None
-        ]
-        kept = [row for row, task in rows if not overlap.dropped(row, {task.task_id: task})]
-        ref = ctx.store.write_rows(EXAMPLES, kept)
-        return Made([ref], {"rows": len(kept), "dropped": len(rows) - len(kept)})
+        overlap = await asyncio.to_thread(overlap_with, ctx, task_set, apart)
+        waiting, total = tasks_of(ctx, task_set, Split.TRAIN), num_tasks(task_set, Split.TRAIN)
+        done = dropped = 0
+        with ctx.store.writer(EXAMPLES) as chosen:
+            while part := await asyncio.to_thread(list, islice(waiting, AT_ONCE)):
+                rows, num_dropped = await asyncio.to_thread(_gold_rows, part, session, overlap)
+                for row in rows:
+                    chosen.add(row)
+                done, dropped = done + len(part), dropped + num_dropped
+                ctx.progress("corpus", done, total, "")
+        return Made([chosen.ref], {"rows": chosen.num_rows, "dropped": dropped})
 
     return reference(await ctx.once("corpus", 4, settings, (task_set, weights), make))
+
+
+def _gold_rows(
+    tasks: Sequence[Task], session: Session, overlap: Overlap
+) -> tuple[list[Example], int]:
+    """The gold rows of those tasks that have a reference, and how many were dropped beside them."""
+    style, name = session.style, session.recipe
+    rows = [
+        (gold_example(task, style.code(task, task.description), style.gold(task), name), task)
+        for task in tasks
+        if task.reference is not None
+    ]
+    kept = [row for row, task in rows if overlap.dropped(row, {task.task_id: task}) is None]
+    return kept, len(rows) - len(kept)
 
 
 async def _train(
