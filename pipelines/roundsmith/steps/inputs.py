@@ -23,6 +23,8 @@ from roundsmith.types import Split, Task
 
 log = logging.getLogger(__name__)
 
+AT_ONCE = 5000
+"""Tasks that are looked at, some seconds' work, before the run hears of it or can end."""
 FEW = 5
 """Tasks that a warning names; the manifest has all."""
 
@@ -43,7 +45,7 @@ async def load_tasks(ctx: Context, split: str = "") -> str:
     for problem in loaded.problems:
         log.warning("left out: %s", problem)
     held_out = loaded.of(Split.GATE) + loaded.of(Split.FINAL)
-    told, kept = await asyncio.to_thread(_disjoint, loaded.of(Split.TRAIN), held_out)
+    told, kept = await _disjoint(ctx, loaded.of(Split.TRAIN), held_out)
     if told and not split:
         _tell_repeats(config.tasks, told, kept)
     by_split = {split: loaded.of(split) for split in Split} | {Split.TRAIN: kept}
@@ -238,14 +240,25 @@ def _warn_of_a_gate_that_never_opens(num_tasks: int, config: RunConfig) -> None:
     )
 
 
-def _disjoint(
-    tasks: tuple[Task, ...], held_out: tuple[Task, ...]
+async def _disjoint(
+    ctx: Context, tasks: tuple[Task, ...], held_out: tuple[Task, ...]
 ) -> tuple[tuple[str, ...], tuple[Task, ...]]:
-    """The ids of the tasks that give a held-out one away, and the other tasks."""
-    known = HeldOut.of(held_out)
-    told = tuple(task.task_id for task in tasks if gives_away(task, known))
+    """The ids of the tasks that give a held-out one away, and the other tasks; tells progress on
+    more than AT_ONCE.
+    """
+    known = await asyncio.to_thread(HeldOut.of, held_out)
+    told: list[str] = []
+    for start in range(0, len(tasks), AT_ONCE):
+        part = tasks[start : start + AT_ONCE]
+        told += await asyncio.to_thread(_giving, part, known)
+        if len(tasks) > AT_ONCE:
+            ctx.progress("tasks", start + len(part), len(tasks), "")
     giving = frozenset(told)
-    return told, tuple(task for task in tasks if task.task_id not in giving)
+    return tuple(told), tuple(task for task in tasks if task.task_id not in giving)
+
+
+def _giving(tasks: Sequence[Task], known: HeldOut) -> list[str]:
+    return [task.task_id for task in tasks if gives_away(task, known)]
 
 
 def _tell_repeats(source: str, told: Sequence[str], kept: Sequence[Task]) -> None:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from roundsmith.cli import app
 from roundsmith.errors import ConfigError
 from roundsmith.steps import run_step
-from roundsmith.steps.inputs import _disjoint, tasks_of
+from roundsmith.steps.inputs import AT_ONCE, _disjoint, tasks_of
 from roundsmith.steps.rules import KeepConfig
 from roundsmith.types import Split
 from tests.pipelines.recipes.groups import TASK
@@ -177,7 +177,21 @@ def test_of_many_repeats_a_few_are_named_and_the_manifest_has_all(
     assert f": {', '.join(told[:5])} and 6 more" in caplog.text
 
 
-def test_tasks_are_told_from_repeats_without_a_look_at_each_of_these() -> None:
+def test_many_tasks_are_compared_in_parts_with_progress(tmp_path: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+    ctx = replace(context(tmp_path), progress=lambda *said: told.append(said[:3]))
+    held = replace(TASK, description="Held out.", reference=None)
+    total = 2 * AT_ONCE + 1
+    own = tuple(replace(held, task_id=f"{n}", description=f"Own {n}.") for n in range(total))
+    last = replace(held, task_id="last")
+    assert asyncio.run(_disjoint(ctx, (*own[1:], last), (held,))) == (("last",), own[1:])
+    assert told == [("tasks", done, total) for done in (AT_ONCE, 2 * AT_ONCE, total)]
+    told.clear()
+    assert asyncio.run(_disjoint(ctx, own[:AT_ONCE], (held,))) == ((), own[:AT_ONCE])
+    assert told == []
+
+
+def test_tasks_are_told_from_repeats_without_a_look_at_each_of_these(tmp_path: Path) -> None:
     compared = 0
 
     class Id(str):
@@ -192,7 +206,7 @@ def test_tasks_are_told_from_repeats_without_a_look_at_each_of_these() -> None:
     held = replace(TASK, description="Held out.", reference=None)
     own = [replace(held, task_id=Id(f"own-{n}"), description=f"Own {n}.") for n in range(60)]
     repeats = [replace(held, task_id=Id(f"repeat-{n}")) for n in range(60)]
-    told, kept = _disjoint((*own, *repeats), (held,))
+    told, kept = asyncio.run(_disjoint(context(tmp_path), (*own, *repeats), (held,)))
     assert (len(told), kept) == (60, tuple(own))
     assert compared <= 4 * 120, "a tuple of the repeats would be compared with 3600 times"
 
