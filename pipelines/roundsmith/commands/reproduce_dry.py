@@ -14,10 +14,11 @@ from roundsmith.commands.reproduce_run import ATOMS_BASE, Wanted, lacks_base, ow
 from roundsmith.platform.local import LocalPlatform
 from roundsmith.report.words import duration
 from roundsmith.reproduce.arms import pairs
-from roundsmith.reproduce.choice import FIRST_TUNING_SEED, config_of, recipe_of
+from roundsmith.reproduce.choice import config_of, recipe_of
 from roundsmith.reproduce.player import Player
+from roundsmith.reproduce.references import trainable
 from roundsmith.reproduce.steps import PlannedSteps
-from roundsmith.reproduce.tuning import order
+from roundsmith.reproduce.tuning import order, tuning_seeds
 from roundsmith.steps.plan import Plan, PlannedStep
 from roundsmith.steps.spent import Spent, total
 from roundsmith.types import Split
@@ -44,22 +45,25 @@ def show_dry(wanted: Wanted, out: Path, console: Console) -> None:
         steps = PlannedSteps(plan, look)
         player = Player(wanted.claims, wanted.choice, steps)
         known = [one for one in (wanted.carried, own_carried(wanted, out)) if one is not None]
-        if wanted.tune:
-            _plan_tuning(player, wanted, {arm for one in known for arm in one.tuned})
         finished = {at for one in known for at in one.arms}
-        for arm, seed in pairs(wanted.arms, wanted.claims, wanted.seeds):
+        tuned = {arm for one in known for arm in one.tuned}
+        todo = wanted.todo(finished, tuned)
+        arms = trainable(player, plan.context, wanted.arms, todo, console.print)
+        if wanted.tune:
+            _plan_tuning(player, arms, tuned)
+        for arm, seed in pairs(arms, wanted.claims, wanted.seeds):
             if (arm, seed) not in finished:
                 player.play(arm, seed, {}, Split.FINAL)
         _show_steps(plan.steps, wanted.tune, console)
 
 
-def _plan_tuning(player: Player, wanted: Wanted, tuned: Set[str]) -> None:
-    claims = wanted.claims
-    for arm in order(claims, wanted.arms):
+def _plan_tuning(player: Player, arms: tuple[str, ...], tuned: Set[str]) -> None:
+    claims = player.claims
+    for arm in order(claims, arms):
         if arm in tuned:
             continue
         for row in claims.grids[claims.arms[arm].grid]:
-            for seed in range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + claims.tuning_seeds):
+            for seed in tuning_seeds(claims):
                 player.play(arm, seed, {arm: row}, Split.GATE)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,9 +29,10 @@ from roundsmith.reproduce.choice import Choice, Tuned, config_of
 from roundsmith.reproduce.finished import Finished, finished
 from roundsmith.reproduce.judged import Judged, judge
 from roundsmith.reproduce.player import Player
+from roundsmith.reproduce.references import trainable
 from roundsmith.reproduce.results import Scope, page_of, scope_of, to_json
 from roundsmith.reproduce.steps import DoneSteps
-from roundsmith.reproduce.tuning import tune
+from roundsmith.reproduce.tuning import tune, tuning_seeds
 from roundsmith.steps import run_step
 from roundsmith.steps.code_version import code_version
 from roundsmith.steps.context import Context
@@ -56,6 +57,17 @@ class Wanted:
     """What another machine finished of it."""
     other_code: bool = False
     """Whether that may have been done by another version of the code."""
+
+    def todo(
+        self, known: Container[tuple[str, int]], tuned: Container[str]
+    ) -> list[tuple[str, int]]:
+        """The arms on seeds that are to be played and tuned yet."""
+        played = pairs(self.arms, self.claims, self.seeds)
+        untuned = [arm for arm in self.arms if self.tune and arm not in tuned]
+        return [
+            *(at for at in played if at not in known),
+            *((arm, seed) for arm in untuned for seed in tuning_seeds(self.claims)),
+        ]
 
 
 @dataclass(slots=True)
@@ -124,13 +136,13 @@ def _compare(
     claims, player = wanted.claims, Player(wanted.claims, wanted.choice, steps)
     found = Compared(wanted, _origin(wanted, player, steps))
     found.tuned, found.known = _known(wanted, own, found.origin)
+    todo = wanted.todo(found.known, found.tuned)
+    arms = trainable(player, steps.context(player.common(0)), wanted.arms, todo, console.print)
     if wanted.tune:
-        found.tuned = tune(
-            player, wanted.arms, lambda ref: _pass_at_1(steps, player, ref), found.tuned
-        )
+        found.tuned = tune(player, arms, lambda ref: _pass_at_1(steps, player, ref), found.tuned)
         for arm, values in found.tuned.items():
             console.print(f"tuned on gate: {arm}: {said(values)}")
-    for arm, seed in pairs(wanted.arms, claims, wanted.seeds):
+    for arm, seed in pairs(arms, claims, wanted.seeds):
         view.forget()
         one = found.known.get((arm, seed))
         word = "taken over, " if one else ""

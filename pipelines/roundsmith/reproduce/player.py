@@ -58,7 +58,7 @@ class Player:
         """Trains an arm on a seed with the tuned values of all arms, and looks at a split; at the
         training tasks too where its recipe's claims need them.
         """
-        config, tasks = self.common(seed), self._tasks(seed)
+        config, tasks = self.common(seed), self.tasks(seed)
         if samples := self.claims.arms[arm].samples:
             more = {"samples": samples, "ks": (1, samples)}
             how = config.evaluation.model_copy(update=more)
@@ -78,7 +78,7 @@ class Player:
     ) -> tuple[str, tuple[Rows, ...]]:
         """The last checkpoint of an arm, with the rows of its rounds."""
         config, one = self._config(arm, seed, tuned), self.claims.arms[arm]
-        tasks, first = self._tasks(seed), self.model(seed)
+        tasks, first = self.tasks(seed), self.model(seed)
         if one.train == "nothing":
             return first, ()
         if one.train == "writer":
@@ -100,7 +100,7 @@ class Player:
         """What an arm trains on: matched with the other arms of its word in the first round."""
         config, one = self._config(arm, seed, tuned), self.claims.arms[arm]
         if one.train == "gold":
-            tasks = self._tasks(seed)
+            tasks = self.tasks(seed)
             return Rows(self._do(config, "corpus", "", arm, tasks=tasks, model=model), (), model)
         own = self._selected(arm, seed, tuned, number, model)
         if not one.matched or number > 1:
@@ -127,7 +127,7 @@ class Player:
         if one.tokens_of and scale is None:
             scale = self._scale(arm, one, seed, tuned, number, model)
         config = self._config(arm, seed, tuned, scale)
-        tasks, first = self._tasks(seed), self.model(seed)
+        tasks, first = self.tasks(seed), self.model(seed)
         writer, start = model, model
         if built(config).own_writer:
             start = first
@@ -173,7 +173,7 @@ class Player:
             self._given["model", seed] = self._do(self.common(seed), "load_model", "", "")
         return self._given["model", seed]
 
-    def _tasks(self, seed: int) -> str:
+    def tasks(self, seed: int) -> str:
         """Training tasks of the seed's own, and held-out tasks that all seeds look at."""
         if ("tasks", seed) not in self._given:
             config = self.common(seed)

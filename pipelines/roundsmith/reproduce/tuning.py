@@ -33,6 +33,11 @@ def order(claims: Claims, wanted: tuple[str, ...]) -> list[str]:
     return found
 
 
+def tuning_seeds(claims: Claims) -> range:
+    """The seeds on which arms are tuned."""
+    return range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + claims.tuning_seeds)
+
+
 def tune(
     player: Player, wanted: tuple[str, ...], score: Score, known: Mapping[str, Tuned]
 ) -> dict[str, Tuned]:
@@ -51,7 +56,7 @@ def tune(
 
 
 def _on_gate(player: Player, arm: str, tuned: Mapping[str, Tuned], score: Score) -> float:
-    seeds = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + player.claims.tuning_seeds)
     return mean(
-        score(player.play(arm, seed, tuned, Split.GATE).evaluations[Split.GATE]) for seed in seeds
+        score(player.play(arm, seed, tuned, Split.GATE).evaluations[Split.GATE])
+        for seed in tuning_seeds(player.claims)
     )

@@ -1,5 +1,6 @@
-"""Which preset a comparison is played by: that of its models."""
+"""What a comparison is played by, and which of its arms can be."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -52,3 +53,69 @@ def test_of_all_recipes_the_one_with_a_base_of_its_own_has_the_preset_of_that(
     assert done.exit_code == 0, done.output
     assert f"arms of atomic, preset {expected}" in done.output
     assert ("--preset laptop is for that of --base" in done.output) is (len(options) == 4)
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    """A file of tasks without references."""
+    file = tmp_path / "tasks.jsonl"
+    splits = ("train", "train", "gate", "final")
+    rows = [
+        {
+            "id": f"add{number}",
+            "split": split,
+            "description": f"Add {number} to the number.",
+            "signature": "def add(x: int) -> int",
+            "tests": [f"assert add(1) == {1 + number}"],
+        }
+        for number, split in enumerate(splits, 3)
+    ]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return file
+
+
+def words(tasks: Path, out: Path, *arms: str) -> list[str]:
+    """A comparison of dstc's arms on one seed."""
+    named = [word for arm in arms for word in ("--arm", arm)]
+    given = ["--tasks", str(tasks), "--base", "lab", "--seeds", "1", "--out", str(out)]
+    return ["reproduce", "dstc", *given, *named]
+
+
+LEFT_OUT = "gold is left out: it is trained on references, and none of the 2 training tasks of seed"
+
+
+@pytest.mark.parametrize("referenced", [False, True])
+def test_arms_on_references_are_left_out_where_there_are_none(
+    referenced: bool, bare: Path, tmp_path: Path
+) -> None:
+    if referenced:
+        first, *rest = bare.read_text().splitlines(keepends=True)
+        row = json.loads(first) | {"reference": "def add(x: int) -> int:\n    return x + 3\n"}
+        bare.write_text("".join([json.dumps(row) + "\n", *rest]))
+    given = words(bare, tmp_path / "out", "gold", "untrained")
+    done = CliRunner().invoke(app, [*given, "--dry-run"])
+    assert done.exit_code == 0, done.output
+    assert (LEFT_OUT in " ".join(done.output.split())) is not referenced
+    steps = [line.split()[0] for line in done.output.splitlines() if line.strip()]
+    assert ("corpus" in steps) is referenced
+
+
+@pytest.mark.parametrize("how", [(), ("--no-tune",), ("--dry-run",)])
+def test_where_no_arm_can_be_trained_it_is_refused_before_anything_is_drawn(
+    how: tuple[str, ...], bare: Path, tmp_path: Path
+) -> None:
+    done = CliRunner().invoke(app, [*words(bare, tmp_path / "out", "gold"), *how])
+    assert isinstance(done.exception, ConfigError), done.output
+    assert LEFT_OUT in str(done.exception)
+    assert "name others by --arm" in str(done.exception)
+    assert {made.name for made in tmp_path.glob("out/store/manifests/*")} <= {"model", "tasks"}
+
+
+@pytest.mark.slow
+def test_the_other_arms_are_played_where_one_lacks_references(bare: Path, tmp_path: Path) -> None:
+    given = [*words(bare, tmp_path / "out", "gold", "untrained"), "--no-tune"]
+    done = CliRunner().invoke(app, given)
+    assert done.exit_code == 0, done.output
+    assert LEFT_OUT in " ".join(done.output.split())
+    found = json.loads((tmp_path / "out/dstc/results.json").read_text())
+    assert list(found["arms"]) == ["untrained"]
