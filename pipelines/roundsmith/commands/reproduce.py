@@ -17,6 +17,8 @@ roundsmith reproduce gift --arm gift --arm rft --seeds 5 --json gift.json
 
 roundsmith reproduce gift --seeds 12 --finished runs/reproduce --out runs/more
 
+roundsmith reproduce gift --seed 5 --seed 6 --finished runs/reproduce --out runs/machine-2
+
 roundsmith reproduce all
 
 An arm is one way to train (GiFT, RFT, gold rows alone, ...). Every arm is played on every seed:
@@ -34,6 +36,14 @@ def reproduce(
     seeds: Annotated[
         int | None,
         typer.Option(min=1, help="Seeds of each arm; by default those of the claims file."),
+    ] = None,
+    seed: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--seed",
+            help="Only this one of them; may be repeated. So machines share the work, and "
+            "--finished brings together what each has played.",
+        ),
     ] = None,
     arms: Annotated[
         str, typer.Option(help="headline, or all: the sweeps after the headline arms.")
@@ -71,10 +81,10 @@ def reproduce(
     engine: Annotated[str | None, typer.Option(help="Of the generator.")] = None,
     trust_remote_code: Annotated[bool, typer.Option("--trust-remote-code")] = False,
     finished: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
             help="Folder with RECIPE/finished.jsonl.gz, as another machine's --out has it: what "
-            "it has of this comparison is taken over, and only the rest is played."
+            "it has of this comparison is taken over, and only the rest is played. May be repeated."
         ),
     ] = None,
     other_code: Annotated[
@@ -104,7 +114,7 @@ def reproduce(
     from roundsmith.commands.reproduce_dry import show_dry
     from roundsmith.commands.reproduce_run import Wanted, compare_arms, own_bases, preset_of
     from roundsmith.errors import ConfigError
-    from roundsmith.reproduce.arms import chosen_arms, named_arms
+    from roundsmith.reproduce.arms import chosen_arms, chosen_seeds, named_arms
     from roundsmith.reproduce.carried import carried_of
     from roundsmith.reproduce.choice import Choice
     from roundsmith.storage import make_output_folder
@@ -140,8 +150,9 @@ def reproduce(
                 f"own: --preset {preset} is for that of --base"
             )
         played = chosen_arms(fixed, arms, own)
-        carried = None if finished is None else carried_of(finished, name, alone=recipe != "all")
-        size = (played, seeds or fixed.seeds, tune)
+        found = [carried_of(folder, name, alone=recipe != "all") for folder in finished or ()]
+        carried = tuple(one for one in found if one is not None)
+        size = (played, chosen_seeds(fixed, seeds, seed or ()), tune)
         wanted.append(Wanted(fixed, choice, *size, carried, other_code))
     with resumable():
         if dry_run:

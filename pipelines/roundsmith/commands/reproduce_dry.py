@@ -44,7 +44,8 @@ def show_dry(wanted: Wanted, out: Path, console: Console) -> None:
 
         steps = PlannedSteps(plan, look)
         player = Player(wanted.claims, wanted.choice, steps)
-        known = [one for one in (wanted.carried, own_carried(wanted, out)) if one is not None]
+        own = own_carried(wanted, out)
+        known = (*wanted.carried, *([] if own is None else [own]))
         finished = {at for one in known for at in one.arms}
         tuned = {arm for one in known for arm in one.tuned}
         todo = wanted.todo(finished, tuned)
@@ -76,7 +77,7 @@ def _show_arms(wanted: Wanted, console: Console) -> None:
         arm = wanted.claims.arms[name]
         word = "" if arm.headline else " (sweep)"
         recipe = recipe_of(wanted.claims, name)
-        seeds = min(wanted.seeds, arm.seeds or wanted.seeds)
+        seeds = len(pairs([name], wanted.claims, wanted.seeds))
         table.add_row(name, recipe, arm.says + word, str(seeds))
     console.print(table)
 

@@ -51,10 +51,10 @@ class Wanted:
     claims: Claims
     choice: Choice
     arms: tuple[str, ...]
-    seeds: int
+    seeds: tuple[int, ...]
     tune: bool
-    carried: Carried | None = None
-    """What another machine finished of it."""
+    carried: tuple[Carried, ...] = ()
+    """What other machines finished of it."""
     other_code: bool = False
     """Whether that may have been done by another version of the code."""
 
@@ -164,12 +164,11 @@ def _known(
     """
     code = None if wanted.other_code else code_version()
     given = (origin, wanted.claims, wanted.choice, code)
-    elsewhere = [wanted.carried] if wanted.carried else []
-    found = known_of(elsewhere, *given)
+    found = known_of(wanted.carried, *given)
     if own is None:
         return found
     try:
-        return known_of([*elsewhere, own], *given)
+        return known_of([*wanted.carried, own], *given)
     except ConfigError as error:
         raise ConfigError(
             f"{error}; or give another --out, or move {own.path} away, which would be written over"

@@ -33,7 +33,20 @@ def chosen_arms(claims: Claims, which: str, named: Sequence[str]) -> tuple[str, 
     return tuple(first if which == "headline" else (*first, *rest))
 
 
-def pairs(arms: Sequence[str], claims: Claims, seeds: int) -> list[tuple[str, int]]:
+def chosen_seeds(claims: Claims, seeds: int | None, only: Sequence[int]) -> tuple[int, ...]:
+    """The seeds to be played: so many, by default as many as the claims fix, or `only` some of
+    those. Raises ConfigError for one that is not among them.
+    """
+    number = seeds or claims.seeds
+    if beyond := [seed for seed in only if not 0 <= seed < number]:
+        raise ConfigError(
+            f"--seed: expected 0 to {number - 1}, saw {', '.join(map(str, beyond))}: a comparison "
+            f"of {claims.recipe} has {number} seeds; more are asked for by --seeds"
+        )
+    return tuple(sorted(set(only))) or tuple(range(number))
+
+
+def pairs(arms: Sequence[str], claims: Claims, seeds: Sequence[int]) -> list[tuple[str, int]]:
     """(arm, seed) in the order in which they are played: all seeds of the headline arms, then the
     sweeps; arms of a seed together, because they share its pools.
     """
@@ -42,7 +55,7 @@ def pairs(arms: Sequence[str], claims: Claims, seeds: int) -> list[tuple[str, in
     return [
         (arm, seed)
         for part in (first, rest)
-        for seed in range(seeds)
+        for seed in seeds
         for arm in part
-        if seed < (claims.arms[arm].seeds or seeds)
+        if seed < (claims.arms[arm].seeds or seed + 1)
     ]

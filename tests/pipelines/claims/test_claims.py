@@ -8,7 +8,7 @@ import pytest
 from roundsmith.claims import names, parse_claims, read_claims
 from roundsmith.errors import ConfigError
 from roundsmith.lab.atomic import tasks
-from roundsmith.reproduce.arms import chosen_arms, named_arms, pairs
+from roundsmith.reproduce.arms import chosen_arms, chosen_seeds, named_arms, pairs
 from roundsmith.reproduce.choice import Choice, built, config_of, recipe_of
 from roundsmith.types import Group, Split
 
@@ -82,10 +82,20 @@ def test_an_arm_that_is_like_another_takes_its_recipe_and_settings() -> None:
     assert config.recipe_config["training"]["learning_rate"] == pytest.approx(6e-4)
 
 
+def test_machines_share_the_seeds_of_a_comparison_and_play_no_others() -> None:
+    claims = read_claims("gift")
+    assert chosen_seeds(claims, None, ()) == tuple(range(10))
+    assert chosen_seeds(claims, 3, ()) == (0, 1, 2)
+    assert chosen_seeds(claims, None, (9, 2, 9)) == (2, 9)
+    assert chosen_seeds(claims, 12, (11,)) == (11,)
+    with pytest.raises(ConfigError, match="expected 0 to 9, saw 10, -1"):
+        chosen_seeds(claims, None, (10, 4, -1))
+
+
 def test_headline_arms_come_first_and_seeds_together() -> None:
     claims = read_claims("gift")
     arms = chosen_arms(claims, "all", ["tail_0", "gift", "untrained"])
-    assert pairs(arms, claims, 2) == [
+    assert pairs(arms, claims, (0, 1)) == [
         ("untrained", 0),
         ("gift", 0),
         ("untrained", 1),
@@ -94,7 +104,12 @@ def test_headline_arms_come_first_and_seeds_together() -> None:
         ("tail_0", 1),
     ]
     few = read_claims("atomic")
-    assert pairs(("untrained_64", "sft"), few, 2) == [("untrained_64", 0), ("sft", 0), ("sft", 1)]
+    assert pairs(("untrained_64", "sft"), few, (0, 1)) == [
+        ("untrained_64", 0),
+        ("sft", 0),
+        ("sft", 1),
+    ]
+    assert pairs(("untrained_64", "sft"), few, (3,)) == [("sft", 3)]
     assert "tail_0" not in chosen_arms(claims, "headline", [])
 
 

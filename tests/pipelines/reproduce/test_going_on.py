@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -69,13 +70,17 @@ def test_a_killed_comparison_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
 
 
 def _goes_on_elsewhere(folder: Path, out: Path) -> None:
-    """Another machine takes over what is finished, and plays the next seed alone."""
-    elsewhere = folder / "elsewhere"
+    """Another machine plays the next seed alone, and a third brings both together."""
+    beside, elsewhere = folder / "beside", folder / "elsewhere"
+    subprocess.run([*command(folder, beside, seeds=2), "--seed", "1"], check=True)
+    assert {name: of["seed"] for name, of in results(beside)["arms"].items()} == {
+        name: [1] for name in ARMS
+    }
     words = [*command(folder, elsewhere, seeds=2), "--finished", str(out)]
+    words += ["--finished", str(beside)]
     on = subprocess.run(words, check=True, capture_output=True, text=True)
-    for arm in ARMS:
-        assert f"{arm}, seed 0: taken over" in on.stderr
-        assert f"{arm}, seed 1: final" in on.stderr
+    for arm, seed in product(ARMS, (0, 1)):
+        assert f"{arm}, seed {seed}: taken over" in on.stderr
     told, before = results(elsewhere)["arms"], results(out)["arms"]
     for arm, metrics in told.items():  # what the second seed alone measured is new
         assert {name: metrics[name][:1] for name in before[arm]} == before[arm]
