@@ -75,7 +75,11 @@ def reproduce(
         ),
     ] = True,
     preset: Annotated[
-        str | None, typer.Option(help="lab, laptop or paper; by default that of the base models.")
+        str | None,
+        typer.Option(
+            help="lab, laptop or paper; by default what --config names, else that of the base "
+            "models."
+        ),
     ] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file of settings of all arms.")] = None,
     engine: Annotated[str | None, typer.Option(help="Of the generator.")] = None,
@@ -114,6 +118,7 @@ def reproduce(
     from roundsmith.commands.reproduce_dry import show_dry
     from roundsmith.commands.reproduce_run import Wanted, compare_arms, own_bases, preset_of
     from roundsmith.errors import ConfigError
+    from roundsmith.presets import preset_in
     from roundsmith.reproduce.arms import chosen_arms, chosen_seeds, named_arms
     from roundsmith.reproduce.carried import carried_of
     from roundsmith.reproduce.choice import Choice
@@ -122,6 +127,7 @@ def reproduce(
     if json_ is not None and recipe == "all":
         raise ConfigError("--json: expected one recipe, saw all: each has OUT/RECIPE/results.json")
     console, printed = error_console(), output_console()
+    preset = preset or (preset_in(config) if config else None)
     wanted = []
     names = claims.names() if recipe == "all" else [recipe]
     read = {name: claims.read_claims(name) for name in names}

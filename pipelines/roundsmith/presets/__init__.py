@@ -64,6 +64,12 @@ def run_config(
         raise ConfigError(_explain(error, merged)) from error
 
 
+def preset_in(file: Path) -> str | None:
+    """The preset that a file of settings names, if it does."""
+    named = _read(file).get("preset")
+    return str(named) if named else None
+
+
 def _preset_file(preset: str) -> Path:
     if preset not in names():
         close = difflib.get_close_matches(preset, names(), 1)

@@ -55,6 +55,15 @@ def test_of_all_recipes_the_one_with_a_base_of_its_own_has_the_preset_of_that(
     assert ("--preset laptop is for that of --base" in done.output) is (len(options) == 4)
 
 
+def test_a_file_of_settings_names_the_preset_and_the_command_line_wins(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text('preset = "laptop"\n')
+    words = ["reproduce", "atomic", "--config", str(file), "--out", str(tmp_path), "--dry-run"]
+    for options, expected in (([], "laptop"), (["--preset", "lab"], "lab")):
+        done = CliRunner().invoke(app, [*words, *options])
+        assert f"arms of atomic, preset {expected}" in done.output, done.output
+
+
 @pytest.fixture
 def bare(tmp_path: Path) -> Path:
     """A file of tasks without references."""
