@@ -3,6 +3,7 @@
 import logging
 import signal
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -200,6 +201,8 @@ def main() -> None:
     )
     for noisy in ("httpx", "fsspec", "asyncio", "aiobotocore", "botocore"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # From Python 3.12 on it warns of odd escapes in programs of models, which are parsed by heaps.
+    warnings.simplefilter("ignore", SyntaxWarning)
     # What a shell puts in the background starts with SIGINT ignored: nothing could end it in order.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
