@@ -41,6 +41,11 @@ _NOTHING = {"GET": (400, 404), "DELETE": (404, 409)}
 """What says that there is nothing, or that what is meant by its uid is there no more."""
 _GONE = re.compile(r"unable to retrieve container logs for \w+://\w+\n?")
 """What a kubelet answers, as if it were the log, for a container that its runtime has removed."""
+_WEBHOOK = "admission webhook"
+_NOT_SEEN_YET = re.compile(rf"{_WEBHOOK} .* not found: .* must be created before", re.DOTALL)
+"""What the trainer's webhook answers for a TrainJob whose TrainingRuntime was made just before: it
+reads a cache of its own, which hears of it a moment later.
+"""
 
 
 class KubernetesApi:
@@ -209,7 +214,8 @@ class KubernetesApi:
             except ApiException as error:
                 if error.status == absent or error.status in _NOTHING.get(method, ()):
                     return None
-                if error.status not in _BUSY or time.monotonic() - began_s > PATIENCE_S:
+                soon = error.status in _BUSY or _NOT_SEEN_YET.search(_message(error))
+                if not soon or time.monotonic() - began_s > PATIENCE_S:
                     raise _refused(method, url, error) from error
                 log.warning("%s %s: status %s, asking again", method, url, error.status)
             except urllib3.exceptions.HTTPError as error:
@@ -254,13 +260,17 @@ def _timed(line: bytes) -> tuple[str, str]:
     return time_, text
 
 
-def _refused(method: str, url: str, error: Any) -> PlatformError:
+def _message(error: Any) -> str:
+    """What an API server says of its refusal."""
     try:
-        text = json.loads(error.body)["message"]
+        return str(json.loads(error.body)["message"])
     except (TypeError, ValueError, KeyError):
-        text = error.reason
-    remedy = "correct what it names"
-    if error.status in (401, 403):
+        return str(error.reason)
+
+
+def _refused(method: str, url: str, error: Any) -> PlatformError:
+    text, remedy = _message(error), "correct what it names"
+    if error.status in (401, 403) and not text.startswith(_WEBHOOK):
         remedy = "grant it: the chart's role for runs does"
     elif error.status == 404:
         remedy = "install the Training Operator" if "pytorchjobs" in url else "check the namespace"

@@ -21,6 +21,11 @@ ENDED = {
     "/api/v1/namespaces/ml/pods/removed/log": b"unable to retrieve container logs for "
     b"containerd://ee1d60da58412649",
 }
+UNSEEN = (
+    'admission webhook "validator.trainjob.trainer.kubeflow.org" denied the request: '
+    'spec.runtimeRef: Invalid value: {"name":"train-1"}: TrainingRuntime.trainer.kubeflow.org '
+    '"train-1" not found: specified trainingRuntime must be created before the TrainJob is created'
+)
 JOB = {"metadata": {"name": "r-promote-1", "annotations": {}}, "status": {}}
 
 
@@ -37,6 +42,8 @@ class Answers(BaseHTTPRequestHandler):
     """The uids by which one was meant."""
     taken: ClassVar[list[str]] = []
     """Of a TrainJob, what was deleted."""
+    unseen = 2
+    """How often a TrainJob's webhook has not heard of its TrainingRuntime yet."""
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
@@ -94,6 +101,11 @@ class Answers(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers["Content-Length"]))
         if self.path.endswith("/selfsubjectaccessreviews"):
             self.answer(201, {"status": {"allowed": True}})
+        elif self.path.endswith("/trainjobs"):
+            Answers.unseen -= 1
+            self.answer(403 if Answers.unseen >= 0 else 201, {"message": UNSEEN})
+        elif self.path.endswith("/namespaces/hooked/jobs"):
+            self.answer(403, {"message": 'admission webhook "x" denied the request: no'})
         else:
             self.answer(409, {"message": "already exists"})
 
@@ -158,6 +170,26 @@ def test_a_log_that_falls_silent_is_left_to_be_asked_for_again(kubeconfig: Path)
 def test_the_last_line_of_a_log_needs_no_end(kubeconfig: Path) -> None:
     told = said(kubeconfig, FOLLOW.replace('"p"', '"ended"'))
     assert told.endswith("('2026-01-01T00:00:01Z', 'Traceback: no end')]\n")
+
+
+UNSEEN_RUNTIME = """
+from roundsmith.errors import PlatformError
+from roundsmith.platform.kubernetes_api import KubernetesApi
+print(KubernetesApi("ml").create("trainjobs", {}) is not None)
+try:
+    KubernetesApi("hooked").create("jobs", {})
+except PlatformError as error:
+    print(error)
+"""
+
+
+def test_a_webhook_that_has_not_heard_of_a_runtime_yet_is_asked_again_and_no_other(
+    kubeconfig: Path,
+) -> None:
+    created, refused = said(kubeconfig, UNSEEN_RUNTIME).splitlines()
+    assert created == "True"
+    assert Answers.unseen == -1
+    assert refused.endswith('admission webhook "x" denied the request: no: correct what it names')
 
 
 REMOVED = """
