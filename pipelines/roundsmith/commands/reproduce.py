@@ -28,6 +28,11 @@ the claims file of the recipe; docs/reproduce.md explains it. Stop it at any mom
 command goes on, and every finished (arm, seed) is found; --finished takes those of another machine
 over."""
 
+_OTHER_PRESET = (
+    "{name} is played by the preset {its}, because it has a base of its own: --preset {named} is "
+    "for that of --base"
+)
+
 
 def reproduce(
     recipe: Annotated[
@@ -120,7 +125,7 @@ def reproduce(
     from roundsmith.errors import ConfigError
     from roundsmith.presets import preset_in
     from roundsmith.reproduce.arms import chosen_arms, chosen_seeds, named_arms
-    from roundsmith.reproduce.carried import carried_of
+    from roundsmith.reproduce.carried import carried_in
     from roundsmith.reproduce.choice import Choice
     from roundsmith.storage import make_output_folder
 
@@ -151,13 +156,9 @@ def reproduce(
             trust_remote_code=trust_remote_code,
         )
         if choice.preset != (preset or choice.preset):
-            console.print(
-                f"{name} is played by the preset {choice.preset}, because it has a base of its "
-                f"own: --preset {preset} is for that of --base"
-            )
+            console.print(_OTHER_PRESET.format(name=name, its=choice.preset, named=preset))
         played = chosen_arms(fixed, arms, own)
-        found = [carried_of(folder, name, alone=recipe != "all") for folder in finished or ()]
-        carried = tuple(one for one in found if one is not None)
+        carried = carried_in(finished or (), name, alone=recipe != "all")
         size = (played, chosen_seeds(fixed, seeds, seed or ()), tune)
         wanted.append(Wanted(fixed, choice, *size, carried, other_code))
     with resumable():

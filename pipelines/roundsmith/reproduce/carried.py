@@ -164,6 +164,12 @@ def carried_of(folder: Path, recipe: str, *, alone: bool) -> Carried | None:
     return read_carried(path)
 
 
+def carried_in(folders: Iterable[Path], recipe: str, *, alone: bool) -> tuple[Carried, ...]:
+    """What several folders hold of a recipe, as `carried_of` reads each."""
+    found = (carried_of(folder, recipe, alone=alone) for folder in folders)
+    return tuple(one for one in found if one is not None)
+
+
 def fitting(
     carried: Carried, origin: Origin, claims: Claims, choice: Choice, code: str | None
 ) -> dict[tuple[str, int], Finished]:
