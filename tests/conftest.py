@@ -13,6 +13,15 @@ settings.register_profile("roundsmith", deadline=None, derandomize=bool(os.envir
 settings.load_profile("roundsmith")
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skips what is marked `gpu` where torch has none."""
+    if item.get_closest_marker("gpu") is not None:
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("no GPU: run `pytest -m gpu` where torch has one")
+
+
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished run of `lab_round`. Who changes it takes a copy."""

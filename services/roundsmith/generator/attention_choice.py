@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from roundsmith.generator.attention import NAME
+from roundsmith.generator import attention, flash_cache
 from roundsmith.generator.decoder import Decoder
 from roundsmith.models.loading import use_threads
 
@@ -20,19 +20,19 @@ _LAST_PAGE = 5
 
 
 def choose_attention(loaded: "LoadedModel", settings: "GeneratorSettings") -> None:
-    """Has a model's decode steps attend by pages on a CPU, where a step of it gives what the
-    model's own attention gives but for rounding: one that adds more to its scores keeps its own.
-    Sets the threads of this one. ConfigError for a model whose layers keep more than keys and
-    values.
+    """Has a model's decode steps attend by pages on a CPU and by the flash kernel on a GPU, where a
+    step of it gives what the model's own attention gives but for rounding: one that adds more to
+    its scores keeps its own, and so does one in float32 on a GPU. Sets the threads of this one.
+    ConfigError for a model whose layers keep more than keys and values.
     """
-    if loaded.device.type != "cpu":
-        return
     use_threads(settings, loaded)
-    model = loaded.model
+    model, by_device = loaded.model, {"cpu": attention.NAME, "cuda": flash_cache.NAME}
+    if (name := by_device.get(loaded.device.type)) is None:
+        return
     own, usual = _logits_after_a_step(loaded, settings), model.config._attn_implementation
     apart = _ROUNDING.get(model.dtype, _COARSE) * float(own.abs().max())
     try:
-        model.set_attn_implementation(NAME)
+        model.set_attn_implementation(name)
         ours = _logits_after_a_step(loaded, settings)
         if torch.allclose(own, ours, rtol=0, atol=apart):
             return

@@ -12,16 +12,18 @@ import torch
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
 from roundsmith.errors import ConfigError
-from roundsmith.generator.attention import NAME
+from roundsmith.generator import attention, flash_cache
 from roundsmith.generator.cache import SlotCache
+from roundsmith.generator.flash_cache import FlashCache
 from roundsmith.generator.lora import Lora, LoraRows
 from roundsmith.generator.paged_cache import PagedCache
 from roundsmith.generator.penalties import Penalty
 from roundsmith.generator.sampling import Drawn, Draws, draw
 from roundsmith.generator.settings import GeneratorSettings
+from roundsmith.generator.step import Step
 from roundsmith.models.loading import LoadedModel
 
-SMALL_PREFILL_ROWS = 8
+SEVERAL_ROWS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +42,7 @@ class Decoder:
     def __init__(self, loaded: LoadedModel, settings: GeneratorSettings) -> None:
         self.loaded = loaded
         self.slots = settings.slots
-        # a large model is busy enough with one prompt, and would waste much on empty rows
-        by_size = SMALL_PREFILL_ROWS if loaded.is_small else 1
-        self.prefill_rows = settings.prefill_rows or by_size
+        self.prefill_rows = settings.prefill_rows or _prefill_rows(loaded)
         self._keeps = "logits_to_keep" in signature(loaded.model.forward).parameters
         self.bucket_tokens = settings.bucket_tokens
         self.draws = Draws.idle(self.slots)
@@ -51,7 +51,8 @@ class Decoder:
         self._lora_rows = LoraRows(loaded.model)
         self._lengths = [0] * self.slots
         self._logits_SV = torch.zeros(self.slots, loaded.vocabulary, device=loaded.device)
-        self._cache: SlotCache | PagedCache | None = None
+        self._cache: SlotCache | PagedCache | FlashCache | None = None
+        self._step = Step(loaded)
 
     def padded(self, tokens: int) -> int:
         """The length that a prompt is computed at: its own, or rounded up to go with others."""
@@ -93,9 +94,7 @@ class Decoder:
     def admit(self, slot: int, prefix: Prefix) -> None:
         """Put a prompt into a slot, ready to draw its first token."""
         if self._cache is None:
-            paged = self.loaded.model.config._attn_implementation == NAME
-            made = PagedCache if paged else SlotCache
-            self._cache = made(self.slots, prefix.cache, self.bucket_tokens)
+            self._cache = self._made_like(prefix.cache)
         self._cache.fill(slot, prefix.cache, prefix.row, prefix.tokens)
         self._logits_SV[slot] = prefix.logits_V
         self._lengths[slot] = prefix.tokens
@@ -125,22 +124,23 @@ class Decoder:
     @torch.inference_mode()
     def advance(self, tokens: list[int]) -> None:
         """Feed each slot its drawn token; afterwards the next ones can be drawn."""
-        cache, device = self._cache, self.loaded.device
-        assert cache is not None
-        self._lora_rows.use(self.loras_S, device)
-        attended = cache.step(self._lengths)
-        self._logits_SV = (
-            self.loaded.model(
-                input_ids=torch.tensor(tokens, device=device)[:, None],
-                position_ids=torch.tensor(self._lengths, device=device)[:, None],
-                past_key_values=cache,
-                use_cache=True,
-                **attended,
-            )
-            .logits[:, -1]
-            .float()
-        )
+        assert self._cache is not None
+        self._lora_rows.use(self.loras_S, self.loaded.device)
+        adapted = any(lora is not None for lora in self.loras_S)
+        self._logits_SV = self._step.run(self._cache, tokens, self._lengths, plain=adapted)
         self._lengths = [length + 1 if length else 0 for length in self._lengths]
+
+    def _made_like(self, cache: DynamicCache) -> SlotCache | PagedCache | FlashCache:
+        chosen = self.loaded.model.config._attn_implementation
+        if chosen == flash_cache.NAME:
+            return FlashCache(self.slots, cache)
+        made = PagedCache if chosen == attention.NAME else SlotCache
+        return made(self.slots, cache, self.bucket_tokens)
 
     def _rounded(self, tokens: int) -> int:
         return -(-tokens // self.bucket_tokens) * self.bucket_tokens
+
+
+def _prefill_rows(loaded: LoadedModel) -> int:
+    """A large model keeps a CPU busy with one prompt, and would waste much on empty rows."""
+    return SEVERAL_ROWS if loaded.is_small or loaded.device.type == "cuda" else 1

@@ -13,7 +13,8 @@ class GeneratorSettings(ModelSettings):
     slots: int = Field(default=32, ge=1)
     """Sequences decoded at once. Part of what makes a sample repeatable: keep it the same."""
     prefill_rows: int = Field(default=0, ge=0)
-    """Prompts computed together; 0 is 8 for a small model, else 1. Part of a sample, like slots."""
+    """Prompts computed together; 0 is 8 for a small model and on a GPU,
+    else 1. Part of a sample, like slots."""
     bucket_tokens: int = Field(default=32, ge=1)
     """Tokens of a page of keys and values: a row's length is rounded up to a multiple of this."""
     max_waiting: int = Field(default=8192, ge=1)

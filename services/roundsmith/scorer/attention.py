@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from transformers import AttentionInterface
 
 from roundsmith.scorer.chains import Run
+from roundsmith.scorer.varlen import VarlenAttention
 
 NAME = "roundsmith_packed"
 """What a model's configuration calls it."""
@@ -98,7 +99,7 @@ def _attention(
     attention_mask: torch.Tensor | None,
     scaling: float | None = None,
     *,
-    packed: PackedAttention,
+    packed: PackedAttention | VarlenAttention,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
     """What transformers calls in every layer; `packed` is handed through the model."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from roundsmith.bench import BenchResult
 from roundsmith.models.loading import LoadedModel, load, use_threads
+from roundsmith.models.products import synchronize, utilisation
 from roundsmith.scorer.bench_memory import peak_memory
 from roundsmith.scorer.bench_vllm import VllmPeer
 from roundsmith.scorer.engine import TransformersScorer
@@ -25,8 +26,10 @@ LINES = (
     "        result.append((name, count))\n",
     "    return result\n",
 )
-_SMALL, _LARGE = 128, 24
-"""Completions of a case, of a small model and of one that takes a second for a pass."""
+_SMALL, _LARGE, _GPU = 128, 24, 4096
+"""Completions of a case: of a small model, of one that takes a CPU a second for a pass, and of any
+on a GPU, where a pass holds more of them.
+"""
 
 
 def bench(
@@ -45,7 +48,7 @@ def bench(
     """
     chosen = settings or ScorerSettings(model=model)
     loaded = load(chosen)
-    num = completions or (_SMALL if loaded.is_small else _LARGE)
+    num = completions or _completions(loaded)
     scorer = TransformersScorer(chosen)
     results: list[BenchResult] = []
     peer = None if vllm is None else VllmPeer(vllm, loaded, chosen)
@@ -60,7 +63,15 @@ def bench(
         scorer.close()
         if peer is not None:
             peer.close()
-    return [*results, memory]
+    ours = results[0]
+    use = utilisation(ours.case, ours.value, loaded.model, 1, loaded.model.dtype)
+    return [*results, use, memory]
+
+
+def _completions(loaded: LoadedModel) -> int:
+    if loaded.device.type == "cuda":
+        return _GPU
+    return _SMALL if loaded.is_small else _LARGE
 
 
 def _compare(
@@ -154,5 +165,4 @@ def _by_forward(
     with torch.inference_mode():
         for batch in batches:
             loaded.model(input_ids=torch.tensor(batch, device=loaded.device), use_cache=False)
-        if loaded.device.type == "cuda":
-            torch.cuda.synchronize()
+        synchronize(loaded.device)

@@ -8,7 +8,7 @@ from typing import Any
 from roundsmith.bench import BenchResult
 from roundsmith.models.loading import LoadedModel
 from roundsmith.scorer.engine import TransformersScorer
-from roundsmith.scorer.head import CHUNK, SLICE
+from roundsmith.scorer.head import SLICE, chunk
 from roundsmith.scorer.settings import ScorerSettings
 from roundsmith.types import ScoreItem
 
@@ -50,7 +50,7 @@ def bound_mib(loaded: LoadedModel, settings: ScorerSettings) -> float:
     wide = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
     places = settings.tokens(loaded.device.type)
     hidden = float(places * (12 * config.hidden_size + 4 * wide) * max(size, 4))
-    logits = 6 * CHUNK * min(SLICE, loaded.vocabulary) * 4
+    logits = 6 * chunk(loaded.device.type) * min(SLICE, loaded.vocabulary) * 4
     return (hidden + logits + settings.prefix_bytes) / _MIB + _ALLOCATOR_MIB
 
 

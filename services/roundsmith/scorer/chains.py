@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
+    from roundsmith.scorer.varlen import Places
+
     KeysAndValues = tuple[torch.Tensor, torch.Tensor]
 
 
 @dataclass(eq=False, slots=True)
 class Chain:
     """Tokens that follow those of `parent`. `kept` has by layer the keys and values of all that
-    was computed so far, of a chain that goes on or is followed; the parent's are in front.
+    was computed so far, of a chain that goes on or is followed; the parent's are in front. Where
+    they lie in blocks, `places` says where, part by part, without the parent's.
     """
 
     ids: tuple[int, ...]
@@ -25,6 +28,7 @@ class Chain:
     planned: int = 0
     """How many of the tokens are computed, or will be by the pass that was made last."""
     kept: "dict[int, KeysAndValues]" = field(default_factory=dict)
+    places: "list[Places]" = field(default_factory=list)
     num_bytes: int = 0
     """Of what is kept, when it was counted last."""
 
@@ -45,10 +49,15 @@ class Chain:
             return self.parent.kept[layer]
         return found
 
+    def places_before(self) -> "list[Places]":
+        """Where keys and values lie in front of what is computed next, in their order."""
+        return self.places if self.parent is None else [*self.parent.places, *self.places]
+
     def count_bytes(self) -> int:
         """By how much `num_bytes` grows when what is kept now is counted."""
         counted = self.num_bytes
         self.num_bytes = sum(part.nbytes for pair in self.kept.values() for part in pair)
+        self.num_bytes += sum(places.num_bytes for places in self.places)
         return self.num_bytes - counted
 
 

@@ -4,6 +4,7 @@ A pass always has the same number of places, and each text attends to itself alo
 numbers do not depend on its neighbours. Axes: T places, D width.
 """
 
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -15,7 +16,10 @@ from roundsmith.scorer.attention import NAME, Masks, PackedAttention
 from roundsmith.scorer.chains import Chain, Run
 from roundsmith.scorer.head import Head
 from roundsmith.scorer.packing import Pass
+from roundsmith.scorer.varlen import KeptKeys, VarlenAttention
 
+_Attending = Callable[[Sequence[Run]], PackedAttention | VarlenAttention]
+"""Makes the attention of a pass."""
 _PROBE = tuple(range(8))
 
 
@@ -27,11 +31,15 @@ class Forward:
         self.loaded, self._block = loaded, block
         self._head = Head(loaded)
         self._check_head()
-        self._masks = Masks(block, loaded.context_tokens, loaded.device)
-        self.packs = self._can_pack()
+        self._attending: _Attending | None = None
+        self._attending = self._tried()
+
+    @property
+    def packs(self) -> bool:
         """Whether several texts go through the model at once. A model that has no attention of
         transformers' own takes each alone, with nothing shared.
         """
+        return self._attending is not None
 
     @torch.inference_mode()
     def read(self, done: Pass) -> None:
@@ -73,9 +81,9 @@ class Forward:
             positions[run.at : run.at + num] = range(begin, begin + num)
         inputs_1T = torch.tensor([inputs], device=self.loaded.device)
         given: dict[str, Any] = {}
-        if self.packs:
+        if self._attending is not None:
             given["position_ids"] = torch.tensor([positions], device=self.loaded.device)
-            given["packed"] = PackedAttention(runs, self._block, self._masks)
+            given["packed"] = self._attending(runs)
         return self._last_hidden(inputs_1T, **given)[0]
 
     def _last_hidden(self, inputs_1T: torch.Tensor, **given: Any) -> torch.Tensor:
@@ -97,25 +105,37 @@ class Forward:
             )
 
     @torch.inference_mode()
-    def _can_pack(self) -> bool:
-        """Whether two texts of a pass, one of them in two parts, give what each gives alone."""
+    def _tried(self) -> _Attending | None:
+        """The fastest attention that gives what the model's own gives, but for rounding."""
         model = self.loaded.model
-        probe = torch.tensor([_PROBE], device=self.loaded.device)
-        alone = self._last_hidden(probe)[0].float()
         usual = model.config._attn_implementation
+        alone = self._last_hidden(torch.tensor([_PROBE], device=self.loaded.device))[0].float()
+        for attending in self._ways():
+            try:
+                model.set_attn_implementation(NAME)
+                self._attending = attending
+                together = self._in_parts()
+            except (TypeError, ValueError, KeyError, AttributeError, RuntimeError):
+                continue  # it has attention of its own, or numbers that a kernel does not take
+            if torch.allclose(alone, together, rtol=2e-2, atol=2e-2 * float(alone.abs().max())):
+                return attending
+        model.set_attn_implementation(usual)
+        return None
+
+    def _ways(self) -> Iterator[_Attending]:
+        loaded = self.loaded
+        if loaded.device.type == "cuda":
+            kept = KeptKeys()
+            yield lambda runs: VarlenAttention(runs, kept, loaded.device)
+        masks = Masks(self._block, loaded.context_tokens, loaded.device)
+        yield lambda runs: PackedAttention(runs, self._block, masks)
+
+    def _in_parts(self) -> torch.Tensor:
+        """The hidden states of the probe in two parts, of a pass with another text in front."""
         begun = Chain(_PROBE[:3], followed=True)
         chains = (Chain(_PROBE[4:]), begun, Chain(_PROBE[3:], begun))
         runs, at = [], 0
         for chain in chains:
             runs.append(Run(chain, 0, len(chain.ids), at))
             at += len(chain.ids)
-        self.packs = True
-        try:
-            model.set_attn_implementation(NAME)
-            together = self._hidden(tuple(runs), at)[4:].float()
-            if torch.allclose(alone, together, rtol=2e-2, atol=2e-2 * float(alone.abs().max())):
-                return True
-        except (TypeError, ValueError, KeyError, AttributeError, RuntimeError):
-            pass  # it has attention of its own, which knows nothing of ours
-        model.set_attn_implementation(usual)
-        return False
+        return self._hidden(tuple(runs), at)[4:].float()

@@ -15,12 +15,16 @@ import torch.nn.functional as F
 from roundsmith.models.loading import LoadedModel
 from roundsmith.scorer.rows import Question
 
-CHUNK = 64
-"""Positions of one multiplication, always as many: another number gives other last bits."""
+_CPU_CHUNK, _GPU_CHUNK = 64, 2048
 SLICE = 8192
 """Tokens of the vocabulary of one multiplication."""
 _UNSEEN = -100.0
 """The log-probability that InverseCoder gives to a token that is not among the top k."""
+
+
+def chunk(device: str) -> int:
+    """Positions of one multiplication, always as many: another number gives other last bits."""
+    return _CPU_CHUNK if device == "cpu" else _GPU_CHUNK
 
 
 class Head:
@@ -30,6 +34,7 @@ class Head:
         self._layer: Any = loaded.model.get_output_embeddings()
         self._config: Any = loaded.model.config.get_text_config()
         self._device, self._vocabulary = loaded.device, loaded.vocabulary
+        self._chunk = chunk(loaded.device.type)
         self._sliced = type(self._layer) is torch.nn.Linear
 
     def logprobs(self, hidden_ND: torch.Tensor, targets: Sequence[int]) -> list[float]:
@@ -74,12 +79,13 @@ class Head:
     def _chunks(
         self, hidden_ND: torch.Tensor, picks: Sequence[tuple[int, ...]]
     ) -> "zip[tuple[torch.Tensor, torch.Tensor]]":
-        """Hidden states and picks, `CHUNK` at a time, the last filled up with the first again."""
-        num = -(-len(hidden_ND) // CHUNK) * CHUNK
+        """Hidden states and picks, a chunk at a time, the last filled up with the first again."""
+        num = -(-len(hidden_ND) // self._chunk) * self._chunk
         which = torch.arange(num) % max(1, len(hidden_ND))
         picks_NP = torch.tensor(picks)[which].to(self._device)
         hidden_ND = hidden_ND[which.to(self._device)]
-        return zip(torch.split(hidden_ND, CHUNK), torch.split(picks_NP, CHUNK), strict=True)
+        size = self._chunk
+        return zip(torch.split(hidden_ND, size), torch.split(picks_NP, size), strict=True)
 
     def _read(
         self, hidden_CD: torch.Tensor, picks_CP: torch.Tensor, top_k: int

@@ -14,12 +14,16 @@ from tests.services.generator.driven import need
 
 
 @pytest.mark.slow
-def test_the_bench_tells_one_ratio_against_generate(tiny: Path) -> None:
+def test_the_bench_tells_a_ratio_against_generate_and_what_products_it_used(
+    tiny: Path,
+) -> None:
     settings = GeneratorSettings(model=str(tiny), slots=8)
-    result = bench_transformers(settings, requests=12, pairs=1)
+    result, use = bench_transformers(settings, requests=12, pairs=1)
     assert (result.unit, result.against) == ("tokens/s", "generate")
     assert result.ratio == pytest.approx(result.value / result.against_value)
     assert result.value > 0
+    assert (use.unit, use.against) == ("TFLOP/s", "matrix products")
+    assert 0 < use.ratio < 1
 
 
 @pytest.mark.slow

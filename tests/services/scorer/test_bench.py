@@ -14,11 +14,13 @@ from roundsmith.scorer.bench import bench
 def test_the_bench_tells_ratios_against_the_bare_forward_pass_and_memory_against_its_bound() -> (
     None
 ):
-    one, eight, memory = bench(str(MODEL), completions=24, pairs=1)
+    one, eight, use, memory = bench(str(MODEL), completions=24, pairs=1)
     for result in (one, eight):
         assert (result.unit, result.against) == ("tokens/s", "bare forward")
         assert result.ratio == pytest.approx(result.value / result.against_value)
         assert result.value > 0
+    assert (use.unit, use.against) == ("TFLOP/s", "matrix products")
+    assert 0 < use.ratio < 1
     assert (memory.unit, memory.against) == ("MiB", "bound")
     assert memory.value <= memory.against_value
 

@@ -25,9 +25,9 @@ roundsmith bench executor --peers ~/.cache/roundsmith-peers
 
 roundsmith bench executor --soak 200000
 
-NAME is one of executor, generator, scorer, pairs, store and round. A ratio above 1 is better than
-the peer. Run it on a machine that does nothing else; other work moves the rates, the ratios
-less."""
+NAME is one of executor, generator, scorer, trainer, pairs, store and round. A ratio above 1 is
+better than the peer. Run it on a machine that does nothing else; other work moves the rates, the
+ratios less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,8 @@ def bench(
     model: Annotated[
         str,
         typer.Option(
-            help="`lab`, a Hugging Face folder, or a hub id; for generator, scorer and round."
+            help="`lab`, a Hugging Face folder, or a hub id; for generator, scorer, trainer "
+            "and round."
         ),
     ] = "lab",
     vllm: Annotated[
@@ -126,6 +127,7 @@ def to_json(results: list[BenchResult]) -> str:
     machine = {
         "platform": platform.platform(),
         "processor": processor(),
+        "gpu": gpu(),
         "cores": cpu_count(),
         "python": platform.python_version(),
     }
@@ -138,6 +140,17 @@ def processor() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     names = (line.partition(": ")[2] for line in lines if line.startswith("model name"))
     return next(names, platform.machine())
+
+
+def gpu() -> str:
+    """The name of the GPU that torch would use; empty where there is none."""
+    from importlib.util import find_spec
+
+    if find_spec("torch") is None:
+        return ""
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else ""
 
 
 def show(name: str, results: list[BenchResult]) -> None:
@@ -185,6 +198,14 @@ def _scorer(asked: Asked) -> list[BenchResult]:
     return measure(model_source(asked.model), asked.vllm)
 
 
+def _trainer(asked: Asked) -> list[BenchResult]:
+    from roundsmith.models.folder import resolve
+    from roundsmith.steps.inputs import model_source
+    from roundsmith.training.bench import bench as measure
+
+    return measure(resolve(model_source(asked.model)).path)
+
+
 def _pairs(_: Asked) -> list[BenchResult]:
     from roundsmith.commands.bench.pairs import measure
 
@@ -212,6 +233,7 @@ BENCHES = {
     "executor": _executor,
     "generator": _generator,
     "scorer": _scorer,
+    "trainer": _trainer,
     "pairs": _pairs,
     "store": _store,
     "round": _round,

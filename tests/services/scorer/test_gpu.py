@@ -1,0 +1,119 @@
+"""The scorer on a GPU: texts end to end in one call of the flash kernel, each with its own number.
+What of it needs no GPU is tested everywhere.
+"""
+
+from itertools import count
+
+import pytest
+import torch
+
+from roundsmith.lab import MODEL
+from roundsmith.models.loading import load
+from roundsmith.scorer.chains import Chain, Run
+from roundsmith.scorer.forward import Forward
+from roundsmith.scorer.settings import ScorerSettings
+from roundsmith.scorer.varlen import KeptKeys, VarlenAttention
+from tests.services.scorer.test_agreement import (
+    BFLOAT16_BOUND,
+    BFLOAT16_MEAN,
+    FLOAT32_BOUND,
+    TEXTS,
+    check,
+)
+
+gpu = pytest.mark.gpu
+LAYER = 3
+
+
+def keys_of(ids: tuple[int, ...]) -> torch.Tensor:
+    """Keys of one head and width 2 that tell which token they are of, [T, 1, 2]."""
+    return torch.tensor([[[token, -token]] for token in ids], dtype=torch.float32)
+
+
+def pass_of(*parts: tuple[Chain, int]) -> tuple[list[Run], torch.Tensor]:
+    """So many more tokens of each chain end to end, and their keys."""
+    runs: list[Run] = []
+    at, tokens = 0, list[int]()
+    for chain, num in parts:
+        runs.append(Run(chain, chain.planned, chain.planned + num, at))
+        chain.planned += num
+        tokens += chain.ids[runs[-1].start : runs[-1].stop]
+        at += num
+    return runs, keys_of(tuple(tokens))
+
+
+def seen(runs: list[Run], kept: KeptKeys, keys: torch.Tensor) -> list[int]:
+    """The tokens whose keys a pass attends to, text by text."""
+    found, values = VarlenAttention(runs, kept, torch.device("cpu"))._seen(LAYER, keys, -keys)
+    assert torch.equal(found, -values)
+    return [int(token) for token in found[:, 0, 0]]
+
+
+def test_each_text_sees_its_prompt_and_what_was_computed_of_it_in_earlier_passes() -> None:
+    kept, number = KeptKeys(), count(1)
+
+    def ids(num: int) -> tuple[int, ...]:
+        return tuple(next(number) for _ in range(num))
+
+    prompt = Chain(ids(4), followed=True)
+    one, two, alone = Chain(ids(3), prompt), Chain(ids(6), prompt), Chain(ids(5))
+    runs, keys = pass_of((alone, 2), (prompt, 3))
+    assert seen(runs, kept, keys) == [*alone.ids[:2], *prompt.ids[:3]]
+    runs, keys = pass_of((prompt, 1), (one, 3), (two, 4), (alone, 3))
+    assert seen(runs, kept, keys) == [
+        *prompt.ids,
+        *(*prompt.ids, *one.ids),
+        *(*prompt.ids, *two.ids[:4]),
+        *alone.ids,
+    ]
+    runs, keys = pass_of((two, 2))
+    assert seen(runs, kept, keys) == [*prompt.ids, *two.ids]
+
+
+def test_places_are_free_again_when_the_last_chain_that_holds_them_is_gone() -> None:
+    kept = KeptKeys()
+    first = kept.take(3000)
+    held = set(first.numbers.tolist())
+    second = kept.take(1000)
+    assert held.isdisjoint(second.numbers.tolist())
+    del first
+    third = kept.take(3000)
+    assert set(second.numbers.tolist()).isdisjoint(third.numbers.tolist())
+    assert max(third.numbers.tolist()) < 4096
+
+
+def test_what_is_kept_counts_its_bytes_and_moves_whole_when_it_grows() -> None:
+    kept = KeptKeys()
+    prompt = Chain(tuple(range(1, 5)), followed=True)
+    runs, keys = pass_of((prompt, 4))
+    seen(runs, kept, keys)
+    assert prompt.count_bytes() == 4 * (2 * 2 * 4), "keys and values of two float32 each"
+    large = Chain(tuple(range(10, 10_010)), followed=True)
+    runs, keys = pass_of((large, 10_000))
+    seen(runs, kept, keys)
+    runs, keys = pass_of((Chain((77,), prompt), 1))
+    assert seen(runs, kept, keys) == [1, 2, 3, 4, 77]
+
+
+@gpu
+def test_texts_go_through_the_flash_kernel_in_bfloat16() -> None:
+    settings = ScorerSettings(model=str(MODEL), device="cuda", dtype="bfloat16")
+    forward = Forward(load(settings), settings.block("cuda"))
+    assert forward._attending is not None
+    runs = (Run(Chain((1, 2, 3)), 0, 3, 0),)
+    assert isinstance(forward._attending(runs), VarlenAttention)
+
+
+@gpu
+def test_in_any_order_and_company_a_text_has_the_same_bits_within_the_bound() -> None:
+    settings = ScorerSettings(
+        model=str(MODEL), device="cuda", dtype="bfloat16", forward_tokens=4096, linger_s=0.0
+    )
+    errors = check(settings, torch.bfloat16, 120, BFLOAT16_BOUND, at_once=TEXTS, whole=True)
+    assert sum(errors) / len(errors) <= BFLOAT16_MEAN
+
+
+@gpu
+def test_float32_goes_text_by_text_within_its_bound() -> None:
+    settings = ScorerSettings(model=str(MODEL), device="cuda", dtype="float32", linger_s=0.0)
+    check(settings, torch.float32, 60, FLOAT32_BOUND, at_once=TEXTS, whole=False)
