@@ -1,5 +1,6 @@
 """What there is in the place of a model that is not found."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from roundsmith.config import offline
@@ -11,11 +12,23 @@ PLACES = ("*", "*/*", "*/round-*/checkpoint", "*/*/round-*/checkpoint")
 
 
 def near_by(path: Path) -> str:
-    """The folders of models near a path, as the end of a sentence; nothing where there is none."""
+    """The folders of models near a path, as the end of a sentence; nothing where there is none, and
+    where no part of the path exists: nothing is near to a root that holds the whole machine.
+    """
     there = next(folder for folder in (path, *path.parents) if folder.is_dir())
-    configs = (config for place in PLACES for config in there.glob(f"{place}/config.json"))
-    folders = {config.parent for config in configs if any(config.parent.glob("*.safetensors"))}
+    folders = set() if there == Path(there.anchor) else set(_models_below(there))
     return f"; near by there is {_named(sorted(map(str, folders)))}" if folders else ""
+
+
+def _models_below(folder: Path) -> Iterator[Path]:
+    """Those that can be seen: what goes away or is not ours to look into is passed over."""
+    try:
+        for place in PLACES:
+            for config in folder.glob(f"{place}/config.json"):
+                if any(config.parent.glob("*.safetensors")):
+                    yield config.parent
+    except OSError:
+        return
 
 
 def in_the_cache() -> str:
