@@ -18,8 +18,9 @@ from transformers.masking_utils import sdpa_mask
 
 from roundsmith.generator.cache import BlockLayer, attention_layers, keys_and_values
 
-NAME = "roundsmith_flash"
-"""What a model's configuration calls it."""
+NAME = "roundsmith_slots"
+"""What a model's configuration calls it; transformers takes a name with `flash` in it for its own.
+"""
 _FIRST_TOKENS = 256
 """Capacity of a slot at first: another one is another graph."""
 

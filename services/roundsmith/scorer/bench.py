@@ -26,7 +26,7 @@ LINES = (
     "        result.append((name, count))\n",
     "    return result\n",
 )
-_SMALL, _LARGE, _GPU = 128, 24, 4096
+_SMALL, _LARGE, _GPU = 128, 24, 2048
 """Completions of a case: of a small model, of one that takes a CPU a second for a pass, and of any
 on a GPU, where a pass holds more of them.
 """

@@ -18,8 +18,8 @@ from roundsmith.scorer.head import Head
 from roundsmith.scorer.packing import Pass
 from roundsmith.scorer.varlen import KeptKeys, VarlenAttention
 
-_Attending = Callable[[Sequence[Run]], PackedAttention | VarlenAttention]
-"""Makes the attention of a pass."""
+_Attending = Callable[[Sequence[Run], int], PackedAttention | VarlenAttention]
+"""Makes the attention of a pass of so many places."""
 _PROBE = tuple(range(8))
 
 
@@ -83,7 +83,7 @@ class Forward:
         given: dict[str, Any] = {}
         if self._attending is not None:
             given["position_ids"] = torch.tensor([positions], device=self.loaded.device)
-            given["packed"] = self._attending(runs)
+            given["packed"] = self._attending(runs, tokens)
         return self._last_hidden(inputs_1T, **given)[0]
 
     def _last_hidden(self, inputs_1T: torch.Tensor, **given: Any) -> torch.Tensor:
@@ -126,9 +126,9 @@ class Forward:
         loaded = self.loaded
         if loaded.device.type == "cuda":
             kept = KeptKeys()
-            yield lambda runs: VarlenAttention(runs, kept, loaded.device)
+            yield lambda runs, tokens: VarlenAttention(runs, tokens, kept, loaded.device)
         masks = Masks(self._block, loaded.context_tokens, loaded.device)
-        yield lambda runs: PackedAttention(runs, self._block, masks)
+        yield lambda runs, _: PackedAttention(runs, self._block, masks)
 
     def _in_parts(self) -> torch.Tensor:
         """The hidden states of the probe in two parts, of a pass with another text in front."""

@@ -3,10 +3,11 @@ where each begins, and works each off in tiles counted from there. So a text's n
 on its neighbours. Keys and values that later passes see lie in a block a layer, a place a token.
 
 Axes: T places of a pass, N keys of all its texts, P places that are kept, H heads of queries, K
-heads of keys and values, D width of a head.
+heads of keys and values, D width of a head, E of a key and a value.
 """
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,21 +38,21 @@ class Places:
 
 
 class KeptKeys:
-    """Keys and values by layer of the tokens that later passes see. Not safe for several threads.
+    """Keys and values by layer of the tokens that later passes see, side by side in one block.
+    Not safe for several threads.
 
     It grows by doubling to what was held at once, and never shrinks.
     """
 
     def __init__(self) -> None:
-        self._blocks: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._blocks: dict[int, torch.Tensor] = {}
         self._free: list[int] = []
         self._num_places = 0
 
     @property
     def token_bytes(self) -> int:
         """Of one token's keys and values in all layers."""
-        pairs = self._blocks.values()
-        return sum(part[0].nbytes for pair in pairs for part in pair if len(part))
+        return sum(block[0].nbytes for block in self._blocks.values())
 
     def take(self, num: int) -> Places:
         """So many places."""
@@ -67,51 +68,53 @@ class KeptKeys:
         """Places that hold nothing of use any more."""
         self._free += numbers.tolist()
 
-    def blocks(
-        self, layer: int, key_TKD: torch.Tensor, value_TKD: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """A layer's keys and values, [P, K, D], shaped like those of a pass."""
+    def block(self, layer: int, like_TKE: torch.Tensor) -> torch.Tensor:
+        """A layer's keys and values, [P, K, E], shaped like those of a pass."""
         found = self._blocks.get(layer)
-        if found is None or len(found[0]) < self._num_places:
-            keys, values = found or (None, None)
-            num = self._num_places
-            found = _grown(keys, key_TKD, num), _grown(values, value_TKD, num)
-            self._blocks[layer] = found
+        if found is None or len(found) < self._num_places:
+            grown_PKE = like_TKE.new_zeros(self._num_places, *like_TKE.shape[1:])
+            if found is not None:
+                grown_PKE[: len(found)] = found
+            self._blocks[layer] = found = grown_PKE
         return found
 
 
 class VarlenAttention:
-    """The attention of one pass, handed to every layer. Takes places for what later passes see, so
-    it is made once, in the order of the passes.
+    """The attention of one pass, handed to every layer; what fills the pass up is a text too. Takes
+    places for what later passes see, so it is made once, in the order of the passes.
     """
 
-    def __init__(self, runs: Sequence[Run], kept: KeptKeys, device: torch.device) -> None:
+    def __init__(
+        self, runs: Sequence[Run], tokens: int, kept: KeptKeys, device: torch.device
+    ) -> None:
+        """`tokens` is T, of which the runs are the first."""
         self._kept = kept
-        begins_q, begins_k = [0], [0]
         order: list[NDArray[np.int64]] = []
-        """By text, where its keys lie in what the pass computed and what is read behind it."""
+        """By text, where its keys lie among those of the pass and those that are read, in turn."""
         read: list[NDArray[np.int64]] = []
         wrote: list[NDArray[np.int64]] = []
         into: list[NDArray[np.int64]] = []
-        tokens, num_read = runs[-1].at + runs[-1].stop - runs[-1].start, 0
+        nums_q: list[int] = []
+        nums_k: list[int] = []
+        num_read = 0
         for run in runs:
-            num, earlier = run.stop - run.start, run.chain.places_before()
-            for places in earlier:
+            for places in run.chain.places_before():
                 read.append(places.numbers)
                 order.append(np.arange(len(places.numbers)) + tokens + num_read)
                 num_read += len(places.numbers)
-            order.append(np.arange(run.at, run.at + num))
+            nums_q.append(run.stop - run.start)
+            nums_k.append(run.chain.before + run.stop)
+            order.append(np.arange(run.at, run.at + nums_q[-1]))
             if run.keeps:
-                run.chain.places.append(kept.take(num))
+                run.chain.places.append(kept.take(nums_q[-1]))
                 wrote.append(order[-1])
                 into.append(run.chain.places[-1].numbers)
-            begins_q.append(begins_q[-1] + num)
-            begins_k.append(begins_k[-1] + run.chain.before + run.stop)
-        self._tokens = tokens
-        self._longest_q = max(run.stop - run.start for run in runs)
-        self._longest_k = max(run.chain.before + run.stop for run in runs)
-        self._begins_q = torch.tensor(begins_q, dtype=torch.int32, device=device)
-        self._begins_k = torch.tensor(begins_k, dtype=torch.int32, device=device)
+        if filling := tokens - sum(nums_q):
+            order.append(np.arange(tokens - filling, tokens))
+            nums_q.append(filling)
+            nums_k.append(filling)
+        self._longest_q, self._longest_k = max(nums_q), max(nums_k)
+        self._begins_q, self._begins_k = _begins(nums_q, device), _begins(nums_k, device)
         self._read_R = _on(device, read)
         self._order_N = _on(device, order if read else [])
         self._wrote_W, self._into_W = _on(device, wrote), _on(device, into)
@@ -124,11 +127,12 @@ class VarlenAttention:
         value_1KTD: torch.Tensor,
         scale: float | None,
     ) -> torch.Tensor:
-        """What each place sees, [1, T, H, D]; padding sees nothing and is 0."""
+        """What each place sees, [1, T, H, D]."""
         query_THD, key_TKD, value_TKD = (
-            part[0].transpose(0, 1)[: self._tokens] for part in (query_1HTD, key_1KTD, value_1KTD)
+            part[0].transpose(0, 1) for part in (query_1HTD, key_1KTD, value_1KTD)
         )
         key_NKD, value_NKD = self._seen(layer, key_TKD, value_TKD)
+        seen_THD: torch.Tensor
         seen_THD, *_ = torch.ops.aten._flash_attention_forward(
             query_THD,
             key_NKD,
@@ -142,10 +146,7 @@ class VarlenAttention:
             False,
             scale=scale,
         )
-        _, num_heads, num_places, width = query_1HTD.shape
-        whole_1THD = query_1HTD.new_zeros(1, num_places, num_heads, width)
-        whole_1THD[0, : self._tokens] = seen_THD
-        return whole_1THD
+        return seen_THD[None]
 
     def _seen(
         self, layer: int, key_TKD: torch.Tensor, value_TKD: torch.Tensor
@@ -155,25 +156,22 @@ class VarlenAttention:
         """
         if not len(self._into_W) and not len(self._read_R):
             return key_TKD, value_TKD
-        blocks = self._kept.blocks(layer, key_TKD, value_TKD)
-        found = []
-        for block_PKD, now_TKD in zip(blocks, (key_TKD, value_TKD), strict=True):
-            if len(self._into_W):
-                block_PKD.index_copy_(0, self._into_W, now_TKD.index_select(0, self._wrote_W))
-            if len(self._read_R):
-                earlier_RKD = block_PKD.index_select(0, self._read_R)
-                now_TKD = torch.cat([now_TKD, earlier_RKD]).index_select(0, self._order_N)
-            found.append(now_TKD)
-        return found[0], found[1]
+        both_TKE = torch.cat([key_TKD, value_TKD], dim=-1)
+        block_PKE = self._kept.block(layer, both_TKE)
+        if len(self._into_W):
+            block_PKE.index_copy_(0, self._into_W, both_TKE.index_select(0, self._wrote_W))
+        if not len(self._read_R):
+            return key_TKD, value_TKD
+        earlier_RKE = block_PKE.index_select(0, self._read_R)
+        both_NKE = torch.cat([both_TKE, earlier_RKE]).index_select(0, self._order_N)
+        width = key_TKD.shape[-1]
+        return both_NKE[..., :width], both_NKE[..., width:]
+
+
+def _begins(nums: Sequence[int], device: torch.device) -> torch.Tensor:
+    return torch.tensor([0, *accumulate(nums)], dtype=torch.int32, device=device)
 
 
 def _on(device: torch.device, parts: Sequence["NDArray[np.int64]"]) -> torch.Tensor:
     whole = np.concatenate(parts) if parts else np.zeros(0, np.int64)
     return torch.from_numpy(whole).to(device)
-
-
-def _grown(block_PKD: torch.Tensor | None, like_TKD: torch.Tensor, num: int) -> torch.Tensor:
-    grown_PKD = like_TKD.new_zeros(num, *like_TKD.shape[1:])
-    if block_PKD is not None:
-        grown_PKD[: len(block_PKD)] = block_PKD
-    return grown_PKD

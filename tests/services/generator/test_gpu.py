@@ -29,9 +29,8 @@ pytestmark = pytest.mark.gpu
 
 def served(dtype: str, **settings: Any) -> GeneratorSettings:
     """Settings of the lab's model on the GPU."""
-    return GeneratorSettings(
-        model=str(MODEL), device="cuda", **{"dtype": dtype, "slots": 8} | settings
-    )
+    given = {"model": str(MODEL), "device": "cuda", "dtype": dtype, "slots": 8} | settings
+    return GeneratorSettings.model_validate(given)
 
 
 def chosen(settings: GeneratorSettings) -> LoadedModel:

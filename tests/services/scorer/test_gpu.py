@@ -23,6 +23,8 @@ from tests.services.scorer.test_agreement import (
 
 gpu = pytest.mark.gpu
 LAYER = 3
+FILLING = (999, 998)
+"""Of the end of a pass."""
 
 
 def keys_of(ids: tuple[int, ...]) -> torch.Tensor:
@@ -44,9 +46,14 @@ def pass_of(*parts: tuple[Chain, int]) -> tuple[list[Run], torch.Tensor]:
 
 def seen(runs: list[Run], kept: KeptKeys, keys: torch.Tensor) -> list[int]:
     """The tokens whose keys a pass attends to, text by text."""
-    found, values = VarlenAttention(runs, kept, torch.device("cpu"))._seen(LAYER, keys, -keys)
+    tokens = len(keys) + len(FILLING)
+    keys = torch.cat([keys, keys_of(FILLING)])
+    attention = VarlenAttention(runs, tokens, kept, torch.device("cpu"))
+    found, values = attention._seen(LAYER, keys, -keys)
     assert torch.equal(found, -values)
-    return [int(token) for token in found[:, 0, 0]]
+    ids = [int(token) for token in found[:, 0, 0]]
+    assert tuple(ids[-len(FILLING) :]) == FILLING
+    return ids[: -len(FILLING)]
 
 
 def test_each_text_sees_its_prompt_and_what_was_computed_of_it_in_earlier_passes() -> None:
@@ -101,7 +108,7 @@ def test_texts_go_through_the_flash_kernel_in_bfloat16() -> None:
     forward = Forward(load(settings), settings.block("cuda"))
     assert forward._attending is not None
     runs = (Run(Chain((1, 2, 3)), 0, 3, 0),)
-    assert isinstance(forward._attending(runs), VarlenAttention)
+    assert isinstance(forward._attending(runs, 3), VarlenAttention)
 
 
 @gpu
