@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
+import numpy as np
 import torch
 
 from roundsmith.errors import ConfigError
@@ -74,17 +75,17 @@ class Forward:
 
     def _hidden(self, runs: tuple[Run, ...], tokens: int) -> torch.Tensor:
         """The last hidden states of a pass, [T, D]."""
-        inputs, positions = [0] * tokens, [0] * tokens
+        both_2T = np.zeros((2, tokens), np.int64)
         for run in runs:
             num, begin = run.stop - run.start, run.chain.before + run.start
-            inputs[run.at : run.at + num] = run.chain.ids[run.start : run.stop]
-            positions[run.at : run.at + num] = range(begin, begin + num)
-        inputs_1T = torch.tensor([inputs], device=self.loaded.device)
+            both_2T[0, run.at : run.at + num] = run.chain.ids[run.start : run.stop]
+            both_2T[1, run.at : run.at + num] = np.arange(begin, begin + num)
+        there_2T = torch.from_numpy(both_2T).to(self.loaded.device)
         given: dict[str, Any] = {}
         if self._attending is not None:
-            given["position_ids"] = torch.tensor([positions], device=self.loaded.device)
+            given["position_ids"] = there_2T[1:]
             given["packed"] = self._attending(runs, tokens)
-        return self._last_hidden(inputs_1T, **given)[0]
+        return self._last_hidden(there_2T[:1], **given)[0]
 
     def _last_hidden(self, inputs_1T: torch.Tensor, **given: Any) -> torch.Tensor:
         base = self.loaded.model.base_model

@@ -48,11 +48,8 @@ class KeptKeys:
         self._blocks: dict[int, torch.Tensor] = {}
         self._free: list[int] = []
         self._num_places = 0
-
-    @property
-    def token_bytes(self) -> int:
-        """Of one token's keys and values in all layers."""
-        return sum(block[0].nbytes for block in self._blocks.values())
+        self.token_bytes = 0
+        """Of one token's keys and values in all layers seen so far."""
 
     def take(self, num: int) -> Places:
         """So many places."""
@@ -73,7 +70,9 @@ class KeptKeys:
         found = self._blocks.get(layer)
         if found is None or len(found) < self._num_places:
             grown_PKE = like_TKE.new_zeros(self._num_places, *like_TKE.shape[1:])
-            if found is not None:
+            if found is None:
+                self.token_bytes += grown_PKE[0].nbytes
+            else:
                 grown_PKE[: len(found)] = found
             self._blocks[layer] = found = grown_PKE
         return found
