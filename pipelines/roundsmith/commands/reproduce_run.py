@@ -252,8 +252,10 @@ def preset_of(models: Sequence[str], out: Path) -> str:
 
 def lacks_base(wanted: Wanted, out: Path) -> bool:
     """Whether the base that sees single atoms alone is asked for, and has yet to be trained."""
+    from roundsmith.lab.bases import MANIFEST
+
     folder = out / ATOMS_BASE
-    return str(folder) in wanted.choice.models and not (folder / "training.jsonl").exists()
+    return str(folder) in wanted.choice.models and not (folder / MANIFEST).exists()
 
 
 def _train_base(wanted: Wanted, out: Path, console: Console) -> None:

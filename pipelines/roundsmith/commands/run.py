@@ -196,8 +196,8 @@ def expectations(config: RunConfig, store: str, platform: Platform) -> dict[int,
 
 
 def default_preset(model: str) -> str:
-    """`lab` for a model of the lab, shipped or by `roundsmith lab train`, else `paper` where a GPU
-    is there, `laptop` where none is.
+    """`lab` for a model of the lab, shipped, by `roundsmith lab train` or a checkpoint of these,
+    else `paper` where a GPU is there, `laptop` where none is.
     """
     if preset_elsewhere(model) == "lab":
         return "lab"
@@ -209,9 +209,9 @@ def default_preset(model: str) -> str:
 def preset_elsewhere(model: str) -> str:
     """The same for a run on other machines than this one: by the model alone."""
     from roundsmith.lab import MODELS
-    from roundsmith.lab.train import is_base
+    from roundsmith.lab.bases import is_of_the_lab
 
-    return "lab" if model in MODELS or is_base(Path(model)) else "paper"
+    return "lab" if model in MODELS or is_of_the_lab(Path(model)) else "paper"
 
 
 def check(config: RunConfig) -> Recipe:

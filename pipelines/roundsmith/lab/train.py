@@ -14,6 +14,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from roundsmith.hashing import derive_seed
+from roundsmith.lab.bases import MANIFEST
 from roundsmith.lab.corpus import Corpus, CorpusRow, Mixture
 from roundsmith.lab.tokenizer import train_tokenizer
 
@@ -25,10 +26,8 @@ if TYPE_CHECKING:
     from roundsmith.lab.batches import Batch
 
 log = logging.getLogger(__name__)
-MANIFEST = "training.jsonl"
 _TOKENIZER_ROWS = 4000
 _LOG_EVERY = 50
-_LONGEST_SETTINGS = 2**16
 _LAST_RATE = 0.02
 """The share of the learning rates that the last step still has."""
 
@@ -269,19 +268,3 @@ def _watched(rows: Iterator[CorpusRow], shown: set[str]) -> Iterator[CorpusRow]:
 def _write_manifest(path: Path, seed: int, settings: BaseSettings, shown: set[str]) -> None:
     lines = [json.dumps({"seed": seed, **asdict(settings)}), *map(json.dumps, sorted(shown))]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def trained_on(manifest: Path) -> frozenset[str]:
-    """The names of all compositions that the training of a manifest showed."""
-    lines = manifest.read_text(encoding="utf-8").splitlines()[1:]
-    return frozenset(json.loads(line) for line in lines)
-
-
-def is_base(folder: Path) -> bool:
-    """Whether `train_base` wrote this folder: it has a manifest, which begins with the settings."""
-    try:
-        with (folder / MANIFEST).open(encoding="utf-8") as lines:
-            first = json.loads(lines.readline(_LONGEST_SETTINGS))
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(first, dict) and {"seed", "tokens_per_batch", "matrix_rate"} <= first.keys()

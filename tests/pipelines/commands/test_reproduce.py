@@ -11,7 +11,7 @@ from roundsmith.cli import app
 from roundsmith.commands.reproduce_run import ATOMS_BASE, preset_of
 from roundsmith.errors import ConfigError
 from roundsmith.lab import MODEL
-from roundsmith.lab.train import MANIFEST
+from roundsmith.lab.bases import MANIFEST
 
 HUB = "HuggingFaceTB/SmolLM2-135M-Instruct"
 

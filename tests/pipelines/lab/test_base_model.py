@@ -14,10 +14,11 @@ import pytest
 from roundsmith.hashing import weights_sha256
 from roundsmith.lab import MODEL, MODELS, tasks
 from roundsmith.lab.atoms import ATOM_BY_NAME
+from roundsmith.lab.bases import MANIFEST, is_base, is_of_the_lab, trained_on
 from roundsmith.lab.compose import Composition
 from roundsmith.lab.corpus import Corpus
 from roundsmith.lab.splits import Pool, pool_of
-from roundsmith.lab.train import MANIFEST, BaseSettings, is_base, train_base, trained_on
+from roundsmith.lab.train import BaseSettings, train_base
 from roundsmith.recipes.prompts import code_prompt, judge_prompt
 from roundsmith.recipes.prompts import test_prompt as make_test_prompt
 from roundsmith.types import Split
@@ -102,6 +103,18 @@ def test_a_folder_with_another_file_of_the_manifests_name_is_no_base(
     assert not is_base(tmp_path)
     (tmp_path / MANIFEST).write_text(first + "\n")
     assert not is_base(tmp_path)
+
+
+@pytest.mark.parametrize("changed", [{}, {"hidden_size": 576}, {"vocab_size": None}])
+def test_a_checkpoint_of_the_shipped_models_shape_is_of_the_lab(
+    changed: dict[str, int], tmp_path: Path
+) -> None:
+    config = json.loads((MODELS["lab"] / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | changed))
+    assert not is_base(tmp_path)
+    assert is_of_the_lab(tmp_path) is (not changed)
+    (tmp_path / "config.json").write_text("[" * 2**17)
+    assert not is_of_the_lab(tmp_path)
 
 
 @pytest.mark.slow
