@@ -168,16 +168,28 @@ def _shown(summaries: Iterable[Summary], out: Path, console: Console) -> list[Su
 
 def mended(store: Store, work: Callable[[], T]) -> T:
     """The result of `work`, which is begun again after an object turned out to be damaged: what
-    names it is taken back, and made anew.
+    names it is taken back, and made anew. Whatever else went wrong beside it is raised.
     """
     for _ in range(MENDS):
+        damages: list[Corrupt] = []
         try:
             return work()
-        except Corrupt as damage:
+        except* Corrupt as found:  # alone, or in the group of tasks that ran side by side
+            damages = _damages(found)
+        for damage in damages:
             lost = store.forget(damage.sha256)
             names = ", ".join(manifest.reference for manifest in lost) or "nothing"
             log.warning("%s (taken back: %s)", damage, names)
     return work()
+
+
+def _damages(found: ExceptionGroup[Corrupt]) -> list[Corrupt]:
+    """What is in a group, however deep, once for each object."""
+    by_object: dict[str, Corrupt] = {}
+    for error in found.exceptions:
+        inside = _damages(error) if isinstance(error, ExceptionGroup) else [error]
+        by_object |= {damage.sha256: damage for damage in inside}
+    return list(by_object.values())
 
 
 def expectations(config: RunConfig, store: str, platform: Platform) -> dict[int, Spent]:

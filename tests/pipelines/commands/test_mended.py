@@ -1,0 +1,75 @@
+"""Work that reads a damaged object is begun again after what names the object was taken back, also
+where it was read in tasks that ran side by side.
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from roundsmith.commands.run import mended
+from roundsmith.errors import Corrupt, EngineError
+from roundsmith.store import Manifest, ObjectRef, Store
+
+
+def kept(store: Store, step: str, content: bytes) -> Manifest:
+    """Finished work of one blob."""
+    return store.commit(Manifest(step, "0" * 64, (store.put_blob(content),)))
+
+
+def damage(store: Store, ref: ObjectRef) -> None:
+    path = Path(store.url) / "objects" / ref.hash
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def reader(store: Store, contents: dict[str, bytes]) -> Callable[[], list[bytes]]:
+    """Work that reads the blob of each step in a task within a task, and makes what is not there;
+    a step without content fails.
+    """
+    steps = {step: kept(store, step, content) for step, content in contents.items() if content}
+
+    async def one(step: str) -> bytes:
+        if step not in steps:
+            raise EngineError("out of memory")
+        made = store.find(step, "0" * 64) or kept(store, step, contents[step])
+        return store.get_blob(made.objects[0])
+
+    async def nested(step: str) -> bytes:
+        async with asyncio.TaskGroup() as tasks:
+            return await tasks.create_task(one(step))
+
+    async def every() -> list[bytes]:
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(nested(step)) for step in contents]
+        return [task.result() for task in running]
+
+    return lambda: asyncio.run(every())
+
+
+def test_what_tasks_side_by_side_found_damaged_is_made_anew(tmp_path: Path) -> None:
+    store, contents = Store(str(tmp_path)), {"one": b"first", "two": b"second", "three": b"third"}
+    work = reader(store, contents)
+    for step in ("one", "three"):
+        damage(store, store.manifest(step, "0" * 64).objects[0])
+    assert mended(store, work) == [b"first", b"second", b"third"]
+
+
+def test_an_error_beside_a_damaged_object_is_raised(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    work = reader(store, {"one": b"first", "two": b""})
+    damage(store, store.manifest("one", "0" * 64).objects[0])
+    with pytest.raises(ExceptionGroup) as raised:
+        mended(store, work)
+    assert raised.value.subgroup(EngineError) is not None
+    assert raised.value.subgroup(Corrupt) is None
+
+
+def test_an_error_that_is_no_damage_is_raised_as_it_is(tmp_path: Path) -> None:
+    def work() -> None:
+        raise EngineError("out of memory")
+
+    with pytest.raises(EngineError, match="out of memory"):
+        mended(Store(str(tmp_path)), work)
