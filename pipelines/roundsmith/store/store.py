@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterator
 from typing import TypeVar
 
-from roundsmith.errors import StoreError
+from roundsmith.errors import Corrupt, StoreError
 from roundsmith.store.folders import Folders
 from roundsmith.store.kinds import RowKind
 from roundsmith.store.manifest import Manifest, manifest_text, text_manifest
@@ -83,7 +83,7 @@ class Store(Folders):
         """Take back every commit that names an object, or a model folder with it, and remove the
         object, so that the work is done again; the manifests that were taken back.
         """
-        named = [m for m in self.every_manifest() if sha256 in self.object_names(m)]
+        named = [m for m in self.every_manifest() if self._needs(m, sha256)]
         for manifest in named:
             self.discard(manifest)
         self.remove_object(sha256)
@@ -131,6 +131,17 @@ class Store(Folders):
         for manifest in manifests:
             for ref in manifest.of_kind(kind.name):
                 yield from self.read_rows(kind, ref)
+
+    def _needs(self, manifest: Manifest, sha256: str) -> bool:
+        """Whether it names an object. What a damaged listing names is not known: its manifest is
+        taken back when it is the listing that is read.
+        """
+        if any(ref.hash == sha256 for ref in manifest.objects):
+            return True
+        try:
+            return sha256 in self.object_names(manifest)
+        except Corrupt:
+            return False
 
     def _manifest(self, name: str) -> Manifest | None:
         text = self._root.read(name)

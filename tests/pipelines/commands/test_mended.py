@@ -11,6 +11,7 @@ import pytest
 from roundsmith.commands.run import mended
 from roundsmith.errors import Corrupt, EngineError
 from roundsmith.store import Manifest, ObjectRef, Store
+from tests.pipelines.lineage.made import made_run
 
 
 def kept(store: Store, step: str, content: bytes) -> Manifest:
@@ -73,3 +74,15 @@ def test_an_error_that_is_no_damage_is_raised_as_it_is(tmp_path: Path) -> None:
 
     with pytest.raises(EngineError, match="out of memory"):
         mended(Store(str(tmp_path)), work)
+
+
+def test_a_damaged_listing_of_a_model_folder_is_taken_back_and_so_is_other_damage_beside_it(
+    tmp_path: Path,
+) -> None:
+    run = made_run(tmp_path)
+    store, listing, rows = run.context.store, run.checkpoint.objects[0], run.rows.objects[0]
+    for ref in (listing, rows):
+        damage(store, ref)
+    assert store.forget(rows.hash) == [run.rows]
+    assert store.forget(listing.hash) == [run.checkpoint]
+    assert not store.has(listing)
