@@ -10,7 +10,7 @@ from roundsmith.benchmarks.verbatim import profile_of
 from roundsmith.clients import ExecutorClient
 from roundsmith.errors import SandboxError
 from roundsmith.lineage.find import SAMPLE_IDS
-from roundsmith.lineage.history import History
+from roundsmith.lineage.history import TASK_STEPS, History
 from roundsmith.lineage.integrity import Findings
 from roundsmith.store import EVALS, GROUPS, TASKS, Manifest, ObjectRef
 from roundsmith.types import ExecuteItem, Limits, Outcome, Program, Task
@@ -44,14 +44,15 @@ class Judged:
 def draw(history: History, number: int, random: Random) -> list[Judged]:
     """At most `number` programs of all that were sampled and evaluated, each as likely as another.
 
-    Programs without a verdict that can be given again are left out: outcomes near a limit, and on
-    tests that the task does not have. One object is held in memory at a time.
+    Programs without a verdict that can be given again are left out: outcomes near a limit, on
+    tests that the task does not have, and records of an interrupted evaluation whose task is not
+    known for certain. One object is held in memory at a time.
     """
     places = _reservoir(_places(history), number, random)
     return [
         judged
         for manifest, ref, name in sorted(places, key=lambda place: (place[1].hash, place[2]))
-        if (judged := _load(history, manifest, ref, name)).tests
+        if (judged := _load(history, manifest, ref, name)) is not None and judged.tests
     ]
 
 
@@ -132,7 +133,7 @@ def _reservoir(places: Iterator[Place], number: int, random: Random) -> list[Pla
     return kept
 
 
-def _load(history: History, manifest: Manifest, ref: ObjectRef, name: str) -> Judged:
+def _load(history: History, manifest: Manifest, ref: ObjectRef, name: str) -> Judged | None:
     # The limit is a setting of every recipe, and an evaluation names it too.
     limits = Limits(cpu_s=manifest.config.get("config", manifest.config)["cpu_s"])
     if ref.kind == EVALS.name:
@@ -147,17 +148,12 @@ def _load(history: History, manifest: Manifest, ref: ObjectRef, name: str) -> Ju
 
 def _of_record(
     history: History, manifest: Manifest, ref: ObjectRef, name: str, limits: Limits
-) -> Judged:
+) -> Judged | None:
     record = next(
         iter(history.store.search_rows(EVALS, ref, ["sample_id"], lambda r: r["sample_id"] == name))
     )
-    task = next(
-        task
-        for tasks, _ in history.objects(TASKS.name, history.parents(manifest))
-        for task in history.store.search_rows(
-            TASKS, tasks, ["task_id"], lambda row: row["task_id"] == record.task_id
-        )
-    )
+    if (task := _task_of(history, manifest, record.task_id)) is None:
+        return None
     verdicts = record.verdicts
     if not record.solved and all(verdict is Verdict.PASS for verdict in verdicts):
         return Judged(name, record.text, task, limits, ())  # it ended near its limit
@@ -165,6 +161,21 @@ def _of_record(
     whole = len(verdicts) == len(task.tests)
     told = tuple(zip(record.tests, verdicts, strict=True)) if whole else ()
     return Judged(name, record.text, task, limits, told, record.solved)
+
+
+def _task_of(history: History, manifest: Manifest, task_id: str) -> Task | None:
+    """The task of an evaluation. A shard names its model alone: there it is the only task of this
+    id that the store holds, and None where tasks that differ have it.
+    """
+    given = [parent for parent in history.parents(manifest) if parent.step in TASK_STEPS]
+    found: list[Task] = []
+    for ref, _ in history.objects(TASKS.name, given or history.of(*TASK_STEPS)):
+        for task in history.store.search_rows(
+            TASKS, ref, ["task_id"], lambda row: bool(row["task_id"] == task_id)
+        ):
+            if task not in found:
+                found.append(task)
+    return found[0] if len(found) == 1 else None
 
 
 def _repeatable(outcomes: Sequence[Outcome], task: Task) -> tuple[tuple[str, Verdict], ...]:

@@ -8,6 +8,7 @@ GROUP_STEPS = ("score", "sample", "score-shard", "sample-shard")
 """Where groups are kept; those with scores first."""
 ROW_STEPS = ("select", "gold")
 MODEL_STEPS = ("model", "train")
+TASK_STEPS = ("tasks", "kept")
 
 
 class History:

@@ -5,13 +5,15 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 
+from roundsmith.lineage.again import Judged, draw
 from roundsmith.lineage.history import History
 from roundsmith.lineage.integrity import Findings, check_choices, check_hashes, check_rows
 from roundsmith.steps.config import RECIPES
-from roundsmith.store import EXAMPLES, GROUPS, Manifest, ObjectRef, Store
+from roundsmith.store import EVALS, EXAMPLES, GROUPS, TASKS, EvalRecord, Manifest, ObjectRef, Store
 from roundsmith.verdicts import Verdict
 from tests.pipelines.lineage.made import MadeRun, made_run
 
@@ -110,6 +112,43 @@ def test_an_unresolved_verdict_among_the_samples_is_found(tmp_path: Path) -> Non
     ref = run.context.store.write_rows(GROUPS, [replace(group, outcomes=broken)])
     swapped(run, run.sampled, [ref])
     assert ("samples", "it rests on a verdict that was never resolved") in problems(run)
+
+
+def interrupted(run: MadeRun) -> EvalRecord:
+    """A record of a shard whose evaluation was never finished."""
+    store = run.context.store
+    record = replace(next(store.read_all(EVALS, run.after)), sample_id="of a shard")
+    ref = store.write_rows(EVALS, [record])
+    parents, config = (run.checkpoint.hash,), run.after.config
+    store.commit(Manifest("evaluate-shard", "0" * 64, (ref,), parents, config))
+    return record
+
+
+def drawn(run: MadeRun) -> dict[str, Judged]:
+    """All programs of a run, by name."""
+    history = History(Store(run.context.store.url))
+    return {judged.name: judged for judged in draw(history, 1000, Random(0))}
+
+
+def test_a_program_of_an_interrupted_evaluation_is_run_on_its_task(tmp_path: Path) -> None:
+    run = made_run(tmp_path)
+    record = interrupted(run)
+    judged = drawn(run)["of a shard"]
+    assert judged.task.task_id == record.task_id
+    assert tuple(test_id for test_id, _ in judged.verdicts) == record.tests
+
+
+def test_of_an_interrupted_evaluation_whose_tasks_have_changed_nothing_is_said(
+    tmp_path: Path,
+) -> None:
+    run = made_run(tmp_path)
+    store, record = run.context.store, interrupted(run)
+    (task,) = (t for t in store.read_all(TASKS, run.tasks) if t.task_id == record.task_id)
+    other = store.write_rows(TASKS, [replace(task, tests=task.tests[:1])])
+    store.commit(Manifest("kept", "0" * 64, (other,)))
+    found = drawn(run)
+    assert "of a shard" not in found
+    assert {r.sample_id for r in store.read_all(EVALS, run.after)} <= set(found)
 
 
 @pytest.mark.slow
