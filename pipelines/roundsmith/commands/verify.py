@@ -42,7 +42,7 @@ def verify(
 
     from roundsmith.commands.progress import error_console
     from roundsmith.commands.runs import open_run
-    from roundsmith.lineage import integrity
+    from roundsmith.lineage import choices, integrity
     from roundsmith.lineage.history import History
     from roundsmith.steps.config import RECIPES
 
@@ -55,7 +55,7 @@ def verify(
         history = History(store)
         with error_console().status("choosing the rows again"):
             integrity.check_rows(history, findings)
-            integrity.check_choices(history, (RECIPES, *(recipes or ())), findings)
+            choices.check_choices(history, (RECIPES, *(recipes or ())), findings)
         if programs:
             with error_console().status(f"running {programs} programs again"):
                 _run_again(history, programs, seed, findings)

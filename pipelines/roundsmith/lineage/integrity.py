@@ -1,8 +1,7 @@
-"""What a store says of itself, computed again: hashes, ids, parents, choices."""
+"""What a store says of itself, computed again: hashes, ids, parents."""
 
-import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,10 @@ from roundsmith.errors import RoundsmithError, StoreError
 from roundsmith.hashing import file_sha256, is_weight_file, weights_sha256, weights_version
 from roundsmith.lineage.find import ROW_KINDS
 from roundsmith.lineage.history import GROUP_STEPS, ROW_STEPS, History
-from roundsmith.pair_builder.rules import Rules, find_rule, load_rules, select
 from roundsmith.recipes.identities import computed_row_id, row_id, sample_id
 from roundsmith.report.summary import from_json
 from roundsmith.store import GROUPS, Manifest, ObjectRef, Store
 from roundsmith.types import Group
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,27 +80,6 @@ def check_rows(history: History, findings: Findings) -> None:
                     findings.expect("parents of rows", name, wrong)
 
 
-def check_choices(history: History, recipes: tuple[str, ...], findings: Findings) -> None:
-    """The rows of every selection chosen again from its groups, by the recipe with its seed. Where
-    the recipe's file is another one today, nothing can be said, and a warning is.
-    """
-    rules = load_rules(recipes)
-    for manifest in history.of("select"):
-        config = manifest.config
-        if config.get("source") != _source(rules, config["recipe"]):
-            log.warning(
-                "%s: the recipe %s is another file than chose these rows: not chosen again",
-                manifest.reference,
-                config["recipe"],
-            )
-            continue
-        chosen = (row for kind in ROW_KINDS for row in history.store.read_all(kind, manifest))
-        again = _choose(history, manifest, rules)
-        same = Counter(map(row_id, chosen)) == Counter(again)
-        wrong = None if same else "choosing again gives other rows"
-        findings.expect("selections", manifest.reference, wrong)
-
-
 def check_round(folder: Path, store: Store, findings: Findings) -> None:
     """A round's folder: its summary, checkpoint and data are those of the store."""
     try:
@@ -159,21 +134,6 @@ def _sample_ids(history: History, manifest: Manifest) -> set[str]:
         for group in history.store.read_rows(GROUPS, ref)
         for sample in group.samples
     }
-
-
-def _choose(history: History, manifest: Manifest, rules: Rules) -> Iterator[str]:
-    config = manifest.config
-    groups = history.store.read_all(GROUPS, *history.parents(manifest)[:1])
-    for group in groups:
-        for row in select(rules, config["recipe"], config["config"], config["seed"], group):
-            yield row_id(row)
-
-
-def _source(rules: Rules, name: str) -> str:
-    """The hash of the file that a recipe is in."""
-    import inspect
-
-    return file_sha256(Path(inspect.getfile(find_rule(rules, name))))
 
 
 def _misnamed(manifest: Manifest, step: str, key: str) -> str | None:

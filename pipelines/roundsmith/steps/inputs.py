@@ -183,15 +183,16 @@ def model_source(name: str) -> str:
 
 def tasks_of(ctx: Context, tasks: Manifest, split: Split) -> Iterator[Task]:
     """The tasks of one split, in order, streamed."""
-    return ctx.store.read_rows(TASKS, _split(tasks, split))
+    return ctx.store.read_rows(TASKS, split_object(tasks, split))
 
 
 def num_tasks(tasks: Manifest, split: Split) -> int:
     """How many tasks a split has."""
-    return _split(tasks, split).rows
+    return split_object(tasks, split).rows
 
 
-def _split(tasks: Manifest, split: Split) -> ObjectRef:
+def split_object(tasks: Manifest, split: Split) -> ObjectRef:
+    """The object that holds the tasks of a split."""
     return tasks.of_kind(TASKS.name)[list(Split).index(split)]
 
 

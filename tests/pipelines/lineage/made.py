@@ -5,18 +5,20 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from roundsmith.lab import MODEL
 from roundsmith.pair_builder.rules import load_rules, select
 from roundsmith.recipes.identities import sample_id
 from roundsmith.recipes.styles import CompletionStyle
 from roundsmith.steps import run_step
+from roundsmith.steps.chosen import ChosenRows
 from roundsmith.steps.config import RECIPES
 from roundsmith.steps.context import Context, Made
+from roundsmith.steps.held_out import held_out_key, overlap_with
 from roundsmith.steps.inputs import tasks_of
-from roundsmith.store import EVALS, EXAMPLES, GROUPS, PAIRS, EvalRecord, Manifest
+from roundsmith.store import EVALS, GROUPS, EvalRecord, Manifest
 from roundsmith.types import (
-    Example,
     Group,
     JudgedAt,
     Kind,
@@ -51,11 +53,11 @@ class MadeRun:
     groups: tuple[Group, ...]
 
 
-def made_run(folder: Path, promoted: bool = True) -> MadeRun:
+def made_run(folder: Path, promoted: bool = True, **settings: Any) -> MadeRun:
     """A GiFT round over three lab tasks: of each a right code, a wrong one, and a description of
     the right one from which another right code was drawn.
     """
-    ctx = context(folder, limit=3, eval_limit=2)
+    ctx = context(folder, limit=3, eval_limit=2, **settings)
     return asyncio.run(_made(ctx, folder, promoted))
 
 
@@ -81,7 +83,7 @@ async def _round(
     key = {**ctx.recipe_key(), "seed": ctx.config.seed, "round": ctx.round}
     sampled = await _rows(ctx, "sample", key, (tasks, model), drawn)
     scored = await _rows(ctx, "score", ctx.recipe_key(), (sampled, model), scored_groups)
-    rows = await _choose(ctx, scored, scored_groups)
+    rows = await _choose(ctx, tasks, scored, scored_groups)
     checkpoint = await _train(ctx, folder, rows, model)
     before = await _evaluate(ctx, tasks, model, held)
     after = await _evaluate(ctx, tasks, checkpoint, held)
@@ -204,15 +206,17 @@ async def _rows(
     return await _once(ctx, step, config, parents, Made([ctx.store.write_rows(GROUPS, groups)]))
 
 
-async def _choose(ctx: Context, scored: Manifest, groups: Sequence[Group]) -> Manifest:
+async def _choose(
+    ctx: Context, tasks: Manifest, scored: Manifest, groups: Sequence[Group]
+) -> Manifest:
     rules, seed = load_rules((RECIPES,)), ctx.config.seed
-    chosen = [row for group in groups for row in select(rules, "gift", ctx.choices, seed, group)]
-    examples = [row for row in chosen if isinstance(row, Example)]
-    objects = [ctx.store.write_rows(EXAMPLES, examples), ctx.store.write_rows(PAIRS, ())]
-    stats = {"rows": len(examples), "gold": len(groups), "selected": len(examples) - len(groups)}
-    return await _once(
-        ctx, "select", {**ctx.recipe_key(), "seed": seed}, (scored,), Made(objects, stats)
-    )
+    built = [select(rules, "gift", ctx.choices, seed, group) for group in groups]
+    with ChosenRows(ctx.store, overlap_with(ctx, tasks, ())) as chosen:
+        chosen.add(groups, built)
+    rows = sum(ref.rows for ref in chosen.objects[:2])
+    stats = {"rows": rows, "gold": chosen.gold, "selected": rows - chosen.gold}
+    config = {**ctx.recipe_key(), "seed": seed, **held_out_key(ctx, ())}
+    return await _once(ctx, "select", config, (scored, tasks), Made(chosen.objects, stats))
 
 
 async def _train(

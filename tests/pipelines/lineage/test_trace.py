@@ -40,7 +40,7 @@ def test_a_row_is_walked_back_to_prompt_verdicts_score_weights_and_code(rounds: 
     assert code.sample.provenance.seed == 11
     assert found.task is not None
     assert found.task.task_id == row.provenance.task_id
-    assert [m.step for m in found.work] == ["select", "score", "sample", "model", "tasks"]
+    assert [m.step for m in found.work] == ["select", "score", "tasks", "sample", "model"]
     assert all(manifest.code_version for manifest in found.work)
     assert found.weights == (first.model,)
 

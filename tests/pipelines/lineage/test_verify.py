@@ -10,10 +10,22 @@ from random import Random
 import pytest
 
 from roundsmith.lineage.again import Judged, draw
+from roundsmith.lineage.choices import check_choices
 from roundsmith.lineage.history import History
-from roundsmith.lineage.integrity import Findings, check_choices, check_hashes, check_rows
+from roundsmith.lineage.integrity import Findings, check_hashes, check_rows
 from roundsmith.steps.config import RECIPES
-from roundsmith.store import EVALS, EXAMPLES, GROUPS, TASKS, EvalRecord, Manifest, ObjectRef, Store
+from roundsmith.store import (
+    DROPPED,
+    EVALS,
+    EXAMPLES,
+    GROUPS,
+    TASKS,
+    DroppedRow,
+    EvalRecord,
+    Manifest,
+    ObjectRef,
+    Store,
+)
 from roundsmith.verdicts import Verdict
 from tests.pipelines.lineage.made import MadeRun, made_run
 
@@ -91,6 +103,44 @@ def test_a_row_that_nothing_chose_is_found(tmp_path: Path) -> None:
         ("rows", "its id is not its hash"),
         ("selections", "choosing again gives other rows"),
     ]
+
+
+NEAR = {"ngram": 4, "similarity": 0}
+"""Lab tasks share words by design: with so few of them, some rows are too near."""
+
+
+def test_rows_that_were_dropped_for_a_held_out_task_are_no_difference(tmp_path: Path) -> None:
+    run = made_run(tmp_path, contamination=NEAR)
+    dropped = list(run.context.store.read_all(DROPPED, run.rows))
+    assert 0 < len(dropped) < len(dropped) + run.rows.stats["rows"]
+    assert problems(run) == []
+
+
+def test_a_row_that_was_dropped_without_a_held_out_task_near_it_is_found(tmp_path: Path) -> None:
+    run = made_run(tmp_path, contamination=NEAR)
+    store = run.context.store
+    kept, *others = store.read_all(EXAMPLES, run.rows)
+    why = DroppedRow(kept.example_id, kept.provenance.task_id, "near-duplicate", "none", "1.00")
+    examples = store.write_rows(EXAMPLES, others)
+    dropped = store.write_rows(DROPPED, [*store.read_all(DROPPED, run.rows), why])
+    swapped(run, run.rows, [examples, run.rows.objects[1], dropped])
+    ((check, seen),) = problems(run)
+    assert check == "selections"
+    assert "other rows are dropped" in seen
+
+
+def test_rows_dropped_for_tasks_that_are_in_no_store_are_chosen_again_with_the_others(
+    tmp_path: Path,
+) -> None:
+    run = made_run(tmp_path, contamination=NEAR)
+    store = run.context.store
+    config = {**run.rows.config, "keep": ["0" * 64]}
+    before = replace(run.rows, config=config)
+    swapped(run, before, list(before.objects))
+    assert problems(run) == []
+    empty = store.write_rows(DROPPED, ())
+    swapped(run, before, [*before.objects[:2], empty])
+    assert problems(run) == [("selections", "choosing again gives other rows")]
 
 
 def test_a_row_of_a_sample_that_is_nowhere_is_found(tmp_path: Path) -> None:
