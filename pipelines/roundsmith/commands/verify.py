@@ -42,17 +42,18 @@ def verify(
 
     from roundsmith.commands.progress import error_console
     from roundsmith.commands.runs import open_run
-    from roundsmith.lineage import choices, integrity
+    from roundsmith.lineage import choices, exports, integrity
     from roundsmith.lineage.history import History
     from roundsmith.steps.config import RECIPES
 
     store, findings = open_run(run), integrity.Findings()
     with error_console().status("computing hashes"):
         integrity.check_hashes(store, findings)
-        for summary in sorted(Path(run).glob("round-*/summary.json")):
-            integrity.check_round(summary.parent, store, findings)
     if not findings.problems:  # what is damaged can not be read, and so not be run again
         history = History(store)
+        with error_console().status("comparing the files of the rounds"):
+            for summary in sorted(Path(run).glob("round-*/summary.json")):
+                exports.check_round(summary.parent, history, findings)
         with error_console().status("choosing the rows again"):
             integrity.check_rows(history, findings)
             choices.check_choices(history, (RECIPES, *(recipes or ())), findings)

@@ -25,6 +25,10 @@ class History:
     def __iter__(self) -> Iterator[Manifest]:
         return iter(self._by_hash.values())
 
+    def __contains__(self, sha256: str) -> bool:
+        """Whether a manifest of this hash is in the store."""
+        return sha256 in self._by_hash
+
     def of(self, *steps: str) -> list[Manifest]:
         """The finished work of these steps, in the order of the steps."""
         return [m for step in steps for m in self._by_hash.values() if m.step == step]

@@ -3,15 +3,13 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from roundsmith.errors import RoundsmithError, StoreError
-from roundsmith.hashing import file_sha256, is_weight_file, weights_sha256, weights_version
+from roundsmith.hashing import is_weight_file, weights_version
 from roundsmith.lineage.find import ROW_KINDS
 from roundsmith.lineage.history import GROUP_STEPS, ROW_STEPS, History
 from roundsmith.recipes.identities import computed_row_id, row_id, sample_id
-from roundsmith.report.summary import from_json
 from roundsmith.store import GROUPS, Manifest, ObjectRef, Store
 from roundsmith.types import Group
 
@@ -78,26 +76,6 @@ def check_rows(history: History, findings: Findings) -> None:
                     lost = [p for p in row.provenance.parents if p not in known]
                     wrong = f"expected its parent {lost[0]} among the samples" if lost else None
                     findings.expect("parents of rows", name, wrong)
-
-
-def check_round(folder: Path, store: Store, findings: Findings) -> None:
-    """A round's folder: its summary, checkpoint and data are those of the store."""
-    try:
-        result = from_json((folder / "summary.json").read_text("utf-8")).result
-    except (RoundsmithError, OSError) as error:
-        findings.expect("round folders", str(folder), str(error))
-        return
-    seen = _raised(weights_sha256, folder / "checkpoint") or None
-    if seen is None:
-        found = weights_sha256(folder / "checkpoint")
-        if found != result.checkpoint_sha256:
-            seen = f"checkpoint: expected weights {result.checkpoint_sha256}, saw {found}"
-    findings.expect("round folders", str(folder), seen)
-    known = {ref.hash for manifest in store.every_manifest() for ref in manifest.objects}
-    files = [folder / "summary.json", folder / "report.html", *sorted(folder.glob("data/*"))]
-    for file in files:
-        there = file.is_file() and file_sha256(file) in known
-        findings.expect("exported files", str(file), None if there else "not what the store holds")
 
 
 def _check_folder(store: Store, manifest: Manifest, ref: ObjectRef, findings: Findings) -> None:

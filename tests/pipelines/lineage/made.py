@@ -130,10 +130,11 @@ def shown(run: MadeRun, folder: Path) -> MadeRun:
 
 
 def _told(run: MadeRun) -> str:
-    return " ".join(parent.hash for parent in _reported(run))
+    return " ".join(parent.hash for parent in reported(run))
 
 
-def _reported(run: MadeRun) -> tuple[Manifest, ...]:
+def reported(run: MadeRun) -> tuple[Manifest, ...]:
+    """What the report of a round is made from."""
     evaluated = (run.before, run.after, run.decision)
     made = (run.sampled, run.scored, run.rows, run.checkpoint, *evaluated)
     return (run.tasks, run.model, *made)
@@ -142,7 +143,7 @@ def _reported(run: MadeRun) -> tuple[Manifest, ...]:
 async def _report(run: MadeRun) -> None:
     ctx = run.context
     made = Made([ctx.store.put_blob(_told(run).encode())])
-    await _once(ctx, "report", {"round": ctx.round}, _reported(run), made)
+    await _once(ctx, "report", {"round": ctx.round}, reported(run), made)
 
 
 def group_of(task: Task, weights: str, number: int = 1) -> Group:
