@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from roundsmith.benchmarks.scripts import runnable
@@ -13,7 +13,7 @@ from roundsmith.lineage.find import SAMPLE_IDS
 from roundsmith.lineage.history import TASK_STEPS, History
 from roundsmith.lineage.integrity import Findings
 from roundsmith.store import EVALS, GROUPS, TASKS, Manifest, ObjectRef
-from roundsmith.types import ExecuteItem, Limits, Outcome, Program, Task
+from roundsmith.types import AssertTest, ExecuteItem, Kind, Limits, Outcome, Program, Task
 from roundsmith.verdicts import Verdict
 
 ATTEMPTS = 5
@@ -44,15 +44,17 @@ class Judged:
 def draw(history: History, number: int, random: Random) -> list[Judged]:
     """At most `number` programs of all that were sampled and evaluated, each as likely as another.
 
-    Programs without a verdict that can be given again are left out: outcomes near a limit, on
-    tests that the task does not have, and records of an interrupted evaluation whose task is not
-    known for certain. One object is held in memory at a time.
+    One that was run on its task's tests and on self-made ones is there once for each. Verdicts that
+    can not be given again are left out: flaky ones, those near a limit, on tests that are nowhere,
+    and records of an interrupted evaluation whose task is not known for certain. One object is held
+    in memory at a time.
     """
     places = _reservoir(_places(history), number, random)
     return [
         judged
         for manifest, ref, name in sorted(places, key=lambda place: (place[1].hash, place[2]))
-        if (judged := _load(history, manifest, ref, name)) is not None and judged.tests
+        for judged in _load(history, manifest, ref, name)
+        if judged.tests
     ]
 
 
@@ -133,34 +135,37 @@ def _reservoir(places: Iterator[Place], number: int, random: Random) -> list[Pla
     return kept
 
 
-def _load(history: History, manifest: Manifest, ref: ObjectRef, name: str) -> Judged | None:
+def _load(history: History, manifest: Manifest, ref: ObjectRef, name: str) -> Iterator[Judged]:
     # The limit is a setting of every recipe, and an evaluation names it too.
     limits = Limits(cpu_s=manifest.config.get("config", manifest.config)["cpu_s"])
     if ref.kind == EVALS.name:
-        return _of_record(history, manifest, ref, name, limits)
+        yield from _of_record(history, manifest, ref, name, limits)
+        return
     (group,) = history.store.search_rows(
         GROUPS, ref, [SAMPLE_IDS], lambda g: any(s["sample_id"] == name for s in g["samples"])
     )
     sample = next(s for s in group.samples if s.sample_id == name)
     outcomes = [o for o in group.outcomes if o.code_id == name]
-    return Judged(name, sample.text, group.task, limits, _repeatable(outcomes, group.task))
+    made = tuple(AssertTest(s.sample_id, s.text) for s in group.samples if s.kind is Kind.TEST)
+    for task in (group.task, replace(group.task, tests=made)):
+        yield Judged(name, sample.text, task, limits, _repeatable(outcomes, task))
 
 
 def _of_record(
     history: History, manifest: Manifest, ref: ObjectRef, name: str, limits: Limits
-) -> Judged | None:
+) -> Iterator[Judged]:
     record = next(
         iter(history.store.search_rows(EVALS, ref, ["sample_id"], lambda r: r["sample_id"] == name))
     )
     if (task := _task_of(history, manifest, record.task_id)) is None:
-        return None
+        return
     verdicts = record.verdicts
     if not record.solved and all(verdict is Verdict.PASS for verdict in verdicts):
-        return Judged(name, record.text, task, limits, ())  # it ended near its limit
+        return  # it ended near its limit
     # What ended a row may have ended near its limit, which a record does not keep.
     whole = len(verdicts) == len(task.tests)
     told = tuple(zip(record.tests, verdicts, strict=True)) if whole else ()
-    return Judged(name, record.text, task, limits, told, record.solved)
+    yield Judged(name, record.text, task, limits, told, record.solved)
 
 
 def _task_of(history: History, manifest: Manifest, task_id: str) -> Task | None:
@@ -181,5 +186,7 @@ def _task_of(history: History, manifest: Manifest, task_id: str) -> Task | None:
 def _repeatable(outcomes: Sequence[Outcome], task: Task) -> tuple[tuple[str, Verdict], ...]:
     tests = {test.test_id for test in task.tests}
     return tuple(
-        (o.test_id, o.verdict) for o in outcomes if o.test_id in tests and not o.near_limit
+        (o.test_id, o.verdict)
+        for o in outcomes
+        if o.test_id in tests and not o.near_limit and o.verdict is not Verdict.FLAKY
     )

@@ -13,6 +13,7 @@ from roundsmith.lineage.again import Judged, draw
 from roundsmith.lineage.choices import check_choices
 from roundsmith.lineage.history import History
 from roundsmith.lineage.integrity import Findings, check_hashes, check_rows
+from roundsmith.recipes.identities import sample_id
 from roundsmith.steps.config import RECIPES
 from roundsmith.store import (
     DROPPED,
@@ -26,6 +27,7 @@ from roundsmith.store import (
     ObjectRef,
     Store,
 )
+from roundsmith.types import Kind, Sample
 from roundsmith.verdicts import Verdict
 from tests.pipelines.lineage.made import MadeRun, made_run
 
@@ -174,16 +176,16 @@ def interrupted(run: MadeRun) -> EvalRecord:
     return record
 
 
-def drawn(run: MadeRun) -> dict[str, Judged]:
-    """All programs of a run, by name."""
+def drawn(run: MadeRun, name: str) -> list[Judged]:
+    """A program of a run, as often as it is run again."""
     history = History(Store(run.context.store.url))
-    return {judged.name: judged for judged in draw(history, 1000, Random(0))}
+    return [judged for judged in draw(history, 1000, Random(0)) if judged.name == name]
 
 
 def test_a_program_of_an_interrupted_evaluation_is_run_on_its_task(tmp_path: Path) -> None:
     run = made_run(tmp_path)
     record = interrupted(run)
-    judged = drawn(run)["of a shard"]
+    (judged,) = drawn(run, "of a shard")
     assert judged.task.task_id == record.task_id
     assert tuple(test_id for test_id, _ in judged.verdicts) == record.tests
 
@@ -196,9 +198,49 @@ def test_of_an_interrupted_evaluation_whose_tasks_have_changed_nothing_is_said(
     (task,) = (t for t in store.read_all(TASKS, run.tasks) if t.task_id == record.task_id)
     other = store.write_rows(TASKS, [replace(task, tests=task.tests[:1])])
     store.commit(Manifest("kept", "0" * 64, (other,)))
-    found = drawn(run)
-    assert "of a shard" not in found
-    assert {r.sample_id for r in store.read_all(EVALS, run.after)} <= set(found)
+    assert drawn(run, "of a shard") == []
+    assert drawn(run, next(store.read_all(EVALS, run.after)).sample_id)
+
+
+def self_tested(run: MadeRun, verdict: Verdict) -> tuple[Sample, Sample]:
+    """The first code and a test that the model wrote, on which it gets this verdict and fails."""
+    group = run.groups[0]
+    code = group.samples[0]
+    wrong = f"assert not callable({group.task.entry_point})"
+    made = replace(code, sample_id="", kind=Kind.TEST, text=wrong, completion=wrong)
+    made = replace(made, sample_id=sample_id(made))
+    on_it = replace(group.outcomes[0], test_id=made.sample_id, verdict=verdict)
+    outcomes = (*group.outcomes, on_it)
+    known = replace(group, samples=(*group.samples, made), outcomes=outcomes)
+    swapped(run, run.sampled, [run.context.store.write_rows(GROUPS, [known])])
+    return code, made
+
+
+def test_a_program_is_run_again_on_the_tests_that_the_model_wrote(tmp_path: Path) -> None:
+    run = made_run(tmp_path)
+    code, made = self_tested(run, Verdict.FAIL)
+    own, on_made = drawn(run, code.sample_id)
+    assert own.tests == tuple(test.test_id for test in run.groups[0].task.tests)
+    assert on_made.verdicts == ((made.sample_id, Verdict.FAIL),)
+    assert [test.test_id for test in on_made.task.tests] == [made.sample_id]
+
+
+def test_a_flaky_verdict_is_not_asked_for_again(tmp_path: Path) -> None:
+    run = made_run(tmp_path)
+    code, _ = self_tested(run, Verdict.FLAKY)
+    (own,) = drawn(run, code.sample_id)
+    assert own.task == run.groups[0].task
+
+
+@pytest.mark.slow
+def test_a_false_label_on_a_test_that_the_model_wrote_is_found(tmp_path: Path) -> None:
+    run = made_run(tmp_path)
+    code, made = self_tested(run, Verdict.PASS)
+    done = command(run, "--programs", "100")
+    assert done.returncode == 1, done.stderr[-2000:]
+    found = " ".join(done.stdout.split())
+    task = run.groups[0].task.task_id
+    assert f"{code.sample_id} on {task} {made.sample_id}: was PASS, is FAIL" in found
 
 
 @pytest.mark.slow
