@@ -42,7 +42,7 @@ def verify(
 
     from roundsmith.commands.progress import error_console
     from roundsmith.commands.runs import open_run
-    from roundsmith.lineage import choices, exports, integrity
+    from roundsmith.lineage import choices, decisions, exports, integrity
     from roundsmith.lineage.history import History
     from roundsmith.steps.config import RECIPES
 
@@ -57,6 +57,8 @@ def verify(
         with error_console().status("choosing the rows again"):
             integrity.check_rows(history, findings)
             choices.check_choices(history, (RECIPES, *(recipes or ())), findings)
+        with error_console().status("deciding again"):
+            decisions.check_decisions(history, findings)
         if programs:
             with error_console().status(f"running {programs} programs again"):
                 _run_again(history, programs, seed, findings)

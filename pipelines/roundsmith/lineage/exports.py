@@ -25,9 +25,10 @@ def check_round(folder: Path, history: History, findings: Findings) -> None:
     try:
         report = report_told(history, folder / "summary.json")
         result = from_json((folder / "summary.json").read_text("utf-8")).result
-        lost = _lost(history, report)
-        for manifest in history.ancestors(report):
-            findings.expect("ancestors", manifest.reference, lost.get(manifest.reference))
+        lost = history.lost(report)
+        for name in (manifest.reference for manifest in history.ancestors(report)):
+            told = f"expected what it was made from, saw none with hash {lost.get(name)}"
+            findings.expect("ancestors", name, told if name in lost else None)
         if lost:
             return  # what the files must be is not known
         wanted = _exported(history, report, str(result.checkpoint_sha256))
@@ -42,15 +43,6 @@ def check_round(folder: Path, history: History, findings: Findings) -> None:
         seen = file_sha256(path) if path.is_file() else "no such file"
         wrong = None if seen == sha256 else f"expected sha256 {sha256}, saw {seen}"
         findings.expect("exported files", str(path), wrong)
-
-
-def _lost(history: History, report: Manifest) -> dict[str, str]:
-    """What is wrong with the work that a report rests on, by reference."""
-    return {
-        manifest.reference: f"expected what it was made from, saw none with hash {gone[0]}"
-        for manifest in history.ancestors(report)
-        if (gone := [name for name in manifest.parents if name not in history])
-    }
 
 
 def _exported(history: History, report: Manifest, weights: str) -> dict[str, str]:

@@ -25,10 +25,6 @@ class History:
     def __iter__(self) -> Iterator[Manifest]:
         return iter(self._by_hash.values())
 
-    def __contains__(self, sha256: str) -> bool:
-        """Whether a manifest of this hash is in the store."""
-        return sha256 in self._by_hash
-
     def of(self, *steps: str) -> list[Manifest]:
         """The finished work of these steps, in the order of the steps."""
         return [m for step in steps for m in self._by_hash.values() if m.step == step]
@@ -51,6 +47,16 @@ class History:
                     found[parent.hash] = parent
                     waiting.append(parent)
         return list(found.values())
+
+    def lost(self, manifest: Manifest) -> dict[str, str]:
+        """Of it and its ancestors those that were made from what is not in the store any more: by
+        reference, the first such hash.
+        """
+        return {
+            one.reference: gone[0]
+            for one in self.ancestors(manifest)
+            if (gone := [name for name in one.parents if name not in self._by_hash])
+        }
 
     def objects(
         self, kind: str, manifests: Iterable[Manifest]

@@ -1,20 +1,36 @@
 """The gate: is the checkpoint better on tasks that it was not trained on, and nowhere worse?"""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from roundsmith.benchmarks.load import load_tasks as read_tasks
-from roundsmith.statistics import Kept
+from roundsmith.statistics import GateDecision, Kept
 from roundsmith.statistics import decide as gate
 from roundsmith.steps.contamination import HeldOut, repeated
 from roundsmith.steps.context import Context, Made, reference
-from roundsmith.steps.evaluate import evaluate, evaluation_of
-from roundsmith.steps.inputs import tasks_of
+from roundsmith.steps.evaluate import counted, evaluate
+from roundsmith.steps.inputs import split_object
 from roundsmith.steps.own_work import kept_work, over_share
-from roundsmith.steps.rules import KeepConfig
-from roundsmith.store import EXAMPLES, PAIRS, TASKS, Manifest
+from roundsmith.steps.rules import BudgetConfig, KeepConfig
+from roundsmith.store import EXAMPLES, PAIRS, TASKS, Manifest, Store
 from roundsmith.types import Split, Task
+
+KeptTasks = tuple[Manifest, Manifest, Manifest]
+"""Tasks that are kept apart for one promise, and their evaluations before and after."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """All that the gate looks at."""
+
+    before: Manifest
+    after: Manifest
+    rows: Manifest
+    tasks: Manifest
+    checkpoint: Manifest
+    own: Sequence[KeptTasks]
 
 
 async def decide(
@@ -36,31 +52,37 @@ async def decide(
     }
     parents = (old, new, chosen, task_set, *(m for three in own for m in three))
 
+    seen = Seen(old, new, chosen, task_set, ctx.manifest(checkpoint), own)
+
     async def make() -> Made:
-        work = _made(ctx, old, new, chosen, ctx.manifest(checkpoint), own)
-        held = [
-            *(t for split in (Split.GATE, Split.FINAL) for t in tasks_of(ctx, task_set, split)),
-            *(t for kept_tasks, _, _ in own for t in tasks_of(ctx, kept_tasks, Split.GATE)),
-        ]
-        decision = await asyncio.to_thread(
-            gate,
-            evaluation_of(ctx, old),
-            evaluation_of(ctx, new),
-            alpha=config.alpha,
-            planned_rounds=config.rounds,
-            seed=config.seed,
-            contaminated=await asyncio.to_thread(_repeated, ctx, chosen, task_set, held),
-            kept=_kept(ctx, old, new, own),
-            over_budget=over_share(ctx, work),
-        )
-        stats = asdict(decision)
-        return Made((), stats | {"reasons": list(decision.reasons)})
+        decision = await asyncio.to_thread(decided, ctx.store, settings, seen, ctx.round)
+        return Made((), decision_stats(decision))
 
     return reference(await ctx.once("decide", 5, settings, parents, make))
 
 
-KeptTasks = tuple[Manifest, Manifest, Manifest]
-"""Tasks that are kept apart for one promise, and their evaluations before and after."""
+def decided(store: Store, settings: Mapping[str, Any], seen: Seen, number: int) -> GateDecision:
+    """What the gate says in round `number` by the settings of its step: a function of the store."""
+    held = [
+        *(t for split in (Split.GATE, Split.FINAL) for t in _tasks(store, seen.tasks, split)),
+        *(t for kept_tasks, _, _ in seen.own for t in _tasks(store, kept_tasks, Split.GATE)),
+    ]
+    budget = BudgetConfig.model_validate(settings["budget"])
+    return gate(
+        counted(store, seen.before),
+        counted(store, seen.after),
+        alpha=settings["alpha"],
+        planned_rounds=settings["rounds"],
+        seed=settings["seed"],
+        contaminated=_repeated(store, seen, held),
+        kept=_kept(store, [KeepConfig.model_validate(one) for one in settings["keep"]], seen),
+        over_budget=over_share(_made(store, seen), number, settings["rounds"], budget),
+    )
+
+
+def decision_stats(decision: GateDecision) -> dict[str, Any]:
+    """A decision as its manifest keeps it."""
+    return asdict(decision) | {"reasons": list(decision.reasons)}
 
 
 async def _evaluated(ctx: Context, kept: KeepConfig, model: str, checkpoint: str) -> KeptTasks:
@@ -83,49 +105,44 @@ async def _load_kept(ctx: Context, source: str) -> str:
     return reference(await ctx.once("kept", 2, {"source": loaded.source_hash}, (), make))
 
 
-def _kept(ctx: Context, old: Manifest, new: Manifest, own: Sequence[KeptTasks]) -> list[Kept]:
-    found, rest = [], list(own)
-    for kept in ctx.config.keep:
-        before, after = rest.pop(0)[1:] if kept.tasks else (old, new)
+def _kept(store: Store, keep: Sequence[KeepConfig], seen: Seen) -> list[Kept]:
+    found, rest = [], list(seen.own)
+    for kept in keep:
+        before, after = rest.pop(0)[1:] if kept.tasks else (seen.before, seen.after)
         name = kept.tasks or str(Split.GATE)
-        evaluations = evaluation_of(ctx, before), evaluation_of(ctx, after)
+        evaluations = counted(store, before), counted(store, after)
         found.append(Kept(name, *evaluations, kept.k, kept.margin))
     return found
 
 
-def _made(
-    ctx: Context,
-    old: Manifest,
-    new: Manifest,
-    rows: Manifest,
-    checkpoint: Manifest,
-    own: Sequence[KeptTasks],
-) -> dict[str, Manifest]:
+def _made(store: Store, seen: Seen) -> dict[str, Manifest]:
     """All work up to the decision that takes tokens or executions, by the names of the round."""
-    scored = _parent(ctx, rows, "score")
-    groups = scored and _parent(ctx, scored, "sample")
+    scored = _parent(store, seen.rows, "score")
+    groups = scored and _parent(store, scored, "sample")
     found = {
-        "writer": groups and _parent(ctx, groups, "train"),
+        "writer": groups and _parent(store, groups, "train"),
         "groups": groups,
         "scored": scored,
-        "checkpoint": checkpoint,
-        "gate_before": old,
-        "gate_after": new,
-        **kept_work((before, after) for _, before, after in own),
+        "checkpoint": seen.checkpoint,
+        "gate_before": seen.before,
+        "gate_after": seen.after,
+        **kept_work((before, after) for _, before, after in seen.own),
     }
     return {name: manifest for name, manifest in found.items() if manifest is not None}
 
 
-def _parent(ctx: Context, manifest: Manifest, step: str) -> Manifest | None:
+def _parent(store: Store, manifest: Manifest, step: str) -> Manifest | None:
     wanted = set(manifest.parents)
-    return next((m for m in ctx.store.manifests(step) if m.hash in wanted), None)
+    return next((m for m in store.manifests(step) if m.hash in wanted), None)
 
 
-def _repeated(
-    ctx: Context, rows: Manifest, tasks: Manifest, held: Sequence[Task]
-) -> tuple[str, ...]:
+def _tasks(store: Store, tasks: Manifest, split: Split) -> Iterator[Task]:
+    return store.read_rows(TASKS, split_object(tasks, split))
+
+
+def _repeated(store: Store, seen: Seen, held: Sequence[Task]) -> tuple[str, ...]:
     """The tasks of training rows that give a held-out task away."""
     held_out = HeldOut.of(held)
-    trained = {task.task_id: task for task in tasks_of(ctx, tasks, Split.TRAIN)}
-    examples, pairs = ctx.store.read_all(EXAMPLES, rows), ctx.store.read_all(PAIRS, rows)
+    trained = {task.task_id: task for task in _tasks(store, seen.tasks, Split.TRAIN)}
+    examples, pairs = store.read_all(EXAMPLES, seen.rows), store.read_all(PAIRS, seen.rows)
     return repeated(examples, trained, held_out) + repeated(pairs, trained, held_out)

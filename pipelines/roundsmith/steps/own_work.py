@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 
 from roundsmith.steps.context import Context
-from roundsmith.steps.rules import over_budget
-from roundsmith.steps.spent import Spent, spent_on, total
+from roundsmith.steps.rules import BudgetConfig, over_budget
+from roundsmith.steps.spent import PriceConfig, Spent, spent_on, total
 from roundsmith.store import Manifest
 
 FOUND = frozenset({"tasks", "model", "writer", "gate_before"})
@@ -49,13 +49,15 @@ def kept_spent(ctx: Context, decision: Manifest) -> dict[str, Spent]:
     return {m.reference: spent_on(m) for m in kept_by(ctx, decision).values()}
 
 
-def over_share(ctx: Context, made: Mapping[str, Manifest]) -> str | None:
-    """What this round took more of than its share of the run's budget; tokens and executions alone,
-    so that the decision is the same for the same settings.
+def over_share(
+    made: Mapping[str, Manifest], number: int, rounds: int, budget: BudgetConfig
+) -> str | None:
+    """What round `number` took more of than its share of the budget of all; tokens and executions
+    alone, so that the decision is the same for the same settings.
     """
-    spent = total(map(spent_on, own_work(made, ctx.round).values()))
-    budget = ctx.config.budget.model_copy(update={"hours": None, "price": None})
-    return over_budget(spent.times(ctx.config.rounds), budget, ctx.config.price)
+    spent = total(map(spent_on, own_work(made, number).values()))
+    counted = budget.model_copy(update={"hours": None, "price": None})
+    return over_budget(spent.times(rounds), counted, PriceConfig())
 
 
 def _is_found(name: str) -> bool:

@@ -53,9 +53,9 @@ class MadeRun:
     groups: tuple[Group, ...]
 
 
-def made_run(folder: Path, promoted: bool = True, **settings: Any) -> MadeRun:
+def made_run(folder: Path, promoted: bool | None = True, **settings: Any) -> MadeRun:
     """A GiFT round over three lab tasks: of each a right code, a wrong one, and a description of
-    the right one from which another right code was drawn.
+    the right one from which another right code was drawn. Without `promoted` the gate decides.
     """
     ctx = context(folder, limit=3, eval_limit=2, **settings)
     return asyncio.run(_made(ctx, folder, promoted))
@@ -67,14 +67,14 @@ def next_round(run: MadeRun, folder: Path, promoted: bool = True) -> MadeRun:
     return asyncio.run(_round(ctx, folder, run.tasks, run.checkpoint, promoted))
 
 
-async def _made(ctx: Context, folder: Path, promoted: bool) -> MadeRun:
+async def _made(ctx: Context, folder: Path, promoted: bool | None) -> MadeRun:
     tasks = ctx.manifest(await run_step(ctx, "load_tasks"))
     model = ctx.manifest(await run_step(ctx, "load_model"))
     return await _round(ctx, folder, tasks, model, promoted)
 
 
 async def _round(
-    ctx: Context, folder: Path, tasks: Manifest, model: Manifest, promoted: bool
+    ctx: Context, folder: Path, tasks: Manifest, model: Manifest, promoted: bool | None
 ) -> MadeRun:
     train, held = (list(tasks_of(ctx, tasks, split)) for split in (Split.TRAIN, Split.GATE))
     weights = model.stats["weights_sha256"]
@@ -87,8 +87,7 @@ async def _round(
     checkpoint = await _train(ctx, folder, rows, model)
     before = await _evaluate(ctx, tasks, model, held)
     after = await _evaluate(ctx, tasks, checkpoint, held)
-    decided = {"promoted": promoted}
-    decision = await _once(ctx, "decide", {}, (before, after, rows, tasks), Made((), decided))
+    decision = await _decide(ctx, (before, after, rows, tasks), (model, checkpoint), promoted)
     made = (sampled, scored, rows, checkpoint, before, after, decision)
     run = MadeRun(ctx, tasks, model, *made, scored_groups)
     await _report(run)
@@ -247,6 +246,20 @@ async def _evaluate(
     config = {"cpu_s": CPU_S, "evaluation": {"samples": 1}, "split": "gate"}
     made = Made([ctx.store.write_rows(EVALS, records)], {"tasks": len(held)})
     return await _once(ctx, "evaluate", config, (tasks, model), made)
+
+
+async def _decide(
+    ctx: Context,
+    seen: tuple[Manifest, Manifest, Manifest, Manifest],
+    models: tuple[Manifest, Manifest],
+    promoted: bool | None,
+) -> Manifest:
+    if promoted is not None:
+        return await _once(ctx, "decide", {}, seen, Made((), {"promoted": promoted}))
+    names = ("before", "after", "rows", "tasks", "model", "checkpoint")
+    manifests = zip(names, (*seen, *models), strict=True)
+    refs = {name: manifest.reference for name, manifest in manifests}
+    return ctx.manifest(await run_step(ctx, "decide", **refs))
 
 
 async def _once(

@@ -11,6 +11,7 @@ import pytest
 
 from roundsmith.lineage.again import Judged, draw
 from roundsmith.lineage.choices import check_choices
+from roundsmith.lineage.decisions import check_decisions
 from roundsmith.lineage.history import History
 from roundsmith.lineage.integrity import Findings, check_hashes, check_rows
 from roundsmith.recipes.identities import sample_id
@@ -39,6 +40,7 @@ def checked(run: MadeRun) -> Findings:
         history = History(store)
         check_rows(history, findings)
         check_choices(history, (RECIPES,), findings)
+        check_decisions(history, findings)
     return findings
 
 
@@ -53,16 +55,16 @@ def command(run: MadeRun, *options: str) -> "subprocess.CompletedProcess[str]":
 
 
 def test_an_untouched_run_is_right_in_everything_that_was_looked_at(tmp_path: Path) -> None:
-    found = checked(made_run(tmp_path))
+    found = checked(made_run(tmp_path, None))
     assert found.problems == []
     wanted = {"manifests", "objects", "model files", "model folders", "samples", "rows"}
-    assert wanted | {"parents of rows", "selections"} == set(found.checked)
+    assert wanted | {"parents of rows", "selections", "decisions"} == set(found.checked)
     assert found.checked["model folders"] == 2
     assert found.checked["samples"] == 12 * 2  # before scoring and after
 
 
 def test_a_flipped_byte_is_found_in_rows_and_in_weights(tmp_path: Path) -> None:
-    run = made_run(tmp_path)
+    run = made_run(tmp_path, None)
     store = run.context.store
     weights = max(
         (file for _, file in store.files(run.checkpoint.objects[0])), key=lambda file: file.bytes
@@ -78,7 +80,7 @@ def test_a_flipped_byte_is_found_in_rows_and_in_weights(tmp_path: Path) -> None:
 
 
 def test_a_changed_manifest_is_found(tmp_path: Path) -> None:
-    run = made_run(tmp_path)
+    run = made_run(tmp_path, None)
     path = Path(run.context.store.url) / f"manifests/{run.decision.reference}.json"
     fields = json.loads(path.read_text())
     path.write_text(json.dumps(fields | {"stats": {"promoted": False}}))
@@ -95,7 +97,7 @@ def swapped(run: MadeRun, manifest: Manifest, objects: list[ObjectRef]) -> None:
 
 
 def test_a_row_that_nothing_chose_is_found(tmp_path: Path) -> None:
-    run = made_run(tmp_path)
+    run = made_run(tmp_path, None)
     store = run.context.store
     rows = list(store.read_all(EXAMPLES, run.rows))
     forged = replace(rows[-1], completion=rows[-1].completion + "\n    # and more")
@@ -112,14 +114,14 @@ NEAR = {"ngram": 4, "similarity": 0}
 
 
 def test_rows_that_were_dropped_for_a_held_out_task_are_no_difference(tmp_path: Path) -> None:
-    run = made_run(tmp_path, contamination=NEAR)
+    run = made_run(tmp_path, None, contamination=NEAR)
     dropped = list(run.context.store.read_all(DROPPED, run.rows))
     assert 0 < len(dropped) < len(dropped) + run.rows.stats["rows"]
     assert problems(run) == []
 
 
 def test_a_row_that_was_dropped_without_a_held_out_task_near_it_is_found(tmp_path: Path) -> None:
-    run = made_run(tmp_path, contamination=NEAR)
+    run = made_run(tmp_path, None, contamination=NEAR)
     store = run.context.store
     kept, *others = store.read_all(EXAMPLES, run.rows)
     why = DroppedRow(kept.example_id, kept.provenance.task_id, "near-duplicate", "none", "1.00")
@@ -134,7 +136,7 @@ def test_a_row_that_was_dropped_without_a_held_out_task_near_it_is_found(tmp_pat
 def test_rows_dropped_for_tasks_that_are_in_no_store_are_chosen_again_with_the_others(
     tmp_path: Path,
 ) -> None:
-    run = made_run(tmp_path, contamination=NEAR)
+    run = made_run(tmp_path, None, contamination=NEAR)
     store = run.context.store
     config = {**run.rows.config, "keep": ["0" * 64]}
     before = replace(run.rows, config=config)
@@ -146,7 +148,7 @@ def test_rows_dropped_for_tasks_that_are_in_no_store_are_chosen_again_with_the_o
 
 
 def test_a_row_of_a_sample_that_is_nowhere_is_found(tmp_path: Path) -> None:
-    run = made_run(tmp_path)
+    run = made_run(tmp_path, None)
     store = run.context.store
     (ref,) = run.scored.objects
     lost = [replace(group, samples=group.samples[1:]) for group in store.read_rows(GROUPS, ref)]
@@ -158,12 +160,39 @@ def test_a_row_of_a_sample_that_is_nowhere_is_found(tmp_path: Path) -> None:
 
 
 def test_an_unresolved_verdict_among_the_samples_is_found(tmp_path: Path) -> None:
-    run = made_run(tmp_path)
+    run = made_run(tmp_path, None)
     group = run.groups[0]
     broken = (replace(group.outcomes[0], verdict=Verdict.INFRA_ERROR), *group.outcomes[1:])
     ref = run.context.store.write_rows(GROUPS, [replace(group, outcomes=broken)])
     swapped(run, run.sampled, [ref])
     assert ("samples", "it rests on a verdict that was never resolved") in problems(run)
+
+
+def test_a_promotion_that_the_evaluations_do_not_bear_out_is_found(tmp_path: Path) -> None:
+    run = made_run(tmp_path, None)
+    assert not run.decision.stats["promoted"]
+    store, told = run.context.store, run.decision.stats
+    store.discard(run.decision)
+    store.commit(replace(run.decision, stats={**told, "promoted": True}))
+    assert problems(run) == [("decisions", "promoted was True, is False")]
+
+
+def test_a_decision_without_what_it_was_decided_by_is_found(tmp_path: Path) -> None:
+    run = made_run(tmp_path, None)
+    store = run.context.store
+    store.discard(run.decision)
+    store.commit(replace(run.decision, parents=run.decision.parents[:2]))
+    ((check, seen),) = problems(run)
+    assert check == "decisions"
+    assert "expected evaluations, rows and settings to decide by" in seen
+
+
+def test_a_decision_that_rests_on_work_made_anew_since_is_left_out(tmp_path: Path) -> None:
+    run = made_run(tmp_path, None)
+    swapped(run, run.sampled, [run.context.store.write_rows(GROUPS, run.groups)])
+    found = checked(run)
+    assert found.problems == []
+    assert found.checked["decisions"] == 0
 
 
 def interrupted(run: MadeRun) -> EvalRecord:
@@ -183,7 +212,7 @@ def drawn(run: MadeRun, name: str) -> list[Judged]:
 
 
 def test_a_program_of_an_interrupted_evaluation_is_run_on_its_task(tmp_path: Path) -> None:
-    run = made_run(tmp_path)
+    run = made_run(tmp_path, None)
     record = interrupted(run)
     (judged,) = drawn(run, "of a shard")
     assert judged.task.task_id == record.task_id
@@ -193,7 +222,7 @@ def test_a_program_of_an_interrupted_evaluation_is_run_on_its_task(tmp_path: Pat
 def test_of_an_interrupted_evaluation_whose_tasks_have_changed_nothing_is_said(
     tmp_path: Path,
 ) -> None:
-    run = made_run(tmp_path)
+    run = made_run(tmp_path, None)
     store, record = run.context.store, interrupted(run)
     (task,) = (t for t in store.read_all(TASKS, run.tasks) if t.task_id == record.task_id)
     other = store.write_rows(TASKS, [replace(task, tests=task.tests[:1])])
@@ -217,7 +246,7 @@ def self_tested(run: MadeRun, verdict: Verdict) -> tuple[Sample, Sample]:
 
 
 def test_a_program_is_run_again_on_the_tests_that_the_model_wrote(tmp_path: Path) -> None:
-    run = made_run(tmp_path)
+    run = made_run(tmp_path, None)
     code, made = self_tested(run, Verdict.FAIL)
     own, on_made = drawn(run, code.sample_id)
     assert own.tests == tuple(test.test_id for test in run.groups[0].task.tests)
@@ -226,7 +255,7 @@ def test_a_program_is_run_again_on_the_tests_that_the_model_wrote(tmp_path: Path
 
 
 def test_a_flaky_verdict_is_not_asked_for_again(tmp_path: Path) -> None:
-    run = made_run(tmp_path)
+    run = made_run(tmp_path, None)
     code, _ = self_tested(run, Verdict.FLAKY)
     (own,) = drawn(run, code.sample_id)
     assert own.task == run.groups[0].task
@@ -234,7 +263,7 @@ def test_a_flaky_verdict_is_not_asked_for_again(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_false_label_on_a_test_that_the_model_wrote_is_found(tmp_path: Path) -> None:
-    run = made_run(tmp_path)
+    run = made_run(tmp_path, None)
     code, made = self_tested(run, Verdict.PASS)
     done = command(run, "--programs", "100")
     assert done.returncode == 1, done.stderr[-2000:]
@@ -247,7 +276,7 @@ def test_a_false_label_on_a_test_that_the_model_wrote_is_found(tmp_path: Path) -
 def test_programs_run_again_get_the_verdicts_that_they_got_and_a_false_one_is_found(
     tmp_path: Path,
 ) -> None:
-    run = made_run(tmp_path)
+    run = made_run(tmp_path, None)
     done = command(run, "--json", "--programs", "100")
     assert done.returncode == 0, done.stderr[-2000:]
     checked = json.loads(done.stdout)["checked"]

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from roundsmith.lineage.decisions import check_decisions
+from roundsmith.lineage.history import History
+from roundsmith.lineage.integrity import Findings
 from roundsmith.steps.context import Context, Made, Parts, Work
 from roundsmith.steps.decide import decide
 from roundsmith.steps.inputs import tasks_of
@@ -52,7 +55,7 @@ class Judged(Context):
 def test_a_checkpoint_that_is_worse_on_a_kept_file_is_not_promoted_and_the_file_is_named(
     tmp_path: Path, share: float, worse: bool
 ) -> None:
-    run = made_run(tmp_path)
+    run = made_run(tmp_path, None)
     file = task_file(tmp_path, {"train": 10, "gate": 30})
     config = run.context.config.model_copy(update={"keep": (KeepConfig(tasks=file, margin=0.1),)})
     plain = {f.name: getattr(run.context, f.name) for f in fields(Context)}
@@ -67,3 +70,7 @@ def test_a_checkpoint_that_is_worse_on_a_kept_file_is_not_promoted_and_the_file_
         assert "may be worse by more than 10 points" in told[0]
     (kept,) = ctx.store.manifests("kept")
     assert kept.stats["gate"] == 40, "all splits of the file are looked at"
+    findings = Findings()
+    check_decisions(History(ctx.store), findings)
+    assert findings.problems == []
+    assert findings.checked["decisions"] == 2, "this one and the one without the file"
