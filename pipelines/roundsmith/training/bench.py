@@ -76,7 +76,7 @@ class _Bench:
         row = Example("e", _PROMPT, completion, Provenance("bench", "sft", 0))
         write_file(EXAMPLES, self._job.rows[0], [row] * self._job.batch_size)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        shape, tokens = shape_of(model), len(ids) * self._job.batch_size
+        tokens = len(ids) * self._job.batch_size
         bfloat16 = uses_bfloat16(self._job, model.num_parameters(), device.type == "cuda")
         dtype = torch.bfloat16 if bfloat16 else torch.float32
         case = f"sft, {self._way.name}, rows of {len(ids)} tokens"
@@ -94,7 +94,7 @@ class _Bench:
         results = [BenchResult.of_slices(case, "tokens/s", "bare loop", rates)]
         if not self._way.lora_rank:
             results.append(utilisation(case, results[0].value, model.to(device), 3, dtype))
-        if peaks:
+        if peaks and (shape := shape_of(model)) is not None:
             micro = len(ids) * self._job.micro_batch_size
             needed = (states(shape, self._way, 1) + activations(shape, micro, False)) / GB
             peak = max(peaks)
@@ -149,9 +149,12 @@ class _Bench:
         return time.perf_counter() - begun
 
 
-def shape_of(model: Any) -> Shape:
-    """What the reckoning of memory asks of a model."""
+def shape_of(model: Any) -> Shape | None:
+    """What the reckoning of memory asks of a model; None of one that is not built like Llama."""
     config = model.config
+    names = ("intermediate_size", "num_key_value_heads", "hidden_act")
+    if not all(hasattr(config, name) for name in names):
+        return None
     return Shape(
         name=config.model_type,
         hidden=config.hidden_size,
@@ -160,6 +163,7 @@ def shape_of(model: Any) -> Shape:
         heads=config.num_attention_heads,
         kv_heads=config.num_key_value_heads,
         vocabulary=config.vocab_size,
+        gated=any("gate" in name for name, _ in model.named_parameters()),
         tied=config.tie_word_embeddings,
     )
 

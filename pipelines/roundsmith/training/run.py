@@ -104,6 +104,8 @@ def load(job: TrainingJob) -> tuple[Any, Coder]:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    from roundsmith.models.loading import attend_whole
+
     model = AutoModelForCausalLM.from_pretrained(
         job.model,
         dtype=torch.float32,
@@ -111,6 +113,7 @@ def load(job: TrainingJob) -> tuple[Any, Coder]:
         use_safetensors=True,
         trust_remote_code=job.trust_remote_code,
     )
+    attend_whole(model)
     tokenizer = AutoTokenizer.from_pretrained(job.model, trust_remote_code=job.trust_remote_code)
     end_id = tokenizer.eos_token_id
     if end_id is None:

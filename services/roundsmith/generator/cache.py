@@ -4,6 +4,7 @@ block a layer, token t of a row at index t, and all rows are read as far as the 
 Axes: S slots, H heads, L attended length, D width of a head.
 """
 
+import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,7 @@ class SlotLayer(BlockLayer):  # type: ignore[no-untyped-call]  # transformers' o
     def __init__(self, owner: "SlotCache", like: CacheLayerMixin, capacity: int) -> None:
         keys, values = keys_and_values(like)
         super().__init__(_block(keys, owner.slots, capacity), _block(values, owner.slots, capacity))
-        self.owner = owner
+        self.owner: SlotCache = weakref.proxy(owner)  # else a cycle keeps both until a full GC
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: object, **kwargs: object

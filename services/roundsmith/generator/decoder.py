@@ -133,7 +133,7 @@ class Decoder:
     def _made_like(self, cache: DynamicCache) -> SlotCache | PagedCache | FlashCache:
         chosen = self.loaded.model.config._attn_implementation
         if chosen == flash_cache.NAME:
-            return FlashCache(self.slots, cache)
+            return FlashCache(self.slots, cache, self.loaded.context_tokens)
         made = PagedCache if chosen == attention.NAME else SlotCache
         return made(self.slots, cache, self.bucket_tokens)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from roundsmith.config import repeat_sums
-from roundsmith.errors import RoundsmithError
+from roundsmith.errors import ConfigError, RoundsmithError
 from roundsmith.generator.adapters import Adapters
 from roundsmith.generator.checks import check_item
 from roundsmith.generator.model_info import ModelInfo
@@ -93,21 +93,21 @@ class TransformersEngine:
         WeightsMismatch for a folder that is not what it should be; the old weights go on serving
         then.
         """
-        from roundsmith.generator.attention_choice import attend_like, choose_attention
+        from roundsmith.generator.attention_choice import attend_like
         from roundsmith.models.loading import load_checked
 
         async with self._reloading:
             if sha256 == self._scheduler.loaded.weights_sha256:
                 return
             loaded = await asyncio.to_thread(load_checked, folder, sha256, self._settings)
-            repeats, before = self._reproducible, self._scheduler.loaded
-            if loaded.computes_like(before):
-                attend_like(loaded, before)
-            else:
-                await asyncio.to_thread(choose_attention, loaded, self._settings)
-                repeats = await asyncio.to_thread(self._repeats, loaded)
+            before = self._scheduler.loaded
+            if not loaded.computes_like(before):
+                raise ConfigError(
+                    f"{folder}: saw a model of another architecture or size than the served one, "
+                    "expected the same: serve it by a service of its own"
+                )
+            attend_like(loaded, before)
             await asyncio.wrap_future(self._scheduler.swap(loaded))
-            self._reproducible = repeats
 
     async def load_adapter(self, name: str, folder: Path, sha256: str) -> None:
         """Serve an adapter under a name; what draws with another version of it ends on that.

@@ -6,6 +6,7 @@ Axes: S slots, C capacity of a slot in tokens, H heads of queries, K heads of ke
 length, D width of a head.
 """
 
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -43,7 +44,7 @@ class FlashLayer(BlockLayer):  # type: ignore[no-untyped-call]  # transformers' 
     def __init__(self, owner: "FlashCache", like: CacheLayerMixin) -> None:
         keys, values = keys_and_values(like)
         super().__init__(owner.empty(keys), owner.empty(values))
-        self.owner = owner
+        self.owner: FlashCache = weakref.proxy(owner)  # else a cycle keeps both until a full GC
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: object, **kwargs: object
@@ -77,9 +78,11 @@ class FlashLayer(BlockLayer):  # type: ignore[no-untyped-call]  # transformers' 
 class FlashCache(Cache):
     """The cache of all slots, shaped like the first prompt's and grown by doubling."""
 
-    def __init__(self, slots: int, like: DynamicCache) -> None:
+    def __init__(self, slots: int, like: DynamicCache, context_tokens: int) -> None:
+        """No slot is longer than `context_tokens`."""
         keys, _ = keys_and_values(attention_layers(like)[0])
-        self.slots, self.capacity, device = slots, _FIRST_TOKENS, keys.device
+        self.slots, self.context_tokens, device = slots, context_tokens, keys.device
+        self.capacity = min(_FIRST_TOKENS, context_tokens)
         self.rows_S = torch.arange(slots, device=device)
         self.positions_S = torch.zeros(slots, dtype=torch.long, device=device)
         self._seen_S = torch.ones(slots, dtype=torch.int32, device=device)
@@ -115,7 +118,7 @@ class FlashCache(Cache):
     def _reserve(self, tokens: int) -> None:
         if tokens > self.capacity:
             while tokens > self.capacity:
-                self.capacity *= 2
+                self.capacity = max(tokens, min(2 * self.capacity, self.context_tokens))
             self._begins_of_keys = self._begins_of_queries * self.capacity
             for layer in self._flash_layers():
                 layer.grow()

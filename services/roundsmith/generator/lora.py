@@ -16,6 +16,7 @@ from roundsmith.generator.adapter_folder import PREFIX, adapter_config
 
 if TYPE_CHECKING:
     import torch
+    from torch.utils.hooks import RemovableHandle
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +58,7 @@ class LoraRows:
 
     def __init__(self, model: Any) -> None:
         self._layers = dict(model.named_modules())
-        self._hooked: set[str] = set()
+        self._hooks: dict[str, RemovableHandle] = {}
         self._in_use: list[tuple[Lora, torch.Tensor]] = []
 
     def use(self, loras_R: "Sequence[Lora | None]", device: "torch.device") -> None:
@@ -66,12 +67,14 @@ class LoraRows:
 
         distinct = {id(lora): lora for lora in loras_R if lora is not None}.values()
         self._in_use = []
+        for name in self._hooks.keys() - {name for lora in distinct for name in lora.a_by_layer}:
+            self._hooks.pop(name).remove()  # a hook holds this, and the model
         for lora in distinct:
             own_R = torch.tensor([one is lora for one in loras_R], device=device)
             self._in_use.append((lora, own_R[:, None, None]))
-            for name in lora.a_by_layer.keys() - self._hooked:
-                self._layers[name].register_forward_hook(partial(self._add, name))
-                self._hooked.add(name)
+            for name in lora.a_by_layer.keys() - self._hooks.keys():
+                hook = partial(self._add, name)
+                self._hooks[name] = self._layers[name].register_forward_hook(hook)
 
     def _add(self, name: str, _: Any, inputs: Any, y_RLH: "torch.Tensor") -> Any:
         import torch

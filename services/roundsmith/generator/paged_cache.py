@@ -4,6 +4,7 @@ is as long as the longest.
 Axes: S slots, H heads, P pages, N pages of a slot, B tokens of a page, L length, D width of a head.
 """
 
+import weakref
 from collections.abc import Sequence
 from itertools import chain
 
@@ -21,7 +22,7 @@ class PagedLayer(BlockLayer):  # type: ignore[no-untyped-call]  # transformers' 
         keys, values = keys_and_values(like)
         at = owner.table.page_tokens
         super().__init__(_empty(keys, num_pages, at), _empty(values, num_pages, at))
-        self.owner = owner
+        self.owner: PagedCache = weakref.proxy(owner)  # else a cycle keeps both until a full GC
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: object, **kwargs: object

@@ -59,22 +59,26 @@ class Step:
         """The graph of a step of this capacity; None where the model can not be captured."""
         self._graph = None  # its memory first
         tokens_S = torch.tensor(tokens, device=self._device)
+        stream: Any = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]  # torch's
+        stream.wait_stream(torch.cuda.current_stream(self._device))
         try:
-            stream: Any = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]  # torch's
-            stream.wait_stream(torch.cuda.current_stream(self._device))
-            with torch.cuda.stream(stream):  # what is made at the first run is not of the graph
-                for _ in range(2):
+            with torch.cuda.device(self._device), torch.cuda.stream(stream):
+                graph = torch.cuda.CUDAGraph()
+                for _ in range(2):  # what is made at the first run is not of the graph
                     self._forward(cache, tokens_S, cache.positions_S, given)
-            torch.cuda.current_stream(self._device).wait_stream(stream)
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-                logits_SV = self._forward(cache, tokens_S, cache.positions_S, given)
+                torch.cuda.synchronize(self._device)
+                graph.capture_begin(capture_error_mode="thread_local")
+                try:
+                    logits_SV = self._forward(cache, tokens_S, cache.positions_S, given)
+                finally:
+                    graph.capture_end()
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
             self._graphs_work = False
-            logger.info("decode steps are not replayed as a graph: %s", str(error).splitlines()[0])
+            logger.info("decode steps are not replayed as a graph: %s", error)
             return None
+        torch.cuda.current_stream(self._device).wait_stream(stream)
         return _Graph(graph, cache.capacity, tokens_S, logits_SV, given)
 
 

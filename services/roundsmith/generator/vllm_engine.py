@@ -45,6 +45,8 @@ class VllmEngine:
         self._numbers = itertools.count()
         self._reloading = asyncio.Lock()
         self._closed: EngineError | None = None
+        self._lost: EngineError | None = None
+        """Set when the ranks have weights of no known version, and nothing may be drawn."""
 
     @classmethod
     async def start(cls, settings: VllmSettings) -> "VllmEngine":
@@ -165,23 +167,37 @@ class VllmEngine:
             try:
                 await self._swap(text, served)
             finally:
-                await self._llm.resume_generation()
+                if self._lost is None:
+                    await self._llm.resume_generation()
             logger.info("the generator serves weights %s", sha256[:12])
 
     async def _swap(self, text: ModelText, served: ModelText) -> None:
-        old = served.folder
         try:
             await vllm_adapter.load(self._llm, text.folder.path, text.folder.weights_sha256)
-        except ConfigError:
-            await vllm_adapter.load(self._llm, old.path, old.weights_sha256)
-            raise
-        else:
             self._text = text
+        except ConfigError:
+            await self._restore(served)
+            raise
         finally:
-            await self._llm.reset_prefix_cache()
-            await self._ask_ranks()
-            for adapter in self._adapters.all():  # new weights let go of them
-                await self._llm.add_lora(vllm_adapter.lora_request(adapter))
+            if self._lost is None:
+                await self._llm.reset_prefix_cache()
+                await self._ask_ranks()
+                for adapter in self._adapters.all():  # new weights let go of them
+                    await self._llm.add_lora(vllm_adapter.lora_request(adapter))
+
+    async def _restore(self, served: ModelText) -> None:
+        """The weights that were served; EngineError, and the end of the engine, where they do not
+        load any more: the ranks have some of those that are no good.
+        """
+        old = served.folder
+        try:
+            await vllm_adapter.load(self._llm, old.path, old.weights_sha256)
+        except ConfigError as error:
+            self._lost = EngineError(
+                f"the weights that were served do not load again ({error}), and those that were to "
+                "follow are no good: the process ends; start it with a whole checkpoint"
+            )
+            raise self._lost from error
 
     async def _ask_ranks(self) -> None:
         self._ranks = tuple(await self._llm.collective_rpc("roundsmith_served"))
@@ -232,10 +248,12 @@ class VllmEngine:
         )
 
     async def failed(self) -> EngineError:
-        """Returns when the engine's processes are dead, with what to tell."""
-        while self._closed is not None or not self._llm.errored:
+        """Returns when the engine's processes are dead or have no weights, with what to tell."""
+        while self._closed is not None or not (self._lost or self._llm.errored):
             await asyncio.sleep(_WATCH_S)
-        return EngineError("the vLLM engine died: see its log above; the process ends")
+        return self._lost or EngineError(
+            "the vLLM engine died: see its log above; the process ends"
+        )
 
     async def close(self) -> None:
         """End the engine's processes; what runs or waits is answered with Unavailable."""

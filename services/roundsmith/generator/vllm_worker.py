@@ -28,6 +28,7 @@ class RankWeights:
         runner = worker.model_runner
         model: torch.nn.Module = runner.get_model()
         tied = _tied(model)
+        self.roundsmith_version = ""  # until all of it is there
         runner.reload_weights(weights_path=path)
         if _tied(model).keys() != tied.keys():
             return "weights that were shared between layers are not shared any more"

@@ -103,7 +103,7 @@ def load_folder(folder: ModelFolder, settings: ModelSettings) -> LoadedModel:
 
     device = torch.device(served_device(settings.device))
     model = _load_weights(folder, settings, device)
-    tokenizer = load_tokenizer(folder, settings)
+    tokenizer, config = load_tokenizer(folder, settings), model.config.get_text_config()
     generation_ends = model.generation_config.eos_token_id
     ends = {
         tokenizer.eos_token_id,
@@ -115,7 +115,7 @@ def load_folder(folder: ModelFolder, settings: ModelSettings) -> LoadedModel:
         model=model,
         tokenizer=tokenizer,
         device=device,
-        context_tokens=context_tokens(model.config.get_text_config(), settings.context_tokens),
+        context_tokens=context_tokens(config, settings.context_tokens, alone_tokens(config)),
         end_ids=frozenset(ends),
         end_id=tokenizer.eos_token_id
         if tokenizer.eos_token_id is not None
@@ -183,7 +183,21 @@ def _load_weights(folder: ModelFolder, settings: ModelSettings, device: "torch.d
             f"{folder.path}: the weights lack {sorted(report['missing_keys'])[:4]}: expected "
             "every tensor of the architecture in config.json; save the whole model again"
         )
+    attend_whole(model)
     return model.eval().requires_grad_(False).to(device)
+
+
+def attend_whole(model: Any) -> None:
+    """Has a model that caps the scores of its attention (Gemma 2) attend in steps, which keeps the
+    cap; the fused kernels drop it.
+    """
+    if caps_scores(model.config):
+        model.set_attn_implementation("eager")
+
+
+def caps_scores(config: Any) -> bool:
+    """Whether attention does more to its scores than a kernel that is not the model's own does."""
+    return bool(getattr(config.get_text_config(), "attn_logit_softcapping", None))
 
 
 def stored_parameters(path: Path) -> int:
@@ -206,9 +220,29 @@ def load_tokenizer(folder: ModelFolder, settings: ModelSettings) -> Any:
         ) from error
 
 
-def context_tokens(config: Any, asked: int) -> int:
-    """Longest prompt and completion of a model; ConfigError when more is asked for."""
+def alone_tokens(config: Any) -> int:
+    """The longest text whose numbers do not depend on what is computed beside it, and which sees
+    all that it attends to; 0 is any.
+
+    Of longrope (Phi-3) transformers chooses the factors by the longest text of a forward pass; a
+    chunk of attention (Llama 4) begins anew at a multiple of its length.
+    """
+    found: list[Any] = []
+    original, ropes = "original_max_position_embeddings", getattr(config, "rope_parameters", None)
+    for rope in (ropes, *ropes.values()) if isinstance(ropes, dict) else ():
+        if isinstance(rope, dict) and rope.get("rope_type") == "longrope":
+            found.append(rope.get(original) or getattr(config, original, None))
+    if "chunked_attention" in (getattr(config, "layer_types", None) or ()):
+        found.append(getattr(config, "attention_chunk_size", None))
+    return min((int(tokens) for tokens in found if tokens), default=0)
+
+
+def context_tokens(config: Any, asked: int, most: int = 0) -> int:
+    """Longest prompt and completion of a model, and at most `most` where that is not 0;
+    ConfigError when more is asked for.
+    """
     made_for = int(getattr(config, "max_position_embeddings", None) or DEFAULT_CONTEXT)
+    made_for = min(made_for, most) if most else made_for
     window = getattr(config, "sliding_window", None)
     kinds = set(getattr(config, "layer_types", None) or ["sliding_attention"])
     if window and kinds != {"full_attention"}:

@@ -51,7 +51,17 @@ def bound_mib(loaded: LoadedModel, settings: ScorerSettings) -> float:
     places = settings.tokens(loaded.device.type)
     hidden = float(places * (12 * config.hidden_size + 4 * wide) * max(size, 4))
     logits = 6 * chunk(loaded.device.type) * min(SLICE, loaded.vocabulary) * 4
-    return (hidden + logits + settings.prefix_bytes) / _MIB + _ALLOCATOR_MIB
+    kept = settings.prefix_bytes
+    if loaded.device.type == "cuda":  # the blocks that hold it grow while two passes go on
+        kept += 2 * places * _token_bytes(config, size)
+    return (hidden + logits + kept) / _MIB + _ALLOCATOR_MIB
+
+
+def _token_bytes(config: Any, size: int) -> int:
+    """Of the keys and values of a token in all layers."""
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return int(2 * config.num_hidden_layers * heads * width * size)
 
 
 def _on_cpu() -> tuple[Callable[[], None], Callable[[], float]]:

@@ -4,6 +4,7 @@ A pass always has the same number of places, and each text attends to itself alo
 numbers do not depend on its neighbours. Axes: T places, D width.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
@@ -12,13 +13,14 @@ import numpy as np
 import torch
 
 from roundsmith.errors import ConfigError
-from roundsmith.models.loading import LoadedModel
+from roundsmith.models.loading import LoadedModel, caps_scores
 from roundsmith.scorer.attention import NAME, Masks, PackedAttention
 from roundsmith.scorer.chains import Chain, Run
 from roundsmith.scorer.head import Head
 from roundsmith.scorer.packing import Pass
 from roundsmith.scorer.varlen import KeptKeys, VarlenAttention
 
+logger = logging.getLogger(__name__)
 _Attending = Callable[[Sequence[Run], int], PackedAttention | VarlenAttention]
 """Makes the attention of a pass of so many places."""
 _PROBE = tuple(range(8))
@@ -116,20 +118,25 @@ class Forward:
                 model.set_attn_implementation(NAME)
                 self._attending = attending
                 together = self._in_parts()
+            except torch.OutOfMemoryError:
+                raise
             except (TypeError, ValueError, KeyError, AttributeError, RuntimeError):
                 continue  # it has attention of its own, or numbers that a kernel does not take
             if torch.allclose(alone, together, rtol=2e-2, atol=2e-2 * float(alone.abs().max())):
                 return attending
+        logger.info("each text is scored alone, by the model's own attention, %s", usual)
         model.set_attn_implementation(usual)
         return None
 
     def _ways(self) -> Iterator[_Attending]:
-        loaded = self.loaded
+        loaded, block = self.loaded, self._block
+        if caps_scores(loaded.model.config):
+            return
         if loaded.device.type == "cuda":
             kept = KeptKeys()
-            yield lambda runs, tokens: VarlenAttention(runs, tokens, kept, loaded.device)
-        masks = Masks(self._block, loaded.context_tokens, loaded.device)
-        yield lambda runs, _: PackedAttention(runs, self._block, masks)
+            yield lambda runs, tokens: VarlenAttention(runs, tokens, block, kept, loaded.device)
+        masks = Masks(block, loaded.context_tokens, loaded.device)
+        yield lambda runs, _: PackedAttention(runs, block, masks)
 
     def _in_parts(self) -> torch.Tensor:
         """The hidden states of the probe in two parts, of a pass with another text in front."""

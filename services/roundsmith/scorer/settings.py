@@ -21,7 +21,9 @@ class ScorerSettings(ModelSettings):
     max_waiting: int = Field(default=16384, ge=1)
     """Items that may wait; more are refused with a time to retry after."""
     prefix_bytes: int = Field(default=256 * 2**20, ge=0)
-    """Keys and values kept of prompts that were scored before, at most."""
+    """Keys and values kept of prompts that were scored before, at most; on a GPU beside those of
+    two passes.
+    """
 
     def tokens(self, device: str) -> int:
         """Tokens of one forward pass on a torch device."""

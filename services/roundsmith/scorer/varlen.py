@@ -2,7 +2,8 @@
 where each begins, and works each off in tiles counted from there. So a text's numbers do not depend
 on its neighbours. Keys and values that later passes see lie in a block a layer, a place a token.
 
-Axes: T places of a pass, N keys of all its texts, P places that are kept, H heads of queries, K
+Axes: T places of a pass, N keys of all its texts, R of them that were computed earlier, W that are
+kept for later, P places that hold some, H heads of queries, K
 heads of keys and values, D width of a head, E of a key and a value.
 """
 
@@ -18,7 +19,8 @@ from roundsmith.scorer.chains import Run
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_FIRST_PLACES = 4096
+_BLOCK = 1024
+"""It grows by so many places at least."""
 
 
 class Places:
@@ -41,7 +43,8 @@ class KeptKeys:
     """Keys and values by layer of the tokens that later passes see, side by side in one block.
     Not safe for several threads.
 
-    It grows by doubling to what was held at once, and never shrinks.
+    It grows to what was held at once: the prompts that are kept for later, and what two passes
+    that follow each other go on with. It never shrinks.
     """
 
     def __init__(self) -> None:
@@ -54,7 +57,7 @@ class KeptKeys:
     def take(self, num: int) -> Places:
         """So many places."""
         if len(self._free) < num:
-            more = max(num, self._num_places, _FIRST_PLACES)
+            more = -(-(num - len(self._free)) // _BLOCK) * _BLOCK
             self._free += range(self._num_places, self._num_places + more)
             self._num_places += more
         taken = self._free[-num:]
@@ -84,9 +87,9 @@ class VarlenAttention:
     """
 
     def __init__(
-        self, runs: Sequence[Run], tokens: int, kept: KeptKeys, device: torch.device
+        self, runs: Sequence[Run], tokens: int, block: int, kept: KeptKeys, device: torch.device
     ) -> None:
-        """`tokens` is T, of which the runs are the first."""
+        """`tokens` is T, of which the runs are the first; the rest are texts of `block` tokens."""
         self._kept = kept
         order: list[NDArray[np.int64]] = []
         """By text, where its keys lie among those of the pass and those that are read, in turn."""
@@ -108,10 +111,11 @@ class VarlenAttention:
                 run.chain.places.append(kept.take(nums_q[-1]))
                 wrote.append(order[-1])
                 into.append(run.chain.places[-1].numbers)
-        if filling := tokens - sum(nums_q):
-            order.append(np.arange(tokens - filling, tokens))
-            nums_q.append(filling)
-            nums_k.append(filling)
+        filled = sum(nums_q)
+        order.append(np.arange(filled, tokens))
+        filling = [min(block, tokens - at) for at in range(filled, tokens, block)]
+        nums_q += filling
+        nums_k += filling
         self._longest_q, self._longest_k = max(nums_q), max(nums_k)
         self._begins_q, self._begins_k = _begins(nums_q, device), _begins(nums_k, device)
         self._read_R = _on(device, read)

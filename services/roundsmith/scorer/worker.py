@@ -5,7 +5,7 @@ import time
 from collections import deque
 from typing import ClassVar
 
-from roundsmith.errors import ConfigError, RoundsmithError
+from roundsmith.errors import ConfigError, EngineError, RoundsmithError
 from roundsmith.models.loading import LoadedModel
 from roundsmith.models.thread import ModelThread
 from roundsmith.scorer.alone import OneByOne
@@ -79,6 +79,9 @@ class Worker(ModelThread[Waiting]):
     def _finish(self, work: Work) -> None:
         self._answered += 1
         self.metrics.waited(work.waiting.begun - work.waiting.since)
+        if not all(map(math.isfinite, work.found)):
+            self._refuse(work.waiting, _no_numbers(work))
+            return
         if work.waiting.answer.set_running_or_notify_cancel():
             work.waiting.answer.set_result(_score(work, self.loaded.weights_sha256))
 
@@ -99,6 +102,14 @@ class Worker(ModelThread[Waiting]):
     def _refuse(self, work: Waiting, error: RoundsmithError) -> None:
         if work.answer.set_running_or_notify_cancel():
             work.answer.set_exception(error)
+
+
+def _no_numbers(work: Work) -> EngineError:
+    place = next(i for i, found in enumerate(work.found) if not math.isfinite(found))
+    return EngineError(
+        f"token {place} of the completion has the log-probability {work.found[place]}, expected a "
+        "finite one: the model's weights are damaged or diverged in training, score with others"
+    )
 
 
 def _score(work: Work, weights_sha256: str) -> Score:

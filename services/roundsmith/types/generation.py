@@ -158,5 +158,10 @@ class Score:
 
     @property
     def perplexity(self) -> float:
-        """exp of the mean negative log-probability of the completion's tokens."""
-        return math.exp(-self.logprob_sum / self.token_count)
+        """exp of the mean negative log-probability of the completion's tokens; infinite where that
+        is more than a float holds.
+        """
+        try:
+            return math.exp(-self.logprob_sum / self.token_count)
+        except OverflowError:
+            return math.inf

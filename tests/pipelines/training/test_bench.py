@@ -23,7 +23,9 @@ def test_a_tied_output_layer_is_multiplied_and_an_embedding_is_not(model: Path) 
 
     loaded = AutoModelForCausalLM.from_pretrained(model)
     matrices = sum(p.numel() for p in loaded.parameters() if p.ndim == 2)
-    assert multiplied_parameters(loaded) == matrices == shape_of(loaded).parameters
+    shape = shape_of(loaded)
+    assert shape is not None
+    assert multiplied_parameters(loaded) == matrices == shape.parameters
     loaded.config.tie_word_embeddings = False
     loaded.lm_head.weight = torch.nn.Parameter(loaded.lm_head.weight.clone())
     assert multiplied_parameters(loaded) == matrices

@@ -6,15 +6,18 @@ from typing import Any
 import pytest
 import torch
 
+from roundsmith.generator import attention_choice, flash_cache
 from roundsmith.generator.attention_choice import choose_attention
 from roundsmith.generator.company import same_in_company
 from roundsmith.generator.decoder import Decoder
 from roundsmith.generator.flash_cache import NAME, FlashCache
 from roundsmith.generator.settings import GeneratorSettings
+from roundsmith.generator.step import Step
 from roundsmith.hashing import weights_sha256
 from roundsmith.lab import MODEL, MODELS
 from roundsmith.models.loading import LoadedModel, load
 from roundsmith.types import GenerateItem, Sampling
+from tests.services.flash import emulated
 from tests.services.generator.driven import Driven
 
 PROMPTS = (
@@ -24,7 +27,7 @@ PROMPTS = (
 )
 CLOSE = {"float32": 2e-4, "bfloat16": 0.2}
 """How far the log-probability of a drawn token may lie from that of the float64 reference."""
-pytestmark = pytest.mark.gpu
+gpu = pytest.mark.gpu
 
 
 def served(dtype: str, **settings: Any) -> GeneratorSettings:
@@ -40,6 +43,45 @@ def chosen(settings: GeneratorSettings) -> LoadedModel:
     return loaded
 
 
+def test_a_step_by_the_kernel_draws_what_a_step_by_pages_draws(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = GeneratorSettings(model=str(MODEL), device="cpu", slots=6)
+    items = [
+        GenerateItem(
+            str(number),
+            f"def f{number}(a):\n" * (1 + number % 4),
+            Sampling(10 + 37 * number % 300, 0.8, top_p=0.9, presence_penalty=0.5),
+            seed=number,
+        )
+        for number in range(24)
+    ]
+    by_pages = drawn(settings, items)
+
+    def choose(loaded: LoadedModel, _: GeneratorSettings) -> None:
+        loaded.model.set_attn_implementation(NAME)
+
+    def run(step: Step, cache: FlashCache, tokens: list[int], lengths: list[int], **_: bool) -> Any:
+        assert isinstance(cache, FlashCache)
+        given = cache.step(lengths)
+        return step._forward(cache, torch.tensor(tokens), torch.tensor(lengths), given)
+
+    monkeypatch.setattr(attention_choice, "choose_attention", choose)
+    monkeypatch.setattr(Step, "run", run)
+    with emulated(flash_cache):
+        assert drawn(settings, items) == by_pages
+
+
+def drawn(settings: GeneratorSettings, items: list[GenerateItem]) -> list[tuple[int, ...]]:
+    """The tokens of each item, by an engine of its own."""
+    driven = Driven(settings)
+    try:
+        return [answer.token_ids for (answer,) in driven.ask(items)]
+    finally:
+        driven.close()
+
+
+@gpu
 def test_bfloat16_attends_by_the_flash_kernel_and_replays_a_graph() -> None:
     settings = served("bfloat16")
     loaded = chosen(settings)
@@ -58,10 +100,12 @@ def test_bfloat16_attends_by_the_flash_kernel_and_replays_a_graph() -> None:
     assert decoder._step._graph is not graph, "another capacity is another graph"
 
 
+@gpu
 def test_float32_keeps_the_models_own_attention() -> None:
     assert chosen(served("float32")).model.config._attn_implementation == "sdpa"
 
 
+@gpu
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_each_drawn_token_has_the_log_probability_that_float64_gives_it(dtype: str) -> None:
     from transformers import AutoModelForCausalLM
@@ -86,12 +130,14 @@ def test_each_drawn_token_has_the_log_probability_that_float64_gives_it(dtype: s
         assert list(answer.logprobs) == pytest.approx(exact.tolist(), abs=CLOSE[dtype])
 
 
+@gpu
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_completion_is_the_same_alone_and_in_company(dtype: str) -> None:
     settings = served(dtype)
     assert same_in_company(chosen(settings), settings)
 
 
+@gpu
 def test_after_a_reload_samples_are_those_of_the_new_weights() -> None:
     items = [GenerateItem(str(n), PROMPTS[n % 3], Sampling(40), seed=n) for n in range(16)]
     new = Path(MODELS["lab-1"])

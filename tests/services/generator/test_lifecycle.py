@@ -1,18 +1,22 @@
 """Cancellation, overload, new weights, the end: nothing is lost and nothing is mixed."""
 
 import asyncio
+import gc
 import shutil
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from roundsmith.errors import ConfigError, Overloaded, Unavailable, WeightsMismatch
-from roundsmith.generator.settings import GeneratorSettings
+from roundsmith.errors import ConfigError, EngineError, Overloaded, Unavailable, WeightsMismatch
+from roundsmith.generator.engine import TransformersEngine
+from roundsmith.generator.settings import GeneratorSettings, VllmSettings
 from roundsmith.hashing import weights_sha256
 from roundsmith.types import Completion, GenerateItem, Sampling
-from tests.services.generator.driven import Driven
+from tests.services.conftest import make_model
+from tests.services.generator.driven import Driven, need
 
 LONG = Sampling(200, temperature=0.0)  # which never ends by itself
 
@@ -150,6 +154,61 @@ def test_a_broken_folder_is_refused_and_the_old_weights_go_on(
     with pytest.raises((ConfigError, WeightsMismatch), match=r"expected"):
         driven.run(driven.engine.reload(folder, sha256))
     assert driven.ask([item]) == [before]
+
+
+def test_a_model_of_another_size_is_refused_and_the_old_one_goes_on(
+    driven: Driven, tiny: Path, tmp_path: Path
+) -> None:
+    other = make_model(tmp_path / "other", seed=3, head_dim=16)
+    item = GenerateItem("i", "def add", Sampling(9, temperature=0.0), 0)
+    (before,) = driven.ask([item])
+    with pytest.raises(ConfigError, match=r"expected"):
+        driven.run(driven.engine.reload(other, weights_sha256(other)))
+    assert driven.ask([item]) == [before]
+    assert driven.engine.describe().weights_sha256 == weights_sha256(tiny)
+
+
+def test_of_what_was_served_before_a_reload_nothing_stays_in_memory(
+    tiny: Path, other_tiny: Path
+) -> None:
+    driven = Driven(GeneratorSettings(model=str(tiny), slots=2))
+    engine = driven.engine
+    assert isinstance(engine, TransformersEngine)
+    gc.collect()
+    gc.disable()  # what only a full collection finds waits for it, on a GPU too
+    try:
+        driven.ask([GenerateItem("i", "def add", Sampling(9), 0)])
+        decoder = engine._scheduler._decoder
+        held = [weakref.ref(decoder._cache), weakref.ref(decoder.loaded.model)]
+        del decoder
+        driven.run(engine.reload(other_tiny, weights_sha256(other_tiny)))
+        driven.ask([GenerateItem("i", "def add", Sampling(9), 0)])
+        assert [one() for one in held] == [None, None]
+    finally:
+        gc.enable()
+        driven.close()
+
+
+@pytest.mark.vllm
+def test_an_engine_that_has_lost_its_weights_draws_no_more(
+    tiny: Path, other_tiny: Path, tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    need("vllm")
+    served = Path(shutil.copytree(tiny, tmp_path / "served"))
+    driven = Driven(VllmSettings(model=str(served), slots=4, kv_cache_gib=0.1))
+    broken = Path(shutil.copytree(other_tiny, tmp_path / "broken"))
+    weights = broken / "model.safetensors"
+    tensors = {name: tensor / 0 for name, tensor in load_file(weights).items()}
+    save_file(tensors, weights, metadata={"format": "pt"})
+    shutil.rmtree(served)
+    try:
+        with pytest.raises(EngineError, match="the weights that were served do not load again"):
+            driven.run(driven.engine.reload(broken, weights_sha256(broken)))
+        assert "do not load again" in str(driven.run(driven.engine.failed(), within_s=60))
+    finally:
+        driven.close()
 
 
 def test_what_waits_when_the_engine_closes_is_told_so(tiny: Path) -> None:

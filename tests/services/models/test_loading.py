@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from roundsmith.config import child_environment, has_bfloat16_units
 from roundsmith.errors import ConfigError
 from roundsmith.hashing import weights_sha256
 from roundsmith.models.folder import resolve
-from roundsmith.models.loading import load, served_dtype
+from roundsmith.models.loading import alone_tokens, context_tokens, load, served_dtype
 from roundsmith.models.settings import ModelSettings
 from roundsmith.types import ChatMessage
 
@@ -116,6 +117,36 @@ def test_a_folder_that_cannot_be_served_is_refused_with_a_remedy(
     damage(folder)
     with pytest.raises(ConfigError, match=message):
         load(ModelSettings(model=str(folder)))
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({}, 2048),
+        (
+            {"rope_parameters": {"rope_type": "longrope", "original_max_position_embeddings": 300}},
+            300,
+        ),
+        (
+            {
+                "rope_parameters": {"full_attention": {"rope_type": "longrope"}},
+                "original_max_position_embeddings": 400,
+            },
+            400,
+        ),
+        ({"rope_parameters": {"rope_type": "default", "rope_theta": 1e4}}, 2048),
+        ({"layer_types": ["chunked_attention"], "attention_chunk_size": 64}, 64),
+        ({"layer_types": ["full_attention"], "attention_chunk_size": 64}, 2048),
+    ],
+)
+def test_no_text_is_longer_than_what_is_the_same_in_any_company(
+    config: dict[str, object], expected: int
+) -> None:
+    made = SimpleNamespace(max_position_embeddings=2048, **config)
+    assert context_tokens(made, 0, alone_tokens(made)) == expected
+    if expected < 2048:
+        with pytest.raises(ConfigError, match=f"saw 2000, expected at most {expected}"):
+            context_tokens(made, 2000, alone_tokens(made))
 
 
 def test_a_name_that_is_neither_folder_nor_reachable_says_what_was_tried() -> None:

@@ -2,23 +2,32 @@
 What of it needs no GPU is tested everywhere.
 """
 
+import gc
+from collections.abc import Iterator, Sequence
 from itertools import count
+from random import Random
 
 import pytest
 import torch
 
 from roundsmith.lab import MODEL
 from roundsmith.models.loading import load
+from roundsmith.scorer import varlen
+from roundsmith.scorer.attention import PackedAttention
 from roundsmith.scorer.chains import Chain, Run
+from roundsmith.scorer.engine import TransformersScorer
 from roundsmith.scorer.forward import Forward
 from roundsmith.scorer.settings import ScorerSettings
 from roundsmith.scorer.varlen import KeptKeys, VarlenAttention
+from roundsmith.types import ScoreItem
+from tests.services.flash import emulated
 from tests.services.scorer.test_agreement import (
     BFLOAT16_BOUND,
     BFLOAT16_MEAN,
     FLOAT32_BOUND,
     TEXTS,
     check,
+    score,
 )
 
 gpu = pytest.mark.gpu
@@ -48,7 +57,7 @@ def seen(runs: list[Run], kept: KeptKeys, keys: torch.Tensor) -> list[int]:
     """The tokens whose keys a pass attends to, text by text."""
     tokens = len(keys) + len(FILLING)
     keys = torch.cat([keys, keys_of(FILLING)])
-    attention = VarlenAttention(runs, tokens, kept, torch.device("cpu"))
+    attention = VarlenAttention(runs, tokens, 1, kept, torch.device("cpu"))
     found, values = attention._seen(LAYER, keys, -keys)
     assert torch.equal(found, -values)
     ids = [int(token) for token in found[:, 0, 0]]
@@ -86,7 +95,7 @@ def test_places_are_free_again_when_the_last_chain_that_holds_them_is_gone() -> 
     del first
     third = kept.take(3000)
     assert set(second.numbers.tolist()).isdisjoint(third.numbers.tolist())
-    assert max(third.numbers.tolist()) < 4096
+    assert max(third.numbers.tolist()) < 4096, "no more than were held at once"
 
 
 def test_what_is_kept_counts_its_bytes_and_moves_whole_when_it_grows() -> None:
@@ -100,6 +109,42 @@ def test_what_is_kept_counts_its_bytes_and_moves_whole_when_it_grows() -> None:
     seen(runs, kept, keys)
     runs, keys = pass_of((Chain((77,), prompt), 1))
     assert seen(runs, kept, keys) == [1, 2, 3, 4, 77]
+
+
+def test_scores_by_the_kernel_are_those_of_text_by_text_whatever_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = ScorerSettings(
+        model=str(MODEL), device="cpu", forward_tokens=128, linger_s=0.0, prefix_bytes=300_000
+    )
+    draw = Random(3)
+
+    def ids(least: int) -> tuple[int, ...]:
+        return tuple(draw.randrange(700) for _ in range(draw.randint(least, 120)))
+
+    prompts = [ids(5) for _ in range(12)]
+    items = [ScoreItem(str(n), draw.choice(prompts), ids(1), end=False) for n in range(90)]
+    text_by_text = scored(settings, items)
+    kept = KeptKeys()
+
+    def ways(forward: Forward) -> Iterator[object]:
+        yield lambda runs, tokens: VarlenAttention(runs, tokens, 8, kept, forward.loaded.device)
+
+    monkeypatch.setattr(Forward, "_ways", ways)
+    with emulated(varlen):
+        by_kernel = scored(settings, items)
+    gc.collect()
+    assert by_kernel == pytest.approx(text_by_text, abs=1e-3)
+    assert len(set(kept._free)) == len(kept._free) == kept._num_places, "all places are free again"
+
+
+def scored(settings: ScorerSettings, items: Sequence[ScoreItem]) -> list[float]:
+    """Sums of log-probabilities, by a scorer of its own."""
+    scorer = TransformersScorer(settings)
+    try:
+        return [one.logprob_sum for one in score(scorer, items)]
+    finally:
+        scorer.close()
 
 
 @gpu
@@ -123,4 +168,7 @@ def test_in_any_order_and_company_a_text_has_the_same_bits_within_the_bound() ->
 @gpu
 def test_float32_goes_text_by_text_within_its_bound() -> None:
     settings = ScorerSettings(model=str(MODEL), device="cuda", dtype="float32", linger_s=0.0)
+    forward = Forward(load(settings), settings.block("cuda"))
+    assert forward._attending is not None
+    assert isinstance(forward._attending((Run(Chain((1, 2, 3)), 0, 3, 0),), 3), PackedAttention)
     check(settings, torch.float32, 60, FLOAT32_BOUND, at_once=TEXTS, whole=False)
