@@ -1,6 +1,7 @@
 """The processes of a run, by what they do."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 RUN, TRAINING, EXECUTOR, SUPERVISOR, ZYGOTE = "run", "training", "executor", "supervisor", "zygote"
@@ -39,10 +40,8 @@ def _kind(pid: int, parents: str) -> str | None:
 
 
 def _children(pid: int) -> list[int]:
-    children = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
+    children: list[int] = []
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for task in Path(f"/proc/{pid}/task").glob("*/children"):
             children += [int(child) for child in task.read_text().split()]
-        except (FileNotFoundError, ProcessLookupError):
-            continue
     return children

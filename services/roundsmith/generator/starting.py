@@ -51,8 +51,8 @@ def watch(pid: int) -> None:
 
 def _below(pid: int) -> Iterator[Process]:
     """All that a process has started and that started, but for this process."""
-    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
-        with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):  # the process, or a thread of it, may end meanwhile
+        for listed in Path(f"/proc/{pid}/task").glob("*/children"):
             for child in map(int, listed.read_text().split()):
                 if child != os.getpid() and (began := _began(child)) is not None:
                     yield child, began

@@ -1,6 +1,7 @@
 """What there is in the place of a model that is not found."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from roundsmith.config import offline
@@ -22,13 +23,11 @@ def near_by(path: Path) -> str:
 
 def _models_below(folder: Path) -> Iterator[Path]:
     """Those that can be seen: what goes away or is not ours to look into is passed over."""
-    try:
-        for place in PLACES:
+    for place in PLACES:
+        with suppress(OSError):
             for config in folder.glob(f"{place}/config.json"):
                 if any(config.parent.glob("*.safetensors")):
                     yield config.parent
-    except OSError:
-        return
 
 
 def in_the_cache() -> str:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from typing import TypeVar
 
 import pytest
@@ -166,7 +167,8 @@ def test_supervisors_killed_in_the_middle_lose_and_double_no_cell(shared_pod: Sa
         for _ in range(2):
             await asyncio.sleep(0.3)
             for pid in pool.supervisor_pids()[:1]:
-                os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # one that died is told for a moment
+                    os.kill(pid, signal.SIGKILL)
         return cells(await task)
 
     assert run(shared_pod.settings(), disturbed) == run(ExecutorSettings(slots=2), slow_cells)
@@ -184,7 +186,8 @@ def test_a_sandbox_that_always_dies_gives_infra_errors_and_no_label(
         while not task.done():
             await asyncio.sleep(0.1)
             for pid in pool.supervisor_pids():
-                os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # one that died is told for a moment
+                    os.kill(pid, signal.SIGKILL)
         return await task
 
     (outcome,) = run(shared_pod.settings(slots=1, attempts=2), doomed)
