@@ -8,6 +8,7 @@ from roundsmith.benchmarks.load import LoadedTasks
 from roundsmith.benchmarks.problems import BadField, BadRow, Problem, refuse, shown
 from roundsmith.errors import ConfigError
 from roundsmith.hashing import file_sha256
+from roundsmith.models.licence import known_licence
 from roundsmith.types import Split, Task
 
 PAIRS = (
@@ -62,7 +63,7 @@ def _task(name: str, instruction: str, answer: str, fields: Fields) -> Task:
         tests=(),
         reference=answer,
         source=name.rpartition("/")[0],
-        licence=str(fields.get("licence", fields.get("license", ""))),
+        licence=known_licence(fields.get("licence", fields.get("license"))),
     )
 
 

@@ -10,6 +10,7 @@ from roundsmith.benchmarks.own_code import own_code
 from roundsmith.benchmarks.own_tests import OwnTest, own_tests
 from roundsmith.benchmarks.rows import Filled, checked
 from roundsmith.benchmarks.splits import hash_split
+from roundsmith.models.licence import known_licence
 from roundsmith.types import Split, Task
 
 SOURCE = "own"
@@ -54,6 +55,6 @@ def own_task(fields: Fields) -> Task:
         setup=row.setup,
         example=row.example,
         source=SOURCE,
-        licence=row.licence,
+        licence=known_licence(row.licence),
         meta=dict(row.meta),
     )

@@ -11,6 +11,7 @@ import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
 import pyarrow.parquet as pq  # type: ignore[import-untyped]  # ships no types
 
 from roundsmith.errors import ConfigError
+from roundsmith.models.licence import known_licence
 from roundsmith.recipes.identities import row_id
 from roundsmith.store import EXAMPLES, PAIRS, Manifest, Store
 from roundsmith.types import ChatMessage, Example, Row
@@ -62,12 +63,12 @@ def export_rows(store: Store, chosen: Manifest, out: Path, *, unknown_licences: 
     def kept(kind: Any) -> Iterator[dict[str, Any]]:
         nonlocal left_out
         for row in store.read_all(kind, chosen):
-            origin = row.provenance
-            if not origin.licence and not unknown_licences:
+            source, licence = row.provenance.source, known_licence(row.provenance.licence)
+            if not licence and not unknown_licences:
                 left_out += 1
                 continue
             counts[kind.name] += 1
-            sources[origin.source, origin.licence] += 1
+            sources[source, licence] += 1
             yield _columns(row)
 
     for kind in (EXAMPLES, PAIRS):

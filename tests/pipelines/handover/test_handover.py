@@ -19,7 +19,7 @@ from roundsmith.config import child_environment
 from roundsmith.errors import ConfigError, PlatformError
 from roundsmith.handover import dataset
 from roundsmith.handover.hub import push
-from roundsmith.models.licence import licence_of
+from roundsmith.models.licence import known_licence, licence_of
 from roundsmith.report.summary import Summary, to_json
 from roundsmith.store import EXAMPLES, Manifest, step_key
 from tests.pipelines.handover.hub_server import PART, Hub, hub
@@ -94,11 +94,33 @@ def test_no_row_is_lost_where_a_row_group_ends(run: MadeRun, tmp_path: Path) -> 
     assert exported.rows == {EXAMPLES.name: len(ids)}
 
 
-def test_rows_of_unknown_licence_stay_at_home_unless_told(tmp_path: Path) -> None:
+WORDS: tuple[object, ...] = (None, "", " ", "unknown", "NOASSERTION", "None", "Other", 7, [])
+
+
+@pytest.mark.parametrize(
+    ("named", "expected"),
+    [
+        ("MIT", "MIT"),
+        (" Apache-2.0 ", "Apache-2.0"),
+        ("MIT OR Apache-2.0", "MIT OR Apache-2.0"),
+        (["MIT", "BSD-3-Clause"], "BSD-3-Clause AND MIT"),
+        (["MIT", None], ""),
+        *(
+            (nothing, "")
+            for nothing in (None, "", " ", "unknown", "NOASSERTION", "None", "Other", 7, [])
+        ),
+    ],
+)
+def test_a_word_for_no_licence_is_none(named: object, expected: str) -> None:
+    assert known_licence(named) == expected
+
+
+@pytest.mark.parametrize("unknown", ["", "unknown", "NOASSERTION"])
+def test_rows_of_unknown_licence_stay_at_home_unless_told(tmp_path: Path, unknown: str) -> None:
     run = finished(tmp_path)
     store = run.context.store
     known, *others = store.read_all(EXAMPLES, run.rows)
-    bare = [replace(row, provenance=replace(row.provenance, licence="")) for row in others]
+    bare = [replace(row, provenance=replace(row.provenance, licence=unknown)) for row in others]
     ref = store.write_rows(EXAMPLES, [known, *bare])
     store.discard(run.rows)
     store.commit(replace(run.rows, objects=(ref, *run.rows.objects[1:])))
