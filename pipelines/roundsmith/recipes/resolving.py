@@ -12,7 +12,7 @@ from roundsmith.types import ExecuteItem, Limits, Outcome, Program, Task
 from roundsmith.verdicts import Verdict
 
 MAX_ATTEMPTS = 10
-"""How often a cell is run before an unresolved verdict is an error: of cells that fail one time in
+"""How often a cell is run before it counts as unresolved for good: of cells that fail one time in
 five, one in ten million is left."""
 
 Cell = tuple[str, str]
@@ -28,10 +28,40 @@ async def run_until_resolved(
     every_test: bool = False,
 ) -> tuple[Outcome, ...]:
     """The outcomes of programs on a task's tests, in the order of both; see `Session.verify`."""
+    found = await run_cells(services, item_id, programs, task, limits, every_test)
+    names = [program.code_id for program in programs]
+    if missing := unresolved(found, names, task, every_test):
+        raise SandboxError(
+            f"task {task.task_id}: expected resolved verdicts after {MAX_ATTEMPTS} attempts, saw "
+            f"{len({name for name, _ in missing})} programs without: look at the executor's log, "
+            "then run again"
+        )
+    return tuple(
+        found[name, test.test_id]
+        for name in names
+        for test in task.tests
+        if (name, test.test_id) in found
+    )
+
+
+async def run_cells(
+    services: Services,
+    item_id: str,
+    programs: Sequence[Program],
+    task: Task,
+    limits: Limits,
+    every_test: bool = False,
+) -> dict[Cell, Outcome]:
+    """The resolved outcomes of programs on a task's tests; a cell that the sandbox failed on at
+    each of the attempts has none.
+    """
     found: dict[Cell, Outcome] = {}
     names = [program.code_id for program in programs]
-    missing = unresolved(found, names, task, every_test)
     for attempt in range(MAX_ATTEMPTS):
+        if not (missing := unresolved(found, names, task, every_test)):
+            break
+        if attempt:
+            await services.pause(attempt - 1)
         running = {code_id for code_id, _ in missing}
         item = ExecuteItem(
             f"{item_id}/{attempt}",
@@ -45,20 +75,7 @@ async def run_until_resolved(
         for outcome in await services.executor.execute(item, fresh=attempt > 0):
             if outcome.verdict.resolved:
                 found[outcome.code_id, outcome.test_id] = outcome
-        missing = unresolved(found, names, task, every_test)
-        if not missing:
-            return tuple(
-                found[name, test.test_id]
-                for name in names
-                for test in task.tests
-                if (name, test.test_id) in found
-            )
-        await services.pause(attempt)
-    raise SandboxError(
-        f"task {task.task_id}: expected resolved verdicts after {MAX_ATTEMPTS} attempts, saw "
-        f"{len({name for name, _ in missing})} programs without: look at the executor's log, then "
-        "run again"
-    )
+    return found
 
 
 def unresolved(

@@ -9,20 +9,18 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from roundsmith.benchmarks.scripts import runnable
-from roundsmith.benchmarks.verbatim import profile_of
 from roundsmith.clients import ROUNDS, Services, connect
 from roundsmith.errors import ConfigError, WeightsMismatch
 from roundsmith.hashing import derive_seed
+from roundsmith.recipes.resolving import run_cells
 from roundsmith.recipes.styles import style_of
 from roundsmith.store import TASKS, read_file
 from roundsmith.training.folder import JobFolder
 from roundsmith.training.policies import Policies
 from roundsmith.types import (
     Completion,
-    ExecuteItem,
     GenerateItem,
     Limits,
-    Outcome,
     Program,
     Sampling,
     Task,
@@ -30,9 +28,7 @@ from roundsmith.types import (
 from roundsmith.verdicts import reward
 
 ATTEMPTS = 3
-"""How often what the sandbox failed on is run before it has no reward, and how often a generator is
-told of weights that a replica of it does not serve.
-"""
+"""How often a generator is told of weights that a replica of it does not serve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,28 +154,17 @@ class RolloutSource:
         self, services: Services, item_id: str, programs: Sequence[Program], task: Task
     ) -> dict[str, tuple[float | None, int]]:
         """1 for a program that solves the task, 0 for one that does not, None where the sandbox
-        failed every time: that is masked, and never a zero. With it the tests that were run for it,
-        without those that the sandbox failed on.
+        failed on a test every time: that is masked, and never a zero. With it the tests that were
+        run for it, without those that the sandbox failed on.
         """
-        rewards: dict[str, tuple[float | None, int]] = {p.code_id: (None, 0) for p in programs}
-        missing = list(programs)
-        for attempt in range(ATTEMPTS):
-            item = ExecuteItem(
-                f"{item_id}/{attempt}",
-                tuple(missing),
-                task.tests,
-                limits=Limits(cpu_s=self._folder.job.cpu_s),
-                profile=profile_of(task),
-            )
-            rows: dict[str, list[Outcome]] = {program.code_id: [] for program in missing}
-            for outcome in await services.executor.execute(item, fresh=attempt > 0):
-                rows[outcome.code_id].append(outcome)
-            seen = {name: (reward(row), len(row)) for name, row in rows.items()}
-            rewards |= {name: one for name, one in seen.items() if one[0] is not None}
-            missing = [program for program in missing if rewards[program.code_id][0] is None]
-            if not missing:
-                break
-        return rewards
+        limits = Limits(cpu_s=self._folder.job.cpu_s)
+        found = await run_cells(services, item_id, programs, task, limits, every_test=True)
+        cells = {p.code_id: [(p.code_id, test.test_id) for test in task.tests] for p in programs}
+        rows = {name: [found[cell] for cell in row if cell in found] for name, row in cells.items()}
+        return {
+            name: (reward(row) if len(row) == len(task.tests) else None, len(row))
+            for name, row in rows.items()
+        }
 
 
 def program_of(task: Task, completion: str) -> str:

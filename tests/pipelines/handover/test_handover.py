@@ -105,10 +105,7 @@ WORDS: tuple[object, ...] = (None, "", " ", "unknown", "NOASSERTION", "None", "O
         ("MIT OR Apache-2.0", "MIT OR Apache-2.0"),
         (["MIT", "BSD-3-Clause"], "BSD-3-Clause AND MIT"),
         (["MIT", None], ""),
-        *(
-            (nothing, "")
-            for nothing in (None, "", " ", "unknown", "NOASSERTION", "None", "Other", 7, [])
-        ),
+        *((word, "") for word in WORDS),
     ],
 )
 def test_a_word_for_no_licence_is_none(named: object, expected: str) -> None:

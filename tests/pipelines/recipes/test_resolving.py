@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, cast
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from roundsmith.clients import Services
 from roundsmith.errors import SandboxError
-from roundsmith.recipes.resolving import run_until_resolved, unresolved
+from roundsmith.recipes.resolving import MAX_ATTEMPTS, run_cells, run_until_resolved, unresolved
 from roundsmith.types import (
     AssertTest,
     ExecuteItem,
@@ -108,6 +108,26 @@ def test_a_sandbox_that_never_works_is_an_error_and_no_outcome() -> None:
     truth = {("code", test.test_id): Verdict.PASS for test in TESTS}
     with pytest.raises(SandboxError, match="saw 1 programs without: look at the executor's log"):
         outcomes(truth, lambda: True, every_test=False)
+
+
+class FailsOnSecond(Executor):
+    """Its sandbox never gets a verdict of the second test."""
+
+    async def execute(self, item: ExecuteItem, fresh: bool = False) -> list[Outcome]:
+        found = await super().execute(item, fresh)
+        return [
+            replace(one, verdict=Verdict.INFRA_ERROR) if one.test_id == "second" else one
+            for one in found
+        ]
+
+
+def test_a_sandbox_that_fails_on_one_cell_leaves_the_others_resolved() -> None:
+    executor = FailsOnSecond({("code", test.test_id): Verdict.PASS for test in TESTS}, bool)
+    services: Any = Parts(executor)
+    ran = run_cells(services, "i", [Program("code", "")], TASK, Limits(), every_test=True)
+    assert set(asyncio.run(ran)) == {("code", "first"), ("code", "third")}
+    assert len(executor.asked) == MAX_ATTEMPTS
+    assert all(item.cells == (("code", "second"),) for item in executor.asked[1:])
 
 
 def test_only_what_failed_is_run_again() -> None:
