@@ -271,12 +271,13 @@ class Context:
 
 def reproducible(config: Mapping[str, Any]) -> str:
     """Whether work of these settings gives the same bytes when it is done again: `bitwise` for what
-    computes no model's numbers, or does so by our own engine on a CPU with fixed slots and threads.
+    computes no model's numbers, or does so by our own engine on a CPU with fixed slots and threads;
+    a training on rewards samples, too.
     """
-    arithmetic = config.get("arithmetic", {})
-    exact = (
+    exact = all(
         arithmetic.get("device", "cpu") == "cpu"
         and arithmetic.get("engine", "transformers") == "transformers"
+        for arithmetic in (config.get("arithmetic", {}), config.get("rollouts", {}))
     )
     return BITWISE if exact else DISTRIBUTION
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
+from typing import Any
 
 from roundsmith.benchmarks.asserted import shown_tests
 from roundsmith.report.curves import LossPoint
@@ -44,7 +45,9 @@ async def report(ctx: Context, **refs: str) -> str:
         results = ctx.store.write_rows(RESULTS, _results(ctx, made))
         return Made([*(ctx.store.put_blob(text.encode()) for text in texts), results])
 
-    settings = {"round": ctx.round, "preset": ctx.config.preset}
+    settings: dict[str, Any] = {"round": ctx.round, "preset": ctx.config.preset}
+    if ctx.config.price.known:
+        settings["price"] = ctx.config.price.model_dump(mode="json")
     return reference(await ctx.once("report", 5, settings, tuple(made.values()), make))
 
 

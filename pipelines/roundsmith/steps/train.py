@@ -105,13 +105,7 @@ async def _train(
     number: int,
     steps: int,
 ) -> Manifest:
-    settings = {
-        "stage": stage.model_dump(mode="json"),
-        "number": number,
-        "seed": ctx.config.seed,
-        "arithmetic": _arithmetic(ctx, stage).model_dump(mode="json"),
-        "steps": steps,
-    }
+    settings = training_key(ctx, stage, number, steps)
     parents = (rows, base, tasks) if stage.objective == "grpo" else (rows, base)
     name = content_hash("training", settings, [parent.hash for parent in parents])
 
@@ -124,6 +118,21 @@ async def _train(
     manifest = await ctx.once("train", 3, settings, parents, make)
     await ctx.platform.committed(name)
     return manifest
+
+
+def training_key(ctx: Context, stage: Stage, number: int, steps: int) -> dict[str, Any]:
+    """The settings that a checkpoint depends on, beside its parents; of grpo those of the
+    generator, too, which draws its completions.
+    """
+    rollouts = {"rollouts": dict(ctx.platform.arithmetic)} if stage.objective == "grpo" else {}
+    return {
+        "stage": stage.model_dump(mode="json"),
+        "number": number,
+        "seed": ctx.config.seed,
+        "arithmetic": _arithmetic(ctx, stage).model_dump(mode="json"),
+        "steps": steps,
+        **rollouts,
+    }
 
 
 def _arithmetic(ctx: Context, stage: Stage) -> TrainingArithmetic:

@@ -50,6 +50,8 @@ def test_an_edited_recipe_has_another_key_and_leaves_those_of_others(tmp_path: P
         ({"arithmetic": {"device": "cpu", "threads": 2}}, "bitwise"),
         ({"arithmetic": {"device": "cuda", "threads": 2}}, "distribution"),
         ({"arithmetic": {"device": "cpu", "engine": "vllm"}}, "distribution"),
+        ({"arithmetic": {"device": "cpu"}, "rollouts": {"engine": "transformers"}}, "bitwise"),
+        ({"arithmetic": {"device": "cpu"}, "rollouts": {"engine": "vllm"}}, "distribution"),
     ],
 )
 def test_what_a_gpu_or_another_engine_made_is_told_as_a_draw(

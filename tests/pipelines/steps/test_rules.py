@@ -1,12 +1,16 @@
 """When a run ends before its last planned round."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
 from roundsmith.steps.config import RunConfig
 from roundsmith.steps.rules import BudgetConfig, KeepConfig, RoundSeen, StopConfig, why_stop
-from roundsmith.steps.seen import diversity
+from roundsmith.steps.seen import chosen_of, diversity
 from roundsmith.steps.spent import PriceConfig, Spent
+from roundsmith.store import EXAMPLES, PAIRS, Manifest, Store
+from roundsmith.types import Example, Pair, Provenance
 
 SPENT = Spent(seconds=7200, sampled_tokens=900, trained_tokens=100, executions=50)
 PRICES = PriceConfig(hour=3.0)
@@ -60,6 +64,16 @@ def test_programs_are_distinct_by_what_they_say() -> None:
     assert diversity(same) == 0.5
     assert diversity([*same, "def f(x):\n    return x + 1"]) == pytest.approx(2 / 3)
     assert diversity([]) is None
+
+
+def test_what_a_round_teaches_by_pairs_counts_as_what_it_chose(tmp_path: Path) -> None:
+    store, task = Store(str(tmp_path)), "t"
+    own = Provenance(task, "dstc", 1, parents=("a",))
+    pairs = [Pair(f"p{n}", "def f(x):", f"    return {n % 2}", "    pass", own) for n in range(4)]
+    gold = Example("g", "def f(x):", "    return 9", Provenance(task, "dstc", 1))
+    objects = (store.write_rows(EXAMPLES, [gold]), store.write_rows(PAIRS, pairs))
+    rows = Manifest("select", "0" * 64, objects=objects)
+    assert list(chosen_of(store, rows)) == ["    return 0", "    return 1"] * 2
 
 
 def test_rules_that_can_not_be_asked_are_refused() -> None:

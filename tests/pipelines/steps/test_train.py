@@ -10,7 +10,7 @@ from roundsmith.recipes.contract import gold_example
 from roundsmith.recipes.styles import CompletionStyle
 from roundsmith.steps import run_step
 from roundsmith.steps.context import Context, Made
-from roundsmith.steps.train import training_request
+from roundsmith.steps.train import training_key, training_request
 from roundsmith.store import EXAMPLES, Manifest
 from roundsmith.training import StoredTraining, TrainingJob
 from roundsmith.types import Split
@@ -61,6 +61,22 @@ def test_words_of_the_settings_are_told_as_what_they_mean_here(tmp_path: Path) -
     told = request(tmp_path).arithmetic
     assert (told.threads, told.processes) == (cpu_count(), 1)
     assert told == request(tmp_path, services={"device": told.device}).arithmetic
+
+
+def test_a_checkpoint_of_grpo_depends_on_how_the_generator_draws_and_no_other_does(
+    tmp_path: Path,
+) -> None:
+    def keys(slots: int) -> list[tuple[str, dict[str, Any]]]:
+        services = {"generator_slots": slots, "device": "cpu"}
+        ctx = context(tmp_path, recipe="atomic", services=services)
+        stages = enumerate(ctx.recipe.stages())
+        return [(s.objective, training_key(ctx, s, number, 7)) for number, s in stages]
+
+    (_, sft), (name, grpo) = keys(8)
+    (_, sft_again), (_, grpo_again) = keys(16)
+    assert name == "grpo"
+    assert sft == sft_again
+    assert grpo != grpo_again
 
 
 def test_every_setting_of_a_stage_reaches_its_training(tmp_path: Path) -> None:
