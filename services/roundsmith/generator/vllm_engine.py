@@ -13,6 +13,7 @@ from roundsmith.generator import vllm_adapter
 from roundsmith.generator.adapters import Adapters, Loaded
 from roundsmith.generator.admission import Admission
 from roundsmith.generator.checks import check_drawn, check_item, check_length
+from roundsmith.generator.merged import merged
 from roundsmith.generator.model_info import ModelInfo, adapted_version
 from roundsmith.generator.requests import Told
 from roundsmith.generator.settings import VllmSettings
@@ -92,7 +93,7 @@ class VllmEngine:
         check_length(len(prompt), self._text.context_tokens)
         with self._admission.admitted(item.n) as share, self._adapters.using(adapter):
             parts = [self._complete(item, prompt, index, adapter) for index in range(item.n)]
-            async with aclosing(parts[0] if item.n == 1 else _merged(parts)) as told:
+            async with aclosing(parts[0] if item.n == 1 else merged(parts)) as told:
                 async for one in told:
                     if isinstance(one, Completion):
                         self._admission.ended(share)
@@ -273,30 +274,3 @@ def _version(drawn: vllm_adapter.Drawn, adapter: Loaded | None) -> str:
         )
     base = drawn.versions[0]
     return base if adapter is None else adapted_version(base, adapter.sha256)
-
-
-async def _merged(parts: Sequence[AsyncGenerator[Told]]) -> AsyncGenerator[Told]:
-    """What several iterators tell, as they tell it; the first failure ends all."""
-    told: asyncio.Queue[Told | asyncio.Task[None]] = asyncio.Queue()
-
-    async def follow(part: AsyncGenerator[Told]) -> None:
-        async with aclosing(part):
-            async for one in part:
-                told.put_nowait(one)
-
-    tasks = [asyncio.create_task(follow(part)) for part in parts]
-    for task in tasks:
-        task.add_done_callback(told.put_nowait)
-    try:
-        left = len(tasks)
-        while left:
-            one = await told.get()
-            if isinstance(one, asyncio.Task):
-                one.result()
-                left -= 1
-            else:
-                yield one
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
