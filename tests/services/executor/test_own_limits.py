@@ -69,7 +69,7 @@ def fork():
 """
 WORK = {
     "cpu_s": ("spin", 1.0, 5.0, Verdict.CPU_TIMEOUT),
-    "memory_bytes": ("take", 2**27, 2**29, Verdict.MEMORY),
+    "memory_bytes": ("take", 3 * 2**26, 2**29, Verdict.MEMORY),
     "output_bytes": ("say", 2**12, 2**13, Verdict.OUTPUT_LIMIT),
     "file_bytes": ("write", 2**14, 2**15, Verdict.FILE_LIMIT),
 }
