@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from roundsmith.clients import Services
+from roundsmith.errors import StoreError
 from roundsmith.hashing import file_sha256
 from roundsmith.pair_builder.rules import configure, find_rule, load_rules
 from roundsmith.recipes.contract import Recipe
@@ -160,9 +161,14 @@ class Context:
         }
 
     def manifest(self, ref: str) -> Manifest:
-        """The manifest of a reference that a step returned."""
+        """The manifest of a reference that a step returned; StoreError when it is gone."""
         found = self.store.find(*ref.split("/"))
-        assert found is not None, f"{ref} was committed and is gone"
+        if found is None:
+            raise StoreError(
+                f"{ref}: expected finished work that this run rests on, saw that it is gone from "
+                "the store or not whole there: see that nothing else removes from the store, such "
+                "as `store gc`, and run again, what is gone is made anew"
+            )
         return found
 
     async def once(

@@ -12,6 +12,10 @@ from typing import Any
 
 STALE_S = 24 * 3600.0
 """What a writer that is gone has left is removed after so long."""
+RENEWED_S = STALE_S / 2
+"""An object that is made again when it is so old is put again: as an orphan it would soon count as
+garbage.
+"""
 _BEGIN = "roundsmith"
 
 

@@ -89,8 +89,8 @@ def _is_shard_of(
 def collect(store: Store, found: Garbage) -> None:
     """Removes it: commits first, so that what is cut short leaves no commit without its objects.
 
-    Nothing may be writing to the store meanwhile: a writer that finds an object there does not
-    write it again.
+    Nothing may be writing to the store meanwhile: what a writer puts again after it was found goes
+    all the same.
     """
     for manifest in found.manifests:
         store.discard(manifest)

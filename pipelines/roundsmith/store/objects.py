@@ -9,6 +9,7 @@ from typing import IO, Any, TypeVar
 
 from roundsmith.errors import StoreError
 from roundsmith.storage import storage_errors
+from roundsmith.store.ages import RENEWED_S
 from roundsmith.store.kinds import RowKind
 from roundsmith.store.manifest import ObjectRef
 from roundsmith.store.parquet import RowWriter, read_columns, read_file, search_file
@@ -124,8 +125,9 @@ class Objects:
         return ref
 
     def _keep(self, partial: Path, ref: ObjectRef) -> None:
-        # An object of the right size is there already; another size is a damaged one.
-        if not self.has(ref):
+        # An object of the right size is there already; another size is a damaged one. An old one
+        # may be an orphan that garbage collection takes before this work is committed.
+        if not self.has(ref) or self._root.age_s(object_name(ref)) > RENEWED_S:
             self._root.publish(partial, object_name(ref))
 
 

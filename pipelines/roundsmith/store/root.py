@@ -92,6 +92,17 @@ class Root:
                 written = moment(entry)
                 yield name, int(entry["size"]), 0.0 if written is None else today - written
 
+    def age_s(self, name: str) -> float:
+        """Seconds since a file was written, by the storage's own clock; 0 for one that it does not
+        date, or that is not there.
+        """
+        with storage_errors(self.url(name)):
+            try:
+                written = moment(self._fs.info(self._path(name)))
+            except FileNotFoundError:
+                return 0.0
+            return 0.0 if written is None else now(self._fs, self._base) - written
+
     def publish(self, partial: Path, name: str) -> None:
         """Make a complete local file of `scratch` appear under `name`, replacing what is there."""
         with storage_errors(self.url(name)):

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from roundsmith.errors import StoreError
 from roundsmith.steps.context import Made
+from roundsmith.store import Manifest
 from tests.pipelines.steps.contexts import context
 
 OWN = '''"""A recipe of a user's own."""
@@ -81,3 +83,15 @@ def test_the_objective_is_in_no_key_of_what_was_drawn_or_chosen(tmp_path: Path) 
     )
     assert dpo.recipe_key() == kto.recipe_key()
     assert dpo.recipe.stages() != kto.recipe.stages()
+
+
+def test_finished_work_that_was_removed_in_the_middle_of_a_run_is_told_with_what_to_do(
+    tmp_path: Path,
+) -> None:
+    ctx = context(tmp_path)
+    made = ctx.store.commit(Manifest("tasks", "0" * 64, (ctx.store.put_blob(b"rows"),)))
+    assert ctx.manifest(made.reference) == made
+    ctx.store.remove_object(made.objects[0].hash)
+    told = f"{made.reference}: expected finished work .* run again, what is gone is made anew"
+    with pytest.raises(StoreError, match=told):
+        ctx.manifest(made.reference)

@@ -78,3 +78,18 @@ def test_storage_whose_clock_is_days_behind_keeps_what_is_under_way() -> None:
     assert 0 <= age_s < 60
     assert garbage(store).objects == ()
     assert garbage(store, grace_s=-1).objects == (ref.hash,)
+
+
+def test_an_orphan_that_is_old_by_the_storages_own_clock_is_put_again() -> None:
+    fsspec.register_implementation("behind", Behind, clobber=True)
+    store, written = Store("behind://bucket/renewed"), Behind.store
+    ref = store.put_blob(b"of a run that was killed")
+    path = next(path for path in written if path.endswith(ref.hash))
+    young = written[path]
+    store.put_blob(b"of a run that was killed")
+    assert written[path] is young
+    young.created -= DAYS
+    assert garbage(store).objects == (ref.hash,)
+    store.put_blob(b"of a run that was killed")
+    assert written[path] is not young
+    assert garbage(store).objects == ()

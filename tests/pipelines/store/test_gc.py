@@ -71,6 +71,18 @@ def test_an_object_of_work_under_way_stays_until_its_grace_is_over(tmp_path: Pat
     assert not store.has(left)
 
 
+def test_an_old_orphan_that_is_made_again_is_as_young_as_the_work_that_needs_it(
+    tmp_path: Path,
+) -> None:
+    store = Store(str(tmp_path))
+    orphan = store.put_blob(b"of a run that was killed")
+    old(tmp_path, orphan)
+    assert garbage(store).objects == (orphan.hash,)
+    assert store.put_blob(b"of a run that was killed") == orphan
+    collect(store, garbage(store))
+    store.check(orphan)
+
+
 def test_a_store_with_a_manifest_that_can_not_be_read_is_left_alone(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     made(store, Random(1), 3)
