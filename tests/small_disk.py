@@ -25,6 +25,11 @@ def mounted(folder: Path, size: str) -> Iterator[Path]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
+def grow(folder: Path, size: str) -> None:
+    """Gives what is mounted at a folder this size."""
+    subprocess.run(["mount", "-o", f"remount,size={size}", str(folder)], check=True)
+
+
 def run_with(folder: Path, program: str) -> "subprocess.CompletedProcess[str]":
     """Runs Python on a folder, its argument, that is a file system of 2 MB for it alone; skips the
     test where that takes more rights.

@@ -188,9 +188,8 @@ def storage_errors(url: str) -> Iterator[None]:
     except _failures() as error:
         if isinstance(error, OSError) and error.errno in FULL:
             raise StoreError(
-                f"{url}: expected room to write, saw {error.strerror or error}: free space or "
-                "put the storage root "
-                "on a larger disk, and run again; finished shards are kept"
+                f"{url}: expected room to write, saw {os.strerror(error.errno)}: free space there, "
+                "or name a place on a larger disk, and run again; finished shards are kept"
             ) from error
         raise StoreError(
             f"{url}: expected storage that can be read and written, saw {str(error).rstrip('.')}: "

@@ -38,11 +38,13 @@ def data(
     """
     from roundsmith.handover.cards import data_card
     from roundsmith.handover.dataset import export_rows
+    from roundsmith.handover.filled import filled
     from roundsmith.handover.round import finished_round
 
     of = finished_round(run, round_)
-    exported = export_rows(of.store, of.rows, out, unknown_licences=unknown_licences)
-    (out / "README.md").write_text(data_card(of, exported), "utf-8")
+    with filled(out):
+        exported = export_rows(of.store, of.rows, out, unknown_licences=unknown_licences)
+        (out / "README.md").write_text(data_card(of, exported), "utf-8")
     rows = ", ".join(f"{count} {kind}s" for kind, count in exported.rows.items())
     typer.echo(f"{out}: {rows}; left out for their licence: {exported.left_out}")
 

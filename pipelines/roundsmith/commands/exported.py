@@ -8,7 +8,7 @@ from roundsmith.errors import ConfigError
 from roundsmith.report.summary import Result, Summary, from_json
 from roundsmith.round import RoundRefs
 from roundsmith.steps.context import Context
-from roundsmith.storage import read_file
+from roundsmith.storage import read_file, storage_errors
 from roundsmith.store import RESULTS
 
 log = logging.getLogger(__name__)
@@ -31,16 +31,22 @@ def export(context: Context, refs: RoundRefs[str], folder: Path) -> Summary:
     store.fetch(report.of_kind(RESULTS.name)[0], partial / "data" / "results.parquet")
     checkpoint = store.folder(context.manifest(refs.checkpoint).of_kind("folder")[0])
     store.fetch_folder(checkpoint, partial / "checkpoint")
-    (partial / "report.html").write_text(texts[1], "utf-8")
-    (partial / "summary.json").write_text(texts[0], "utf-8")
+    with storage_errors(str(folder)):
+        (partial / "report.html").write_text(texts[1], "utf-8")
+        (partial / "summary.json").write_text(texts[0], "utf-8")
     _tell_of_another(folder / "summary.json", from_json(texts[0]).result)
+    with storage_errors(str(folder)):
+        _replace(folder, partial)
+    return from_json(texts[0])
+
+
+def _replace(folder: Path, partial: Path) -> None:
     (folder / "summary.json").unlink(missing_ok=True)
     for name in ("data", "checkpoint"):
         shutil.rmtree(folder / name, ignore_errors=True)
     for name in ("data", "checkpoint", "report.html", "summary.json"):
         (partial / name).replace(folder / name)
     partial.rmdir()
-    return from_json(texts[0])
 
 
 def _tell_of_another(path: Path, made: Result) -> None:

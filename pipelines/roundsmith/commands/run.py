@@ -32,7 +32,7 @@ from roundsmith.steps.plan import remaining
 from roundsmith.steps.rules import RoundSeen, why_stop
 from roundsmith.steps.seen import round_seen
 from roundsmith.steps.spent import Spent, spent_on
-from roundsmith.storage import make_output_folder
+from roundsmith.storage import make_output_folder, replace_file
 from roundsmith.store import Store
 from roundsmith.store.overlay import existing
 
@@ -76,7 +76,8 @@ def play(
     """
     make_output_folder(out)
     with only_run(out), asyncio.Runner() as runner, ProgressView(console) as view:
-        (out / "run.json").write_text(config.model_dump_json(indent=2) + "\n")
+        settings = config.model_dump_json(indent=2) + "\n"
+        replace_file(str(out / "run.json"), settings.encode())
         expected = expectations(config, store, platform)
         context = Context(Store(store), config, 1, platform, view)
         rounds = _Rounds(context, platform, out, expected, runner, view)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from roundsmith.errors import ConfigError
 from roundsmith.handover.cards import model_card
+from roundsmith.handover.filled import filled
 from roundsmith.handover.round import FinishedRound
 from roundsmith.store import EXAMPLES, PAIRS
 
@@ -18,13 +19,18 @@ def export_checkpoint(of: FinishedRound, out: Path) -> Path:
     """
     if out.exists():
         raise ConfigError(f"--out {out}: expected no such folder, saw one: name another")
-    folder = of.store.folder(of.checkpoint.of_kind("folder")[0])
-    of.store.fetch_folder(folder, out)
+    with filled(out):
+        folder = of.store.folder(of.checkpoint.of_kind("folder")[0])
+        of.store.fetch_folder(folder, out)
+        (out / CARD).write_text(model_card(of, _sources(of)), "utf-8")
+    return out
+
+
+def _sources(of: FinishedRound) -> list[tuple[str, str, int]]:
+    """How many rows are of each source and licence."""
     sources: Counter[tuple[str, str]] = Counter()
     for row in of.store.read_all(EXAMPLES, of.rows):
         sources[row.provenance.source, row.provenance.licence] += 1
     for pair in of.store.read_all(PAIRS, of.rows):
         sources[pair.provenance.source, pair.provenance.licence] += 1
-    rows = [(source, licence, count) for (source, licence), count in sorted(sources.items())]
-    (out / CARD).write_text(model_card(of, rows), "utf-8")
-    return out
+    return [(source, licence, count) for (source, licence), count in sorted(sources.items())]

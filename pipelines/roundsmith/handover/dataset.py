@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -52,10 +53,8 @@ def export_rows(store: Store, chosen: Manifest, out: Path, *, unknown_licences: 
     """Writes the rows of a round as Parquet under `data/KIND` of a folder, streamed.
 
     Rows of unknown licence are left out unless `unknown_licences`. Raises ConfigError when that
-    leaves none, or when the folder is not empty.
+    leaves none.
     """
-    if out.exists() and any(out.iterdir()):
-        raise ConfigError(f"--out {out}: expected an empty folder, saw files: name another")
     counts: Counter[str] = Counter()
     sources: Counter[tuple[str, str]] = Counter()
     left_out = 0
@@ -82,20 +81,19 @@ def export_rows(store: Store, chosen: Manifest, out: Path, *, unknown_licences: 
 
 
 def _write(rows: Iterator[dict[str, Any]], schema: pa.Schema, folder: Path) -> None:
-    writer, written, number = None, 0, 0
-    try:
+    written, number = ROWS_A_FILE, 0
+    with ExitStack() as file:
         while group := list(islice(rows, ROWS_A_GROUP)):
-            if writer is None or written >= ROWS_A_FILE:
-                if writer is not None:
-                    writer.close()
+            if written >= ROWS_A_FILE:
+                file.close()
                 folder.mkdir(parents=True, exist_ok=True)
                 path = folder / f"train-{number:05}.parquet"
-                writer, written, number = pq.ParquetWriter(path, schema), 0, number + 1
+                # Given a path, the writer leaves its file open when the disk is full at its end.
+                sink = file.enter_context(pa.OSFile(str(path), "wb"))
+                writer = file.enter_context(pq.ParquetWriter(sink, schema))
+                written, number = 0, number + 1
             writer.write_table(pa.Table.from_pylist(group, schema=schema))
             written += len(group)
-    finally:
-        if writer is not None:
-            writer.close()
 
 
 def _columns(row: Row) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from roundsmith.errors import ConfigError, Corrupt, StoreError
 from roundsmith.hashing import file_sha256
 from roundsmith.storage import (
     CHUNK_BYTES,
+    FULL,
     create_file,
     download,
     is_local,
@@ -185,6 +186,11 @@ class Root:
                 seen = download(self._fs, self._path(name), target)
             except FileNotFoundError as error:
                 raise self._broken(name, sha256, "saw no such file") from error
+            except OSError as error:
+                if error.errno in FULL:  # where the copy goes, not here
+                    with storage_errors(str(target.parent)):
+                        raise
+                raise
         self._check(name, sha256, seen)
 
     @contextmanager

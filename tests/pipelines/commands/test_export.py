@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from roundsmith.commands.exported import export
+from roundsmith.errors import StoreError
 from roundsmith.hashing import weights_sha256
 from roundsmith.lab import MODEL
 from roundsmith.report.summary import Summary, from_json, to_json
@@ -18,10 +19,11 @@ from roundsmith.types import Group
 from tests.pipelines.recipes.groups import TASK
 from tests.pipelines.report.rounds import SUMMARY
 from tests.pipelines.steps.contexts import context
+from tests.small_disk import grow, mounted
 
 
-def played(ctx: Context, summary: Summary, num_groups: int) -> RoundRefs[str]:
-    """A round that made one object of groups for each group."""
+def played(ctx: Context, summary: Summary, num_groups: int, page: str = "") -> RoundRefs[str]:
+    """A round that made one object of groups for each group, with this on its page."""
 
     async def groups() -> Made:
         return Made(
@@ -29,7 +31,7 @@ def played(ctx: Context, summary: Summary, num_groups: int) -> RoundRefs[str]:
         )
 
     async def report() -> Made:
-        texts = (to_json(summary), f"<html>{num_groups}</html>")
+        texts = (to_json(summary), f"<html>{num_groups}{page}</html>")
         blobs = [ctx.store.put_blob(text.encode()) for text in texts]
         return Made([*blobs, ctx.store.write_rows(RESULTS, ())])
 
@@ -76,3 +78,27 @@ def test_an_export_that_was_killed_is_made_whole(tmp_path: Path) -> None:
     names = {path.name for path in folder.rglob("*.parquet")}
     assert names & {"groups-groups-0099.parquet", "x.parquet"} == set()
     assert not (folder / ".partial").exists()
+
+
+def test_a_full_disk_is_told_by_the_folder_that_lacks_room_and_what_was_there_stays(
+    tmp_path: Path,
+) -> None:
+    ctx = context(tmp_path, limit=2, eval_limit=1)
+    refs = played(ctx, SUMMARY, 1, page="x" * 2**21)
+    export(ctx, refs, tmp_path / "whole")
+    files = [p for p in (tmp_path / "whole").rglob("*") if p.is_file()]
+    bytes_ = sum(path.stat().st_size for path in files)
+    with mounted(tmp_path / "small", "1m") as small:
+        folder = small / "round-1"
+        folder.mkdir()
+        (folder / "summary.json").write_text("of before")
+        for size in ("1m", str(bytes_ - 2**20)):  # neither the weights fit, nor then the page
+            grow(small, size)
+            with pytest.raises(
+                StoreError, match="expected room to write, saw No space left"
+            ) as told:
+                export(ctx, refs, folder)
+            assert str(told.value).startswith(str(folder))
+            assert (folder / "summary.json").read_text() == "of before"
+        grow(small, "64m")
+        assert export(ctx, refs, folder) == SUMMARY

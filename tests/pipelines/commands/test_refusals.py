@@ -97,6 +97,9 @@ def test_two_runs_in_one_folder_are_one_too_many(tmp_path: Path, command: tuple[
 
 def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
     with mounted(tmp_path / "small", "1500k") as small:
+        (small / "run").mkdir()
+        (small / "run/run.json").write_text("of before")
+        (small / "run/before").hardlink_to(small / "run/run.json")
         code, said = roundsmith("run", "--out", small / "run", "--limit", "4")
         assert code == 1
         assert "space" in said
@@ -104,6 +107,8 @@ def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
         finished = list((small / "run/store/manifests").rglob("*.json"))
         assert [p.parent.name for p in finished] == ["tasks"]  # the model did not fit
         assert not [p for p in (small / "run").rglob("*partial*") if p.is_file()]
+        assert (small / "run/before").read_text() == "of before", "written over in place"
+        assert json.loads((small / "run/run.json").read_text())["limit"] == 4
     assert os.listdir(small) == []
 
 

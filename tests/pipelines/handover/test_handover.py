@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 
 from roundsmith.cli import app
 from roundsmith.config import child_environment
-from roundsmith.errors import ConfigError, PlatformError
+from roundsmith.errors import ConfigError, PlatformError, StoreError
 from roundsmith.handover import dataset
 from roundsmith.handover.hub import push
 from roundsmith.models.licence import known_licence, licence_of
@@ -25,6 +25,7 @@ from roundsmith.store import EXAMPLES, Manifest, step_key
 from tests.pipelines.handover.hub_server import PART, Hub, hub
 from tests.pipelines.lineage.made import MadeRun, made_run
 from tests.pipelines.report.rounds import COST, RESULT
+from tests.small_disk import grow, mounted
 
 
 def finished(folder: Path) -> MadeRun:
@@ -155,6 +156,23 @@ def test_a_folder_that_is_there_is_not_written_over(rows: Path, run: MadeRun) ->
     assert isinstance(done.exception, ConfigError)
     done = command("export", "checkpoint", folder_of(run), "--out", str(rows))
     assert isinstance(done.exception, ConfigError)
+
+
+@pytest.mark.parametrize(("what", "size"), [("data", "4k"), ("checkpoint", "1m")])
+def test_a_full_disk_leaves_nothing_and_with_room_the_same_command_hands_over(
+    run: MadeRun, tmp_path: Path, what: str, size: str
+) -> None:
+    with mounted(tmp_path / "small", size) as small:
+        again = ("export", what, folder_of(run), "--out", str(small / "out"))
+        done = command(*again)
+        assert isinstance(done.exception, StoreError), done.output
+        assert str(done.exception).startswith(str(small))
+        assert "expected room to write, saw No space left on device" in str(done.exception)
+        assert os.listdir(small) == []
+        grow(small, "64m")
+        done = command(*again)
+        assert done.exit_code == 0, done.output
+        assert (small / "out/README.md").stat().st_size > 0
 
 
 def test_a_run_that_is_not_over_has_nothing_to_hand_over(tmp_path: Path) -> None:
