@@ -3,6 +3,7 @@ pretrained model.
 """
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,19 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
         if not torch.cuda.is_available():
             pytest.skip("no GPU: run `pytest -m gpu` where torch has one")
+
+
+@pytest.fixture(autouse=True)
+def _own_environment() -> Iterator[None]:
+    """An engine in this process has MKL add in one order (`repeat_sums`); a training that a later
+    test starts must not inherit it, since it would give other last bits.
+    """
+    before = os.environ.get("MKL_CBWR")
+    yield
+    if before is None:
+        os.environ.pop("MKL_CBWR", None)
+    else:
+        os.environ["MKL_CBWR"] = before
 
 
 @pytest.fixture(scope="session")
