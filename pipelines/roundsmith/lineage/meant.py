@@ -1,11 +1,11 @@
 """The run or the round that a person means by a path: its folder, or one next to it in the tree."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
 
 from roundsmith.errors import ConfigError
 from roundsmith.lineage.rounds import round_folders
+from roundsmith.models.near import seen_below
 
 NAMED = 5
 """Folders that a message names at most."""
@@ -68,22 +68,13 @@ def _seen(path: Path) -> str:
 
 
 def near_runs(path: Path) -> list[Path]:
-    """The finished runs at or below a path or what there is of it, else beside it; never of all
-    that a machine has.
-    """
+    """The finished runs at or below a path or what there is of it, else beside it."""
     there = next(folder for folder in (path, *path.parents) if folder.is_dir())
     for at in (there, there.parent):
-        if at != Path(at.anchor) and (found := set(_runs_below(at))):
+        places = (f"{below}round-*/summary.json" for below in ("", "*/", "*/*/"))
+        if found := {summary.parent.parent for summary in seen_below(at, places)}:
             return sorted(found)
     return []
-
-
-def _runs_below(folder: Path) -> Iterator[Path]:
-    """Those that can be seen: what goes away or is not ours to look into is passed over."""
-    for below in ("", "*/", "*/*/"):
-        with suppress(OSError):
-            for summary in folder.glob(f"{below}round-*/summary.json"):
-                yield summary.parent.parent
 
 
 def named(near: Sequence[Path]) -> str:

@@ -1,6 +1,6 @@
 """What there is in the place of a model that is not found."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,21 +13,20 @@ PLACES = ("*", "*/*", "*/round-*/checkpoint", "*/*/round-*/checkpoint")
 
 
 def near_by(path: Path) -> str:
-    """The folders of models near a path, as the end of a sentence; nothing where there is none, and
-    where no part of the path exists: nothing is near to a root that holds the whole machine.
-    """
+    """The folders of models near a path, as the end of a sentence; nothing where there is none."""
     there = next(folder for folder in (path, *path.parents) if folder.is_dir())
-    folders = set() if there == Path(there.anchor) else set(_models_below(there))
+    weights = seen_below(there, [f"{place}/*.safetensors" for place in PLACES])
+    folders = {one.parent for one in weights if (one.parent / "config.json").is_file()}
     return f"; near by there is {_named(sorted(map(str, folders)))}" if folders else ""
 
 
-def _models_below(folder: Path) -> Iterator[Path]:
-    """Those that can be seen: what goes away or is not ours to look into is passed over."""
-    for place in PLACES:
+def seen_below(folder: Path, patterns: Iterable[str]) -> Iterator[Path]:
+    """What is found below a folder to help a message: nothing below a root, which is the whole
+    machine, and what goes away meanwhile or is not ours to look into is passed over.
+    """
+    for pattern in patterns if folder != Path(folder.anchor) else ():
         with suppress(OSError):
-            for config in folder.glob(f"{place}/config.json"):
-                if any(config.parent.glob("*.safetensors")):
-                    yield config.parent
+            yield from folder.glob(pattern)
 
 
 def in_the_cache() -> str:
