@@ -1,13 +1,16 @@
 """A round's checkpoint as a Hugging Face folder with its card."""
 
 from collections import Counter
+from itertools import chain
 from pathlib import Path
 
 from roundsmith.errors import ConfigError
 from roundsmith.handover.cards import model_card
 from roundsmith.handover.filled import filled
 from roundsmith.handover.round import FinishedRound
+from roundsmith.models.licence import known_licence
 from roundsmith.store import EXAMPLES, PAIRS
+from roundsmith.types import Row
 
 CARD = "README.md"
 
@@ -29,8 +32,7 @@ def export_checkpoint(of: FinishedRound, out: Path) -> Path:
 def _sources(of: FinishedRound) -> list[tuple[str, str, int]]:
     """How many rows are of each source and licence."""
     sources: Counter[tuple[str, str]] = Counter()
-    for row in of.store.read_all(EXAMPLES, of.rows):
-        sources[row.provenance.source, row.provenance.licence] += 1
-    for pair in of.store.read_all(PAIRS, of.rows):
-        sources[pair.provenance.source, pair.provenance.licence] += 1
+    examples, pairs = of.store.read_all(EXAMPLES, of.rows), of.store.read_all(PAIRS, of.rows)
+    for row in chain[Row](examples, pairs):
+        sources[row.provenance.source, known_licence(row.provenance.licence)] += 1
     return [(source, licence, count) for (source, licence), count in sorted(sources.items())]

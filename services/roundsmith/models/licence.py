@@ -5,8 +5,12 @@ from pathlib import Path
 
 _HEADER = re.compile(r"\A---\n(.*?)^---", re.DOTALL | re.MULTILINE)
 _LICENCE = re.compile(r"^license:[ \t]*([^\s#]+)", re.MULTILINE)
-_UNKNOWN = frozenset({"", "-", "?", "n/a", "na", "no", "noassertion", "none", "null", "other"})
-_UNKNOWN |= {"tbd", "unknown", "unlicensed", "unspecified"}
+_UNKNOWN = frozenset(
+    {
+        *("", "-", "?", "n/a", "na", "no", "noassertion", "none", "null"),
+        *("other", "tbd", "unknown", "unlicensed", "unspecified"),
+    }
+)
 """Words that name no licence, in any case; NOASSERTION and NONE are SPDX's."""
 
 
