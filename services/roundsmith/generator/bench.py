@@ -29,7 +29,7 @@ MIN_TOKENS, MAX_TOKENS = 8, 256
 _SMALL, _LARGE, _GPU = (512, 3), (96, 1), (1024, 3)
 """Requests and pairs, for a small model, for one that takes a CPU long, and for any on a GPU."""
 _GPU_SLOTS = 256
-"""On a GPU, where a step of many rows takes hardly longer than one of few."""
+"""On a GPU, which a step of few rows leaves idle."""
 
 
 def bench(model: str) -> list[BenchResult]:
