@@ -44,6 +44,10 @@ class ConfigError(RoundsmithError):
     exit_code = 2
 
 
+class UnfitTasks(ConfigError):
+    """A recipe, or every arm that is asked for of it, can not work on the tasks given."""
+
+
 class TooLong(ConfigError):
     """A prompt, or a prompt with its completion, has more tokens than the model's context."""
 

@@ -43,6 +43,31 @@ VERDICTS = (
         (66,),
     ),
     Mutation(
+        "one name that a test is about",
+        without(TESTER_SIDE, "if own or len(rivals) > 1:", "if False:"),
+        (66,),
+    ),
+    Mutation(
+        "calls that look around are not split",
+        without("executor/asserts.py", " or call.func.id in _LOOK_AROUND"),
+        (66,),
+    ),
+    Mutation(
+        "the test's own failure",
+        without(TESTER_SIDE, "if any(issubclass(own, made) for own in self._raises):", "if False:"),
+        (66,),
+    ),
+    Mutation(
+        "too large is no exception",
+        without(TESTER_SIDE, "raise self.failure(OVERSIZED, str(error)) from error", "raise"),
+        (71,),
+    ),
+    Mutation(
+        "sleep is counted",
+        without("sandbox/wall.py", "max(0.0, now - self._mark - awake_s)", "0.0"),
+        (2,),
+    ),
+    Mutation(
         "what can be sent back",
         without(TESTER_SIDE, "self.stand_in(value.value)", "value.value"),
         (96,),

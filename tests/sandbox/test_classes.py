@@ -127,3 +127,54 @@ def test_classes_that_look_at_the_programs_files_run_in_its_process_and_say_so(
     assert (found.verdict, found.judge) == (Verdict.PASS, JudgedAt.SAME_PROCESS), found.detail
     lazy = outcome(box, "def write(name):\n    pass\n", FILES)
     assert (lazy.verdict, lazy.judge) == (Verdict.FAIL, JudgedAt.SAME_PROCESS)
+
+
+TOLD = """
+import unittest
+class TestTold(unittest.TestCase):
+    def test_it_is_told(self):
+        with self.{expects}:
+            tell()
+"""
+
+
+@pytest.mark.parametrize(
+    ("expects", "tells"),
+    [
+        ("assertWarns(UserWarning)", "import warnings; warnings.warn('late', UserWarning)"),
+        ("assertWarnsRegex(UserWarning, 'late')", "import warnings; warnings.warn('late')"),
+        ("assertLogs(level='INFO')", "import logging; logging.getLogger('x').info('late')"),
+    ],
+)
+def test_classes_that_expect_warnings_or_logs_of_the_program_run_in_its_process(
+    box: "Box", expects: str, tells: str
+) -> None:
+    source = TOLD.format(expects=expects)
+    found = outcome(box, f"def tell():\n    {tells}\n", source)
+    assert (found.verdict, found.judge) == (Verdict.PASS, JudgedAt.SAME_PROCESS), found.detail
+    assert outcome(box, "def tell(): pass\n", source).verdict is Verdict.FAIL
+
+
+OF_A_MODULE = """
+import unittest
+ready = False
+def setUpModule():
+    global ready
+    ready = double(1) == 2
+def tearDownModule():
+    assert double(3) == 6
+class TestReady(unittest.TestCase):
+    def test_it_is_ready(self):
+        self.assertTrue(ready)
+"""
+
+
+@pytest.mark.parametrize("beside", ["", "import os\n"])
+def test_what_a_test_does_for_all_its_classes_is_done_and_counts(box: "Box", beside: str) -> None:
+    judge = JudgedAt.SAME_PROCESS if beside else JudgedAt.INSIDE
+    program = "def setUpModule(): raise ValueError('of the program')\n" + HONEST
+    found = outcome(box, program, beside + OF_A_MODULE)
+    assert (found.verdict, found.judge) == (Verdict.PASS, judge), found.detail
+    late = outcome(box, "def double(n): return 2 if n == 1 else 0\n", beside + OF_A_MODULE)
+    assert (late.verdict, late.judge) == (Verdict.FAIL, judge), late.detail
+    assert "tearDownModule" in late.detail

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from roundsmith.types import CallTest, ExecuteItem, Program, StdioTest
+from roundsmith.types import Test as AnyTest
 from roundsmith.verdicts import Label, Verdict
 from tests.sandbox.conftest import LIMITS
 
@@ -105,3 +107,23 @@ def test_a_program_of_asyncio_may_wait_for_threads_where_it_may_have_them(box: "
     assert outcome.verdict is box.if_it_may_fork(Verdict.PASS), outcome
     assert outcome.label is not Label.NEGATIVE  # where there are no threads, it is not its fault
     assert box.call(IN_THREADS, limits=PATIENT).label is Label.NEGATIVE
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (1, 0, 3, 2)])
+def test_a_script_passes_beside_calls_into_it_that_fail(box: "Box", order: tuple[int, ...]) -> None:
+    tests: tuple[AnyTest, ...] = (
+        CallTest("called first", "f", (1,), 2),
+        StdioTest("run first", "4\n", "5\n"),
+        CallTest("called last", "f", (2,), 3),
+        StdioTest("run last", "6\n", "7\n"),
+    )
+    source = "def f(x): return x + 1\nprint(f(int(input())))\n"
+    item = ExecuteItem("one", (Program("c", source),), tuple(tests[at] for at in order))
+    found = {outcome.test_id: outcome.verdict for outcome in box.matrix(item)}
+    called, run = Verdict.ERROR, Verdict.PASS  # a module that is loaded for its calls has no input
+    assert found == {
+        "called first": called,
+        "run first": run,
+        "called last": called,
+        "run last": run,
+    }

@@ -204,3 +204,27 @@ def test_without_namespaces_other_languages_are_refused_with_the_reason(box: Box
     for name in LANGUAGES:
         with pytest.raises(UnknownName, match=r"namespaces of T2|not installed"):
             box.matrix(item(name, "", StdioTest("t", "", "")))
+
+
+READS_BY_NAME = {
+    "cpp": (
+        '#include <fstream>\n#include <iostream>\nint main() { std::ifstream in("/dev/stdin");\n'
+        "  long n; in >> n; std::cout << 2 * n; }\n"
+    ),
+    "go": (
+        'package main\nimport ("fmt"; "os")\nfunc main() { var n int\n'
+        '  in, _ := os.Open("/dev/stdin"); fmt.Fscan(in, &n); fmt.Println(2 * n) }\n'
+    ),
+    "java": (
+        "public class Main { public static void main(String[] a) throws Exception {\n"
+        '  var in = new java.util.Scanner(new java.io.File("/dev/stdin"));\n'
+        "  System.out.println(2 * in.nextInt()); } }\n"
+    ),
+    "node": "console.log(2 * parseInt(require('fs').readFileSync('/dev/stdin', 'utf8')));\n",
+}
+
+
+@pytest.mark.parametrize("language", READS_BY_NAME)
+def test_a_program_may_read_its_input_by_name(box: Box, language: str) -> None:
+    found = ended(box, language, READS_BY_NAME[language], "8", "4")
+    assert found.verdict is Verdict.PASS, found

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from roundsmith.types import Limits
+from roundsmith.types import ExecuteItem, Limits, Program, StdioTest
 from roundsmith.verdicts import Verdict
+from tests.sandbox.conftest import LIMITS
 from tests.sandbox.test_kernel_surface import MACHINE
 
 if TYPE_CHECKING:
@@ -83,3 +84,65 @@ def test_a_script_ends_when_its_threads_do(box: "Box") -> None:
     source += "threading.Thread(target=late).start()\n"
     outcome = box.script(source, "", "5", limits=Limits(processes=2))
     assert outcome.verdict is box.if_it_may_fork(Verdict.PASS), outcome
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "with open(1, 'w') as out: out.write('5')",
+        "import os\nout = os.fdopen(1, 'w')\nout.write('5')\nout.close()",
+        "import os\nos.write(1, b'5')\nos.close(1)",
+        "import os, sys\nprint(5)\nsys.stdout.flush()\nos.dup2(2, 1)",
+        "import sys\nprint(5)\nsys.stdout.close()",
+    ],
+)
+def test_what_a_script_printed_counts_though_it_closed_or_replaced_its_output(
+    box: "Box", source: str
+) -> None:
+    tests = tuple(StdioTest(f"t{at}", str(at), "5") for at in range(30))
+    item = ExecuteItem("one", (Program("c", source),), tests, limits=LIMITS)
+    assert {outcome.verdict for outcome in box.matrix(item)} == {Verdict.PASS}
+
+
+@pytest.mark.parametrize("taken", ["buffer", "detach()"])
+def test_a_script_may_wrap_its_streams_anew(box: "Box", taken: str) -> None:
+    source = "import io, sys\n"
+    for name in ("stdin", "stdout", "stderr"):
+        source += f"sys.{name} = io.TextIOWrapper(sys.{name}.{taken}, encoding='utf-8')\n"
+    source += "print(input())\nprint('x', file=sys.stderr)\n"
+    outcome = box.script(source, "5\n", "5")
+    assert outcome.verdict is Verdict.PASS, outcome
+
+
+def test_output_is_the_pipe_that_it_is_and_named_as_the_interpreter_names_it(box: "Box") -> None:
+    source = (
+        "import sys\ndef f(): return [(s.seekable(), s.name, s.mode, s.buffer.mode, s.encoding,"
+    )
+    source += " s.errors, s.newlines, s.line_buffering) for s in (sys.stdout, sys.__stderr__)]\n"
+    lines = "(False, '<stdout>', 'w', 'wb', 'utf-8', 'surrogateescape', None, False)\n"
+    lines += "(False, '<stderr>', 'w', 'wb', 'utf-8', 'backslashreplace', None, True)\n"
+    outcome = box.script(f"{source}print(*f(), sep='\\n')\n", "", lines)
+    assert outcome.verdict is Verdict.PASS, outcome
+
+
+def test_the_right_output_is_never_over_the_limit(box: "Box") -> None:
+    limits = Limits(output_bytes=1000)
+    outcome = box.script("print('x' * 200_000)", "", "x" * 200_000, limits)
+    assert outcome.verdict is Verdict.PASS, outcome
+    assert box.script("print('x' * 200_000)", "", "x", limits).verdict is Verdict.OUTPUT_LIMIT
+
+
+@pytest.mark.parametrize("stdin", ["", "5\n", "line\n" * 50_000])
+def test_a_script_may_read_its_input_by_name(box: "Box", stdin: str) -> None:
+    source = (
+        "first = open('/dev/stdin').read()\nassert first == open(0).read()\nprint(len(first))\n"
+    )
+    outcome = box.script(source, stdin, str(len(stdin)))
+    assert outcome.verdict is Verdict.PASS, outcome
+
+
+@pytest.mark.places("T2")
+def test_input_that_is_larger_than_a_file_may_be_is_not_there_by_name(box: "Box") -> None:
+    source = "import os\nprint(os.path.exists('/dev/stdin'), os.listdir('.'), len(input()))\n"
+    outcome = box.script(source, "x" * 5000, "False [] 5000", Limits(file_bytes=4096))
+    assert outcome.verdict is Verdict.PASS, outcome

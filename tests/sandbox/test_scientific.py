@@ -121,6 +121,42 @@ def test_scalars_are_compared_outside_by_value_for_an_assert_and_by_type_for_a_c
 
 
 @JUDGED_ALIKE
+@pytest.mark.parametrize("kind", ["float32", "float16", "complex64"])
+def test_a_number_of_less_precision_is_compared_as_numpy_does(sci: "Box", kind: str) -> None:
+    program = f"def f(x): return [np.{kind}(x)]\n"
+    alike = getattr(numpy, kind)(0.1) == 0.1  # from numpy 2 on
+    found = outcome(sci, program, AssertTest("t", "assert f(0.1) == [0.1]"))
+    assert found.verdict is (Verdict.PASS if alike else Verdict.FAIL), found
+    assert found.judge is JudgedAt.INSIDE
+    assert outcome(sci, program, AssertTest("t", "assert f(0.2) == [0.1]")).verdict is Verdict.FAIL
+
+
+@JUDGED_ALIKE
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "np.testing.assert_allclose(f(), 2.0)",
+        "np.testing.assert_array_equal(f(), np.array([2.0]))",
+        "pd.testing.assert_series_equal(pd.Series(f()), pd.Series([2.0]))",
+        "pd.testing.assert_frame_equal(pd.DataFrame(f()), pd.DataFrame([2.0]))",
+    ],
+)
+def test_what_numpy_or_pandas_finds_unequal_for_a_test_is_its_failure(
+    sci: "Box", statement: str
+) -> None:
+    assert checked(sci, "def f(): return np.array([1.0])\n", statement).verdict is Verdict.FAIL
+    own = checked(sci, "def f(): np.testing.assert_equal(1, 2)\n", statement)
+    assert own.verdict is Verdict.ERROR, own.detail
+
+
+@JUDGED_ALIKE
+def test_a_seed_for_numpy_is_given_to_the_program_too(sci: "Box") -> None:
+    statements = "np.random.seed(7)\nfirst = f()\nnp.random.seed(7)\nassert f() == first"
+    found = checked(sci, "def f(): return int(np.random.randint(10 ** 9))\n", statements)
+    assert (found.verdict, found.judge) == (Verdict.PASS, JudgedAt.INSIDE), found
+
+
+@JUDGED_ALIKE
 def test_unittest_classes_see_arrays(sci: "Box") -> None:
     classes = (
         "import unittest\nclass T(unittest.TestCase):\n    def test(self):\n"

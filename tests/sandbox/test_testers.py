@@ -37,6 +37,8 @@ collections.Counter('aab')
 collections.OrderedDict([(1, 2), (3, 4)])
 collections.defaultdict(list, {1: [2]})
 collections.defaultdict(lambda: 3, {1: 2})
+int
+[type(None), len, {str: list}]
 """
 CLASSES = """
 class Vector:
@@ -70,6 +72,9 @@ class Missing(KeyError):
         self.code = code
 class Other(Exception): pass
 def lose(): raise Missing('a', 3)
+def lose_for():
+    try: [].index(3)
+    except ValueError as error: raise Missing('a', 3) from error
 def load(): json.loads('{')
 def read(): b'\\xff'.decode()
 def leave(): sys.exit(3)
@@ -155,6 +160,10 @@ class T(unittest.TestCase):
     def test_raised(self):
         with self.assertRaises(Missing) as seen: lose()
         self.assertEqual((seen.exception.code, seen.exception.args), (3, ('a',)))
+        self.assertIsNone(seen.exception.__cause__)
+        with self.assertRaises(Missing) as seen: lose_for()
+        self.assertIs(type(seen.exception.__cause__), ValueError)
+        self.assertEqual(str(seen.exception.__cause__), '3 is not in list')
 """
     outcome = box.run(IMPORTS + CLASSES, UnittestTest("t", source))
     assert (outcome.verdict, outcome.judge) == (Verdict.PASS, JudgedAt.INSIDE), outcome
@@ -178,3 +187,83 @@ def test_case_65_an_object_that_agrees_to_everything_is_shown_nothing(box: "Box"
     outcome = box.check(f"{source}def f(): return Agreeing()\n", f"x = 1\nassert {use}")
     assert outcome.verdict in (Verdict.FAIL, Verdict.ERROR), outcome
     assert outcome.judge is JudgedAt.INSIDE, outcome
+
+
+SEEDED = """
+{imports}
+seed(7)
+first = draw()
+seed(7)
+assert draw() == first
+"""
+
+
+@pytest.mark.parametrize(
+    "imports", ["from random import seed", "import random\nseed = random.seed"]
+)
+def test_a_seed_that_a_test_gives_is_given_to_the_program_too(box: "Box", imports: str) -> None:
+    source = "import random\ndef draw(): return random.randint(1, 10 ** 9)\n"
+    outcome = box.check(source, SEEDED.format(imports=imports))
+    assert (outcome.verdict, outcome.judge) == (Verdict.PASS, JudgedAt.INSIDE), outcome
+
+
+def test_python_functions_are_given_to_a_program_without_running_the_test_in_its_process(
+    box: "Box",
+) -> None:
+    source = "def f(g, x): return g(x)\n"
+    outcome = box.check(source, "assert f(len, [1, 2]) == 2 and f(str, 3) == '3'")
+    assert (outcome.verdict, outcome.judge) == (Verdict.PASS, JudgedAt.INSIDE), outcome
+
+
+def test_what_of_python_would_run_what_a_program_says_stays_with_the_program(box: "Box") -> None:
+    source = "import builtins\ndef f(name): return getattr(builtins, name)\n"
+    names = "eval exec compile open __import__ getattr setattr vars globals type object print"
+    own = f"for name in {names!r}.split():\n    assert type(f(name)) not in (type(len), type)\n"
+    outcome = box.check(source, f"{own}assert f('eval')('1 + 1') == 2 and f('eval') != eval")
+    assert (outcome.verdict, outcome.judge) == (Verdict.PASS, JudgedAt.INSIDE), outcome
+
+
+STATE = """
+import collections
+LOG, SEEN, BY_NAME, n, last = [], set(), {}, 0, (0,)
+recent = collections.deque()
+def f(x):
+    global n, last
+    n += 1
+    last = (x,)
+    LOG.append(x)
+    SEEN.add(x)
+    BY_NAME[x] = n
+    recent.append(x)
+def total(): return sum(LOG)
+def grow(values): values.append(7)
+"""
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        "f(1)\nassert LOG == [1]\nf(2)\nassert LOG == [1, 2] and len(LOG) == 2 and LOG[-1] == 2",
+        "assert n == 0\nf(5)\nassert n == 1 and last == (5,)\nf(6)\nassert n == 2",
+        "def seen(): return n, last\nf(5)\nassert seen() == (1, (5,))\nf(6)\nassert seen()[0] == 2",
+        "f('a')\nassert SEEN == {'a'} and 'a' in SEEN and BY_NAME == {'a': 1}",
+        "f(1)\nf(2)\nassert list(recent) == [1, 2]",
+        "LOG.append(5)\nassert total() == 5\nLOG[0] = 6\nassert total() == 6\nLOG.clear()\n"
+        "assert total() == 0",
+        "BY_NAME['z'] = 3\nf('a')\nassert sorted(BY_NAME) == ['a', 'z']",
+        "grow(LOG)\nassert total() == 7 and LOG == [7]",
+        "n = 41\nf(1)\nassert n == 41",
+        "log = LOG\nf(1)\nassert log is LOG and log == [1] and isinstance(log, list)",
+        "from solution import LOG, f, n\nf(3)\nassert LOG == [3] and n == 0",
+    ],
+)
+def test_a_global_of_the_program_is_what_it_is_now(box: "Box", statements: str) -> None:
+    outcome = box.check(STATE, statements)
+    assert (outcome.verdict, outcome.judge) == (Verdict.PASS, JudgedAt.INSIDE), outcome
+
+
+@pytest.mark.parametrize("statements", ["f(1)\nassert n == 1", "f(1)\nassert LOG == [1]"])
+def test_a_global_that_the_program_does_not_change_is_the_same(box: "Box", statements: str) -> None:
+    source = STATE.replace("n += 1", "pass").replace("LOG.append", "[].append")
+    outcome = box.check(source, statements)
+    assert (outcome.verdict, outcome.judge) == (Verdict.FAIL, JudgedAt.INSIDE), outcome

@@ -94,6 +94,103 @@ def test_case_66_a_program_that_is_imported_changes_nothing_else(
     assert (outcome.verdict, outcome.judge) == (Verdict.FAIL, JudgedAt.INSIDE), outcome
 
 
+BENDS = """
+def f(x): return 7
+def max(*values): return 0
+def abs(x): return 7
+def sorted(values): return 7
+def eval(text, *rest): return True
+def range(n): return []
+x = 3
+"""
+
+
+@pytest.mark.parametrize(
+    ("statements", "verdict"),
+    [
+        ("assert abs(max(1.5, 2.5) - 2.5) < 1e-9", Verdict.TAMPERED),
+        ("x = max(1, 2)\nassert x == 2", Verdict.TAMPERED),
+        ("for x in range(3): assert sum([x]) == x", Verdict.TAMPERED),
+        ("exec('def g(a): return len(a)', {})\nassert max(1, 2) == 2", Verdict.TAMPERED),
+        ("def check(f): assert abs(f(2)) == 2\ncheck(f)", Verdict.FAIL),
+        (
+            "import importlib\nassert importlib.import_module('solution').f(2) == abs(-4)",
+            Verdict.FAIL,
+        ),
+        ("m = __import__('solution')\nassert m.f([3, 1]) == sorted([3, 1])", Verdict.FAIL),
+        ("exec('from solution import f')\nassert f(-4) == abs(-4)", Verdict.FAIL),
+        ("assert eval('f(3) == 9')", Verdict.FAIL),
+        ("assert eval('1 == 2')", Verdict.FAIL),
+    ],
+)
+def test_case_66_no_name_of_a_program_stands_for_what_a_test_compares_by(
+    box: "Box", statements: str, verdict: Verdict
+) -> None:
+    outcome = box.check(BENDS, statements)
+    assert (outcome.verdict, outcome.judge) == (verdict, JudgedAt.INSIDE), outcome
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        "x = max(1, 2)\nassert x == 2",
+        "from solution import max\nassert abs(max(1.5, 2.5) - 2.5) < 1e-9",
+        "import importlib\nassert importlib.import_module('solution').max(1, 2) == len([1, 2])",
+        "x = f(2)\nassert abs(x - 4) < 1e-9",
+        "def check(f): assert abs(f(2) - 4) < 1e-9\ncheck(f)",
+        "assert eval('f(3) == 9')",
+        "found = {}\nexec('y = f(3)', globals(), found)\nassert found['y'] == 9",
+    ],
+)
+def test_a_program_is_asked_for_the_name_that_a_test_is_about(box: "Box", statements: str) -> None:
+    source = "def f(x): return x * x\ndef max(a, b): return a if a > b else b\n"
+    outcome = box.check(source, statements)
+    assert (outcome.verdict, outcome.judge) == (Verdict.PASS, JudgedAt.INSIDE), outcome
+
+
+ALIASES = """
+Wrong, Any, All = AssertionError, Exception, BaseException
+Bad = ValueError
+class Invalid(AssertionError): pass
+def f(x):
+    if x < 0: raise {raised}
+    return x
+"""
+
+
+@pytest.mark.parametrize("name", ["Wrong", "Any", "All"])
+@pytest.mark.parametrize(
+    "statements",
+    [
+        "try:\n    f(1)\n    assert False\nexcept {}: pass",
+        "from solution import {}\ntry:\n    f(1)\n    assert False\nexcept {}: pass",
+        "import unittest\nwith unittest.TestCase().assertRaises({}): assert f(1) == 2",
+    ],
+)
+def test_case_66_no_name_of_a_program_catches_the_tests_own_failure(
+    box: "Box", name: str, statements: str
+) -> None:
+    outcome = box.check(ALIASES.format(raised="Wrong"), statements.replace("{}", name))
+    assert (outcome.verdict, outcome.judge) == (Verdict.TAMPERED, JudgedAt.INSIDE), outcome
+
+
+def test_case_66_no_name_of_a_program_catches_what_the_test_raises(box: "Box") -> None:
+    statements = "try:\n    f({})\n    raise ValueError('none was raised')\nexcept Bad: pass"
+    outcome = box.check(ALIASES.format(raised="Bad"), statements.format(1))
+    assert (outcome.verdict, outcome.judge) == (Verdict.TAMPERED, JudgedAt.INSIDE), outcome
+
+
+@pytest.mark.parametrize("name", ["Bad", "Invalid"])
+def test_what_a_program_raises_is_caught_by_its_name_and_nothing_else(
+    box: "Box", name: str
+) -> None:
+    source = ALIASES.format(raised=name)
+    statements = f"try:\n    f({{}})\n    assert False, 'none'\nexcept {name}: pass"
+    assert box.check(source, statements.format(-1)).verdict is Verdict.PASS
+    outcome = box.check(source, statements.format(1))
+    assert (outcome.verdict, outcome.judge) == (Verdict.FAIL, JudgedAt.INSIDE), outcome
+
+
 def test_case_66_what_a_test_defines_is_not_the_programs_to_change(box: "Box") -> None:
     setup = "def solves(x): return x == 4\n"
     program = Program("c", "def solves(x): return True\ndef f(): return 3\n", setup)
@@ -211,3 +308,31 @@ def test_a_class_of_the_tests_below_one_of_the_programs_is_run_beside_it(box: "B
     test = "class Dog(Animal):\n    def sound(self): return 'wuff'\nassert Dog().speak() == 'wuff!'"
     outcome = box.check(source, test)
     assert (outcome.verdict, outcome.judge) == (Verdict.PASS, JudgedAt.SAME_PROCESS), outcome
+
+
+SAYS_MUCH = """
+def small(): return 'x'
+def large(): return 'x' * 2**21
+def deep():
+    made = None
+    for _ in range(99): made = (made,)
+    return made
+def size(text): return len(text)
+"""
+
+
+@pytest.mark.parametrize("call", ["large()", "deep()", "size('x' * 2**21)"])
+def test_case_71_what_is_too_large_to_be_sent_is_no_exception_and_gives_no_label(
+    box: "Box", call: str
+) -> None:
+    statements = f"n = small()\ntry: {call}\nexcept Exception: pass\nassert n == 'x'"
+    outcome = box.check(SAYS_MUCH, statements)
+    assert (outcome.verdict, outcome.judge) == (Verdict.ERROR, JudgedAt.INSIDE), outcome
+    assert outcome.near_limit, "no recipe learns from it"
+
+
+@pytest.mark.parametrize(("size", "verdict"), [(900_000, Verdict.PASS), (3, Verdict.FAIL)])
+def test_what_is_large_and_can_be_sent_is_judged(box: "Box", size: int, verdict: Verdict) -> None:
+    statements = f"n = small()\nassert size(n * 900_000) == {size}"
+    outcome = box.check(SAYS_MUCH, statements)
+    assert (outcome.verdict, outcome.near_limit) == (verdict, False), outcome

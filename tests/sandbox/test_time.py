@@ -33,6 +33,31 @@ def test_case_02_sleeping_is_a_wall_timeout(box: "Box") -> None:
     assert verdict(box, "import time; time.sleep(60)") is Verdict.WALL_TIMEOUT
 
 
+BURN = """
+import time
+def burn(cpu_s):
+    end = time.process_time() + cpu_s
+    while time.process_time() < end: pass
+    return True
+"""
+
+
+@pytest.mark.places("T2", "T1", "pod")  # in gVisor what waits for a core runs, says the clock
+def test_case_02_waking_now_and_then_does_not_help_a_sleeper(box: "Box") -> None:
+    source = f"{BURN}def f():\n    while burn(0.004): time.sleep(0.1)\n"
+    outcome = box.call(source, limits=short(box))
+    assert outcome.verdict is Verdict.WALL_TIMEOUT, outcome
+    assert outcome.wall_s < 5 * 0.8, "its wall limit is 0.8 s"
+
+
+def test_what_runs_is_no_sleep(box: "Box") -> None:
+    limits = Limits(cpu_s=1.0, wall_factor=1.0)
+    source = f"{BURN}def f():\n    burn(0.8)\n    time.sleep(1.5)\n    return True\n"
+    outcome = box.call(source, limits=limits)
+    assert outcome.verdict is Verdict.PASS, outcome
+    assert outcome.wall_s > 2.0, "the wall limit of a fresh child"
+
+
 def test_case_03_ignored_signals_do_not_help_a_loop(box: "Box") -> None:
     body = "import signal\n    for s in (14, 15, 24): signal.signal(s, 1)\n    while 1: pass"
     assert verdict(box, body) is Verdict.CPU_TIMEOUT
@@ -188,3 +213,15 @@ def test_statements_between_calls_have_the_cpu_time_of_one_cell_in_all(box: "Box
     limits = short(box, wall_factor=40.0)
     outcome = box.check("def f():\n    return 1\n", statements, limits)
     assert outcome.verdict is Verdict.CPU_TIMEOUT, outcome
+
+
+@pytest.mark.parametrize(("each_s", "verdict"), [(0.6, Verdict.CPU_TIMEOUT), (0.3, Verdict.PASS)])
+def test_a_test_and_its_program_have_the_cpu_time_of_one_cell(
+    box: "Box", each_s: float, verdict: Verdict
+) -> None:
+    statements = f"{BURN.replace('burn', 'own')}assert burn({each_s}) and own({each_s})"
+    limits = Limits(cpu_s=0.5, wall_factor=40)
+    outcome = box.check(BURN, statements, limits)
+    assert outcome.verdict is verdict, outcome
+    assert outcome.cpu_s >= min(1.0, 2 * each_s)
+    assert outcome.detail == ("more than 1 s of CPU time" if verdict is not Verdict.PASS else "")

@@ -84,13 +84,14 @@ _OWN_RULES = {
 
 _CHECK = """
 import copy
+from solution import {entry_point} as candidate
 
 inf, nan = float("inf"), float("nan")
 reference = {{}}
 exec({reference!r}, reference)
 for given in {inputs}:
     want = reference[{entry_point!r}](*copy.deepcopy(given))
-    got = {entry_point}(*copy.deepcopy(given))
+    got = candidate(*copy.deepcopy(given))
     assert is_right(got, want, given, {tolerance!r}), f"{{given!r}}: want {{want!r}}, got {{got!r}}"
 """
 

@@ -4,6 +4,9 @@ The head is the prompt up to and including the entry point's def line, with the 
 functions above it; the docstring's prose is the description, its doctest lines are the example.
 Prompts put both in one docstring again, with the prose's white space joined, so that pass@1 is
 measured near the published set-up but not in it.
+
+Helper functions of the prompt that a test calls are in the test as well: what the program makes of
+their names changes nothing there.
 """
 
 import ast
@@ -39,11 +42,42 @@ def humaneval_task(fields: Fields) -> Task:
     row = checked(HumanEvalRow, fields)
     if "check" not in defined_names(parse(row.test, "test")):
         raise BadField("test", shown(row.test), "a function check(candidate)")
+    helpers = _helpers(row)
     tests = (
-        AssertTest(name, f"{source.strip()}\n\ncheck({row.entry_point})")
+        AssertTest(name, f"{helpers}{source.strip()}\n\ncheck({row.entry_point})")
         for name, source in parted(row.test, row.entry_point, row.prompt)
     )
     return described_task(row, row.prompt, tests, "humaneval", LICENCE)
+
+
+def _helpers(row: HumanEvalRow) -> str:
+    """The prompt's functions that the test calls, with the statements that they rest on."""
+    body = parse(row.prompt + row.canonical_solution, "prompt").body
+    functions = {n.name for n in body if isinstance(n, ast.FunctionDef)} - {row.entry_point}
+    needed, grown = set[str](), _names(parse(row.test, "test")) & functions
+    while grown != needed:
+        needed = grown
+        kept = [node for node in body if needed & _bound(node)]
+        grown = needed.union(*map(_names, kept)) - {row.entry_point}
+    return "".join(f"{ast.unparse(node)}\n\n" for node in body if needed & _bound(node))
+
+
+def _names(tree: ast.AST) -> set[str]:
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
+
+def _bound(node: ast.stmt) -> set[str]:
+    """The names that a statement of a module binds."""
+    match node:
+        case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+            return {name}
+        case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+            return {alias.asname or alias.name.partition(".")[0] for alias in aliases}
+        case ast.Assign():
+            return {
+                n.id for target in node.targets for n in ast.walk(target) if isinstance(n, ast.Name)
+            }
+    return set()
 
 
 def described_task(

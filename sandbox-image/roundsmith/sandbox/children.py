@@ -1,6 +1,7 @@
 """The supervisor's view of its children: starts and kills them, sees how they ended."""
 
 import array
+import contextlib
 import fcntl
 import os
 import select
@@ -37,6 +38,8 @@ class Child:
         self.frames = FrameBuffer()
         self.exit_status: int | None = None
         self.cpu_at_exit_s = 0.0
+        self.waited_s = 0.0
+        """What `Children.waited_s` said last."""
         self.closed = False
 
     def cpu_s(self) -> float:
@@ -52,8 +55,8 @@ class Child:
 class Children:
     """Starts children and talks with them; one caller, no threads."""
 
-    def __init__(self, zygote: socket.socket, server: int) -> None:
-        self._zygote, self._server = zygote, server
+    def __init__(self, zygote: socket.socket, server: int, proc: int) -> None:
+        self._zygote, self._server, self._proc = zygote, server, proc
         self._empty = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         self._alive: dict[int, Child] = {}
         self._ending: dict[int, Child] = {}
@@ -140,11 +143,33 @@ class Children:
         while self._ending:
             self._hear_zygote()
 
+    def waited_s(self, child: Child) -> float:
+        """Seconds so far in which a thread of the child was ready to run and had no core, summed
+        over its threads; 0 where the kernel does not tell. gVisor counts them as CPU time.
+        """
+        with contextlib.suppress(OSError):
+            tasks = os.open(f"{child.pid}/task", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._proc)
+            try:
+                waited_ns = sum(_waited_ns(tasks, name) for name in os.listdir(tasks))
+            finally:
+                os.close(tasks)
+            # A thread that has ended is listed no more.
+            child.waited_s = max(child.waited_s, waited_ns / 1e9)
+        return child.waited_s
+
     def hear(self, fd: int) -> None:
         """Handles what came from the zygote or the server."""
         if fd == self._server:
             raise Cancelled
         self._hear_zygote()
+
+
+def _waited_ns(tasks: int, name: str) -> int:
+    schedstat = os.open(f"{name}/schedstat", os.O_RDONLY | os.O_CLOEXEC, dir_fd=tasks)
+    try:
+        return int(os.read(schedstat, 256).split()[1])
+    finally:
+        os.close(schedstat)
 
 
 def _sealed(content: bytes) -> int:

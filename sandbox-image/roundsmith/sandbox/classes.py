@@ -1,8 +1,9 @@
 """Runs the `unittest.TestCase` classes that a test defines, and says how each method ended."""
 
+import sys
 import warnings
 from collections.abc import Iterator
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from roundsmith.sandbox.failures import SolverFailure, classify, describe, raised_in
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     import unittest
 
 _DETAIL_CHARACTERS = 1500
-_OURS = "unittest"
+_OURS, _MODULE = "unittest", "test"
 ExcInfo: TypeAlias = (
     tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 )
@@ -60,8 +61,12 @@ def _suites(namespace: dict[str, Any]) -> Iterator["unittest.TestSuite"]:
 
     loader = unittest.TestLoader()
     classes = [value for value in namespace.values() if isinstance(value, type)]
+    # Where unittest looks for `setUpModule` and `tearDownModule`.
+    sys.modules[_MODULE] = module = ModuleType(_MODULE)
+    vars(module).update(namespace)
     for case in dict.fromkeys(classes):
         if issubclass(case, unittest.TestCase) and not case.__module__.startswith(_OURS):
+            case.__module__ = _MODULE
             yield loader.loadTestsFromTestCase(case)
 
 

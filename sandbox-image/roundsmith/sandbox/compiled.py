@@ -9,6 +9,7 @@ import signal
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
+from roundsmith.sandbox import named_input
 from roundsmith.sandbox.children import Child, Children
 from roundsmith.sandbox.codec import decode, encode
 from roundsmith.sandbox.events import Event
@@ -141,6 +142,7 @@ class Compiled:
                 language.address_space + run.memory_bytes,
                 language.writable + run.memory_bytes,
                 _THREAD_STACK if language.threads or run.processes > 1 else _STACK,
+                named_input.is_named(run.source),
             )
         )
         budget = Budget(run.fresh_cpu_s, run.wall_factor * run.fresh_cpu_s, run.output_bytes)

@@ -9,18 +9,16 @@ import time
 from collections.abc import Iterator, Sequence
 
 from roundsmith.sandbox.children import Child, Children
-from roundsmith.sandbox.codec import HEADER, CodecError
+from roundsmith.sandbox.codec import CodecError
 from roundsmith.sandbox.frames import MAX_FRAME
 from roundsmith.sandbox.hardening import GREETING
-from roundsmith.sandbox.questions import LAUNCH, QUIET, Asked, Budget, Ended, Reply, answers_to
+from roundsmith.sandbox.questions import LAUNCH, LOAD, QUIET, Asked, Budget, Ended, Reply
+from roundsmith.sandbox.wall import WallClock
 
 _CHUNK = 1 << 16
 _CREDENTIALS = struct.Struct("3i")
 _SCM_CREDENTIALS = 2
 NONCE_BYTES = 8
-# A program that gets less than this share of the wall time is asleep, not waiting for its turn.
-BUSY_SHARE = 0.03
-EXTENSIONS = 9
 _SET_UP_S = 60.0
 # What ends closes its descriptors last, and is gone at once, on a machine that is not very busy.
 _ENDING_S = 1.0
@@ -52,17 +50,19 @@ class Exchange:
         self._children, self._child, self._questions = children, child, questions
         random = os.urandom(NONCE_BYTES * len(questions))
         self._nonces = [random[at : at + NONCE_BYTES] for at in range(0, len(random), NONCE_BYTES)]
-        self._unsent = memoryview(b"".join(map(_frame, questions, self._nonces)))
+        self._unsent = memoryview(b"".join(map(Asked.frame, questions, self._nonces)))
         self._at = 0
         self._begin(child.cpu_s(), time.monotonic())
 
     def _begin(self, cpu_s: float, now: float) -> None:
         """Starts the clocks of the question that is answered next."""
         self._budget = self._questions[self._at].budget
-        self._cpu_start = self._cpu_mark = cpu_s
-        self._wall_start, self._wall_end = now, now + self._budget.wall_s
-        self._extensions = EXTENSIONS
+        self._cpu_start = cpu_s
+        self._wall = self._wall_clock(now, cpu_s)
         self._forget_output()
+
+    def _wall_clock(self, now: float, cpu_s: float) -> WallClock:
+        return WallClock(self._children, self._child, self._budget.wall_s, now, cpu_s)
 
     def run(self) -> Iterator[Reply | Ended]:
         """Sends, drains output and watches both clocks until all is answered or the child ended."""
@@ -118,26 +118,18 @@ class Exchange:
             self._child.poll.modify(self._child.control, select.POLLIN)
 
     def _remaining_s(self) -> float | Ended:
-        """How long to sleep before a clock can have run out, or which one has.
-
-        A program that still gets CPU time waits for a busy machine, it does not sleep: its wall
-        time is extended, so that a loop is CPU_TIMEOUT here as on an idle machine.
-        """
+        """How long to sleep before a clock can have run out, or which one has."""
         now, cpu = time.monotonic(), self._child.cpu_s()
         cpu_s = self._budget.cpu_s - (cpu - self._cpu_start)
         if cpu_s <= 0:
             return self._ended("cpu", f"more than {self._budget.cpu_s:.3g} s of CPU time")
-        wall_s = self._wall_end - now
-        if wall_s <= 0 and not self._child.greeted:
-            if now - self._wall_start > _SET_UP_S:
+        if not self._child.greeted:
+            if now - self._wall.start > max(_SET_UP_S, self._budget.wall_s):
                 return self._ended("setup", f"a child was not confined within {_SET_UP_S:.0f} s")
-            wall_s = self._budget.wall_s
+            return min(cpu_s, self._budget.wall_s)
+        wall_s = self._wall.left_s(now, cpu)
         if wall_s <= 0:
-            if self._extensions == 0 or cpu - self._cpu_mark < BUSY_SHARE * self._budget.wall_s:
-                return self._ended("wall", f"more than {self._budget.wall_s:.3g} s of wall time")
-            self._extensions -= 1
-            self._cpu_mark, wall_s = cpu, self._budget.wall_s
-            self._wall_end = now + wall_s
+            return self._ended("wall", f"more than {self._budget.wall_s:.3g} s of wall time")
         return min(cpu_s, wall_s)
 
     def _take(self) -> Sequence[Reply | Ended]:
@@ -187,15 +179,14 @@ class Exchange:
             if greeting != GREETING:
                 return [self._ended("setup", greeting.decode(errors="replace"))]
             # How long a busy machine took to start it is not the program's.
-            self._wall_start = time.monotonic()
-            self._wall_end = self._wall_start + self._budget.wall_s
+            self._wall = self._wall_clock(time.monotonic(), child.cpu_s())
         if not frames:
             return self._drain()
         expected = self._nonces[self._at : self._at + len(frames)]
         right = 0
         asked = self._questions[self._at : self._at + len(frames)]
         for frame, nonce, question in zip(frames, expected, asked, strict=False):
-            known = answers_to(question.kind)
+            known = question.answers()
             if frame[1 : 1 + NONCE_BYTES] != nonce or frame[:1].upper() not in known:
                 break
             right += 1
@@ -213,7 +204,9 @@ class Exchange:
         if not frames:
             return []
         over: Sequence[Ended] = ()
-        if waits := frames[-1][:1].islower():
+        waits = frames[-1][:1].islower()
+        # A script that closed or replaced its output does not know what is still in the pipes.
+        if waits or self._questions[-1].kind == LOAD:
             if len(frames) > 1:
                 self._forget_output()
             over = self._drain()
@@ -221,7 +214,7 @@ class Exchange:
         self._at += len(frames)
         used = [self._questions[at].kind != QUIET for at in range(first, self._at)]
         least = min(self._questions[at].budget.cpu_s for at in range(first, self._at))
-        spent_s, wall_s = self._spent_s(cpu_s), now - self._wall_start
+        spent_s, wall_s = self._spent_s(cpu_s), now - self._wall.start
         shared = spent_s <= least or sum(used) <= 1
         each_s = spent_s / max(1, sum(used)) if shared else spent_s
         replies: list[Reply | Ended] = [
@@ -287,14 +280,9 @@ class Exchange:
         return self._ended("signal", str(-code)) if code < 0 else self._ended("exit", str(code))
 
     def _ended(self, why: str, detail: str) -> Ended:
-        wall_s = time.monotonic() - self._wall_start
+        wall_s = time.monotonic() - self._wall.start
         return Ended(why, detail, self._spent_s(self._child.cpu_s()), wall_s)
 
     def _spent_s(self, cpu_s: float) -> float:
         # The clock is finer than what the kernel says of an ended process.
         return max(0.0, cpu_s - self._cpu_start)
-
-
-def _frame(question: Asked, nonce: bytes) -> bytes:
-    size = len(question.kind) + len(nonce) + len(question.body)
-    return b"".join((HEADER.pack(size), question.kind, nonce, question.body))

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
+from roundsmith.sandbox import seeds
 from roundsmith.sandbox.codec import (
     CONTAINERS,
     CodecError,
@@ -59,7 +60,7 @@ class Exposure:
             return name, "module", value.__name__
         if isinstance(value, type) and issubclass(value, BaseException):
             return name, "exception", (self._reference(value), lineage(value))
-        if crosses(value):
+        if crosses(value) and type(value) not in CHANGING.values():
             return name, "value", value
         kept = type(value) in CONTAINERS
         return name, "object", self._reference(value) if kept else self._sent(value)
@@ -143,7 +144,7 @@ def _event_loop() -> Any:
     return asyncio.new_event_loop()
 
 
-_OURS: dict[str, Callable[[Any], Any]] = {"await": _awaited, "own": own_value}
+_OURS: dict[str, Callable[..., Any]] = {"await": _awaited, "own": own_value, "seed": seeds.seed}
 
 
 def crosses(value: Any) -> bool:

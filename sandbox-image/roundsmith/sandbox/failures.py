@@ -2,9 +2,15 @@
 
 import errno
 
+from roundsmith.sandbox.reading import CodecError
+
 _DENIED = {errno.EPERM, errno.EACCES, errno.EROFS}
 _FILE = {errno.EFBIG, errno.ENOSPC, errno.EDQUOT}
 _DETAIL_CHARACTERS = 300
+OVERSIZED = "OVERSIZED"
+"""What a test and its program say to each other is over the codec's limits, whoever is right."""
+# The last is how numpy's functions are wrapped.
+_ASSERTING = ("numpy.testing", "pandas._testing", "pandas._libs.testing", "contextlib")
 
 Name = tuple[str, str]
 Lineage = list[tuple[Name, list[Name]]]
@@ -20,8 +26,8 @@ class SolverFailure(BaseException):
 
 
 def classify(error: BaseException, test_file: str) -> tuple[str, str]:
-    """(kind, one line for a person). An AssertionError is FAIL when the test itself raised it, else
-    ERROR.
+    """(kind, one line for a person). An AssertionError is FAIL when the test itself raised it, or
+    a comparison of numpy's or pandas' that it called, else ERROR.
 
     DENIED is an OSError of EPERM, EACCES or EROFS that nothing caught.
     """
@@ -31,6 +37,8 @@ def classify(error: BaseException, test_file: str) -> tuple[str, str]:
 
 
 def _kind(error: BaseException, test_file: str) -> str:
+    if isinstance(error, CodecError):
+        return OVERSIZED
     if isinstance(error, MemoryError):
         return "MEMORY"
     if isinstance(error, SystemExit):
@@ -40,8 +48,19 @@ def _kind(error: BaseException, test_file: str) -> str:
     if type(error) is RuntimeError and "can't start new thread" in str(error):
         return "PROCESS_LIMIT"
     if isinstance(error, AssertionError):
-        return "FAIL" if raised_in(error) == test_file else "ERROR"
+        return "FAIL" if _asserted(error, test_file) else "ERROR"
     return "ERROR"
+
+
+def _asserted(error: BaseException, test_file: str) -> bool:
+    """Whether the test raised it, or what it had compare for it: no other code came between."""
+    found, trace = False, error.__traceback__
+    while trace is not None:
+        frame = trace.tb_frame
+        library = str(frame.f_globals.get("__name__")).startswith(_ASSERTING)
+        found = frame.f_code.co_filename == test_file or (found and library)
+        trace = trace.tb_next
+    return found
 
 
 def lineage(kind: type) -> Lineage:

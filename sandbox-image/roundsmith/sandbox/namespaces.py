@@ -25,6 +25,8 @@ SUPERVISOR = (
 )
 BOX = "/box"
 SCRATCH = "/box/run"
+STDIN, STDIN_FILE = "/dev/stdin", f"{SCRATCH}/.stdin"
+"""What leads to what, because there is no `/proc`; see `named_input`."""
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REMOUNT, _MS_BIND = 1, 2, 4, 8, 32, 4096
 _MS_REC, _MS_PRIVATE, _MNT_DETACH = 16384, 1 << 18, 2
 _AT_FDCWD, _AT_EMPTY_PATH, _AT_RECURSIVE, _OPEN_TREE_CLONE = -100, 0x1000, 0x8000, 1
@@ -142,6 +144,7 @@ def _build_root(trees: list[tuple[str, bool, int]]) -> None:
         syscall("move_mount", tree, b"", _AT_FDCWD, target.encode(), _MOVE_FROM_FD)
         os.close(tree)
     os.makedirs(f".{SCRATCH}")
+    os.symlink(STDIN_FILE, f".{STDIN}")
     syscall("pivot_root", b".", b".")
     call("umount2", b".", _MNT_DETACH)
     os.chdir("/")

@@ -16,6 +16,7 @@ import signal
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from roundsmith.sandbox import named_input
 from roundsmith.sandbox.codec import decode, encode
 from roundsmith.sandbox.frames import FrameBuffer, write_frame
 from roundsmith.sandbox.questions import COMPILE, FAULT, LAUNCH, OVERTIME, TRY
@@ -125,7 +126,10 @@ def _launch(
     address_space: int,
     writable: int,
     stack: int,
+    names_input: bool,
 ) -> tuple[bytes, bytes]:
+    if names_input:
+        named_input.give()
     if interpreter:
         _copy(PROGRAM_FD, os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
         os.dup2(os.open(interpreter, os.O_RDONLY | os.O_CLOEXEC), PROGRAM_FD, inheritable=False)

@@ -2,8 +2,12 @@
 
 from typing import NamedTuple
 
+from roundsmith.sandbox.codec import HEADER
+
 QUIET = b"Q"
 """The question that only asks for an empty answer; it uses no time of its own."""
+LOAD = b"P"
+"""Load a program: all that a script is asked."""
 COMPILE, LAUNCH = b"K", b"L"
 """In a profile of another language: compile a program; become it, answered by the end alone."""
 TRY = b"Y"
@@ -21,11 +25,6 @@ _OWN_ANSWERS = {
 """Where the child is the sandbox's own program until it has answered, or become another."""
 
 
-def answers_to(kind: bytes) -> tuple[bytes, ...]:
-    """The letters that a question may be answered by."""
-    return _OWN_ANSWERS.get(kind, _ANSWERS)
-
-
 class Budget(NamedTuple):
     """What one exchange may use: CPU and wall seconds, and bytes of output."""
 
@@ -40,6 +39,15 @@ class Asked(NamedTuple):
     kind: bytes
     body: bytes
     budget: Budget
+
+    def frame(self, nonce: bytes) -> bytes:
+        """The bytes that ask it."""
+        size = len(self.kind) + len(nonce) + len(self.body)
+        return b"".join((HEADER.pack(size), self.kind, nonce, self.body))
+
+    def answers(self) -> tuple[bytes, ...]:
+        """The letters that it may be answered by."""
+        return _OWN_ANSWERS.get(self.kind, _ANSWERS)
 
 
 class Reply(NamedTuple):

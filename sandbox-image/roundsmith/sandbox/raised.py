@@ -13,18 +13,22 @@ from typing import Any
 
 from roundsmith.sandbox.codec import encode
 from roundsmith.sandbox.exposure import crosses
-from roundsmith.sandbox.failures import Lineage, Name, lineage
+from roundsmith.sandbox.failures import Lineage, Name, describe, lineage
 
 _MOST_BYTES = 2**16
+_MOST_CAUSES = 4
 _JUDGES = "unittest"
 """What a method is skipped by is not the program's to raise."""
 
 
-def described(error: BaseException) -> tuple[Lineage, Any, Any]:
+def described(error: BaseException, causes: int = _MOST_CAUSES) -> tuple[Any, ...]:
     """In the solver: the lineage of what was raised, its arguments and its attributes, None for
-    those that do not cross.
+    those that do not cross, and the same with a text before of what it was raised from.
     """
-    return lineage(type(error)), _sent(error.args), _sent(dict(error.__dict__))
+    cause, told = error.__cause__, None
+    if causes and isinstance(cause, Exception):
+        told = describe(cause), *described(cause, causes - 1)
+    return lineage(type(error)), _sent(error.args), _sent(dict(error.__dict__)), told
 
 
 def _sent(value: Any) -> Any:
@@ -40,6 +44,17 @@ def caught(tree: ast.AST) -> Iterator[str]:
             case ast.Call(func=ast.Attribute(attr=word) | ast.Name(id=word), args=[expected, *_]):
                 if word.startswith(("assertRaises", "raises")):
                     yield from _names(expected)
+
+
+def raised_by(tree: ast.AST) -> list[type[BaseException]]:
+    """The classes of what a test raises itself: by `assert`, and Python's own that it names."""
+    found: list[type[BaseException]] = [AssertionError]
+    for node in ast.walk(tree):
+        match node:
+            case ast.Raise(exc=ast.Call(func=ast.Name(id=name)) | ast.Name(id=name)):
+                kind = _own((builtins.__name__, name))
+                found += [] if kind is None else [kind]
+    return found
 
 
 def _names(tree: ast.AST) -> Iterator[str]:

@@ -2,15 +2,15 @@
 each reported.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from itertools import takewhile
 from typing import NamedTuple
 
 from roundsmith.sandbox.children import Child, Children
+from roundsmith.sandbox.clocks import Clocks
 from roundsmith.sandbox.codec import decode, encode
 from roundsmith.sandbox.events import Event, pack_blobs, unpack_blobs
-from roundsmith.sandbox.exchange import BUSY_SHARE, EXTENSIONS, ask, ask_all
+from roundsmith.sandbox.exchange import ask, ask_all
 from roundsmith.sandbox.hardening import RunLimits
 from roundsmith.sandbox.questions import QUIET, Asked, Budget, Ended, Reply
 
@@ -132,36 +132,21 @@ class Runner:
             self._children.end(tester)
 
     def _relay(self, tester: Child, solver: Child, body: bytes, budget: Budget) -> Reply | Ended:
-        start, solver_cpu_s = time.monotonic(), 0.0
-        kind = b"T"
-        while True:
-            # What it may use is for all that it does between its calls.
-            tester_s = budget.cpu_s - tester.cpu_s()
-            if tester_s <= 0:
-                return self._over("cpu", budget.cpu_s, "CPU time")
-            said = ask(self._children, tester, kind, body, budget._replace(cpu_s=tester_s))
-            wall_s = time.monotonic() - start
-            if isinstance(said, Ended):
-                return said
-            used_s = solver_cpu_s + tester.cpu_s()
-            if said.kind in (b"A", b"E"):
-                return Reply(said.kind, said.body, used_s, wall_s)
-            # As for one question: who gets CPU time waits for a busy machine.
-            most_s = budget.wall_s * (1 + EXTENSIONS * (used_s >= BUSY_SHARE * wall_s))
-            if wall_s >= most_s:
-                return self._over("wall", budget.wall_s, "wall time")
-            left = Budget(budget.cpu_s - solver_cpu_s, most_s - wall_s, budget.output_bytes)
-            answer = ask(self._children, solver, said.kind, said.body, left)
-            if isinstance(answer, Ended):
-                return answer
-            if answer.kind not in (b"A", b"E"):
-                return Ended("tampered", "a question instead of an answer")
-            solver_cpu_s += answer.cpu_s
-            kind, body = answer.kind, answer.body
-
-    @staticmethod
-    def _over(why: str, most_s: float, what: str) -> Ended:
-        return Ended(why, f"more than {most_s:.3g} s of {what}")
+        """Both together have the budget of one cell."""
+        clocks = Clocks(self._children, (tester, solver), budget)
+        asked, kind = tester, TESTER
+        while not isinstance(left := clocks.left(), Ended):
+            result = ask(self._children, asked, kind, body, left)
+            clocks.count(result)
+            if isinstance(result, Ended):
+                return clocks.ended(result.why, result.detail)
+            kind, body = result.kind, result.body
+            if asked is tester and kind in (b"A", b"E"):
+                return Reply(kind, body, clocks.cpu_s, clocks.wall_s)
+            if asked is solver and kind not in (b"A", b"E"):
+                return clocks.ended("tampered", "a question instead of an answer")
+            asked = solver if asked is tester else tester
+        return left
 
     def _report_script(self, child: Child, ended: Reply | Ended) -> None:
         """A script ends by itself or by `os._exit`; what counts is what it printed."""

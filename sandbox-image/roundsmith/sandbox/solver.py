@@ -12,6 +12,7 @@ import atexit
 import builtins
 import fcntl
 import gc
+import io
 import os
 import random
 import socket
@@ -22,7 +23,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from roundsmith.sandbox import tester
+from roundsmith.sandbox import named_input, tester
 from roundsmith.sandbox.codec import HEADER, CodecError, decode, encode, encode_opaque
 from roundsmith.sandbox.events import pack_blobs, unpack_blobs
 from roundsmith.sandbox.exposure import Exposure
@@ -45,9 +46,31 @@ _NOTHING = encode(None)
 
 def prepared() -> Callable[[int], None]:
     """What a child serves with, made before the fork, so that no child has to."""
+    _write_to_pipes()
     _rehearse()
     random.seed(0)
     return Solver(CONTROL_FD).serve
+
+
+def _write_to_pipes() -> None:
+    """Makes the interpreter's output streams anew over a pipe, as a program's will be. A stream
+    remembers whether it could seek where it was made, and the zygote's own may.
+    """
+    read, write = os.pipe()
+    for fd, name in ((1, "stdout"), (2, "stderr")):
+        old: io.TextIOWrapper = getattr(sys, name)
+        own = os.dup(fd)
+        os.dup2(write, fd)
+        binary = io.BufferedWriter(io.FileIO(fd, "wb", closefd=False))
+        binary.raw.name = old.name
+        made = io.TextIOWrapper(binary, old.encoding, old.errors, "\n", old.line_buffering)
+        vars(made)["mode"] = old.mode
+        os.dup2(own, fd)
+        os.close(own)
+        for one in (name, f"__{name}__"):
+            setattr(sys, one, made)
+    os.close(read)
+    os.close(write)
 
 
 def _until_read(control: int) -> None:
@@ -143,6 +166,8 @@ class Solver:
         name, setup, source = [blob.decode("utf-8", "surrogatepass") for blob in unpack_blobs(body)]
         self._module.__name__, self._module.__file__ = name, sys.argv[0]
         sys.modules[name] = self._module
+        if name == "__main__" and named_input.is_named(source):
+            named_input.give()
         try:
             if setup:
                 exec(_compile(setup, "<setup>"), self._module.__dict__)
@@ -169,7 +194,7 @@ class Solver:
         return _encoded(results)
 
     def _run(self, body: bytes) -> bytes:
-        return encode(tester.run_in(body, lambda tree: dict(self._module.__dict__)))
+        return encode(tester.run_in(body, lambda source, tree: dict(self._module.__dict__)))
 
     def _nothing(self, body: bytes) -> bytes:
         return b""

@@ -10,38 +10,39 @@ inside the solver.
 """
 
 import ast
-import builtins
 import importlib
 import sys
 from collections.abc import Callable, Collection
 from types import ModuleType
 from typing import Any
 
-from roundsmith.sandbox import classes
+from roundsmith.sandbox import asked_names, classes, seeds
+from roundsmith.sandbox.anew import Globals
+from roundsmith.sandbox.asked_names import PROGRAM as SOLUTION
+from roundsmith.sandbox.asked_names import is_given, may_be_asked
 from roundsmith.sandbox.based import Changing, based, cross_to_json
 from roundsmith.sandbox.codec import (
-    CONTAINERS,
+    CodecError,
     Lowered,
     Opaque,
     decode,
     encode,
     mapped,
 )
+from roundsmith.sandbox.crossing import DoesNotCross, crossed, take_over
 from roundsmith.sandbox.events import unpack_blobs
-from roundsmith.sandbox.exposure import CHANGING, COROUTINE, crosses
-from roundsmith.sandbox.failures import Lineage, SolverFailure, classify
+from roundsmith.sandbox.exposure import CHANGING, COROUTINE
+from roundsmith.sandbox.failures import OVERSIZED, Lineage, SolverFailure, classify
 from roundsmith.sandbox.frames import read_frame, write_frame
-from roundsmith.sandbox.raised import Classes, caught
-from roundsmith.sandbox.remote import Awaited, Based, Remote, reference_of
+from roundsmith.sandbox.raised import Classes, caught, raised_by
+from roundsmith.sandbox.remote import Awaited, Remote
 from roundsmith.sandbox.setup_names import imported
-from roundsmith.sandbox.taught import parted, take_over
 
 UNSUPPORTED = "UNSUPPORTED"
 ASSERT, UNITTEST = "assert", "unittest"
-TEST, SOLUTION = "<test>", "solution"
+TEST = "<test>"
 NONCE_BYTES = 8
 _GIVES = ("!setattr", "!setitem")
-_PLAIN = (type(None), bool, int, float, complex, str, bytes)
 
 
 def run(control: int, nonce: bytes, asked: bytes) -> tuple[bytes, bytes, bytes]:
@@ -51,6 +52,8 @@ def run(control: int, nonce: bytes, asked: bytes) -> tuple[bytes, bytes, bytes]:
     setup, body = unpack_blobs(asked)
     link = Link(control, nonce, setup.decode("utf-8", "surrogatepass"))
     sys.modules[SOLUTION] = Solution(link)
+    if b"seed" in body:
+        seeds.share(link.seed)
     error: BaseException | None = None
     try:
         answer = run_in(body, link.globals)
@@ -63,7 +66,7 @@ def run(control: int, nonce: bytes, asked: bytes) -> tuple[bytes, bytes, bytes]:
     return b"A", link.nonce, encode(answer)
 
 
-def run_in(body: bytes, namespace: Callable[[ast.AST], dict[str, Any]]) -> object:
+def run_in(body: bytes, namespace: Callable[[str, ast.AST], dict[str, Any]]) -> object:
     """Runs (ASSERT or UNITTEST, source) in the namespace for it; what a tester answers. Raises
     whatever the test raises.
     """
@@ -73,7 +76,7 @@ def run_in(body: bytes, namespace: Callable[[ast.AST], dict[str, Any]]) -> objec
         classes.compare_sets_here()
     if "json" in source:
         cross_to_json()
-    found = namespace(tree)
+    found = namespace(source, tree)
     before = dict(found)
     exec(compile(tree, TEST, "exec", dont_inherit=True), found)
     if kind != UNITTEST:
@@ -91,14 +94,10 @@ class Solution(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         # Which names all of it are would be the program's to say, built-ins among them.
-        found = {} if name == "__all__" else self.__link.named([name])
+        found = {} if name == "__all__" else self.__link.named(name)
         if name not in found:
             raise AttributeError(f"the program defines no {name!r}")
         return found[name]
-
-
-class DoesNotCross(TypeError):
-    """A value of the test's that the program can not be given."""
 
 
 class Link:
@@ -109,46 +108,80 @@ class Link:
         self._classes = Classes()
         self._expected: Collection[str] = ()
         """The names by which the test expects exceptions."""
+        self._raises: Collection[type[BaseException]] = ()
+        """The classes of what it raises itself."""
         self._theirs: dict[tuple[type, str], Any] = {}
         """What stands here for an object of the program's, the same one every time."""
         self.num_calls = 0
         self.failed: SolverFailure | None = None
         """The first failure that is no exception of the program's."""
 
-    def globals(self, tree: ast.AST) -> dict[str, Any]:
+    def globals(self, source: str, tree: ast.AST) -> dict[str, Any]:
         """The test's globals. A program's name hides a built-in, or what the task's setup imports,
-        only in a test that uses no other name of the program and does not import it, so that a
-        redefined `abs` or `isclose` can not bend a comparison.
+        only where it is the one name that the test is about, so that a redefined `abs` or `isclose`
+        can not bend a comparison.
         """
-        names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        names = sorted(asked_names.used(tree))
         self._expected = set(caught(tree))
-        return self.named(sorted(names), hides=not _imports_program(tree))
+        self._raises = raised_by(tree)
+        given = imported(self._setup, names)
+        there = self._described(names)
+        own = [entry for entry in there if not is_given(entry[0], given)]
+        asked = [entry for entry in there if entry not in own and may_be_asked(entry[0], given)]
+        if asked and not asked_names.imports_program(tree):
+            read = asked_names.read_only(source, tree)
+            if all(is_given(name, given) for name in read):
+                rivals = [n for n in names if is_given(n, given) and may_be_asked(n, given)]
+                if own or len(rivals) > 1:
+                    raise self._undecided([entry[0] for entry in asked])
+                own = asked
+        found = {"__name__": "test", **given, **self._stand_ins(own)}
+        plain = [name for name, kind, _ in own if kind == "value"]
+        return Globals(found, plain, lambda: self.num_calls, self.named) if plain else found
 
-    def named(self, names: list[str], hides: bool = True) -> dict[str, Any]:
-        """What stands for these names; the classes of expected exceptions are made here. With
-        `hides` a built-in's name is the program's where no other is. An answer about other names
-        than those is forged.
-        """
-        described = decode(self.ask(b"N", names))
+    def _undecided(self, names: list[str]) -> SolverFailure:
+        return self.failure(
+            "TAMPERED",
+            f"the program defines {', '.join(names)}, and the test may mean Python's: have it "
+            f"import what it tests from {SOLUTION}",
+        )
+
+    def named(self, name: str) -> dict[str, Any]:
+        """What stands for a name of the program's, nothing where it defines none."""
+        return self._stand_ins(self._described([name]))
+
+    def _described(self, names: list[str]) -> list[tuple[str, str, Any]]:
+        """What the program has of these names. An answer about others is forged."""
+        described = self.ask(b"N", names)
         if [name for name, _, _ in described] != names:
             raise self.failure("TAMPERED", "names that were not asked for")
-        given = imported(self._setup, names)
-        there = [entry for entry in described if entry[1] != "missing"]
-        own = [entry for entry in there if not (hasattr(builtins, entry[0]) or entry[0] in given)]
-        namespace: dict[str, Any] = {"__name__": "test", **given}
-        for name, kind, value in own or (there if hides else []):
+        return [entry for entry in described if entry[1] != "missing"]
+
+    def _stand_ins(self, described: list[tuple[str, str, Any]]) -> dict[str, Any]:
+        """What stands for these here; the classes of expected exceptions are made here."""
+        namespace: dict[str, Any] = {}
+        for name, kind, value in described:
             if kind == "module":
                 namespace[name] = importlib.import_module(value)
             elif kind == "exception":
                 reference, lineage = value
                 namespace[name] = (
-                    self._classes.stand_in(lineage)
+                    self._expected_class(name, lineage)
                     if name in self._expected
                     else self.stand_in(reference)
                 )
             else:
                 namespace[name] = self.stand_in(value)
         return namespace
+
+    def _expected_class(self, name: str, lineage: Lineage) -> type[BaseException]:
+        """Which must not be one that what the test raises itself is of."""
+        made = self._classes.stand_in(lineage)
+        if any(issubclass(own, made) for own in self._raises):
+            raise self.failure(
+                "TAMPERED", f"{name} is {made.__name__}, which the test's own failure would be too"
+            )
+        return made
 
     def stand_in(self, value: Any) -> Any:
         """What represents an answer here: itself, or what stands for an object over there."""
@@ -174,90 +207,66 @@ class Link:
         is given does not: which one meets an object of the program's is for the program to choose.
         """
         try:
-            crossing = tuple(map(_crossing, args)), {k: _crossing(v) for k, v in kwargs.items()}
+            crossing = tuple(map(crossed, args)), {k: crossed(v) for k, v in kwargs.items()}
         except DoesNotCross as error:
             if target.type_name.startswith("!") and target.type_name not in _GIVES:
                 raise
             raise self.failure(UNSUPPORTED, str(error)) from error
         self.num_calls += target.type_name != "!own"
         sent = target, name, *crossing
-        alias, result, after, after_by_name = decode(self.ask(b"D", sent))
+        alias, result, after, after_by_name = self.ask(b"D", sent)
         for given, changed in zip(args, after, strict=True):
-            _take_over(given, self.stand_in(changed))
+            take_over(given, self.stand_in(changed))
         for key, given in kwargs.items():
-            _take_over(given, self.stand_in(after_by_name[key]))
+            take_over(given, self.stand_in(after_by_name[key]))
         return args[alias] if alias >= 0 else self.stand_in(result)
 
-    def ask(self, kind: bytes, request: object) -> bytes:
-        """Sends a request; raises what the solver's side raised."""
-        write_frame(self._control, kind, self.nonce, encode(request))
+    def seed(self, module: str, *args: Any, **kwargs: Any) -> None:
+        """Seeds the generator that the program draws from."""
+        self.call(Opaque("!seed"), "", (module, *args), kwargs)
+
+    def ask(self, kind: bytes, request: object) -> Any:
+        """What a request is answered by; raises what the solver's side raised. A value over the
+        limits ends the test: as an exception the test could expect it.
+        """
+        try:
+            body = encode(request)
+        except CodecError as error:
+            raise self.failure(OVERSIZED, str(error)) from error
+        write_frame(self._control, kind, self.nonce, body)
         frame = read_frame(self._control)
         # Each answer from the supervisor is its next question, with a nonce of its own.
         self.nonce, reply = frame[1 : 1 + NONCE_BYTES], frame[1 + NONCE_BYTES :]
+        try:
+            said = decode(reply)
+        except CodecError as error:
+            raise self.failure("TAMPERED", f"an answer that is no value: {error}") from error
         if frame[:1] == b"A":
-            return reply
-        raise self._exception(*decode(reply))
+            return said
+        raise self._exception(*said)
 
-    def _exception(
-        self, kind: str, detail: str, lineage: Lineage, args: Any, attributes: Any
-    ) -> BaseException:
+    def _exception(self, kind: str, detail: str, *said: Any) -> BaseException:
         """The solver's failure as an exception here, of the same class, so that a test may expect
         it. What is a matter of limits ends the test, whatever it expects.
         """
         if kind in ("ERROR", "EXITED_EARLY"):
-            given, held = self.stand_in(args), self.stand_in(attributes)
-            raised = self._classes.raised(lineage, given, held, detail.partition(": ")[2])
+            raised = self._raised(detail, *said)
             if isinstance(raised, SystemExit if kind == "EXITED_EARLY" else Exception):
                 return raised
         # A program that claims it would be run in its own process, where it may do what it likes.
         return self.failure("TAMPERED" if kind == UNSUPPORTED else kind, detail)
+
+    def _raised(
+        self, detail: str, lineage: Lineage, args: Any, attributes: Any, cause: Any
+    ) -> BaseException:
+        given, held = self.stand_in(args), self.stand_in(attributes)
+        made = self._classes.raised(lineage, given, held, detail.partition(": ")[2])
+        if cause is not None:
+            made.__cause__ = self._raised(*cause)
+        return made
 
     def failure(self, kind: str, detail: str) -> SolverFailure:
         """What ends the test, even if it catches everything."""
         made = SolverFailure(kind, detail)
         self.failed = self.failed or made
         return made
-
-
-def _imports_program(tree: ast.AST) -> bool:
-    for node in ast.walk(tree):
-        match node:
-            case ast.ImportFrom(module=module) if module == SOLUTION:
-                return True
-            case ast.Import(names=names) if any(alias.name == SOLUTION for alias in names):
-                return True
-    return False
-
-
-def _crossing(value: Any) -> Any:
-    """The value as the solver gets it; raises DoesNotCross for what only lives here."""
-    if isinstance(value, Remote | Based):
-        return reference_of(value)
-    if parted(value) and crosses(value):
-        return value
-    if type(value) not in (*_PLAIN, *CONTAINERS):
-        raise DoesNotCross(f"{type(value).__name__} arguments do not cross")
-    return mapped(value, _crossing)
-
-
-def _take_over(given: Any, changed: Any) -> None:
-    """What a call did to a mutable argument, done to the tester's own object."""
-    if type(given) is not type(changed) or isinstance(given, Remote | Based):
-        return
-    if parted(given):
-        take_over(given, changed)
-    elif _same(given, changed):
-        return
-    elif isinstance(given, list):
-        given[:] = changed
-    elif isinstance(given, dict | set):
-        given.clear()
-        given.update(changed)
-
-
-def _same(given: Any, changed: Any) -> bool:
-    try:
-        return bool(given == changed)
-    except ValueError:
-        # Arrays inside, which are compared member by member.
-        return False

@@ -1,6 +1,6 @@
 """How values of the standard library cross between processes, by their parts, exact types only:
 dates and times, `Decimal`, `Fraction`, `range`, `slice`, `bytearray`, `deque`, the
-dicts of `collections`, views of a dict.
+dicts of `collections`, views of a dict; and built-in types and functions by name.
 
 A time zone that is no fixed offset does not cross, and its time stays in its process.
 """
@@ -22,6 +22,16 @@ _FACTORIES = {
     "": None,
     **{kind.__name__: kind for kind in (int, float, bool, str, list, tuple, dict, set)},
 }
+_BUILT_IN = {
+    kind.__name__: kind
+    for kind in (
+        *(type(None), bool, int, float, complex, str, bytes, bytearray, range),
+        *(list, tuple, set, frozenset, dict),
+        *(abs, all, any, ascii, bin, chr, divmod, format, hash, hex, len, max, min, oct, ord, pow),
+        *(repr, round, sorted, sum),
+    )
+}
+"""None by which what a program says would be run or would change anything."""
 _NOTHING: dict[Any, Any] = {}
 _KEYS, _VALUES, _ITEMS = type(_NOTHING.keys()), type(_NOTHING.values()), type(_NOTHING.items())
 
@@ -31,7 +41,10 @@ def install() -> None:
     for kind, (name, parts, _) in _BY_TYPE.items():
         taught.extend(kind, partial(_named, name, parts))
     taught.extend(defaultdict, _defaults)
+    for kind in map(type, _BUILT_IN.values()):
+        taught.extend(kind, _built_in)
     makers = {name: make for name, _, make in _BY_TYPE.values()}
+    makers["built-in"] = _BUILT_IN.__getitem__
     makers["defaultdict"] = lambda p: defaultdict(_FACTORIES[p[0]], p[1])
     taught.make_parted(makers, take_over)
 
@@ -57,6 +70,12 @@ def _defaults(value: Any) -> Parts | None:
     made = value.default_factory
     name = next((name for name, kind in _FACTORIES.items() if kind is made), None)
     return None if name is None else ("defaultdict", (name, dict(value)))
+
+
+def _built_in(value: Any) -> Parts | None:
+    """A type or function of Python's own by its name; any other stays where it is."""
+    name = next((name for name, kind in _BUILT_IN.items() if kind is value), None)
+    return None if name is None else ("built-in", name)
 
 
 def _date(value: datetime.date) -> tuple[int, ...]:

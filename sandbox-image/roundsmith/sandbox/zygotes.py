@@ -44,7 +44,9 @@ class Zygotes:
             raise ProfileBroken(self._broken[key])
         if key not in self._children:
             try:
-                self._children[key] = Children(self._start(profile, phase), self._server)
+                self._children[key] = Children(
+                    self._start(profile, phase), self._server, self._proc
+                )
             except ProfileBroken as error:
                 self._broken[key] = str(error)
                 raise

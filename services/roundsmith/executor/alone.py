@@ -113,6 +113,8 @@ class Alone:
         raise AssertionError("a run ended without an event")
 
     def _near_end(self, end: Ending) -> bool:
+        if end.oversized:
+            return True
         if end.verdict in TIMEOUTS:
             return end.verdict is Verdict.WALL_TIMEOUT
         return near(end.cpu_s, self._limits)
@@ -133,7 +135,9 @@ def run_of(program: Program, limits: Limits, questions: list[Question], later_cp
         later_cpu_s=later_cpu_s,
         wall_factor=limits.wall_factor,
         memory_bytes=limits.memory_bytes,
-        output_bytes=limits.output_bytes,
+        output_bytes=max(
+            limits.output_bytes, *(question.output_bytes for question in questions), 0
+        ),
         file_bytes=limits.file_bytes,
         processes=limits.processes,
     )

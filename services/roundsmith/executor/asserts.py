@@ -24,10 +24,20 @@ _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 }
 _LARGE = 2**53
 _WORD = re.compile(r"\w+")
-_SHARED = frozenset(
-    {"io", "mock", "open", "os", "patch", "pathlib", "shutil", "sqlite3", "sys", "tempfile"}
+_LOOK_AROUND = frozenset(
+    {"__import__", "compile", "dir", "eval", "exec", "globals", "locals", "vars"}
 )
-"""What a test uses when it looks at the program's files or output, or changes what it calls."""
+"""Built-ins whose call is about the place where it stands: a comparison may be in what they run."""
+_SHARED = frozenset(
+    {
+        *("io", "mock", "open", "os", "patch", "pathlib", "shutil", "sqlite3", "sys", "tempfile"),
+        *("addHandler", "assertLogs", "assertNoLogs"),
+        *("assertWarns", "assertWarnsRegex", "catch_warnings"),
+    }
+)
+"""What a test uses when it looks at the program's files, output, logs or warnings, or changes what
+it calls.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +128,9 @@ def _split(test: ast.expr) -> SplitAssert | None:
 
 
 def _with(call: ast.Call, expected: Any, truth: bool | None = None) -> SplitAssert | None:
-    if not isinstance(call.func, ast.Name) or any(keyword.arg is None for keyword in call.keywords):
+    if not isinstance(call.func, ast.Name) or call.func.id in _LOOK_AROUND:
+        return None
+    if any(keyword.arg is None for keyword in call.keywords):
         return None
     args = tuple(map(_literal, call.args))
     kwargs = {str(keyword.arg): _literal(keyword.value) for keyword in call.keywords}

@@ -7,6 +7,7 @@ from roundsmith.errors import SandboxError
 from roundsmith.executor.questions import SCRIPT, TESTER, NotSplittable, Question
 from roundsmith.sandbox.codec import CodecError, Node, nodes
 from roundsmith.sandbox.events import Event
+from roundsmith.sandbox.failures import OVERSIZED
 from roundsmith.sandbox.runs import LOADING
 from roundsmith.sandbox.tester import UNSUPPORTED
 from roundsmith.types import Phase
@@ -32,6 +33,8 @@ class Ending:
     cpu_s: float
     wall_s: float
     phase: Phase = Phase.RUN
+    oversized: bool = False
+    """Whether values that are too large to be sent ended it: that says nothing of the program."""
 
 
 # What a child may say of itself; none of it is a PASS.
@@ -46,6 +49,7 @@ _CLAIMS = {
         Verdict.PROCESS_LIMIT,
         Verdict.DENIED,
         Verdict.EXITED_EARLY,
+        Verdict.TAMPERED,
     )
 }
 _MOST_CLAIM_BYTES = 2**14
@@ -74,10 +78,11 @@ def ending(question: Question, event: Event) -> Ending:
     another way.
     """
     cell, what, detail, body, cpu_s, wall_s = event
+    oversized = False
     if what == "answer":
         verdict, detail = _judged(question, body) if cell != LOADING else (Verdict.PASS, "")
     elif what == "failure":
-        verdict, detail = _claimed(question, body)
+        verdict, detail, oversized = _claimed(question, body)
     elif what == "signal":
         verdict, detail = _signaled(detail)
     elif what in _ENDS:
@@ -87,7 +92,7 @@ def ending(question: Question, event: Event) -> Ending:
     phase = _phase(question, cell, verdict)
     if phase is Phase.COMPILE and verdict is not Verdict.COMPILE_ERROR:
         detail = f"compiling: {detail}"
-    return Ending(verdict, detail, cpu_s, wall_s, phase)
+    return Ending(verdict, detail, cpu_s, wall_s, phase, oversized)
 
 
 def _phase(question: Question, cell: int, verdict: Verdict) -> Phase:
@@ -106,7 +111,7 @@ def _judged(question: Question, answer: bytes) -> tuple[Verdict, str]:
         return Verdict.TAMPERED, f"an answer that is no value: {error}"
 
 
-def _claimed(question: Question, body: bytes) -> tuple[Verdict, str]:
+def _claimed(question: Question, body: bytes) -> tuple[Verdict, str, bool]:
     try:
         said = nodes(body, _MOST_CLAIM_BYTES)
     except CodecError:
@@ -116,9 +121,11 @@ def _claimed(question: Question, body: bytes) -> tuple[Verdict, str]:
             # Only a tester may ask for another way, never the program: that way is weaker.
             if kind == UNSUPPORTED and question.kind == TESTER:
                 raise Unsupported(inside=True)
+            if kind == OVERSIZED:
+                return Verdict.ERROR, detail, True
             if kind in _CLAIMS:
-                return _CLAIMS[kind], detail
-    return Verdict.TAMPERED, "a failure that can not be one"
+                return _CLAIMS[kind], detail, False
+    return Verdict.TAMPERED, "a failure that can not be one", False
 
 
 def _signaled(said: str) -> tuple[Verdict, str]:

@@ -11,6 +11,7 @@ _FORMATS = {
     **{"u1": "B", "u2": "H", "u4": "I", "u8": "Q", "f2": "e", "f4": "f", "f8": "d"},
     **{"c8": "ff", "c16": "dd"},
 }
+_IMPRECISE = frozenset({"f2", "f4", "c8"})
 _MAPPINGS = frozenset({"Counter", "OrderedDict", "defaultdict"})
 _ORDERS = {"<": "<", ">": ">", "|": "<", "=": "="}
 
@@ -48,12 +49,19 @@ def mapping(node: Node) -> Node | None:
 
 
 def holds_parts(node: Node) -> bool:
-    """Whether an array or table is anywhere in the value: what `==` says of it is not one truth."""
+    """Whether an array or table is anywhere in the value, of which `==` does not say one truth, or
+    a number of less precision than Python's: numpy makes the other one less precise to compare.
+    """
     if node.tag == "P":
         inner = mapping(node)
-        return scalar(node) is None if inner is None else holds_parts(inner)
+        return not _is_exact(node) if inner is None else holds_parts(inner)
     if node.tag == "L":
         return holds_parts(node.content[1])
     if node.tag == "m":
         return any(holds_parts(part) for pair in node.content for part in pair)
     return node.tag in "ltSZ" and any(map(holds_parts, node.content))
+
+
+def _is_exact(node: Node) -> bool:
+    """Whether it is a scalar that compares as Python's number of its value does."""
+    return scalar(node) is not None and node.content[1].content[0].content[1:] not in _IMPRECISE

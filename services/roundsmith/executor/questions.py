@@ -30,6 +30,7 @@ class NotSplittable(Exception):
 Judgement = tuple[Verdict, str]
 
 _READ_ANYWAY = 2**14
+_BESIDE_EXPECTED_BYTES = 2**16
 _MOST_NAMES_BYTES = 2**16
 # How much longer one encoding may be than another that Python calls equal (1e300 as an int).
 _LONGEST_RATIO = 200
@@ -55,6 +56,13 @@ class Question:
             if isinstance(self.test, StdioTest)
             else b""
         )
+
+    @property
+    def output_bytes(self) -> int:
+        """What a script must be allowed to print: what is expected of it, and some beside."""
+        if not isinstance(self.test, StdioTest):
+            return 0
+        return len(self.test.stdout.encode("utf-8", "surrogatepass")) + _BESIDE_EXPECTED_BYTES
 
 
 def question(test: Test) -> Question:

@@ -10,6 +10,7 @@ everything that passed in it is run again alone.
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 
 from roundsmith.executor.alone import Alone, Result, Start, near, read, run_of
 from roundsmith.executor.content import selected, shuffled
@@ -96,8 +97,7 @@ class Row:
         count = max(scripts[0], 1) if scripts else len(kinds)
         shared = await self._run_shared(columns[:count])
         if shared.unloadable:
-            questions = [column.question for column in columns]
-            return await self._alone.unloadable(questions, shared.unloadable)
+            return await self._alone.unloadable(_loaded_alike(columns), shared.unloadable)
         digest, share = self._row.digest, self._rules.rerun_share
         drawn = shared.passed if share else ()
         picked = [at for at in drawn if at and selected(digest, columns[at].digest, share)]
@@ -164,3 +164,12 @@ class Row:
         if tampered and (before := shared.passed.pop(at - 1, None)):
             shared.doubtful[at - 1] = before.ending, False
         return self._rules.stop_on_failure
+
+
+def _loaded_alike(columns: list[Column]) -> list[Question]:
+    """The first questions that one loading decides, where it fails: a script is run by that, with
+    its own input, and a module that is called into only begins.
+    """
+    script = columns[0].question.kind == SCRIPT
+    questions = (column.question for column in columns)
+    return list(takewhile(lambda question: (question.kind == SCRIPT) == script, questions))

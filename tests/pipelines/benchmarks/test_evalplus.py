@@ -4,10 +4,12 @@ import ast
 import asyncio
 import gzip
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -210,17 +212,18 @@ def test_arguments_that_a_program_changes_change_nothing_for_the_reference() -> 
     ],
 )
 def test_results_are_compared_as_evalplus_does(
-    got: object, want: object, tolerance: float, holds: bool
+    got: object, want: object, tolerance: float, holds: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = evalplus_rules.source(
         "f", f"def f(x): return {want!r}".replace("nan", "float('nan')"), [[0]], tolerance
     )
-    namespace: dict[str, Any] = {"f": lambda _: got}
+    program = SimpleNamespace(f=lambda _: got)
+    monkeypatch.setitem(cast(dict[str, Any], sys.modules), "solution", program)
     if holds:
-        exec(text, namespace)
+        exec(text, {})
     else:
         with pytest.raises(AssertionError):
-            exec(text, namespace)
+            exec(text, {})
 
 
 @pytest.mark.parametrize(
@@ -235,12 +238,20 @@ def test_results_are_compared_as_evalplus_does(
     ],
 )
 def test_tasks_with_a_rule_of_their_own_are_judged_by_it(
-    name: str, given: list[Any], reference: str, right: object, wrong: object
+    name: str,
+    given: list[Any],
+    reference: str,
+    right: object,
+    wrong: object,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     text = evalplus_rules.source(name, f"def {name}(*args): return {reference}", [given], 1e-4)
-    exec(text, {name: lambda *_: right})
+    program = SimpleNamespace(**{name: lambda *_: right})
+    monkeypatch.setitem(cast(dict[str, Any], sys.modules), "solution", program)
+    exec(text, {})
+    setattr(program, name, lambda *_: wrong)
     with pytest.raises(AssertionError):
-        exec(text, {name: lambda *_: wrong})
+        exec(text, {})
 
 
 def test_a_program_that_knows_the_test_process_does_not_find_the_reference() -> None:

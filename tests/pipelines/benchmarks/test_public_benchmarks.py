@@ -100,6 +100,33 @@ def test_a_program_that_does_nothing_solves_no_task(file: str) -> None:
     assert [task_id for task_id, found in seen.items() if found == {Verdict.PASS}] == []
 
 
+FORGED = {
+    32: "    return 0.0\n\npoly = lambda xs, x: 0\nmath.pow = lambda x, y: 0\n",
+    38: "    return s\n\nencode_cyclic = lambda s: s\n",
+    50: "    return s\n\nencode_shift = lambda s: s\n",
+}
+"""Programs of HumanEval that change a function which their test compares by, by row."""
+
+
+@pytest.mark.parametrize("row", FORGED)
+def test_a_helper_of_humanevals_prompt_is_the_tests_own(row: int) -> None:
+    each = task(FILES[2], f"HumanEval/{row}")
+    assert asyncio.run(verdicts((each,))) == {each.task_id: {Verdict.PASS}}
+    assert asyncio.run(verdicts((each,), FORGED[row])) == {each.task_id: {Verdict.FAIL}}
+
+
+def test_only_what_a_test_of_humaneval_calls_is_copied_into_it() -> None:
+    given = {t.task_id for t in loaded(FILES[2]).tasks if _defines_more(t)}
+    assert given == {f"HumanEval/{row}" for row in FORGED}
+
+
+def _defines_more(each: Task) -> bool:
+    (first, *_) = each.tests
+    assert isinstance(first, AssertTest)
+    defined = [n for n in ast.parse(first.source).body if isinstance(n, ast.FunctionDef)]
+    return [n.name for n in defined] != ["check"]
+
+
 def test_the_first_assert_becomes_a_solved_call() -> None:
     assert example("assert f([1, 2], 'a') == [2]") == ">>> f([1, 2], 'a')\n[2]"
     assert example("assert set(f(1)) == set((4, 5))") == ">>> set(f(1))\nset((4, 5))"

@@ -5,11 +5,9 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import grpc
@@ -17,6 +15,7 @@ import pytest
 
 from roundsmith.clients import ExecutorClient
 from roundsmith.v1 import executor_pb2
+from tests.pipelines.platform.loopback import Answering, kubeconfig, listening
 from tests.services.executor.sandbox_pod import sandbox_pod
 from tests.services.executor.test_local_pool import ITEM, cells
 
@@ -58,40 +57,23 @@ def test_the_command_serves_programs_that_run_in_a_pod(tmp_path: Path) -> None:
         assert pod.processes(), "nothing runs in the pod"
 
 
-class AnotherApi(BaseHTTPRequestHandler):
+class AnotherApi(Answering):
     """An API server of which nobody knows what it means."""
 
     def do_GET(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(b"{}")
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Says nothing."""
+        self.answer(200, {})
 
 
 def test_an_executor_whose_pods_nobody_looks_after_any_more_ends_and_says_why(
     tmp_path: Path,
 ) -> None:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), AnotherApi)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    told = {
-        "clusters": [
-            {"name": "c", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}
-        ],
-        "users": [{"name": "u", "user": {}}],
-        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
-        "current-context": "x",
-    }
-    (tmp_path / "config").write_text(json.dumps(told))
-    environment = {**os.environ, "KUBECONFIG": str(tmp_path / "config")}
-    with sandbox_pod() as pod, server:
+    with sandbox_pod() as pod, listening(AnotherApi) as url:
+        environment = {**os.environ, "KUBECONFIG": str(kubeconfig(tmp_path, url))}
         options = ("--sandboxes", pod.address, "--slots", "1", "--deployment", "ns/sandbox")
         command = [ROUNDSMITH, "serve", "executor", "--pool", "pods", *options]
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, check=False, timeout=120
         )
-        server.shutdown()
     assert done.returncode != 0
     assert "expected their number to be looked after, saw AttributeError" in done.stderr
 

@@ -1,11 +1,9 @@
-"""CPU time of this process and everything below it, and rates by it and by the clock."""
+"""Rates by CPU time of this process and everything below it, and by the clock."""
 
-import os
 import time
-from pathlib import Path
 from typing import NamedTuple
 
-_TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+from roundsmith.cpu_time import TICK_S, tree_cpu_s
 
 
 class Rate(NamedTuple):
@@ -32,23 +30,4 @@ class Stopwatch:
 
     def rate(self, count: int) -> Rate:
         """That of so many until now."""
-        return Rate(count / (tree_cpu_s() - self._cpu_s), count / self.wall_s)
-
-
-def tree_cpu_s() -> float:
-    """CPU seconds of this process, of every process below it, and of all that these have reaped."""
-    return sum(map(_cpu_s, _tree(str(os.getpid()))))
-
-
-def _tree(pid: str) -> list[str]:
-    children = [
-        child
-        for task in Path(f"/proc/{pid}/task").iterdir()
-        for child in (task / "children").read_text().split()
-    ]
-    return [pid, *(found for child in children for found in _tree(child))]
-
-
-def _cpu_s(pid: str) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) * _TICK_S
+        return Rate(count / max(tree_cpu_s() - self._cpu_s, TICK_S), count / self.wall_s)

@@ -5,7 +5,7 @@ import statistics
 import time
 
 from roundsmith.bench import BenchResult
-from roundsmith.executor.bench.cpu import tree_cpu_s
+from roundsmith.cpu_time import tree_cpu_s
 from roundsmith.executor.bench.served import Served
 from roundsmith.types import AssertTest, ExecuteItem, Limits, Program
 from roundsmith.v1 import executor_pb2 as pb2
