@@ -255,10 +255,7 @@ async def load(llm: Any, folder: Path, version: str) -> None:
     except Exception as error:  # vLLM tells what a rank raised as a plain Exception
         raise ConfigError(f"{folder}: the weights do not load: {error}") from error
     if wrong := next(filter(None, found), None):
-        raise ConfigError(
-            f"{folder}: {wrong}, expected finite ones: the checkpoint is damaged or diverged in "
-            "training; name an earlier one"
-        )
+        raise ConfigError(f"{folder}: {wrong}")
     await llm.update_weight_version(version)
 
 

@@ -8,8 +8,11 @@ import select
 import signal
 import threading
 from collections import defaultdict
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
+
+from roundsmith.models.finite import first_not_finite
 
 if TYPE_CHECKING:
     import torch
@@ -29,15 +32,24 @@ class RankWeights:
         model: torch.nn.Module = runner.get_model()
         tied = _tied(model)
         self.roundsmith_version = ""  # until all of it is there
-        runner.reload_weights(weights_path=path)
+        with _scales_kept():
+            runner.reload_weights(weights_path=path)
         if _tied(model).keys() != tied.keys():
-            return "weights that were shared between layers are not shared any more"
+            return (
+                "weights that were shared between layers are not shared any more: serve it in a "
+                "service of its own"
+            )
         for layers in tied.values():
             for layer in layers:
                 _repack(layer)
-        for name, parameter in model.named_parameters():
-            if parameter.is_floating_point() and not bool(parameter.isfinite().all()):
-                return f"{name} has numbers that are not finite"
+        if name := first_not_finite(model.named_parameters()) or _first_without_numbers(
+            model, runner.dtype, runner.device
+        ):
+            return (
+                f"{name}: saw numbers that are not finite, expected finite ones: the weights do "
+                "not fit the --dtype or the --quantization that is served; name an earlier "
+                "checkpoint, or a service of its own"
+            )
         self.roundsmith_version = version
         return ""
 
@@ -83,3 +95,47 @@ def _repack(layer: "torch.nn.Module") -> None:
     if hasattr(layer, "cpu_linear"):
         quant_method: Any = layer.quant_method
         quant_method.process_weights_after_loading(layer)
+
+
+@contextmanager
+def _scales_kept() -> Iterator[None]:
+    """A quantized layer on a CPU computes with the address of the scales that it was made from,
+    which vLLM's reload gives back once it has copied them: they stay as long as the layer's part.
+    """
+    from vllm import _custom_ops as ops
+
+    make: Any = ops.create_onednn_scaled_mm
+
+    def made(weight: Any, scales: Any, *rest: Any) -> Any:
+        part = make(weight, scales, *rest)
+        part.roundsmith_scales = scales
+        return part
+
+    ops.create_onednn_scaled_mm = made
+    try:
+        yield
+    finally:
+        ops.create_onednn_scaled_mm = make
+
+
+def _first_without_numbers(
+    model: "torch.nn.Module", dtype: "torch.dtype", device: "torch.device"
+) -> str:
+    """The name of the first linear layer that makes no finite numbers of a vector of length 1,
+    empty where all do. Only those are tried whose arithmetic is not with their parameters: those
+    that are quantized, or packed as a CPU likes them.
+    """
+    import torch
+    from vllm.model_executor.layers.linear import LinearBase, UnquantizedLinearMethod
+
+    for name, layer in model.named_modules():
+        method: Any = getattr(layer, "quant_method", None)
+        plain = isinstance(method, UnquantizedLinearMethod) and device.type != "cpu"
+        if isinstance(layer, LinearBase) and not plain:
+            width = getattr(layer, "input_size_per_partition", layer.input_size)
+            vector = torch.full((1, width), width**-0.5, dtype=dtype, device=device)
+            with torch.inference_mode():
+                made = method.apply(layer, vector)
+            if not bool(made.isfinite().all()):
+                return str(name)
+    return ""

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from roundsmith.errors import ConfigError
 from roundsmith.hashing import WEIGHT_FILES, weights_sha256
@@ -65,17 +66,29 @@ def check(path: Path, trust_remote_code: bool) -> None:
         )
 
 
+def refuse_quantized(path: Path) -> None:
+    """Raises ConfigError where a checked folder has weights of few bits, which a generator can
+    serve but no training can change.
+    """
+    if found := _read(path / "config.json").get("quantization_config"):
+        raise ConfigError(
+            f"{path}: saw quantized weights ({found.get('quant_method', 'of no named method')}), "
+            "expected those of full precision, which training changes: name the model that they "
+            "were made from"
+        )
+
+
 def _wants_code(path: Path) -> bool:
-    for name in ("config.json", "tokenizer_config.json"):
-        file = path / name
-        try:
-            if file.is_file() and "auto_map" in json.loads(file.read_text("utf-8")):
-                return True
-        except ValueError as error:
-            raise ConfigError(
-                f"{file}: expected JSON, saw: {error}: save the model again"
-            ) from error
-    return False
+    files = (path / "config.json", path / "tokenizer_config.json")
+    return any(file.is_file() and "auto_map" in _read(file) for file in files)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"{file}: expected JSON, saw: {error}: save the model again") from error
+    return content
 
 
 def _listing(path: Path) -> str:

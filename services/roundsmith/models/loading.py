@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from roundsmith.config import cpu_count, has_bfloat16_units
 from roundsmith.errors import ConfigError, WeightsMismatch
 from roundsmith.hashing import weights_sha256
+from roundsmith.models.finite import refuse_not_finite
 from roundsmith.models.folder import ModelFolder, check, resolve
 from roundsmith.models.headers import tensor_shapes
 from roundsmith.models.rendering import render
@@ -173,7 +174,7 @@ def _load_weights(folder: ModelFolder, settings: ModelSettings, device: "torch.d
             trust_remote_code=settings.trust_remote_code,
             output_loading_info=True,
         )
-    except (SafetensorError, OSError, ValueError, RuntimeError, KeyError) as error:
+    except (SafetensorError, OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
         raise ConfigError(
             f"{folder.path}: the weights do not load ({error}): expected a whole causal language "
             "model that this version of transformers knows; save or download it again"
@@ -260,6 +261,7 @@ def context_tokens(config: Any, asked: int, most: int = 0) -> int:
 def _probe(loaded: LoadedModel) -> None:
     import torch
 
+    refuse_not_finite(loaded.folder.path, loaded.model.named_parameters())
     with torch.inference_mode():
         logits = loaded.model(
             input_ids=torch.zeros(1, 1, dtype=torch.long, device=loaded.device)

@@ -7,6 +7,7 @@ from typing import Any
 
 from roundsmith.errors import ConfigError, WeightsMismatch
 from roundsmith.hashing import file_sha256, weights_sha256
+from roundsmith.models.finite import refuse_not_finite, stored_tensors
 from roundsmith.models.folder import ModelFolder, check
 from roundsmith.models.headers import TensorShape, tensor_shapes
 from roundsmith.models.loading import context_tokens, load_tokenizer
@@ -41,7 +42,10 @@ class ModelText:
 
 
 def load_text(folder: ModelFolder, settings: ModelSettings) -> ModelText:
-    """The text side of a folder that `resolve` gave. Raises ConfigError where it has none."""
+    """The text side of a folder that `resolve` gave. Raises ConfigError where it has none, or where
+    a weight is no finite number: a rank of vLLM can not always tell, whose layers may keep nothing
+    but a packed copy.
+    """
     import transformers
 
     trusted = settings.trust_remote_code
@@ -55,6 +59,7 @@ def load_text(folder: ModelFolder, settings: ModelSettings) -> ModelText:
             "that this version of transformers knows"
         ) from error
     tokenizer, inner = load_tokenizer(folder, settings), config.get_text_config()
+    refuse_not_finite(folder.path, stored_tensors(folder.path))
     return ModelText(
         folder=folder,
         config=config.to_dict(),

@@ -355,11 +355,11 @@ def test_a_stream_outlives_its_deadline() -> None:
 
 def test_an_answer_slower_than_the_patience_for_silence_is_waited_for() -> None:
     async def slow(request: pb2.BuildStreamRequest) -> AsyncIterator[str]:
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(5.0)
         yield "done"
 
     async def play() -> None:
-        async with client_of(Servicer(slow), StreamSettings(give_up_s=0.3)) as client:
+        async with client_of(Servicer(slow), StreamSettings(give_up_s=3.0)) as client:
             assert await ask(client, "a") == [["done"]]
 
     asyncio.run(play())

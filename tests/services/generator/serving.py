@@ -78,6 +78,10 @@ class GeneratorProcess:
         self.address, self.admin = found["address"], found["admin_address"]
         self._ports = tuple(found[n].rpartition(":")[2] for n in ("address", "admin_address"))
 
+    def stop(self) -> None:
+        """SIGSTOP: it answers nothing from now on."""
+        self.process.send_signal(signal.SIGSTOP)
+
     def kill(self) -> None:
         """SIGKILL, to this process alone."""
         self.process.kill()

@@ -126,9 +126,10 @@ def test_a_waiting_prompt_is_computed_again_with_the_new_weights(
     assert [during[i].token_ids for i in changed] == [after[i].token_ids for i in changed]
 
 
-@pytest.mark.parametrize(
-    "damage", ["no weights", "cut off", "other hash", "not a number", "other shape"]
-)
+DAMAGE = ("no weights", "cut off", "other hash", "not a number", "one infinity", "other shape")
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
 def test_a_broken_folder_is_refused_and_the_old_weights_go_on(
     driven: Driven, other_tiny: Path, tmp_path: Path, damage: str
 ) -> None:
@@ -145,6 +146,10 @@ def test_a_broken_folder_is_refused_and_the_old_weights_go_on(
             weights.write_bytes(weights.read_bytes()[:-1000])
         case "not a number":
             tensors = {name: tensor / 0 for name, tensor in load_file(weights).items()}
+            save_file(tensors, weights, metadata={"format": "pt"})
+        case "one infinity":
+            tensors = load_file(weights)
+            tensors["model.layers.1.mlp.up_proj.weight"][-1, 0] = float("inf")
             save_file(tensors, weights, metadata={"format": "pt"})
         case "other shape":
             tensors = {name: tensor[:-1].clone() for name, tensor in load_file(weights).items()}
@@ -197,10 +202,12 @@ def test_an_engine_that_has_lost_its_weights_draws_no_more(
 
     need("vllm")
     served = Path(shutil.copytree(tiny, tmp_path / "served"))
-    driven = Driven(VllmSettings(model=str(served), slots=4, kv_cache_gib=0.1))
+    settings = VllmSettings(model=str(served), slots=4, kv_cache_gib=0.1, dtype="bfloat16")
+    driven = Driven(settings)
     broken = Path(shutil.copytree(other_tiny, tmp_path / "broken"))
     weights = broken / "model.safetensors"
-    tensors = {name: tensor / 0 for name, tensor in load_file(weights).items()}
+    tensors = load_file(weights)
+    tensors["model.norm.weight"][0] = 3.4e38  # a number in the file, and none as it is served
     save_file(tensors, weights, metadata={"format": "pt"})
     (served / "model.safetensors").unlink()
     try:

@@ -74,8 +74,9 @@ def test_a_reload_reaches_all_replicas_though_one_is_killed_in_the_middle(
                 assert await versions(replicas) == [old] * 3
                 hogs = [asyncio.create_task(draw(client, n)) for n in range(12)]
                 await asyncio.sleep(0.2)
+                replicas[1].stop()  # so that it has not answered when it is killed
                 reload = asyncio.create_task(client.reload(str(checkpoints / "other"), new))
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.5)
                 replicas[1].kill()
                 await asyncio.sleep(0.5)
                 assert not reload.done(), "one replica has not said that it serves the weights"

@@ -17,6 +17,7 @@ from roundsmith.errors import Overloaded, Unavailable
 from roundsmith.types import Completion, CompletionDelta, GenerateItem, Sampling
 from roundsmith.v1 import generator_pb2, generator_pb2_grpc
 from roundsmith.wire import to_message
+from tests.processes import alive, descendants
 from tests.services.generator.driven import ENGINES, Driven, need
 from tests.services.generator.serving import GeneratorProcess, client_of, served
 
@@ -130,23 +131,6 @@ def test_a_server_killed_in_mid_stream_repeats_no_sample(
         assert [one.offset for one in deltas] == sorted({one.offset for one in deltas})
 
 
-def children_of(pid: int) -> list[int]:
-    """The processes below one, the deepest last."""
-    found = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            found += [int(child), *children_of(int(child))]
-    return found
-
-
-def alive(pid: int) -> bool:
-    """Whether a process still runs."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 @pytest.mark.slow
 @pytest.mark.vllm
 def test_a_dead_engine_ends_the_service_which_says_so_and_a_dead_service_ends_its_engine(
@@ -168,7 +152,7 @@ def test_a_dead_engine_ends_the_service_which_says_so_and_a_dead_service_ends_it
             assert serving.status == health_pb2.HealthCheckResponse.SERVING
             asked = asyncio.create_task(client.generate(GenerateItem("i", "def", LONG, 0, n=60)))
             await asyncio.sleep(1.0)
-            below = children_of(server.process.pid)
+            below = descendants(server.process.pid)
             names = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in below}
             engine = next(p for p, name in names.items() if b"EngineCore" in name)
             environment = Path(f"/proc/{engine}/environ").read_text().split("\0")
@@ -184,7 +168,7 @@ def test_a_dead_engine_ends_the_service_which_says_so_and_a_dead_service_ends_it
         assert not Path(sockets).exists()
         server.start()  # as the platform does
         await server.ready()
-        below = children_of(server.process.pid)
+        below = descendants(server.process.pid)
         assert below
         server.kill()
         end = time.monotonic() + 120

@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+from tests.processes import alive, children
+
 SERVICE = """
 import subprocess, sys, time
 from roundsmith.generator.starting import nothing_is_left
@@ -18,18 +20,6 @@ with nothing_is_left():
         time.sleep(600)
 engine.wait()
 """
-
-
-def alive(pid: int) -> bool:
-    """Whether a process still runs."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def children(pid: int) -> list[int]:
-    return [int(c) for c in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def switches(pid: int) -> int:

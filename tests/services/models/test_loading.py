@@ -14,7 +14,7 @@ import torch
 from roundsmith.config import child_environment, has_bfloat16_units
 from roundsmith.errors import ConfigError
 from roundsmith.hashing import weights_sha256
-from roundsmith.models.folder import resolve
+from roundsmith.models.folder import refuse_quantized, resolve
 from roundsmith.models.loading import alone_tokens, context_tokens, load, served_dtype
 from roundsmith.models.settings import ModelSettings
 from roundsmith.types import ChatMessage
@@ -54,6 +54,10 @@ def own_code(folder: Path) -> None:
 
 def unknown_kind(folder: Path) -> None:
     edit(folder / "config.json", model_type="nobody-knows")
+
+
+def needs_a_library(folder: Path) -> None:
+    edit(folder / "config.json", quantization_config={"quant_method": "compressed-tensors"})
 
 
 def half_json(folder: Path) -> None:
@@ -100,6 +104,7 @@ def small_vocabulary(folder: Path) -> None:
         (no_tokenizer, r"no tokenizer .*expected tokenizer\.json"),
         (own_code, r"Python code of its own \(auto_map\).*trust_remote_code"),
         (unknown_kind, r"the weights do not load .*nobody-knows"),
+        (needs_a_library, r"the weights do not load .*compressed-tensors.* is required"),
         (half_json, r"config\.json: expected JSON"),
         (
             cut_off,
@@ -117,6 +122,13 @@ def test_a_folder_that_cannot_be_served_is_refused_with_a_remedy(
     damage(folder)
     with pytest.raises(ConfigError, match=message):
         load(ModelSettings(model=str(folder)))
+
+
+def test_quantized_weights_are_refused_where_they_are_to_be_trained(folder: Path) -> None:
+    refuse_quantized(folder)
+    needs_a_library(folder)
+    with pytest.raises(ConfigError, match=r"saw quantized weights \(compressed-tensors\)"):
+        refuse_quantized(folder)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +178,9 @@ def test_what_the_cache_of_a_hub_holds_is_told_where_no_hub_answers(
     folder: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(folder, tmp_path / "hub/models--someone--something/snapshots/c0ffee")
-    script = "from roundsmith.models.folder import resolve; resolve('someone/other')"
+    script = (
+        "from roundsmith.models.folder import refuse_quantized, resolve; resolve('someone/other')"
+    )
     environment = child_environment(HF_HUB_CACHE=str(tmp_path / "hub"), HF_HUB_OFFLINE="1")
     words = [sys.executable, "-c", script]
     done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)

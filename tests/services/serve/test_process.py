@@ -27,7 +27,7 @@ async def refused(client: PairBuilderClient) -> bool:
 def test_sigterm_lets_calls_in_flight_finish_and_closes_the_engine(tmp_path: Path) -> None:
     async def play() -> None:
         with child(tmp_path, drain_s=PATIENCE_S) as server:
-            async with connected(await server.address(), StreamSettings(give_up_s=0.5)) as client:
+            async with connected(await server.address(), StreamSettings(give_up_s=5.0)) as client:
                 await client.build("echo", {}, 1, group("first"))
                 hold = tmp_path / "hold"
                 hold.touch()
@@ -52,7 +52,7 @@ def test_sigterm_lets_calls_in_flight_finish_and_closes_the_engine(tmp_path: Pat
 def test_draining_ends_after_its_time_whatever_still_runs(tmp_path: Path) -> None:
     async def play() -> float:
         with child(tmp_path, drain_s=0.3) as server:
-            async with connected(await server.address(), StreamSettings(give_up_s=0.5)) as client:
+            async with connected(await server.address(), StreamSettings(give_up_s=5.0)) as client:
                 config = {"pause_s": 600.0, "note": str(tmp_path / "note")}
                 slow = asyncio.create_task(client.build("echo", config, 1, group("slow")))
                 await begun(tmp_path / "note", 1)
@@ -116,7 +116,7 @@ def test_a_server_killed_in_mid_stream_and_started_again_answers_every_item_once
 def test_a_client_gives_up_in_its_time_when_the_server_stays_away(tmp_path: Path) -> None:
     async def play() -> None:
         with child(tmp_path) as server:
-            async with connected(await server.address(), StreamSettings(give_up_s=1.0)) as client:
+            async with connected(await server.address(), StreamSettings(give_up_s=5.0)) as client:
                 await client.build("echo", {}, 1, group())
                 config = {"pause_s": 600.0, "note": str(tmp_path / "note")}
                 builds = [client.build("echo", config, 1, group(name)) for name in "ab"]
@@ -125,9 +125,9 @@ def test_a_client_gives_up_in_its_time_when_the_server_stays_away(tmp_path: Path
                 server.kill()
                 start = asyncio.get_running_loop().time()
                 failures = await pending
-                assert 0.9 < asyncio.get_running_loop().time() - start < PATIENCE_S
+                assert 4.9 < asyncio.get_running_loop().time() - start < PATIENCE_S
                 assert [type(failure) for failure in failures] == [Unavailable] * 2
-                assert "gave up after 1.0 s" in str(failures[0])
+                assert "gave up after 5.0 s" in str(failures[0])
 
     asyncio.run(play())
 

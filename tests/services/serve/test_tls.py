@@ -36,7 +36,7 @@ def test_only_a_client_with_a_certificate_of_the_authority_is_let_in(tmp_path: P
     async def play() -> None:
         async with serving(tmp_path, **server_settings(ours, mutual=True)) as addresses:
             known = ClientTls.model_validate(here | ours.issue("trainer"))
-            async with connected(addresses["address"], SOON, known) as client:
+            async with connected(addresses["address"], tls=known) as client:
                 assert len(await client.build("echo", {}, 1, group())) == 1
                 assert await client.recipes() == ["echo"]
             strangers = (here, here | other.issue("trainer"), here | {"server_name": "elsewhere"})
@@ -59,7 +59,7 @@ def test_without_a_client_authority_the_server_alone_is_proved(tmp_path: Path) -
     async def play() -> None:
         async with (
             serving(tmp_path, **server_settings(ours, mutual=False)) as addresses,
-            connected(addresses["address"], SOON, tls) as client,
+            connected(addresses["address"], tls=tls) as client,
         ):
             assert await client.recipes() == ["echo"]
 
