@@ -65,8 +65,8 @@ class _Bench:
     def measure(self, pairs: int) -> list[BenchResult]:
         import torch
 
+        from roundsmith.training.loading import load
         from roundsmith.training.plan import uses_bfloat16
-        from roundsmith.training.run import load
 
         model, coder = load(self._job)
         most = min(_TOKENS, model.config.max_position_embeddings * 3 // 4)
@@ -124,7 +124,7 @@ class _Bench:
         """Seconds of as many steps of a loop that does nothing but train."""
         import torch
 
-        from roundsmith.training.run import load
+        from roundsmith.training.loading import load
 
         job = self._job
         torch.set_num_threads(job.num_threads or torch.get_num_threads())

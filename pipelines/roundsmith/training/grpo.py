@@ -6,15 +6,18 @@ completion's reward is 1 if it passes every test of the task, else 0, and its ad
 
     A_i = (r_i - mean(r)) / (std(r) + 1e-4)
 
-over the group. A completion that the sandbox failed on has no reward: it is in no mean, and its
-tokens are in no loss. Every step draws anew from the weights of that step, so that the ratio to the
-sampling policy is 1 and `clip` does nothing but bound rounding. One process trains.
+over the group. A completion that the sandbox failed on has no reward: it is in no mean of rewards,
+its advantage is 0 and its tokens are in no loss, so that it teaches nothing. It still counts among
+the completions that the loss is the mean over, which makes the step that much smaller. Every step
+draws anew from the weights of that step, so that the ratio to the sampling policy is 1 and `clip`
+does nothing but bound rounding. Of several processes the first one draws, for all.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from accelerate import PartialState  # type: ignore[import-untyped]  # ships no types
 from datasets import Dataset  # type: ignore[import-untyped]  # ships no types
 from transformers import TrainerCallback
 from trl.trainer.grpo_config import GRPOConfig
@@ -23,6 +26,7 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 from roundsmith.errors import ConfigError
 from roundsmith.store import EXAMPLES
 from roundsmith.training.coder import Coder
+from roundsmith.training.dealing import Dealer
 from roundsmith.training.folder import JobFolder
 from roundsmith.training.job import TrainingJob
 from roundsmith.training.keeping import Keeping
@@ -31,7 +35,7 @@ from roundsmith.training.objective import Objective, TokenRow
 from roundsmith.training.plan import Plan
 from roundsmith.training.rollouts import Rollout, RolloutSource, Source
 from roundsmith.training.schedule import micro_batch
-from roundsmith.training.settings import common
+from roundsmith.training.settings import adapters, common
 from roundsmith.types import Example
 
 
@@ -49,15 +53,14 @@ def arguments(job: TrainingJob, folder: JobFolder, device: str, bfloat16: bool) 
             f"grpo: expected a batch_size that is a multiple of generations, saw {job.batch_size} "
             f"and {job.generations}"
         )
-    if job.lora_rank:
-        raise ConfigError(f"grpo: expected lora_rank 0, saw {job.lora_rank}: it trains all weights")
     known = common(job, folder, device, bfloat16)
     del known["max_length"], known["train_sampling_strategy"]
-    micro = micro_batch(job.batch_size, 1, job.micro_batch_size)
+    processes = PartialState().num_processes
+    micro = micro_batch(job.batch_size, processes, job.micro_batch_size)
     return GRPOConfig(
         **known,
         per_device_train_batch_size=micro,
-        gradient_accumulation_steps=job.batch_size // micro,
+        gradient_accumulation_steps=job.batch_size // processes // micro,
         num_generations=job.generations,
         max_completion_length=job.max_tokens,
         temperature=job.temperature,
@@ -108,26 +111,30 @@ def build(
     source: Source | None = None,
 ) -> GrpoTrainer:
     """A trainer over the plan's prompts, ready to run; `source` draws in the place of the job's
-    services. Raises ConfigError in several processes, and
-    without services.
+    services. Raises ConfigError without services.
     """
-    if plan.processes > 1:
-        raise ConfigError(f"grpo: expected one process, saw {plan.processes}: it trains in one")
     rows = Dataset.from_file(str(plan.tokens.path))
     named = rows.select_columns(["task_id"]).rename_column("task_id", "prompt")
     prompt_by_task = {row["task_id"]: tuple(row["prompt_ids"]) for row in rows}
     drawing = source or RolloutSource(JobFolder(job))
+    dealer = Dealer()
 
-    def roll_out(prompts: list[str], trainer: GRPOTrainer) -> dict[str, Any]:
+    def roll_out(prompts: list[str], trainer: GrpoTrainer) -> dict[str, Any]:
         """`prompts` are task ids, each as often as it has completions: a step in which one epoch
         ends and another begins may hold a task twice, as two groups.
         """
-        drawing.serve(trainer.accelerator.unwrap_model(trainer.model))
-        wanted = {name: (prompt_by_task[name], n) for name, n in Counter(prompts).items()}
-        drawn = drawing.draw(wanted, trainer.state.global_step)
-        taken = [drawn[name].pop(0) for name in prompts]
-        for name, number in _took(prompt_by_task, taken, prompts).items():
-            trainer._metrics["train"][name].append(number)  # logged with the step, as TRL's own are
+        model, step = trainer.whole(), trainer.state.global_step
+
+        def draw(names: list[str]) -> list[Rollout]:
+            drawing.serve(model)
+            wanted = {name: (prompt_by_task[name], n) for name, n in Counter(names).items()}
+            drawn = drawing.draw(wanted, step)
+            taken = [drawn[name].pop(0) for name in names]
+            for name, number in _took(prompt_by_task, taken, names).items():
+                trainer._metrics["train"][name].append(number)  # logged with the step, as TRL's are
+            return taken
+
+        taken = dealer.deal(prompts, draw)
         return {
             "prompt_ids": [list(prompt_by_task[name]) for name in prompts],
             "completion_ids": [list(one.completion.token_ids) for one in taken],
@@ -148,6 +155,7 @@ def build(
         train_dataset=named.select(plan.order),
         callbacks=[*callbacks, Close(drawing)],
         rollout_func=roll_out,
+        peft_config=adapters(job),
     )
 
 

@@ -59,6 +59,7 @@ class FolderKeeping:
     def keep_checkpoint(self, partial: Path) -> None:
         self._peers.wait_for_everyone()
         if self._peers.is_main_process:
+            self.progress.keep_beside(partial)
             self._folder.keep_checkpoint(partial)
         self._peers.wait_for_everyone()
 
@@ -96,6 +97,8 @@ class StoredKeeping:
     def keep_checkpoint(self, partial: Path) -> None:
         from accelerate.utils import gather_object
 
+        if self._peers.is_main_process:
+            self.progress.keep_beside(partial)
         files: list[CheckpointFile] = gather_object(
             [self._area.put(path) for path in self._own(partial)]
         )

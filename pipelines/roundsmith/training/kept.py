@@ -1,4 +1,6 @@
-"""What every trainer here does its own way: the learning rate, and checkpoints that are whole."""
+"""What every trainer here does its own way: the learning rate, and checkpoints and models that are
+whole.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -8,8 +10,10 @@ from transformers import PrinterCallback, Trainer
 
 from roundsmith.training.job import TrainingJob
 from roundsmith.training.keeping import Keeping
+from roundsmith.training.loading import load
 from roundsmith.training.plan import Plan
 from roundsmith.training.schedule import learning_rate_factor
+from roundsmith.training.settings import adapters
 from roundsmith.training.sharding import load_optimizer, save_optimizer, shard_on_cpu
 
 SCHEDULER_FILE = "scheduler.pt"
@@ -22,6 +26,7 @@ class Kept(Trainer):
 
     def __init__(self, job: TrainingJob, keeping: Keeping, plan: Plan, **keywords: Any) -> None:
         self._job, self._keeping, self._plan = job, keeping, plan
+        self._copy: Any = None
         config = keywords["args"]
         config.max_steps = plan.steps
         config.per_device_train_batch_size = plan.micro_batch_size
@@ -29,6 +34,25 @@ class Kept(Trainer):
         super().__init__(processing_class=plan.tokenizer, **keywords)
         self.is_fsdp_enabled = self._is_sharded
         self.remove_callback(PrinterCallback)
+
+    def whole(self) -> Any:
+        """The model as it is now, of which the first process holds all weights. Every process asks
+        for it; where they share the weights, the first one keeps a copy to put them into.
+        """
+        trained = self.accelerator.unwrap_model(self.model)
+        if not self.is_fsdp_enabled:
+            return trained
+        weights = self.accelerator.get_state_dict(self.model)
+        if not self.accelerator.is_main_process:
+            return trained
+        if self._copy is None:
+            self._copy, _ = load(self._job)
+            if config := adapters(self._job):
+                from peft import get_peft_model
+
+                self._copy = get_peft_model(self._copy, config)
+        self._copy.load_state_dict(weights)
+        return self._copy
 
     def create_scheduler(
         self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None

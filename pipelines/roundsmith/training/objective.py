@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from roundsmith.store import RowKind
 
 if TYPE_CHECKING:
-    from transformers import Trainer
-
     from roundsmith.training.coder import Coder
+    from roundsmith.training.kept import Kept
 
 TokenRow = Mapping[str, Any]
 """One row of tokens by column."""
@@ -27,7 +26,7 @@ class Objective:
     """The token rows of one row; their longest sequence is what `max_length` bounds."""
     arguments: Callable[..., Any]
     """The job in TRL's words, from `settings.common` on; steps and batches come with the plan."""
-    build: "Callable[..., Trainer]"
+    build: "Callable[..., Kept]"
     """A trainer over the plan's rows, ready to run."""
     prompts_alone: bool = False
     """Whether a row is a prompt of which the trainer draws `generations` completions itself, so

@@ -1,6 +1,7 @@
 """`progress.jsonl`: one line a step, written while a training runs and read by who waits for it."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import takewhile
@@ -35,9 +36,20 @@ class ProgressLog:
     def __init__(self, folder: Path) -> None:
         self.path = folder / PROGRESS_FILE
 
-    def restart(self, step: int) -> None:
-        """Drop the lines after `step`, which a resumed training writes again."""
-        self.replace(line for line in read_progress(self.path) if line.step <= step)
+    def restart(self, step: int, checkpoint: Path | None = None) -> None:
+        """Drop the lines after `step`, which a resumed training writes again; those before are the
+        checkpoint's, where it has any.
+        """
+        kept = None if checkpoint is None else checkpoint / PROGRESS_FILE
+        source = self.path if kept is None or not kept.exists() else kept
+        self.replace([line for line in read_progress(source) if line.step <= step])
+
+    def keep_beside(self, partial: Path) -> None:
+        """Put the lines into a checkpoint, of which they are: counts of rollouts are in no other
+        place, and this file itself is lost with its machine, or cut short.
+        """
+        if self.path.exists():
+            shutil.copyfile(self.path, partial / PROGRESS_FILE)
 
     def replace(self, lines: Iterable[Progress]) -> None:
         """Begin with these lines."""

@@ -28,6 +28,9 @@ class TrainingArithmetic(Settings):
     """Over all machines."""
     bfloat16_units: bool | None = None
     """Whether the CPU has them, where the machine is known before the training."""
+    torch: str | None = None
+    """The version that computes, where it is known before; so of the next."""
+    transformers: str | None = None
 
 
 class StoredTraining(Settings):

@@ -16,6 +16,7 @@ from roundsmith.recipes.resolving import run_cells
 from roundsmith.recipes.styles import style_of
 from roundsmith.store import TASKS, read_file
 from roundsmith.training.folder import JobFolder
+from roundsmith.training.merged import save_whole
 from roundsmith.training.policies import Policies
 from roundsmith.types import (
     Completion,
@@ -83,7 +84,7 @@ class RolloutSource:
         """
         partial = self._folder.work / "policy"
         shutil.rmtree(partial, ignore_errors=True)
-        model.save_pretrained(partial)
+        save_whole(model, partial)
         sha256 = self._folder.complete(partial)
         self._uri = self._policies.put(partial, sha256)
         self._runner.run(self._reload(sha256))

@@ -7,19 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from roundsmith.config import cpu_count
-from roundsmith.errors import ConfigError
-from roundsmith.models.folder import check
-from roundsmith.training.coder import Coder
+from roundsmith.models.folder import check, refuse_quantized
 from roundsmith.training.folder import JobFolder
 from roundsmith.training.job import TrainingJob
 from roundsmith.training.keeping import FolderKeeping, Keep, Keeping
+from roundsmith.training.loading import load
+from roundsmith.training.merged import save_whole
 from roundsmith.training.no_memory import no_memory_told
 from roundsmith.training.objectives import find_objective
 from roundsmith.training.peers import joined
 from roundsmith.training.plan import Plan, plan_training, uses_bfloat16
 from roundsmith.training.progress import PROGRESS_FILE, read_progress
 from roundsmith.training.result import TrainingResult, read_result
-from roundsmith.training.settings import adapters
 from roundsmith.training.tokens import write_tokens
 
 log = logging.getLogger(__name__)
@@ -38,6 +37,7 @@ def train(job: TrainingJob) -> TrainingResult:
 def run(job: TrainingJob, keep: Keep) -> None:
     """Run this process's part of a job; `keep` makes what checkpoints and the model go to."""
     check(job.model, job.trust_remote_code)
+    refuse_quantized(job.model)
     import torch
     from transformers.utils import logging as transformers_logging
 
@@ -82,14 +82,14 @@ def _train(job: TrainingJob, folder: JobFolder, device: str, peers: Any, keeping
     plan = plan_training(job, objective, tokens, coder.tokenizer, peers.num_processes)
     checkpoint, step = keeping.last_checkpoint()
     if peers.is_main_process:
-        keeping.progress.restart(step)
+        keeping.progress.restart(step, checkpoint)
     writer = ProgressWriter(plan, keeping.progress if peers.is_main_process else None)
     log.info("%d rows, %d steps, from step %d on %s", len(tokens.lengths), plan.steps, step, device)
     trainer = objective.build(job, keeping, plan, config, model, [writer])
     began_s = time.monotonic()
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     log.info("%d steps in %.1f s", plan.steps - step, time.monotonic() - began_s)
-    trained = whole(job, trainer)
+    trained = trainer.whole()
     if peers.is_main_process:
         partial = folder.work / "model"
         dtype = "bfloat16" if bfloat16 else "float32"
@@ -99,57 +99,11 @@ def _train(job: TrainingJob, folder: JobFolder, device: str, peers: Any, keeping
     peers.wait_for_everyone()
 
 
-def load(job: TrainingJob) -> tuple[Any, Coder]:
-    """The model in float32 and its coder. Raises ConfigError when there is no end token."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    from roundsmith.models.loading import attend_whole
-
-    model = AutoModelForCausalLM.from_pretrained(
-        job.model,
-        dtype=torch.float32,
-        attn_implementation="sdpa",
-        use_safetensors=True,
-        trust_remote_code=job.trust_remote_code,
-    )
-    attend_whole(model)
-    tokenizer = AutoTokenizer.from_pretrained(job.model, trust_remote_code=job.trust_remote_code)
-    end_id = tokenizer.eos_token_id
-    if end_id is None:
-        raise ConfigError(
-            f"{job.model}: expected a tokenizer with an end token, saw none: set eos_token in "
-            "tokenizer_config.json"
-        )
-    positions = getattr(model.config.get_text_config(), "max_position_embeddings", job.max_length)
-    vocabulary = len(model.get_output_embeddings().weight)  # type: ignore[no-untyped-call]  # untyped
-    return model, Coder(tokenizer, end_id, vocabulary, min(job.max_length, positions))
-
-
-def whole(job: TrainingJob, trainer: Any) -> Any:
-    """On every process: the trained model, of which the first one holds all weights."""
-    trained = trainer.accelerator.unwrap_model(trainer.model)
-    if not trainer.is_fsdp_enabled:
-        return trained
-    weights = trainer.accelerator.get_state_dict(trainer.model)
-    if not trainer.accelerator.is_main_process:
-        return trained
-    first, _ = load(job)
-    if config := adapters(job):
-        from peft import get_peft_model
-
-        first = get_peft_model(first, config)
-    first.load_state_dict(weights)
-    return first
-
-
 def _save(
     partial: Path, folder: JobFolder, plan: Plan, trained: Any, dtype: str, device: str
 ) -> TrainingResult:
     """The trained model as a whole folder at `partial`, and what is said of it."""
-    if folder.job.lora_rank:
-        trained = trained.merge_and_unload()
-    trained.save_pretrained(partial)
+    save_whole(trained, partial)
     steps = list(read_progress(folder.path / PROGRESS_FILE))
     losses = [progress.loss for progress in steps]
     last = losses[-max(1, len(losses) // 10) :]

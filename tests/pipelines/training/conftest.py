@@ -116,3 +116,35 @@ def make_job(model: Path, tmp_path: Path) -> MakeJob:
         return TrainingJob(**where | SETTINGS | changed)
 
     return make
+
+
+def close(one: Path, other: Path) -> bool:
+    """Whether two model folders hold the same weights up to rounding."""
+    from safetensors.torch import load_file
+
+    first, second = (load_file(folder / "model.safetensors") for folder in (one, other))
+    assert first.keys() == second.keys()
+    return all(first[name].sub(second[name]).abs().max() < 1e-4 for name in first)
+
+
+def built(job: TrainingJob) -> Any:
+    """The trainer of a job, as `run` makes it, before its first step."""
+    from accelerate import PartialState  # type: ignore[import-untyped]  # ships no types
+
+    from roundsmith.training.folder import JobFolder
+    from roundsmith.training.keeping import FolderKeeping
+    from roundsmith.training.loading import load
+    from roundsmith.training.objectives import find_objective
+    from roundsmith.training.plan import plan_training
+    from roundsmith.training.tokens import write_tokens
+
+    folder, objective = JobFolder(job), find_objective(job.objective)
+    folder.path.mkdir(parents=True)
+    folder.open()
+    model, coder = load(job)
+    config = objective.arguments(job, folder, "cpu", False)
+    tokens = write_tokens(coder, objective, job, folder.work / "tokens.arrow")
+    plan = plan_training(job, objective, tokens, coder.tokenizer, 1)
+    return objective.build(
+        job, FolderKeeping(folder, PartialState(cpu=True)), plan, config, model, []
+    )

@@ -7,39 +7,19 @@ from typing import Any
 
 import pytest
 import torch
-from accelerate import PartialState  # type: ignore[import-untyped]  # ships no types
 
 from roundsmith.errors import ConfigError
 from roundsmith.training import TrainingJob, launch
-from roundsmith.training.folder import JobFolder
-from roundsmith.training.keeping import FolderKeeping
 from roundsmith.training.kto import mismatched
-from roundsmith.training.objectives import find_objective
-from roundsmith.training.plan import plan_training
 from roundsmith.training.progress import read_progress
-from roundsmith.training.run import load, train
-from roundsmith.training.tokens import write_tokens
+from roundsmith.training.run import train
 from roundsmith.types import Pair, Provenance
-from tests.pipelines.training.conftest import MakeJob, pair
+from tests.pipelines.training.conftest import MakeJob, built, pair
 from tests.pipelines.training.doomed import cut_short
 
 
 def losses(job: TrainingJob) -> list[float]:
     return [line.loss for line in read_progress(job.out / "progress.jsonl")]
-
-
-def built(job: TrainingJob) -> Any:
-    """The trainer of a job, as `run` makes it, before its first step."""
-    folder, objective = JobFolder(job), find_objective(job.objective)
-    folder.path.mkdir(parents=True)
-    folder.open()
-    model, coder = load(job)
-    config = objective.arguments(job, folder, "cpu", False)
-    tokens = write_tokens(coder, objective, job, folder.work / "tokens.arrow")
-    plan = plan_training(job, objective, tokens, coder.tokenizer, 1)
-    return objective.build(
-        job, FolderKeeping(folder, PartialState(cpu=True)), plan, config, model, []
-    )
 
 
 def even(trainer: Any) -> float:

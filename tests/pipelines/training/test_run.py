@@ -1,6 +1,7 @@
 """A training from rows to a model folder, in this process."""
 
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ import pytest
 from roundsmith.errors import ConfigError, EngineError
 from roundsmith.hashing import file_sha256, weights_sha256
 from roundsmith.models.rendering import encode, render
+from roundsmith.training.loading import load
 from roundsmith.training.progress import read_progress
-from roundsmith.training.run import load, train
+from roundsmith.training.run import train
 from roundsmith.training.sft import encode as encode_row
 from roundsmith.types import ChatMessage
-from tests.pipelines.training.conftest import MakeJob, example
+from tests.pipelines.training.conftest import MakeJob, built, example
 
 
 def test_a_training_ends_with_a_model_folder_and_a_line_for_each_step(
@@ -78,6 +80,34 @@ def test_the_loss_is_the_mean_over_completion_and_end_token_alone(
         count += len(answer)
     assert tokenizer.eos_token_id == 1
     assert line.loss == pytest.approx(total / count, rel=1e-5)
+
+
+def test_the_loss_is_the_mean_over_all_tokens_on_a_case_worked_by_hand(make_job: MakeJob) -> None:
+    """Of a model to which all V tokens are as likely, the loss is ln V. One that says 6, with a
+    logit of 1000 above the others, loses 0 on each 6 and 1000 on any other token. The rows here say
+    7, and 6 8 6: the mean over tokens is 2000 / 4 = 500, where one over rows were 666.7.
+    """
+    import torch
+
+    trainer = built(make_job([example(0)]))
+    rows = [{"input_ids": [5, 7], "labels": [-100, 7]}]
+    rows += [{"input_ids": [5, 6, 8, 6], "labels": [-100, 6, 8, 6]}]
+    batch, model = trainer.data_collator(rows), trainer.model
+    model.lm_head = torch.nn.Linear(model.config.hidden_size, model.config.vocab_size, bias=False)
+    head = model.lm_head.weight  # its own, not the embedding's
+    with torch.no_grad():
+        model.get_input_embeddings().weight.fill_(1.0)  # with no layer, ones before the head
+        for layer in model.model.layers:
+            layer.self_attn.o_proj.weight.zero_()
+            layer.mlp.down_proj.weight.zero_()
+        model.model.norm.weight.fill_(1.0)
+        head.zero_()
+    loss = trainer.compute_loss(model, batch)
+    assert float(loss.detach()) == pytest.approx(math.log(len(head)), abs=1e-5)
+    with torch.no_grad():
+        head[6] = 1000.0 / head.shape[1]
+    loss = trainer.compute_loss(model, batch)
+    assert float(loss.detach()) == pytest.approx(500.0, rel=1e-4)
 
 
 def test_rows_are_tokenized_as_the_generator_does(make_job: MakeJob) -> None:

@@ -1,11 +1,13 @@
 """A training of several machines, as processes on loopback that share a storage root alone."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +52,19 @@ def ask(
     return area
 
 
+def free_port() -> int:
+    """One that the kernel gives nobody who asks for any, because it is bound only seconds later."""
+    while True:
+        port = random.randrange(15_000, 32_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+
+
 def start(area: TrainingArea, disk: Path, pods: int) -> list[subprocess.Popen[bytes]]:
     """A process for each pod, in the environment that the Training Operator gives it; each has a
     disk of its own.
     """
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    meeting = {"PET_MASTER_ADDR": "127.0.0.1", "PET_MASTER_PORT": port, "PET_NNODES": pods}
+    meeting = {"PET_MASTER_ADDR": "127.0.0.1", "PET_MASTER_PORT": free_port(), "PET_NNODES": pods}
     command = [sys.executable, "-m", "roundsmith.training.stored", area.request_uri, "--folder"]
     return [
         subprocess.Popen(
