@@ -374,11 +374,26 @@ def test_the_control_pod_may_do_what_a_round_needs_and_nothing_more(job: str) ->
     assert allowed == trainings | {
         ("pods", "list"),
         ("pods/log", "get"),
+        ("events", "list"),
         ("inferenceservices", "get", "patch", "r-generator"),
     }
     assert not [o for o in found if o["kind"].startswith("ClusterRole")]
     [subject] = one(found, "RoleBinding", "r-control")["subjects"]
     assert subject["name"] == dict(pods(found))["control"]["serviceAccountName"]
+
+
+@pytest.mark.parametrize(("token", "may"), [("", False), ("/token", True)])
+def test_who_uploads_the_pipeline_for_one_of_several_users_may_do_so(token: str, may: bool) -> None:
+    host = ("pipelines.upload=true", "pipelines.host=http://kfp", f"pipelines.token={token}")
+    found = objects(*STORED, *host)
+    rules = [rule for o in found if o["kind"] == "Role" for rule in o["rules"]]
+    told = [rule for rule in rules if "pipelines.kubeflow.org" in rule["apiGroups"]]
+    assert bool(told) is may
+    for rule in told:
+        assert rule["resources"] == ["pipelines", "pipelines/versions"]
+        assert rule["verbs"] == ["create", "get", "list"]
+    account = one(found, "Job", "r-upload")["spec"]["template"]["spec"]["serviceAccountName"]
+    assert account == one(found, "RoleBinding", "r-control")["subjects"][0]["name"]
 
 
 @pytest.mark.parametrize("values", [STORED, WHOLE], ids=["stored", "whole"])
@@ -398,6 +413,25 @@ def test_rounds_can_read_what_the_chart_tells_them(values: tuple[str, ...]) -> N
         service, namespace, *_ = host.split(".")
         assert (service, int(port)) in services, name
         assert namespace == "lab"
+
+
+def test_trainings_have_the_deadline_and_the_checkpoints_of_the_values() -> None:
+    def told(*values: str) -> tuple[int | None, int]:
+        config = ClusterConfig.parse(json.dumps(cluster(objects(*STORED, *values))), "the chart")
+        return config.training.deadline_s, config.training.checkpoint_every_steps
+
+    assert told() == (None, 50)
+    assert told("training.deadlineSeconds=7200", "training.checkpointEverySteps=10") == (7200, 10)
+
+
+def test_helms_test_waits_as_long_as_a_model_may_take_to_load() -> None:
+    def waits(preset: str = "") -> str:
+        made = one(objects(*STORED, preset=preset), "Pod", "r-test")
+        [container] = made["spec"]["containers"]
+        args: list[str] = container["args"]
+        return args[args.index("--patience") + 1]
+
+    assert (waits(), waits("gpu")) == ("600", "1800")
 
 
 def test_keys_are_in_a_secret_alone() -> None:

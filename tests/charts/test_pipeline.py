@@ -11,7 +11,7 @@ import yaml  # type: ignore[import-untyped]  # ships no types
 from typer.testing import CliRunner
 
 from roundsmith.cli import app
-from tests.charts.rendering import CHART, WHOLE, cluster, objects, one
+from tests.charts.rendering import CHART, STORED, WHOLE, cluster, objects, one
 
 pytest.importorskip("kfp", reason="needs the extra cluster")
 
@@ -92,6 +92,17 @@ def test_an_upload_waits_for_the_release_and_sends_what_the_configmap_has(tmp_pa
     assert list(yaml.safe_load_all(output.read_text())) == [ir, platform]
     with pytest.raises(AssertionError, match=r"pipelines.upload: expected pipelines.host"):
         delivered("pipelines.upload=true")
+
+
+def test_an_upload_has_the_queue_and_the_priority_of_the_jobs_of_runs() -> None:
+    def told(*values: str) -> tuple[str | None, str | None]:
+        host = ("pipelines.upload=true", "pipelines.host=http://kfp")
+        job = one(objects(*STORED, *host, *values), "Job", "r-upload")
+        queue = job["metadata"]["labels"].get("kueue.x-k8s.io/queue-name")
+        return queue, job["spec"]["template"]["spec"].get("priorityClassName")
+
+    assert told() == (None, None)
+    assert told("jobs.queue=gpus", "jobs.priorityClassName=high") == ("gpus", "high")
 
 
 def test_each_profile_uploads_a_pipeline_of_its_own() -> None:

@@ -40,6 +40,8 @@ WRONG = {
     "models.startupSeconds=3601": "models.startupSeconds: Must be less than or equal to 3600",
     "models.cacheSize=big": "models.cacheSize: Does not match pattern",
     "training.replicas=0": "training.replicas: Must be greater than or equal to 1",
+    "training.deadlineSeconds=-1": "training.deadlineSeconds: Must be greater than or equal to 0",
+    "training.checkpointEverySteps=0": "Must be greater than or equal to 1",
     "training.job=mpijob": "training.job must be one of the following",
     "storage.url=http://elsewhere": "storage.url: Does not match pattern",
     "storage.cidrs={anywhere}": "storage.cidrs.0: Does not match pattern",
@@ -168,6 +170,15 @@ def test_the_gpu_preset_puts_models_on_gpu_nodes_and_nothing_else() -> None:
     assert "nodeSelector" not in executor
     budgets = {o["metadata"]["name"] for o in found if o["kind"] == "PodDisruptionBudget"}
     assert budgets == {"r-pair-builder", "r-sandbox"}
+
+
+def test_the_pod_of_a_run_has_disk_for_its_rounds_and_for_the_files_of_a_model() -> None:
+    def disks(*values: str, preset: str = "") -> dict[str, str]:
+        volumes = dict(pods(objects(*STORED, *values, preset=preset)))["control"]["volumes"]
+        return {v["name"]: v["emptyDir"]["sizeLimit"] for v in volumes if "emptyDir" in v}
+
+    assert disks("control.workSize=30Gi") == {"runs": "30Gi", "tmp": "30Gi"}
+    assert disks(preset="gpu") == {"runs": "200Gi", "tmp": "200Gi"}
 
 
 def test_pods_with_a_model_alone_get_the_runtime_that_brings_the_gpu_in() -> None:

@@ -99,6 +99,20 @@ def test_istio_puts_a_sidecar_beside_no_pod_unless_it_may(
     assert {each.get("sidecar.istio.io/inject") for each in labels} == told
 
 
+def test_a_sidecar_reaches_who_configures_it_and_no_other_pod_does() -> None:
+    def within(*values: str) -> list[Object]:
+        found = objects(*STORED, *values)
+        assert "egress" not in one(found, "NetworkPolicy", "r-sandbox")["spec"]
+        rules = one(found, "NetworkPolicy", "r-deny")["spec"]["egress"]
+        return [rule for rule in rules if {"namespaceSelector": {}} not in rule["to"]]
+
+    assert within() == []
+    [rule] = within("jobs.istioSidecar=true")
+    istio = {"matchLabels": {"kubernetes.io/metadata.name": "istio-system"}}
+    assert rule["to"] == [{"namespaceSelector": istio}]
+    assert rule["ports"] == [{"port": 15012, "protocol": "TCP"}]
+
+
 def test_chart_and_doctor_ask_for_the_same_kubernetes() -> None:
     [version] = re.findall(r'kubeVersion: ">=([0-9.]+)\.0-0"', (CHART / "Chart.yaml").read_text())
     assert version == ".".join(map(str, OLDEST))

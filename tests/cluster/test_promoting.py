@@ -32,7 +32,7 @@ def item(number):
     return GenerateItem(str(number), "def double(x):", Sampling(24), number)
 
 async def stream(channel, name, numbers):
-    client = GeneratorClient(channel, settings=StreamSettings(give_up_s=240))
+    client = GeneratorClient(channel, settings=StreamSettings(give_up_s=600))
     for number in numbers:
         print(name, (await client.generate(item(number)))[0].weights_sha256, flush=True)
 

@@ -19,7 +19,7 @@ from roundsmith.platform.cluster_config import ClusterConfig
 cluster = ClusterConfig.read(pathlib.Path("/etc/roundsmith/cluster.json"))
 
 async def serve(_):
-    check = await ask.serve_check(cluster.serve.endpoint, None, 240)
+    check = await ask.serve_check(cluster.serve.endpoint, None, 600)
     if not check.ok:
         print("FAILED", check.name, check.detail, flush=True)
 
@@ -33,7 +33,7 @@ async def keep_asking(work, services):
         await asyncio.sleep(0.05)  # the pods that start have the same two cores
 
 async def main():
-    async with connect(cluster.endpoints, StreamSettings(give_up_s=240)) as services:
+    async with connect(cluster.endpoints, StreamSettings(give_up_s=600)) as services:
         works = ask.generator, ask.executor, ask.scorer, ask.pair_builder, serve
         await asyncio.gather(*(keep_asking(work, services) for work in works))
 

@@ -124,26 +124,24 @@ def test_grpo_samples_and_judges_with_the_clusters_services(
         Example(t.task_id, style.code(t, t.description), "", Provenance(t.task_id, "rft", 1))
         for t in tasks_of(context, tasks, Split.TRAIN)
     ]
-    training = here.training.model_copy(update={"replicas": 1})
-    alone = here.model_copy(update={"training": training})
     changes = {
         "rows": (context.store.write_rows(EXAMPLES, rows),),
         "tasks": tasks.of_kind(TASKS.name)[:1],
         "stage": Stage(objective="grpo", batch_size=8, generations=4, max_tokens=96),
         "steps": 3,
-        "arithmetic": ClusterPlatform(alone).training_arithmetic,
+        "arithmetic": platform.training_arithmetic,
     }
     asked = request(here, name).model_copy(update=changes)
     told: list[Progress] = []
     with installed.cluster.watched("pods", NAMESPACE) as pods:
         done = asyncio.run(platform.train(asked, told.append))
     asyncio.run(platform.committed(asked.name))
-    assert (done.processes, len(done.loss)) == (1, 3)
+    assert (done.processes, len(done.loss)) == (2, 3)
     assert {progress.step for progress in told} == {1, 2, 3}
     assert max(progress.reward or 0 for progress in told) > 0, "no program was right"
     assert done.folder.weights_sha256 != asked.model.weights_sha256
     trained = {pod for pod in pods if pod.startswith("pod/train-")}
-    assert len(trained) == 1, "it is one process, whatever pods other trainings have"
+    assert len(trained) == 2
     assert not Root(here.storage).names(f"checkpoints/rollouts-{asked.name[:24]}/policy")
 
 

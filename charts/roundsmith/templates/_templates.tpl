@@ -32,7 +32,7 @@ spec:
     - name: runs
       emptyDir: { sizeLimit: {{ .Values.control.workSize }} }
     - name: tmp
-      emptyDir: { sizeLimit: 1Gi }
+      emptyDir: { sizeLimit: {{ .Values.control.workSize }} }
     {{- include "roundsmith.tlsVolumes" (dict "root" . "secret" (include "roundsmith.clientSecret" .)) | nindent 4 }}
 {{- end -}}
 
@@ -87,6 +87,9 @@ metadata:
     {{- include "roundsmith.noSidecar" .root | nindent 4 }}
 spec:
   restartPolicy: Never
+  {{- with .root.Values.jobs.priorityClassName }}
+  priorityClassName: {{ . }}
+  {{- end }}
   {{- include "roundsmith.placement" .root.Values.control.placement | nindent 2 }}
   serviceAccountName: {{ include "roundsmith.name" $component }}
   automountServiceAccountToken: false

@@ -4,6 +4,7 @@
                          round-N.json    what round N came to, written once
                          next-N          which run submits round N
                          next-N-after-R  which does, where run R was lost
+                         first-R         run R plays round 1
                          stop            no further round is to begin
 """
 
@@ -16,6 +17,8 @@ from roundsmith.steps.config import RunConfig
 from roundsmith.steps.rules import RoundSeen, why_stop
 from roundsmith.steps.spent import Spent, total
 from roundsmith.store.root import Root
+
+_FIRST = "first-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,19 @@ class Chain:
                 f"chain {self.name}: expected the settings that it was begun with, {seen}, saw "
                 f"others: give them, or another chain"
             )
+
+    def enter(self, run: str) -> None:
+        """Tells of a run that plays round 1, by which it is found where it has another name.
+
+        Raises ConfigError where the chain was stopped meanwhile.
+        """
+        self._root.create(self._path(f"{_FIRST}{run}"), run.encode())
+        self.refuse_stopped()
+
+    def first_runs(self) -> list[str]:
+        """The runs that were told of."""
+        names = self._root.names(f"chains/{self.name}")
+        return [name.removeprefix(_FIRST) for name in names if name.startswith(_FIRST)]
 
     def record(self, number: int) -> RoundRecord | None:
         """What a round came to; None while it is not decided."""
@@ -131,6 +147,14 @@ class Chain:
     def stop(self) -> None:
         """Lets no further round of the chain begin."""
         self._root.create(self._path("stop"), b"stopped\n")
+
+    def refuse_stopped(self) -> None:
+        """Raises ConfigError where somebody stopped it."""
+        if self.stopped:
+            raise ConfigError(
+                f"chain {self.name}: expected one that goes on, saw that it was cancelled: give "
+                "another name"
+            )
 
     @property
     def stopped(self) -> bool:

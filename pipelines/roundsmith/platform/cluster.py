@@ -38,9 +38,8 @@ def on_cluster(config: RunConfig, cluster: ClusterConfig, stages: Sequence[Stage
     """
     on = cluster.training
     for stage in stages:
-        if stage.objective != "grpo":
-            micro_batch(stage.batch_size, on.replicas * on.processes, stage.micro_batch_size)
-        elif cluster.generator.stopped_while_training:
+        micro_batch(stage.batch_size, on.replicas * on.processes, stage.micro_batch_size)
+        if stage.objective == "grpo" and cluster.generator.stopped_while_training:
             raise ConfigError(
                 "grpo: expected a generator that runs beside the training, which samples from it, "
                 "saw training.stopsGenerator: give them a node each, and switch it off"
@@ -78,6 +77,11 @@ class ClusterPlatform:
     def arithmetic(self) -> Mapping[str, str | int]:
         """What the services were started with."""
         return self._cluster.services.model_dump(mode="json", exclude=set(SIZES))
+
+    @property
+    def judge(self) -> str:
+        """Not known before the executor is asked, whose pods may change; each outcome names it."""
+        return ""
 
     @property
     def training_arithmetic(self) -> TrainingArithmetic:
@@ -130,7 +134,7 @@ class ClusterPlatform:
         try:
             if generator is not None:
                 await self._leave_services()  # what comes back has other addresses
-                await asyncio.to_thread(generator.stop)
+                await asyncio.to_thread(generator.stop, self._run)
             await run_in_pods(api, kind, asked, area, on_progress)
         finally:
             if generator is not None:

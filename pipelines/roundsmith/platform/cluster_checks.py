@@ -23,10 +23,7 @@ OLDEST = (1, 30)
 GPU = "nvidia.com/gpu"
 ISOLATION_S = 10.0
 """How long its executor, which the check of the services has found, may take to tell the tier."""
-GROUPS = {
-    "kserve": ("/apis/serving.kserve.io", "install KServe 0.16 or later in Standard mode"),
-    "queue": ("/apis/kueue.x-k8s.io", "install Kueue, or leave jobs.queue empty"),
-}
+KSERVE, KUEUE = "/apis/serving.kserve.io", "/apis/kueue.x-k8s.io"
 
 
 def cluster_checks(cluster: ClusterConfig) -> list[Check]:
@@ -42,15 +39,23 @@ def cluster_checks(cluster: ClusterConfig) -> list[Check]:
         return [Check("kubernetes", False, "the API server does not answer", remedy)]
     checks.append(_kubernetes(version))
     if _inference_services(cluster):
-        checks.append(_group(api, "kserve"))
-    checks += _trainings(api, cluster)
-    if cluster.jobs.queue:
-        checks.append(_group(api, "queue"))
-    if cluster.jobs.priority_class:
-        checks.append(_priority(api, cluster.jobs.priority_class))
+        checks.append(_kserve(api))
+    checks += [*_trainings(api, cluster), *scheduling(api, cluster)]
     if cluster.model_registry.host:
         checks.append(model_registry(cluster))
-    return [*checks, gpus(api, cluster), storage(cluster)]
+    return [*checks, storage(cluster)]
+
+
+def scheduling(api: KubernetesApi, cluster: ClusterConfig) -> list[Check]:
+    """Whether jobs would get pods, and those nodes: of most of it the pod of a run may see nothing,
+    and says so; whoever installed the chart may.
+    """
+    checks: list[Check] = []
+    if cluster.jobs.queue:
+        checks.append(_queue(api, cluster.jobs.queue))
+    if cluster.jobs.priority_class:
+        checks.append(_priority(api, cluster.jobs.priority_class))
+    return [*checks, gpus(api, cluster)]
 
 
 def storage(cluster: ClusterConfig) -> Check:
@@ -151,13 +156,24 @@ def _kubernetes(version: dict[str, Any]) -> Check:
     return Check("kubernetes", ok, seen, remedy)
 
 
-def _group(api: KubernetesApi, name: str) -> Check:
-    path, remedy = GROUPS[name]
-    told = api.read(path)
+def _kserve(api: KubernetesApi) -> Check:
+    told = api.read(KSERVE)
     if told is None:
-        return Check(name, False, f"{path.rpartition('/')[2]} is not there", remedy)
+        remedy = "install KServe 0.16 or later in Standard mode"
+        return Check("kserve", False, f"{KSERVE[6:]} is not there", remedy)
     versions = ", ".join(one["version"] for one in told["versions"])
-    return Check(name, True, f"{path.rpartition('/')[2]} {versions}")
+    return Check("kserve", True, f"{KSERVE[6:]} {versions}")
+
+
+def _queue(api: KubernetesApi, name: str) -> Check:
+    """The LocalQueue, as far as it may be seen: a job with none of this name is queued for ever."""
+    told = api.read(KUEUE)
+    if told is None:
+        remedy = "install Kueue, or leave jobs.queue empty"
+        return Check("queue", False, f"{KUEUE[6:]} is not there", remedy)
+    version = told["preferredVersion"]["version"]
+    queues = api.read(f"{KUEUE}/{version}/namespaces/{api.namespace}/localqueues")
+    return _named("queue", name, queues, "make that LocalQueue, or change jobs.queue")
 
 
 def _trainings(api: KubernetesApi, cluster: ClusterConfig) -> list[Check]:
@@ -182,11 +198,16 @@ def _trainings(api: KubernetesApi, cluster: ClusterConfig) -> list[Check]:
 def _priority(api: KubernetesApi, name: str) -> Check:
     """The PriorityClass, as far as it may be seen: a job with none of this name makes no pod."""
     told = api.read("/apis/scheduling.k8s.io/v1/priorityclasses")
+    return _named("priority", name, told, "make it, or change jobs.priorityClassName")
+
+
+def _named(check: str, name: str, told: dict[str, Any] | None, remedy: str) -> Check:
+    """Whether one of this name is in a list, which may be None where it may not be seen."""
     if told is None:
-        return Check("priority", True, f"{name}: which there are may not be seen from here")
+        return Check(check, True, f"{name}: which there are may not be seen from here")
     there = name in {one["metadata"]["name"] for one in told["items"]}
-    remedy = "" if there else "make it, or change jobs.priorityClassName"
-    return Check("priority", there, f"{name} is {'there' if there else 'not there'}", remedy)
+    seen = f"{name} is {'there' if there else 'not there'}"
+    return Check(check, there, seen, "" if there else remedy)
 
 
 def _gpus_of(container: dict[str, Any]) -> int:

@@ -18,6 +18,7 @@ from roundsmith.errors import RoundsmithError
 from roundsmith.platform.chain import Chain
 from roundsmith.platform.cluster_config import ClusterConfig
 from roundsmith.platform.handing_on import hand_on
+from roundsmith.platform.inference_service import InferenceService
 from roundsmith.platform.kubernetes_api import KubernetesApi
 from roundsmith.platform.manifests import RUN
 from roundsmith.platform.parameters import RoundPlan, check_parameters, run_name
@@ -35,6 +36,7 @@ from roundsmith.steps.seen import round_seen
 from roundsmith.steps.spent import Spent, spent_on
 from roundsmith.store import Store
 from roundsmith.store.exports import copy_round
+from roundsmith.store.leases import leased
 
 log = logging.getLogger(__name__)
 
@@ -146,19 +148,26 @@ def next_round(plan: str) -> str:
 
 @_readable
 def release(cluster: str, run: str) -> str:
-    """Ends the trainings that a run left behind, however it ended; says which."""
+    """Ends the trainings that a run left behind, however it ended, and starts the generator that it
+    had stopped for one, without waiting for it; says what it did.
+    """
     place = read_place(cluster)
     if not isinstance(place, ClusterConfig):
         return "nothing to release on one machine"
     api = KubernetesApi(place.namespace)
-    ended = []
+    done = []
     for kind in kinds_of(place.training.job):
         if api.serves(kind.kind):
             for job in api.select(kind.kind, RUN, run):
                 for made in reversed(kind.kinds):
                     api.delete(made, job["metadata"]["name"])
-                ended.append(f"{kind.title} {job['metadata']['name']}")
-    return ", ".join(ended) or "no training was left"
+                done.append(f"{kind.title} {job['metadata']['name']}")
+    generator = place.generator
+    if generator.stopped_while_training:
+        service = InferenceService(api, generator.inference_service)
+        if service.release(run):
+            done.append(f"inference service {service.name}")
+    return ", ".join(done) or "no training was left"
 
 
 class PlannedRound:
@@ -176,15 +185,19 @@ class PlannedRound:
         with self._playing() as (context, _, runner):
             runner.run(check_inputs(context))
         self._chain.begin(self._plan.config)
+        if self._plan.round == 1:
+            self._chain.enter(self._plan.run)
 
     def play(self, stage: str, ended: Ended) -> RoundRefs[str] | str:
         """Plays up to the end of a part; `ended` is told of a round that is over. What is damaged
         in the store is made anew.
         """
-        with self._playing() as (context, platform, runner):
+        # The pods of a round's other parts go on with the lease: it is left, and grows old.
+        lease = leased(self._place.store, f"{self._plan.chain}-{self._plan.round}", alone=False)
+        with lease as hold, self._playing() as (context, platform, runner):
 
             def played() -> RoundRefs[str] | str:
-                reached = self._until(stage, context, platform, runner)
+                reached = self._until(stage, context, platform, runner, hold)
                 if not isinstance(reached, str):
                     ended(context, reached)
                 return reached
@@ -214,7 +227,12 @@ class PlannedRound:
         return url
 
     def _until(
-        self, stage: str, context: Context, platform: RunPlatform, runner: asyncio.Runner
+        self,
+        stage: str,
+        context: Context,
+        platform: RunPlatform,
+        runner: asyncio.Runner,
+        hold: Callable[[str], None],
     ) -> RoundRefs[str] | str:
         plan, recipe = self._plan, context.recipe
         start = self._chain.model_before(plan.round)
@@ -223,6 +241,7 @@ class PlannedRound:
 
         def do(step: str, split: str = "", of: str = "", /, **refs: str) -> str:
             ref = runner.run(platform.watched(run_step(context, step, split=split, **refs)))
+            hold(ref)
             spent[ref] = spent_on(context.manifest(ref))
             made.setdefault(step, ref)
             return ref

@@ -66,10 +66,15 @@ def control_job(
     return command_job(cluster, name, run, words, options, owner)
 
 
-def doctor_job(cluster: ClusterConfig, name: str, options: Sequence[str], owner: Json) -> Json:
-    """The Job that looks at the cluster from where runs are played."""
-    words = ["doctor", "--cluster", CONFIG_FILE, "--runs", *options]
-    return command_job(cluster, name, DOCTOR, words, options, owner)
+def doctor_job(cluster: ClusterConfig, name: str, owner: Json) -> Json:
+    """The Job that looks at the cluster from where runs are played, and prints JSON.
+
+    It waits for no queue and has no PriorityClass: a wrong one is among what it tells of.
+    """
+    words = ["doctor", "--cluster", CONFIG_FILE, "--runs", "--json"]
+    free = cluster.jobs.model_copy(update={"queue": "", "priority_class": ""})
+    cluster = cluster.model_copy(update={"jobs": free})
+    return command_job(cluster, name, DOCTOR, words, (), owner)
 
 
 def command_job(

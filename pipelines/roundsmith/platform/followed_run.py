@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from roundsmith.errors import ConfigError, UnknownName
 from roundsmith.platform.cluster_config import CONTROL_CONTAINER
@@ -16,7 +16,7 @@ from roundsmith.platform.control_job import (
 )
 from roundsmith.platform.kubernetes_api import Json, KubernetesApi
 from roundsmith.platform.manifests import RUN
-from roundsmith.platform.pod_troubles import troubles
+from roundsmith.platform.pod_troubles import Podless, troubles
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def runs(api: KubernetesApi, release: str) -> list[RunState]:
     """The runs of an installation, the latest first."""
     own = [job for job in api.select("jobs", RUN) if _of(job, release)]
     own.sort(key=lambda job: str(job["metadata"]["creationTimestamp"]), reverse=True)
-    return [run_state(job, _pods(api, job["metadata"]["name"])) for job in own]
+    return [_looked_at(api, job) for job in own]
 
 
 def find_run(api: KubernetesApi, release: str, run: str) -> RunState:
@@ -71,12 +71,20 @@ def find_run(api: KubernetesApi, release: str, run: str) -> RunState:
     job = api.get("jobs", f"{release}-{run}")
     # Others that the installation has made, such as one that promotes, are no runs.
     if job is not None and job["metadata"].get("labels", {}).get(RUN) == run:
-        return run_state(job, _pods(api, job["metadata"]["name"]))
+        return _looked_at(api, job)
     known = ", ".join(found.name for found in runs(api, release)) or "none"
     raise UnknownName(
         f"run {run!r}: expected one of {known} in namespace {api.namespace}, saw no such: check "
         "the name, --namespace and --release; a run is kept for a week after its end"
     )
+
+
+def _looked_at(api: KubernetesApi, job: Json) -> RunState:
+    """A run as its Job and pods are; where none of them can be made, with what Kubernetes says."""
+    found = run_state(job, pods := _pods(api, job["metadata"]["name"]))
+    if pods or found.state != "waiting" or not (why := api.warned(found.job)):
+        return found
+    return replace(found, troubles=(f"{found.job}: no pod of it: {why}",))
 
 
 def _of(job: Json, release: str) -> bool:
@@ -103,6 +111,7 @@ class Followed:
 
     def to_its_end(self) -> int:
         """The exit code of the run; every line that its pods printed was shown."""
+        podless = Podless(self.api, "jobs", self.name)
         while True:
             job = self.api.get("jobs", self.name)
             if job is None:
@@ -113,6 +122,9 @@ class Followed:
             if job["spec"].get("suspend"):
                 self._warn_once(f"job {self.name} is queued: it starts when its queue has quota")
             pods = _pods(self.api, self.name)
+            waits = not pods and not job["spec"].get("suspend") and finished(job) is None
+            if (trouble := podless.trouble(waits=waits)) is not None:
+                self._warn_once(str(trouble))
             for pod in pods:
                 self._show(pod)
             if (good := finished(job)) is not None:

@@ -13,6 +13,8 @@ log = logging.getLogger(__name__)
 STOP = "serving.kserve.io/stop"
 """An annotation; `true` takes its pods away."""
 POD_LABEL = "serving.kserve.io/inferenceservice"
+STOPPED_BY = "roundsmith.dev/stopped-by"
+"""An annotation: the run of a pipeline that took its pods away, and is to give them back."""
 LOOK_S = 1.0
 READY_S = 3600.0
 """How long a model may take to load, with the node that its pods wait for."""
@@ -27,9 +29,11 @@ class InferenceService:
     api: KubernetesApi
     name: str
 
-    def stop(self) -> None:
-        """Takes its pods away, and with them its GPUs; returns when they are gone."""
-        self._patch({"metadata": {"annotations": {STOP: "true"}}})
+    def stop(self, by: str = "") -> None:
+        """Takes its pods away, and with them its GPUs; returns when they are gone. `by` is the run
+        that may `release` it.
+        """
+        self._patch({"metadata": {"annotations": {STOP: "true", STOPPED_BY: by or None}}})
         log.info("inference service %s: stopping", self.name)
         end = time.monotonic() + GONE_S
         while self.api.select("pods", POD_LABEL, self.name):
@@ -42,11 +46,19 @@ class InferenceService:
 
     def start(self, wait_s: float = READY_S) -> None:
         """Lets it have pods; returns when it answers. Nothing to do where it was not stopped."""
-        annotations = self._get()["metadata"].get("annotations", {})
-        if annotations.get(STOP, "").lower() == "true":
-            self._patch({"metadata": {"annotations": {STOP: "false"}}})
-            log.info("inference service %s: starting", self.name)
+        if _is_stopped(self._annotations()):
+            self._let_start()
         self.wait_until_ready(wait_s)
+
+    def release(self, by: str) -> bool:
+        """Lets it have pods where this run took them and was ended before it gave them back, and
+        does not wait for them; whether it was so.
+        """
+        annotations = self._annotations()
+        if not _is_stopped(annotations) or annotations.get(STOPPED_BY) != by:
+            return False
+        self._let_start()
+        return True
 
     def serve(self, uri: str, wait_s: float = READY_S) -> None:
         """Rolls out the checkpoint at a URI; returns when it alone is served."""
@@ -80,6 +92,13 @@ class InferenceService:
     def _get(self) -> Json:
         return self._there(self.api.get("inferenceservices", self.name))
 
+    def _annotations(self) -> dict[str, str]:
+        return dict(self._get()["metadata"].get("annotations", {}))
+
+    def _let_start(self) -> None:
+        self._patch({"metadata": {"annotations": {STOP: "false", STOPPED_BY: None}}})
+        log.info("inference service %s: starting", self.name)
+
     def _patch(self, change: Json) -> None:
         self._there(self.api.patch("inferenceservices", self.name, change))
 
@@ -90,6 +109,10 @@ class InferenceService:
                 "saw none: install the chart's present version there"
             )
         return found
+
+
+def _is_stopped(annotations: dict[str, str]) -> bool:
+    return annotations.get(STOP, "").lower() == "true"
 
 
 def is_ready(service: Json, changed_since: Json | None = None) -> bool:

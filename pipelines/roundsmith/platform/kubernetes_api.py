@@ -21,6 +21,7 @@ Kind = Literal[
     "jobs",
     "pods",
     "configmaps",
+    "events",
 ]
 PATHS: dict[Kind, str] = {
     "pytorchjobs": "/apis/kubeflow.org/v1",
@@ -30,6 +31,7 @@ PATHS: dict[Kind, str] = {
     "jobs": "/apis/batch/v1",
     "pods": "/api/v1",
     "configmaps": "/api/v1",
+    "events": "/api/v1",
 }
 TIMEOUT_S = 30
 PATIENCE_S = 120.0
@@ -121,6 +123,22 @@ class KubernetesApi:
         assert found is not None
         items: list[Json] = found["items"]
         return items
+
+    def warned(self, name: str) -> str:
+        """What Kubernetes last warned of an object of this name; empty where it did not, and where
+        events may not be seen.
+        """
+        query = {"fieldSelector": f"type=Warning,involvedObject.name={name}"}
+        try:
+            found = self._ask("GET", "events", query=query)
+        except PlatformError as error:
+            log.debug("%s", error)
+            return ""
+        events = found["items"] if found else []
+        # An event of the newer kind has no last time.
+        when = ("lastTimestamp", "eventTime")
+        last = max(events, key=lambda event: max(event.get(k) or "" for k in when), default=None)
+        return f"{last.get('reason')}: {last.get('message')}" if last else ""
 
     def create(self, kind: Kind, manifest: Json) -> Json | None:
         """The object as it was created, or None when the name is taken."""

@@ -4,14 +4,16 @@ import asyncio
 import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal, TypeVar
 
 from roundsmith.clients import ROUNDS, Endpoints, Services, connect
 from roundsmith.config import cpu_count, has_bfloat16_units
+from roundsmith.cpu_time import tree_cpu_s
 from roundsmith.errors import PlatformError
-from roundsmith.platform.cpu_time import tree_cpu_s
 from roundsmith.platform.processes import ServiceProcesses, endpoints
+from roundsmith.sandbox import boot
 from roundsmith.steps.config import SIZES, RunConfig
 from roundsmith.store import FolderRef, Store
 from roundsmith.training.job import Rollouts
@@ -21,6 +23,14 @@ from roundsmith.training.request import StoredResult, StoredTraining, TrainingAr
 
 T = TypeVar("T")
 _WATCH_S = 0.5
+
+
+def installed(package: str) -> str:
+    """The version of a package that is installed here, or nothing."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
 
 
 def service_commands(
@@ -82,7 +92,14 @@ class LocalPlatform:
             "device": self._device,
             "threads": services.threads or cpu_count(),
             "bfloat16_units": has_bfloat16_units(),
+            **{name: installed(name) for name in ("torch", "transformers")},
+            **({"vllm": installed("vllm")} if services.engine == "vllm" else {}),
         }
+
+    @property
+    def judge(self) -> str:
+        """The image that the executor of this machine tells."""
+        return boot.image()
 
     @property
     def training_arithmetic(self) -> TrainingArithmetic:
@@ -91,6 +108,8 @@ class LocalPlatform:
             device=self._device,
             threads=self._config.services.threads or cpu_count(),
             bfloat16_units=has_bfloat16_units(),
+            torch=installed("torch"),
+            transformers=installed("transformers"),
         )
 
     @property

@@ -143,10 +143,7 @@ def check_parameters(given: Mapping[str, Any], run: str) -> RoundPlan:
             "give such a name, or none"
         )
     chain = Chain(place.storage, name)
-    if chain.stopped:
-        raise ConfigError(
-            f"chain {name}: expected one that goes on, saw that it was cancelled: give another name"
-        )
+    chain.refuse_stopped()
     chain.refuse_others(config)
     chain.model_before(asked.round_number)
     return RoundPlan(

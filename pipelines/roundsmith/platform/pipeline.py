@@ -7,7 +7,9 @@ else is in the storage. The image brings the code, so that no task installs anyt
 """
 
 import importlib.util
+import re
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,7 @@ from roundsmith.installing import how_to_install
 from roundsmith.platform.control_job import CONFIG_FILE
 from roundsmith.platform.manifests import labels
 from roundsmith.platform.parameters import FIELDS, Parameters
+from roundsmith.platform.pipelines_api import version_name
 from roundsmith.platform.tasks import components
 from roundsmith.storage import make_output_folder
 
@@ -35,8 +38,8 @@ TITLES = {
 }
 CPU, MEMORY, MOST_MEMORY = "200m", "512Mi", "4Gi"
 """Of every task: models and programs run in the services, trainings in jobs."""
-DIGITS = 12
-"""Of a digest, in the name of a version."""
+OBJECT = re.compile(r"[a-z0-9]([-a-z0-9]{0,48}[a-z0-9])?")
+"""What a pipeline may be called as an object, whose versions have longer names."""
 TLS_FOLDER = "/etc/roundsmith-tls"
 TOKEN_LABEL = "access-ml-pipeline"
 """By it a Kubeflow profile gives a pod the token for its API."""
@@ -77,10 +80,11 @@ CHARTS = Installed.of("RELEASE", "image.invalid/roundsmith:0", "STORAGE-SECRET",
 """What the chart puts its own names in the place of; it adds its Secrets for images."""
 
 
-def compile_pipeline(installed: Installed, output: Path, *, manifests: bool = False) -> None:
-    """Writes the pipeline as kfp's YAML, or as the objects Pipeline and PipelineVersion.
+def compile_pipeline(installed: Installed, output: Path, objects: str = "") -> None:
+    """Writes the pipeline as kfp's YAML, or as the objects Pipeline, of the name `objects`, and
+    PipelineVersion, which never changes and is called by its content.
 
-    Raises ConfigError without kfp, and for a name kfp can not write.
+    Raises ConfigError without kfp, and for a name that kfp or Kubernetes does not take.
     """
     if (
         importlib.util.find_spec("kfp") is None
@@ -95,17 +99,27 @@ def compile_pipeline(installed: Installed, output: Path, *, manifests: bool = Fa
     )
 
     make_output_folder(output.parent, "--output")
+    pipeline, by_kfp = round_pipeline(installed), compiler.Compiler()
+    if not objects:
+        by_kfp.compile(pipeline, str(output))
+        return
+    if not OBJECT.fullmatch(objects):
+        raise ConfigError(
+            f"--name {objects!r}: expected at most 50 letters a-z, digits and dashes between them, "
+            "as Kubernetes takes it: give such a name"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        package = Path(folder, "pipeline.yaml")
+        by_kfp.compile(pipeline, str(package))
+        version = version_name(objects, package)
     options = KubernetesManifestOptions(
-        pipeline_name=NAME,
-        pipeline_display_name="Roundsmith",
-        pipeline_version_name=f"{NAME}-{_version(installed.image)}",
-        include_pipeline_manifest=True,
+        pipeline_name=objects, pipeline_version_name=version, include_pipeline_manifest=True
     )
-    compiler.Compiler().compile(
-        round_pipeline(installed),
+    by_kfp.compile(
+        pipeline,
         str(output),
-        kubernetes_manifest_format=manifests,
-        kubernetes_manifest_options=options if manifests else None,
+        kubernetes_manifest_format=True,
+        kubernetes_manifest_options=options,
     )
 
 
@@ -193,16 +207,6 @@ class AddTask:
         for label, value in labels("control").items():
             kubernetes.add_pod_label(task, label, value)
         return task
-
-
-def _version(image: str) -> str:
-    """A name of a PipelineVersion for an image, as far as Kubernetes takes it: its digest's
-    beginning where it has one, else its tag.
-    """
-    _, _, digest = image.partition("@sha256:")
-    tag = image.rpartition(":")[2] if ":" in image.rpartition("/")[2] else "untagged"
-    tag = digest[:DIGITS] or tag
-    return "".join(c if c.isalnum() else "-" for c in tag.lower()).strip("-")
 
 
 if __name__ == "__main__":

@@ -5,10 +5,9 @@ import hashlib
 import io
 import json
 import logging
-import re
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,8 @@ class PipelineRun:
     """PENDING, RUNNING, SUCCEEDED, FAILED, CANCELING, CANCELED, or empty before it is known."""
     since: str
     error: str = ""
+    chain: str = ""
+    """As its parameter names it; empty where it was given none."""
 
     @property
     def over(self) -> bool:
@@ -66,7 +67,7 @@ class PipelinesApi:
         """Uploads a compiled pipeline as a version of the pipeline of this name, which is made if
         there is none; what the version is called, by its content, and whether it is new.
         """
-        version = f"{name}-{hashlib.sha256(package.read_bytes()).hexdigest()[:12]}"
+        version = version_name(name, package)
         with self._asked(f"pipeline {name}"):
             found = self._client.list_pipelines(filter=_called(name), namespace=self._namespace)
             if found.pipelines:
@@ -97,7 +98,8 @@ class PipelinesApi:
 
     def submit_again(self, run_id: str, name: str, changes: Mapping[str, Any]) -> str:
         """Starts a run with the pipeline, the experiment and the parameters of another one, but for
-        `changes`; the id of the run of that name.
+        `changes`; the id of the run of that name. Where the pipeline's version is there no more, as
+        after an upgrade of the chart, with the latest one.
         """
         if (there := self._standing(name)) is not None:
             return there.run_id
@@ -109,10 +111,9 @@ class PipelinesApi:
                 "service_account": own.service_account,
             }
             if (version := own.pipeline_version_reference) is not None:
-                told |= {
-                    "pipeline_id": version.pipeline_id,
-                    "version_id": version.pipeline_version_id,
-                }
+                pipeline_id = version.pipeline_id
+                version_id = self._version(pipeline_id, version.pipeline_version_id)
+                told |= {"pipeline_id": pipeline_id, "version_id": version_id}
                 made = self._client.run_pipeline(own.experiment_id, name, **told)
                 return str(made.run_id)
             with tempfile.TemporaryDirectory() as folder:
@@ -128,32 +129,24 @@ class PipelinesApi:
 
     def lost(self, run_id: str) -> bool:
         """Whether a run ended without success, or is not there any more."""
-        import kfp_server_api  # type: ignore[import-untyped]  # ships no types
-
         with self._asked(f"run {run_id}"):
-            try:
-                return self._client.get_run(run_id).state in LOST
-            except kfp_server_api.ApiException as error:
-                if error.status != 404:
-                    raise
-                return True
+            run = _there(lambda: self._client.get_run(run_id))
+            return run is None or run.state in LOST
 
     def runs(self, chain: str = "") -> list[PipelineRun]:
         """The runs of a chain, or of all, the latest first."""
-        prefix = f"{chain}-round-" if chain else ""
-        predicate = {"operation": "IS_SUBSTRING", "key": "display_name", "stringValue": prefix}
-        kept = json.dumps({"predicates": [predicate]}) if prefix else None
-        # Another chain may be called CHAIN-round-trip.
-        own = re.compile(re.escape(prefix) + "[0-9]+" if prefix else "(?s).*")
-        return [run for run in self._listed(kept) if own.fullmatch(run.name)]
+        # A first round that the UI began has any name.
+        return [run for run in self._listed(None) if chain in ("", run.chain)]
 
-    def end(self, chain: str) -> list[PipelineRun]:
-        """Ends the runs of a chain that are under way; those. Raises UnknownName without a run."""
-        found = self.runs(chain)
+    def end(self, chain: str, known: Collection[str] = ()) -> list[PipelineRun]:
+        """Ends the runs of a chain that are under way; those. `known` are ids of its runs that were
+        given no name of a chain. Raises UnknownName without a run.
+        """
+        found = [run for run in self._listed(None) if run.chain == chain or run.run_id in known]
         if not found:
             raise UnknownName(
-                f"chain {chain!r}: expected runs {chain}-round-N at {self._host}, saw none: check "
-                "the name"
+                f"chain {chain!r}: expected runs of it at {self._host}, saw none: check the name; "
+                "a round that the UI began without one is found by --storage"
             )
         ended = [run for run in found if not run.over]
         for run in ended:
@@ -164,6 +157,23 @@ class PipelinesApi:
     def page(self, run_id: str) -> str:
         """Where the UI shows a run."""
         return f"{self._host.rstrip('/')}/#/runs/details/{run_id}"
+
+    def _version(self, pipeline_id: str, version_id: str) -> str:
+        """The version of a pipeline, or the latest one where that is there no more."""
+        if _there(lambda: self._client.get_pipeline_version(pipeline_id, version_id)) is not None:
+            return version_id
+        answer = self._client.list_pipeline_versions(
+            pipeline_id, page_size=PAGE, sort_by="created_at desc"
+        )
+        versions = answer.pipeline_versions or ()
+        latest = max(versions, key=lambda version: version.created_at, default=None)
+        if latest is None:
+            raise PlatformError(
+                f"{self._host}: expected a version of pipeline {pipeline_id}, saw none: install "
+                "the chart's pipeline again, and retry the run's last task"
+            )
+        log.info("the pipeline's version is gone: going on with %s", latest.display_name)
+        return str(latest.pipeline_version_id)
 
     def _standing(self, name: str) -> PipelineRun | None:
         """The run of this name that runs or is done."""
@@ -183,8 +193,14 @@ class PipelinesApi:
                 )
             for run in answer.runs or ():
                 why = run.error.message if run.error else ""
+                given = (run.runtime_config and run.runtime_config.parameters) or {}
                 yield PipelineRun(
-                    run.display_name, run.run_id, run.state or "", str(run.created_at), why or ""
+                    run.display_name,
+                    run.run_id,
+                    run.state or "",
+                    str(run.created_at),
+                    why or "",
+                    str(given.get("chain", "")),
                 )
             page = answer.next_page_token or ""
             if not page:
@@ -193,7 +209,7 @@ class PipelinesApi:
     @contextlib.contextmanager
     def _asked(self, what: str) -> Iterator[None]:
         """Raises PlatformError for what the API refuses; kfp's own prints are left out."""
-        import kfp_server_api
+        import kfp_server_api  # type: ignore[import-untyped]  # ships no types
         import urllib3
 
         try:
@@ -209,6 +225,23 @@ class PipelinesApi:
                 f"{self._host}: expected the API of Kubeflow Pipelines to answer, saw {error}: "
                 "check the address"
             ) from error
+
+
+def version_name(name: str, package: Path) -> str:
+    """What a version of a pipeline is called, by its compiled content."""
+    return f"{name}-{hashlib.sha256(package.read_bytes()).hexdigest()[:12]}"
+
+
+def _there(asked: Callable[[], Any]) -> Any:
+    """What the API answers, or None where it knows no such thing."""
+    import kfp_server_api
+
+    try:
+        return asked()
+    except kfp_server_api.ApiException as error:
+        if error.status != 404:
+            raise
+        return None
 
 
 def _called(name: str) -> str:

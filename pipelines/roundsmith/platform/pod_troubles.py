@@ -1,8 +1,14 @@
-"""Why pods wait, or were ended, in the words of who looks after them."""
+"""Why pods wait, were ended, or are not made, in the words of who looks after them."""
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from roundsmith.platform.kubernetes_api import Kind, KubernetesApi
+
+NO_POD_S = 60.0
+"""How long a job may be without a pod before a word is said of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +28,36 @@ def troubles(pods: Sequence[Mapping[str, Any]]) -> list[Trouble]:
     return [trouble for pod in pods for trouble in _troubles(pod)]
 
 
+@dataclass
+class Podless:
+    """What makes pods while it has none, for want of quota or of a PriorityClass: told after a
+    minute, and ever more rarely then.
+    """
+
+    api: KubernetesApi
+    kind: Kind
+    name: str
+    _since_s: float | None = None
+    _next_s: float = 0.0
+
+    def trouble(self, *, waits: bool) -> Trouble | None:
+        """What is to be told now; `waits` while there should be a pod and is none."""
+        if not waits:
+            self._since_s, self._next_s = None, 0.0
+            return None
+        if self._since_s is None:
+            self._since_s = time.monotonic()
+        waited_s = time.monotonic() - self._since_s
+        if waited_s < max(NO_POD_S, self._next_s):
+            return None
+        self._next_s = 2 * waited_s
+        why = self.api.warned(self.name)
+        if not why:
+            look = f"kubectl describe {self.kind} {self.name} --namespace {self.api.namespace}"
+            why = f"its events tell why: {look}"
+        return Trouble(self.name, f"no pod of it for {waited_s:.0f} s: {why}")
+
+
 def _troubles(pod: Mapping[str, Any]) -> Iterator[Trouble]:
     name, status = pod["metadata"]["name"], pod.get("status", {})
     for condition in status.get("conditions") or []:
@@ -29,14 +65,23 @@ def _troubles(pod: Mapping[str, Any]) -> Iterator[Trouble]:
             yield Trouble(name, f"not scheduled: {condition.get('message', 'no node fits')}")
     if status.get("reason"):
         yield Trouble(name, f"{status['reason']}: {status.get('message', '')}")
+    for container in status.get("initContainerStatuses") or []:
+        for why, _ in _reasons(container):
+            yield Trouble(name, f"init container {container['name']}: {why}")
     for container in status.get("containerStatuses") or []:
-        waiting = container.get("state", {}).get("waiting") or {}
-        # ContainerCreating and PodInitializing are how every pod begins.
-        if waiting.get("reason", "").startswith(("Err", "Image", "Invalid", "Create")):
-            yield Trouble(name, f"{waiting['reason']}: {waiting.get('message', '')}")
-        for when in ("state", "lastState"):
-            ended = container.get(when, {}).get("terminated")
-            if ended and ended.get("exitCode"):
-                count = container.get("restartCount", 0)
-                why = f"{ended.get('reason', 'Error')}, exit code {ended['exitCode']}"
-                yield Trouble(name, f"{why}, restarted {count} times", ended=True)
+        for why, ended in _reasons(container):
+            yield Trouble(name, why, ended)
+
+
+def _reasons(container: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
+    """Why a container waits or was restarted, and whether it ended."""
+    waiting = container.get("state", {}).get("waiting") or {}
+    # ContainerCreating and PodInitializing are how every pod begins.
+    if waiting.get("reason", "").startswith(("Err", "Image", "Invalid", "Create")):
+        yield f"{waiting['reason']}: {waiting.get('message', '')}", False
+    for when in ("state", "lastState"):
+        ended = container.get(when, {}).get("terminated")
+        if ended and ended.get("exitCode"):
+            count = container.get("restartCount", 0)
+            why = f"{ended.get('reason', 'Error')}, exit code {ended['exitCode']}"
+            yield f"{why}, restarted {count} times", True

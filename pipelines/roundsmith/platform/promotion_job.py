@@ -6,7 +6,7 @@ from roundsmith.hashing import content_hash
 from roundsmith.platform.cluster_config import CONTROL_CONTAINER, ClusterConfig
 from roundsmith.platform.control_job import CONFIG_FILE
 from roundsmith.platform.kubernetes_api import Json
-from roundsmith.platform.manifests import SPEC_HASH, container_of, labels, pod_template
+from roundsmith.platform.manifests import SPEC_HASH, container_of, labels, pod_template, queued
 
 KEEP_S = 3600
 """How long a finished Job is kept to be looked at."""
@@ -27,7 +27,7 @@ def promotion_job(
         "metadata": {
             "name": f"{release}-promote-{content_hash('promote', list(options))[:8]}",
             "namespace": cluster.namespace,
-            "labels": labels("control"),
+            "labels": labels("control") | queued(cluster.jobs),
             "annotations": {SPEC_HASH: content_hash(spec)},
             "ownerReferences": [owner],
         },

@@ -73,4 +73,5 @@ PYTORCHJOB = TrainingKind(
     manifests=manifests,
     kinds=("pytorchjobs",),
     state=state,
+    pods_by=("pytorchjobs", ""),
 )

@@ -35,7 +35,7 @@ class Asked:
     run: str = ""
     """The run that asks for it, where that ends its trainings itself."""
     rolls_out: bool = False
-    """Whether it samples from the services, in one process."""
+    """Whether it samples from the services."""
 
     @property
     def name(self) -> str:
@@ -47,12 +47,12 @@ class Asked:
     @property
     def pods(self) -> int:
         """How many there are of it."""
-        return 1 if self.rolls_out else self.cluster.training.replicas
+        return self.cluster.training.replicas
 
     @property
     def processes(self) -> int:
         """Of each pod."""
-        return 1 if self.rolls_out else self.cluster.training.processes
+        return self.cluster.training.processes
 
     def template(self) -> Json:
         """A copy of the template of its pods, whose container runs it."""
@@ -97,6 +97,8 @@ class TrainingKind:
     """Of those objects, which all have one name."""
     state: Callable[[Mapping[str, Any]], tuple[State, str]]
     """How far a job is by its status, and what its controller says to it."""
+    pods_by: tuple[Kind, str]
+    """What makes its pods: its kind, and what follows the job's name in its own."""
 
 
 def held_conditions(job: Mapping[str, Any]) -> dict[str, str]:

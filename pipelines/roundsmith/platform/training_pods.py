@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from roundsmith.errors import PlatformError
 from roundsmith.platform.kubernetes_api import Json, Kind, KubernetesApi
 from roundsmith.platform.manifests import same_spec
-from roundsmith.platform.pod_troubles import Trouble, troubles
+from roundsmith.platform.pod_troubles import Podless, Trouble, troubles
 from roundsmith.platform.training_job import Asked, State, TrainingKind
 from roundsmith.training.area import TrainingArea
 from roundsmith.training.progress import Progress, ProgressTail
@@ -97,6 +97,11 @@ class _Followed:
     """The last end of a log that could be read of each pod that was restarted: the pod may be gone
     when the job fails.
     """
+    podless: Podless = field(init=False)
+
+    def __post_init__(self) -> None:
+        kind, rest = self.kind.pods_by
+        self.podless = Podless(self.api, kind, self.name + rest)
 
     async def to_its_end(self) -> None:
         wait_s = FIRST_LOOK_S
@@ -128,8 +133,12 @@ class _Followed:
         if found is not self.found:
             self.found = found
             log.info("%s %s is %s%s", self.kind.title, self.name, found, f": {said}" * bool(said))
-        for trouble in troubles(self.api.select("pods", self.kind.pod_label, self.name)):
+        pods = self.api.select("pods", self.kind.pod_label, self.name)
+        for trouble in troubles(pods):
             self._note(trouble)
+        waits = not pods and found in (State.WAITING, State.RUNNING, State.RESTARTING)
+        if (lack := self.podless.trouble(waits=waits)) is not None:
+            self._note(lack)
         if found is State.FAILED:
             raise self._failed(said)
         # Steps that were told between the first look and the end.

@@ -96,4 +96,5 @@ TRAINJOB = TrainingKind(
     manifests=manifests,
     kinds=("trainingruntimes", "trainjobs"),
     state=state,
+    pods_by=("jobs", f"-{NODE}-0"),
 )

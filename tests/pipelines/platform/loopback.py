@@ -1,9 +1,31 @@
-"""An HTTP server on loopback, in a thread of its own."""
+"""An HTTP server on loopback, in a thread of its own, and what leads kubectl's clients to it."""
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+
+class Answering(BaseHTTPRequestHandler):
+    """Requests are read and answered as an API server does it; nothing is logged."""
+
+    def sent(self) -> bytes:
+        """What came with the request."""
+        return self.rfile.read(int(self.headers["Content-Length"]))
+
+    def answer(self, status: int, told: Any) -> None:
+        """Answers with a text as it is, or with JSON."""
+        content = told if isinstance(told, str) else json.dumps(told)
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content.encode())))
+        self.end_headers()
+        self.wfile.write(content.encode())
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Says nothing."""
 
 
 @contextmanager
@@ -18,3 +40,15 @@ def listening(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def kubeconfig(folder: Path, url: str) -> Path:
+    """A file that leads to this API server, without a user's name or secret."""
+    told = {
+        "clusters": [{"name": "c", "cluster": {"server": url}}],
+        "users": [{"name": "u", "user": {}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "x",
+    }
+    (folder / "config").write_text(json.dumps(told))
+    return folder / "config"

@@ -80,6 +80,8 @@ class Backend:
                 own = [v for v in self.versions.values() if v["pipeline_id"] == pipeline_id]
                 named = {v["pipeline_version_id"]: v for v in own}
                 return {"pipeline_versions": self._kept(named, query)}
+            case "GET", ["pipelines", _, "versions", version_id]:
+                return self.versions[version_id]
             case "POST", ["pipelines", "upload"]:
                 return self._pipeline(query, body)
             case "POST", ["pipelines", "upload_version"]:
@@ -99,7 +101,10 @@ class Backend:
         if "pipeline_spec" in body:
             is_pipeline(body["pipeline_spec"])
         else:
-            held_to("V2beta1PipelineVersionReference", body["pipeline_version_reference"])
+            asked = body["pipeline_version_reference"]
+            held_to("V2beta1PipelineVersionReference", asked)
+            if asked["pipeline_version_id"] not in self.versions:
+                raise KeyError(asked["pipeline_version_id"])
         return self._made(self.runs, "V2beta1Run", "run_id", body | {"state": "RUNNING"})
 
     def _pipeline(self, query: dict[str, str], spec: Any) -> dict[str, Any]:

@@ -127,11 +127,8 @@ def test_what_a_checkpoint_depends_on_counts_the_processes_of_all_pods() -> None
 def test_a_batch_that_the_pods_can_not_share_is_refused_before_anything_runs() -> None:
     with pytest.raises(ConfigError, match="3 processes share evenly, saw 32"):
         on_cluster(CONFIG, cluster(replicas=3), [Stage(batch_size=32)])
-
-
-def test_grpo_shares_its_batch_with_nobody() -> None:
-    stage = Stage(objective="grpo", batch_size=32)
-    assert on_cluster(CONFIG, cluster(replicas=3), [stage])
+    with pytest.raises(ConfigError, match="3 processes share evenly, saw 32"):
+        on_cluster(CONFIG, cluster(replicas=3), [Stage(objective="grpo", batch_size=32)])
 
 
 def test_grpo_where_trainings_stop_the_generator_is_refused_before_anything_runs() -> None:

@@ -75,8 +75,12 @@ def test_the_inference_services_that_a_run_changes_are_asked_for_by_name() -> No
 
 
 def test_it_looks_from_a_pod_as_runs_have_it() -> None:
-    made = doctor_job(cluster(), "r-doctor", ["--json"], OWNER)
+    made = doctor_job(cluster(), "r-doctor", OWNER)
     (container,) = made["spec"]["template"]["spec"]["containers"]
     looked_at = ["doctor", "--cluster", "/etc/roundsmith/cluster.json", "--runs"]
     assert container["args"] == [*looked_at, "--json"]
-    assert json.loads(made["metadata"]["annotations"]["roundsmith.dev/options"]) == ["--json"]
+
+
+def test_it_waits_for_no_queue_and_no_priority_that_may_be_wrong() -> None:
+    made = doctor_job(cluster({"queue": "typo", "priority_class": "typo"}), "r-doctor", OWNER)
+    assert "typo" not in json.dumps(made)

@@ -9,13 +9,14 @@ import signal
 import subprocess
 import sys
 import threading
-from http.server import BaseHTTPRequestHandler
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from roundsmith.clients import Endpoints
+from roundsmith.platform.chain import Chain
 from roundsmith.platform.component import PlannedRound, check
 from roundsmith.platform.parameters import RoundPlan
 from roundsmith.platform.stages import REPORT
@@ -23,14 +24,17 @@ from roundsmith.round import RoundRefs
 from roundsmith.steps.config import RunConfig
 from roundsmith.steps.context import Context
 from roundsmith.store import Store
+from roundsmith.store.leases import LEASE_S, Leases
 from tests.pipelines.platform.clusters import described
-from tests.pipelines.platform.loopback import listening
+from tests.pipelines.platform.loopback import Answering, kubeconfig, listening
 from tests.pipelines.platform.test_pipeline import DEFAULTS
 
 TASK = """
 import asyncio
 import sys
 from pathlib import Path
+from roundsmith.platform.chain import Chain
+from roundsmith.platform.cluster_config import ClusterGenerator
 from roundsmith.platform.component import _readable
 from roundsmith.platform.place import platform_of
 from tests.pipelines.platform.clusters import cluster
@@ -38,7 +42,8 @@ from tests.pipelines.platform.test_cluster import CONFIG, stored_model
 
 @_readable
 def train():
-    here = cluster().model_copy(update={"storage": sys.argv[1]})
+    held = ClusterGenerator(inference_service="r-generator", stopped_while_training=True)
+    here = cluster().model_copy(update={"storage": sys.argv[1], "generator": held})
     _, request = stored_model(Path(sys.argv[1]), here)
     platform = platform_of(CONFIG, here, "a-run-of-kubeflow")
     with asyncio.Runner() as runner:
@@ -48,6 +53,7 @@ train()
 """
 WORKFLOW = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "name": "w", "uid": "7"}
 """The owner of the pods of a run of Kubeflow's."""
+READY = [{"type": "Ready", "status": "True"}]
 
 
 def pod(uid: str, owner: dict[str, str]) -> dict[str, Any]:
@@ -56,61 +62,71 @@ def pod(uid: str, owner: dict[str, str]) -> dict[str, Any]:
     return {"metadata": {"uid": uid, "ownerReferences": [refers]}}
 
 
-def kubeconfig(folder: Path, url: str) -> Path:
-    """A file that leads to this API server, without a user's name or secret."""
-    told = {
-        "clusters": [{"name": "c", "cluster": {"server": url}}],
-        "users": [{"name": "u", "user": {}}],
-        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
-        "current-context": "x",
-    }
-    (folder / "config").write_text(json.dumps(told))
-    return folder / "config"
+PODS = [pod("1", {**WORKFLOW, "name": "other", "uid": "6"}), pod("2", WORKFLOW)]
 
 
-def test_a_training_has_the_owner_of_its_tasks_pod_and_is_taken_away_by_a_task_that_is_told_to_end(
+@dataclass
+class Seen:
+    """What an API server was asked for."""
+
+    looked: threading.Event = field(default_factory=threading.Event)
+    """Set when somebody looks for the pods of the job."""
+    jobs: dict[str, bytes] = field(default_factory=dict)
+    made: list[dict[str, Any]] = field(default_factory=list)
+    patches: list[dict[str, Any]] = field(default_factory=list)
+    """The annotations that the generator was given, one after the other."""
+
+
+class Server(Answering):
+    """Knows one job, which never comes to an end by itself, and one generator."""
+
+    seen: ClassVar[Seen]
+
+    def do_GET(self) -> None:
+        if self.path == "/apis/kubeflow.org/v1":
+            self.answer(200, {"resources": [{"name": "pytorchjobs"}]})
+        elif "component%3Dcontrol" in self.path:
+            self.answer(200, {"items": PODS})
+        elif "inferenceservice%3D" in self.path:
+            stopped = self.seen.patches[-1]["serving.kserve.io/stop"] == "true"
+            served = {"metadata": {"name": "g"}, "status": {"conditions": READY}}
+            self.answer(200, {"items": [] if stopped else [served]})
+        elif self.path.endswith("/r-generator"):
+            metadata = {"annotations": self.seen.patches[-1]}
+            self.answer(200, {"metadata": metadata, "status": {"conditions": READY}})
+        elif self.path.partition("?")[0].endswith("/pods"):
+            self.answer(200, {"items": []})
+            self.seen.looked.set()
+        elif "watch" in self.path:
+            self.answer(200, "")
+        else:
+            self.answer(200, {"metadata": {"name": "train", "resourceVersion": "1"}})
+
+    def do_POST(self) -> None:
+        self.seen.jobs["train"] = self.sent()
+        self.seen.made.append(json.loads(self.seen.jobs["train"]))
+        self.answer(201, self.seen.made[-1])
+
+    def do_PATCH(self) -> None:
+        told = json.loads(self.sent())
+        self.seen.patches.append(told["metadata"]["annotations"])
+        self.answer(200, told)
+
+    def do_DELETE(self) -> None:
+        self.sent()
+        gone = self.seen.jobs.pop("train", None) is None
+        self.answer(404 if gone else 200, {"metadata": {"uid": "1"}})
+
+
+def test_a_training_has_the_owner_of_its_tasks_pod_and_a_task_that_is_told_to_end_undoes_its_work(
     tmp_path: Path,
 ) -> None:
-    looked, jobs, made = threading.Event(), dict[str, bytes](), list[dict[str, Any]]()
-    pods = [pod("1", {**WORKFLOW, "name": "other", "uid": "6"}), pod("2", WORKFLOW)]
+    class Here(Server):
+        """Of this test."""
 
-    class Server(BaseHTTPRequestHandler):
-        """Knows one job, which never comes to an end by itself."""
+        seen = Seen()
 
-        def do_GET(self) -> None:
-            if self.path == "/apis/kubeflow.org/v1":
-                self._answer(200, {"resources": [{"name": "pytorchjobs"}]})
-            elif "component%3Dcontrol" in self.path:
-                self._answer(200, {"items": pods})
-            elif self.path.partition("?")[0].endswith("/pods"):
-                self._answer(200, {"items": []})
-                looked.set()
-            elif "watch" in self.path:
-                self._answer(200, None)
-            else:
-                self._answer(200, {"metadata": {"name": "train", "resourceVersion": "1"}})
-
-        def do_POST(self) -> None:
-            jobs["train"] = self.rfile.read(int(self.headers["Content-Length"]))
-            made.append(json.loads(jobs["train"]))
-            self._answer(201, made[-1])
-
-        def do_DELETE(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            gone = jobs.pop("train", None) is None
-            self._answer(404 if gone else 200, {"metadata": {"uid": "1"}})
-
-        def _answer(self, status: int, told: Any) -> None:
-            text = b"" if told is None else json.dumps(told).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        def log_message(self, *_: Any) -> None:
-            """Says nothing."""
-
-    with listening(Server) as url:
+    with listening(Here) as url:
         config = kubeconfig(tmp_path, url)
         task = subprocess.Popen(
             [sys.executable, "-c", TASK, str(tmp_path)],
@@ -119,16 +135,21 @@ def test_a_training_has_the_owner_of_its_tasks_pod_and_is_taken_away_by_a_task_t
             text=True,
         )
         try:
-            assert looked.wait(60), "it follows its training"
-            assert jobs
-            assert made[0]["metadata"]["ownerReferences"] == [WORKFLOW]
+            assert Here.seen.looked.wait(60), "it follows its training"
+            assert Here.seen.jobs
+            assert Here.seen.made[0]["metadata"]["ownerReferences"] == [WORKFLOW]
             task.send_signal(signal.SIGTERM)
             said = task.communicate(timeout=60)[1]
         finally:
             task.kill()
     assert task.returncode == 130, said
-    assert not jobs, "a training without a run would hold its GPUs to its end"
+    assert not Here.seen.jobs, "a training without a run would hold its GPUs to its end"
     assert "Traceback" not in said
+    stop, start = (
+        {key.rpartition("/")[2]: told for key, told in p.items()} for p in Here.seen.patches
+    )
+    assert stop == {"stop": "true", "stopped-by": "a-run-of-kubeflow"}
+    assert start == {"stop": "false", "stopped-by": None}
 
 
 def row(number: int, split: str, **more: str) -> str:
@@ -162,6 +183,7 @@ def test_tasks_and_a_model_that_no_round_can_begin_with_are_refused_first_and_bu
     whole = (row(n, split) for n, split in enumerate(("train", "gate", "final"), 1))
     tasks.write_text("\n".join(whole) + "\n")
     assert RoundPlan.model_validate_json(check(given, "run-2")).chain == "c"
+    assert Chain(str(tmp_path), "c").first_runs() == ["run-2"]
     with pytest.raises(SystemExit, match="expected the settings that it was begun with, seed 0"):
         check({**given, "seed": 1}, "run-3")
 
@@ -173,7 +195,7 @@ def test_what_is_damaged_in_the_store_is_made_anew_by_the_task_that_needs_it(
     shutil.copytree(undisturbed / "store", tmp_path / "store")
     away = dict.fromkeys(Endpoints.model_fields, "dns:///127.0.0.1:1") | {"tls": None}
     place = tmp_path / "machine.json"
-    machine = {"type": "machine", "endpoints": away, "storage": str(tmp_path)}
+    machine = {"type": "machine", "endpoints": away, "storage": f"file://{tmp_path}"}
     place.write_text(json.dumps(machine))
     config = RunConfig.model_validate_json((undisturbed / "run.json").read_text())
     plan = RoundPlan(
@@ -190,5 +212,8 @@ def test_what_is_damaged_in_the_store_is_made_anew_by_the_task_that_needs_it(
         """Reads what the report task hands out."""
         context.store.get_blob(context.manifest(refs.report).of_kind("blob")[0])
 
-    assert isinstance(PlannedRound(plan).play(REPORT, ended), RoundRefs)
+    refs = PlannedRound(plan).play(REPORT, ended)
+    assert isinstance(refs, RoundRefs)
     assert store.get_blob(told)
+    held = Leases(store.url).references(LEASE_S)
+    assert {refs.tasks, refs.model, refs.checkpoint, refs.report} <= held, "others go on with it"

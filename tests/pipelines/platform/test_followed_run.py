@@ -96,3 +96,26 @@ def test_who_follows_a_run_is_told_once_that_it_waits_for_quota() -> None:
     followed = Followed(Queue(), "r-first", show=warned.append, warn=warned.append)
     assert followed.to_its_end() == 0
     assert warned == ["job r-first is queued: it starts when its queue has quota"]
+
+
+class Full(KubernetesApi):
+    """A cluster whose quota has no room for the pod of a run."""
+
+    def __init__(self, *pods: Json) -> None:
+        self.pods = list(pods)
+
+    def get(self, kind: Kind, name: str) -> Json | None:
+        return job()
+
+    def select(self, kind: Kind, label: str, value: str = "") -> list[Json]:
+        return self.pods
+
+    def warned(self, name: str) -> str:
+        return f"FailedCreate: {name}: exceeded quota"
+
+
+def test_a_run_whose_pod_can_not_be_made_says_what_kubernetes_warns_of_its_job() -> None:
+    found = find_run(Full(), "r", "first")
+    assert found.troubles == ("r-first: no pod of it: FailedCreate: r-first: exceeded quota",)
+    there = {**pod("Pending"), "metadata": {"name": "p", "creationTimestamp": MADE}}
+    assert find_run(Full(there), "r", "first").troubles == ()

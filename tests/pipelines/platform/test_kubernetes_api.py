@@ -6,13 +6,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
 
 from tests.pipelines.platform.clusters import described
+from tests.pipelines.platform.loopback import Answering, kubeconfig, listening
 
 LOG = "/api/v1/namespaces/ml/pods/p/log"
 ENDED = {
@@ -29,7 +29,7 @@ UNSEEN = (
 JOB = {"metadata": {"name": "r-promote-1", "annotations": {}}, "status": {}}
 
 
-class Answers(BaseHTTPRequestHandler):
+class Answers(Answering):
     """A log that falls silent after a line, a Job that is under way, a TrainJob; little else."""
 
     protocol_version = "HTTP/1.1"
@@ -42,6 +42,8 @@ class Answers(BaseHTTPRequestHandler):
     """The uids by which one was meant."""
     taken: ClassVar[list[str]] = []
     """Of a TrainJob, what was deleted."""
+    annotations: ClassVar[dict[str, str | None]] = {}
+    """Of an InferenceService."""
     unseen = 2
     """How often a TrainJob's webhook has not heard of its TrainingRuntime yet."""
 
@@ -69,13 +71,22 @@ class Answers(BaseHTTPRequestHandler):
             self.answer(200, {"resources": [{"name": "pytorchjobs"}, {"name": "trainjobs"}]})
         elif path.endswith("/trainjobs"):
             self.answer(200, {"items": [{"metadata": {"name": "train-1"}}]})
+        elif path.endswith("/inferenceservices/r-generator"):
+            self.answer(200, {"metadata": {"annotations": self.annotations}})
+        elif path.endswith("/pods"):
+            self.answer(200, {"items": []})
         elif path.endswith("/pytorchjobs"):
             self.answer(403, {"message": "a run has no role for them"})
         else:
             self.answer(404, {"message": "not found"})
 
+    def do_PATCH(self) -> None:
+        change = json.loads(self.sent())
+        Answers.annotations |= change["metadata"]["annotations"]
+        self.answer(200, {"metadata": {"annotations": self.annotations}})
+
     def do_DELETE(self) -> None:
-        told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        told = json.loads(self.sent())
         *_, kind, name = self.path.split("/")
         if name == "train-1":
             Answers.taken.append(kind)
@@ -98,7 +109,7 @@ class Answers(BaseHTTPRequestHandler):
             self.answer(200, {"kind": "Job", "metadata": {"name": "r-first", "uid": there}})
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
+        self.sent()
         if self.path.endswith("/selfsubjectaccessreviews"):
             self.answer(201, {"status": {"allowed": True}})
         elif self.path.endswith("/trainjobs"):
@@ -109,42 +120,18 @@ class Answers(BaseHTTPRequestHandler):
         else:
             self.answer(409, {"message": "already exists"})
 
-    def answer(self, status: int, told: dict[str, Any]) -> None:
-        body = json.dumps(told).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Says nothing."""
-
 
 @pytest.fixture(scope="module")
-def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """What leads to such a server."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    named = {"cluster": "c", "user": "u"}
-    told = {
-        "clusters": [
-            {"name": "c", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}
-        ],
-        "users": [{"name": "u", "user": {}}],
-        "contexts": [{"name": "x", "context": named}],
-        "current-context": "x",
-    }
-    path = tmp_path_factory.mktemp("kube") / "config"
-    path.write_text(json.dumps(told))
-    yield path
-    Answers.over.set()
-    server.shutdown()
-    server.server_close()
+    with listening(Answers) as url:
+        yield kubeconfig(tmp_path_factory.mktemp("kube"), url)
+        Answers.over.set()
 
 
-def said(kubeconfig: Path, script: str) -> str:
+def said(config: Path, script: str) -> str:
     """What a process prints; the client reads KUBECONFIG once, when it is imported."""
-    environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
+    environment = {**os.environ, "KUBECONFIG": str(config)}
     done = subprocess.run(
         [sys.executable, "-c", script],
         env=environment,
@@ -163,12 +150,12 @@ print(list(kubernetes_api.KubernetesApi("ml").follow("p", "control")))
 """
 
 
-def test_a_log_that_falls_silent_is_left_to_be_asked_for_again(kubeconfig: Path) -> None:
-    assert said(kubeconfig, FOLLOW) == "[('2026-01-01T00:00:00Z', 'round 1')]\n"
+def test_a_log_that_falls_silent_is_left_to_be_asked_for_again(config: Path) -> None:
+    assert said(config, FOLLOW) == "[('2026-01-01T00:00:00Z', 'round 1')]\n"
 
 
-def test_the_last_line_of_a_log_needs_no_end(kubeconfig: Path) -> None:
-    told = said(kubeconfig, FOLLOW.replace('"p"', '"ended"'))
+def test_the_last_line_of_a_log_needs_no_end(config: Path) -> None:
+    told = said(config, FOLLOW.replace('"p"', '"ended"'))
     assert told.endswith("('2026-01-01T00:00:01Z', 'Traceback: no end')]\n")
 
 
@@ -184,9 +171,9 @@ except PlatformError as error:
 
 
 def test_a_webhook_that_has_not_heard_of_a_runtime_yet_is_asked_again_and_no_other(
-    kubeconfig: Path,
+    config: Path,
 ) -> None:
-    created, refused = said(kubeconfig, UNSEEN_RUNTIME).splitlines()
+    created, refused = said(config, UNSEEN_RUNTIME).splitlines()
     assert created == "True"
     assert Answers.unseen == -1
     assert refused.endswith('admission webhook "x" denied the request: no: correct what it names')
@@ -199,13 +186,14 @@ print([api.log("removed", "control", 30), list(api.follow("removed", "control"))
 """
 
 
-def test_what_a_kubelet_says_of_a_removed_container_is_not_its_log(kubeconfig: Path) -> None:
-    assert said(kubeconfig, REMOVED) == "['', []]\n"
+def test_what_a_kubelet_says_of_a_removed_container_is_not_its_log(config: Path) -> None:
+    assert said(config, REMOVED) == "['', []]\n"
 
 
 CHECKS = """
 from roundsmith.platform.cluster_checks import cluster_checks
 from tests.pipelines.platform.clusters import described
+from tests.pipelines.platform.loopback import Answering, kubeconfig, listening
 from roundsmith.platform.cluster_config import ClusterConfig
 told = described() | {"storage": STORAGE, "generator": {"inference_service": SERVICE}}
 print({check.name: check.ok for check in cluster_checks(ClusterConfig.model_validate(told))})
@@ -214,10 +202,10 @@ print({check.name: check.ok for check in cluster_checks(ClusterConfig.model_vali
 
 @pytest.mark.parametrize(("service", "asked"), [("", False), ("r-generator", True)])
 def test_kserve_is_asked_for_where_the_installation_uses_it(
-    kubeconfig: Path, tmp_path: Path, service: str, asked: bool
+    config: Path, tmp_path: Path, service: str, asked: bool
 ) -> None:
     script = CHECKS.replace("STORAGE", repr(str(tmp_path)))
-    found = said(kubeconfig, script.replace("SERVICE", repr(service)))
+    found = said(config, script.replace("SERVICE", repr(service)))
     assert "'kubernetes': True" in found
     assert ("'kserve': False" in found) == ("kserve" in found) == asked
 
@@ -237,8 +225,8 @@ except ConfigError as error:
 """
 
 
-def test_a_promotion_beside_one_of_another_state_is_refused_in_words(kubeconfig: Path) -> None:
-    assert "wait until it is over" in said(kubeconfig, SUBMIT)
+def test_a_promotion_beside_one_of_another_state_is_refused_in_words(config: Path) -> None:
+    assert "wait until it is over" in said(config, SUBMIT)
 
 
 DELETE = """
@@ -247,8 +235,8 @@ KubernetesApi("ml").delete("jobs", "r-first")
 """
 
 
-def test_what_another_makes_under_a_name_that_is_being_deleted_stays(kubeconfig: Path) -> None:
-    said(kubeconfig, DELETE)
+def test_what_another_makes_under_a_name_that_is_being_deleted_stays(config: Path) -> None:
+    said(config, DELETE)
     assert Answers.meant == ["old", "old"]
 
 
@@ -261,8 +249,8 @@ kubernetes_api.KubernetesApi("ml").delete("jobs", "r-held")
 """
 
 
-def test_what_holds_an_object_that_is_removed_is_told(kubeconfig: Path) -> None:
-    assert "s ago, held by ['team/hook']" in said(kubeconfig, HELD)
+def test_what_holds_an_object_that_is_removed_is_told(config: Path) -> None:
+    assert "s ago, held by ['team/hook']" in said(config, HELD)
 
 
 RELEASE = """
@@ -272,10 +260,35 @@ print(release("CLUSTER", "run-1"))
 
 
 def test_a_round_releases_what_its_installation_trains_by_and_what_was_made_with_it(
-    kubeconfig: Path, tmp_path: Path
+    config: Path, tmp_path: Path
 ) -> None:
     told = tmp_path / "cluster.json"
     told.write_text(json.dumps(described(job="trainjob")))
-    found = said(kubeconfig, RELEASE.replace("CLUSTER", str(told)))
+    found = said(config, RELEASE.replace("CLUSTER", str(told)))
     assert found == "TrainJob train-1\n"
     assert Answers.taken == ["trainjobs", "trainingruntimes"]
+
+
+STOPPED = """
+from roundsmith.platform.component import release
+from roundsmith.platform.inference_service import InferenceService
+from roundsmith.platform.kubernetes_api import KubernetesApi
+InferenceService(KubernetesApi("ml"), "r-generator").stop("run-1")
+print([release("CLUSTER", run) for run in ("run-2", "run-1", "run-1")])
+"""
+
+
+def test_a_round_starts_the_generator_again_that_it_was_ended_in_the_middle_of_and_no_other(
+    config: Path, tmp_path: Path
+) -> None:
+    told = tmp_path / "cluster.json"
+    stopped = {"inference_service": "r-generator", "stopped_while_training": True}
+    told.write_text(json.dumps(described(job="trainjob") | {"generator": stopped}))
+    none, started, again = json.loads(
+        said(config, STOPPED.replace("CLUSTER", str(told))).replace("'", '"')
+    )
+    assert "r-generator" not in none
+    assert "inference service r-generator" in started
+    assert "r-generator" not in again
+    assert Answers.annotations["serving.kserve.io/stop"] == "false"
+    assert Answers.annotations["roundsmith.dev/stopped-by"] is None

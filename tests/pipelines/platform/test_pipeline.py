@@ -1,5 +1,6 @@
 """The pipeline that kfp compiles: its order, its parameters, what the Kubeflow UI shows."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -154,26 +155,37 @@ def test_the_report_gives_metrics_and_a_page(ir: dict[str, Any]) -> None:
     assert kinds == {"numbers": "system.Metrics", "page": "system.HTML"}
 
 
+def objects(folder: Path, name: str, image: str = IMAGE) -> list[dict[str, Any]]:
+    """What is written for Kubernetes."""
+    path = folder / "objects.yaml"
+    compile_pipeline(Installed.of("r", image), path, name)
+    return list(yaml.safe_load_all(path.read_text()))
+
+
 def test_the_objects_hold_the_same_pipeline(ir: dict[str, Any], tmp_path: Path) -> None:
-    path = tmp_path / "objects.yaml"
-    compile_pipeline(INSTALLED, path, manifests=True)
-    made = list(yaml.safe_load_all(path.read_text()))
+    made = objects(tmp_path, "mine")
     assert [one["kind"] for one in made] == ["Pipeline", "PipelineVersion"]
     assert {one["apiVersion"] for one in made} == {"pipelines.kubeflow.org/v2beta1"}
-    assert made[1]["metadata"]["name"] == "roundsmith-1-2-0"
+    assert made[0]["metadata"]["name"] == made[1]["spec"]["pipelineName"] == "mine"
     assert made[1]["spec"]["pipelineSpec"] == ir
 
 
-def test_an_image_by_its_digest_is_a_version_of_its_own(tmp_path: Path) -> None:
-    def called(image: str) -> str:
-        path = tmp_path / "objects.yaml"
-        compile_pipeline(Installed.of("r", image), path, manifests=True)
-        name: str = list(yaml.safe_load_all(path.read_text()))[1]["metadata"]["name"]
-        return name
+def test_an_object_that_may_not_change_is_called_by_its_content(tmp_path: Path) -> None:
+    def version(name: str, image: str = IMAGE) -> str:
+        return str(objects(tmp_path, name, image)[1]["metadata"]["name"])
 
-    digest = "0123456789ab" + "c" * 52
-    assert called(f"registry:5000/roundsmith@sha256:{digest}") == "roundsmith-0123456789ab"
-    assert called("registry:5000/roundsmith") == "roundsmith-untagged"
+    assert re.fullmatch("mine-[0-9a-f]{12}", version("mine"))
+    assert version("mine") == version("mine")
+    # Of the same tag, too: what is in it is another pipeline.
+    assert version("mine") != version("mine", IMAGE.replace("registry", "other"))
+    assert version("other").startswith("other-")
+
+
+@pytest.mark.parametrize("name", ["Mine", "a_b", "a" * 51])
+def test_a_name_that_no_object_can_have_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match="expected at most 50 letters a-z"):
+        objects(tmp_path, name)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_that_can_not_be_is_refused(tmp_path: Path) -> None:

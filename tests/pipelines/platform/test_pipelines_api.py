@@ -103,9 +103,9 @@ def test_the_last_task_submits_the_next_round_once(
 ) -> None:
     submit(backend, "rounds=2", "seed=4")
     first = backend.runs["run-1"]
-    if by_version:  # as the UI starts an uploaded pipeline
-        first["pipeline_version_reference"] = {"pipeline_id": "p", "pipeline_version_id": "v"}
-        del first["pipeline_spec"]
+    if by_version:
+        upload(backend, tmp_path)
+        by_its_version(backend, first)
     text = plan(tmp_path, backend, "run-1", seed=4)
     decide(tmp_path, text)
     assert next_round(text) == "c-round-2 is submitted: run-2"
@@ -118,6 +118,35 @@ def test_the_last_task_submits_the_next_round_once(
         assert second.get(same) == first.get(same)
     other = plan(tmp_path, backend, "run-9", seed=4)
     assert next_round(other) == "c-round-2 is submitted by another run of round 1"
+
+
+def by_its_version(backend: Backend, run: dict[str, Any]) -> None:
+    """A run as the UI starts it from the latest version of an uploaded pipeline."""
+    version = list(backend.versions.values())[-1]
+    told = {key: version[key] for key in ("pipeline_id", "pipeline_version_id")}
+    run["pipeline_version_reference"] = told
+    run.pop("pipeline_spec", None)
+
+
+def test_a_chain_whose_version_an_upgrade_removed_goes_on_with_the_present_one(
+    backend: Backend, tmp_path: Path
+) -> None:
+    upload(backend, tmp_path)
+    submit(backend, "rounds=2")
+    first = backend.runs["run-1"]
+    by_its_version(backend, first)
+    text = plan(tmp_path, backend, "run-1")
+    decide(tmp_path, text)
+    gone = first["pipeline_version_reference"]["pipeline_version_id"]
+    backend.versions.clear()
+    with pytest.raises(SystemExit, match="expected a version of pipeline pip-1, saw none"):
+        next_round(text)
+    upload(backend, tmp_path, "--image", "registry/roundsmith:2")
+    (present,) = backend.versions
+    assert present != gone
+    assert next_round(text) == "c-round-2 is submitted: run-2"
+    told = backend.runs["run-2"]["pipeline_version_reference"]
+    assert told == {"pipeline_id": "pip-1", "pipeline_version_id": present}
 
 
 def test_a_round_whose_submission_was_lost_with_its_run_is_submitted_by_the_next_run(
@@ -171,14 +200,41 @@ def test_status_tells_of_a_chain_alone(backend: Backend) -> None:
     submit(backend, name="cc")
     submit(backend, name="c-round-trip")
     told = json.loads(typed("status", "c", "--pipelines", backend.url, "--json"))
-    assert [(run["name"], run["state"]) for run in told] == [("c-round-1", "RUNNING")]
+    (run,) = told
+    assert (run["name"], run["chain"], run["state"]) == ("c-round-1", "c", "RUNNING")
     assert "cc-round-1" in typed("status", "--pipelines", backend.url)
     typed("cancel", "c", "--pipelines", backend.url)
     assert [run["state"] for run in backend.runs.values()] == ["CANCELED", "RUNNING", "RUNNING"]
 
 
+def test_a_chain_that_the_ui_began_is_told_and_ended_by_its_parameter(backend: Backend) -> None:
+    submit(backend, name="c")
+    backend.runs["run-1"]["display_name"] = "begun by UI"
+    assert "begun by UI" in typed("status", "c", "--pipelines", backend.url)
+    assert "ended begun by UI" in typed("cancel", "c", "--pipelines", backend.url)
+    assert backend.runs["run-1"]["state"] == "CANCELED"
+
+
+def test_a_chain_that_was_given_no_name_is_ended_by_what_its_first_round_told_the_storage(
+    backend: Backend, tmp_path: Path
+) -> None:
+    submit(backend)
+    first = backend.runs["run-1"]
+    first["display_name"] = "begun by UI"
+    first["runtime_config"]["parameters"]["chain"] = ""
+    chain = Chain(str(tmp_path), "gift-1a2b3c4d")
+    chain.enter("run-1")
+    cancel = ("cancel", chain.name, "--pipelines", backend.url)
+    with pytest.raises(UnknownName, match="without one is found by --storage"):
+        typed(*cancel)
+    assert "ended begun by UI" in typed(*cancel, "--storage", str(tmp_path))
+    assert first["state"] == "CANCELED"
+    with pytest.raises(ConfigError, match="it was cancelled: give another name"):
+        chain.enter("run-2")
+
+
 def test_what_the_api_refuses_is_told(backend: Backend) -> None:
-    with pytest.raises(UnknownName, match="chain 'none': expected runs none-round-N"):
+    with pytest.raises(UnknownName, match="chain 'none': expected runs of it at "):
         typed("cancel", "none", "--pipelines", backend.url)
     with pytest.raises(PlatformError, match="check the address"):
         typed("status", "--pipelines", "http://127.0.0.1:9")

@@ -46,6 +46,18 @@ def container(**state: Any) -> dict[str, Any]:
             ["p: OOMKilled, exit code 137, restarted 2 times"],
         ),
         (pod(**container(state={"terminated": {"exitCode": 0}})), []),
+        (
+            pod(
+                initContainerStatuses=[
+                    {
+                        "name": "init-pytorch",
+                        "state": {"waiting": {"reason": "ImagePullBackOff", "message": "alpine"}},
+                    }
+                ],
+                **container(state={"waiting": {"reason": "PodInitializing"}}),
+            ),
+            ["p: init container init-pytorch: ImagePullBackOff: alpine"],
+        ),
         (pod(reason="Evicted", message="disk"), ["p: Evicted: disk"]),
     ],
 )

@@ -1,6 +1,7 @@
 """Services that are started together: all are ready, or none is left."""
 
 import asyncio
+import os
 import time
 from pathlib import Path
 
@@ -12,19 +13,19 @@ from roundsmith.errors import ConfigError, PlatformError
 from roundsmith.lab import MODEL
 from roundsmith.platform.processes import BACKOFF_S, RESTARTS, START_S, ServiceProcesses
 from roundsmith.steps.config import RECIPES
+from tests.processes import children
 
 FAILS = ["--recipes", "no.such.package"]
 
 
-def children() -> set[int]:
+def started() -> set[int]:
     """Processes that this one started and that have not ended."""
-    lists = Path("/proc/self/task").glob("*/children")
-    return {int(pid) for path in lists for pid in path.read_text().split()}
+    return set(children(os.getpid()))
 
 
 def test_when_one_fails_its_error_is_raised_and_the_others_are_ended(tmp_path: Path) -> None:
     async def play() -> set[int]:
-        before, processes = children(), ServiceProcesses(tmp_path)
+        before, processes = started(), ServiceProcesses(tmp_path)
         commands = {
             "generator": ["--model", str(MODEL), "--storage-root", str(tmp_path)],
             "executor": ["--slots", "1"],
@@ -33,23 +34,23 @@ def test_when_one_fails_its_error_is_raised_and_the_others_are_ended(tmp_path: P
         with pytest.raises(ConfigError, match=r"pair-builder did not start[^$]*no\.such\.package"):
             await processes.start(commands)
         await processes.revive()  # it watches none any more
-        return children() - before
+        return started() - before
 
     assert asyncio.run(play()) == set()
 
 
 def test_a_start_that_is_cancelled_leaves_no_process(tmp_path: Path) -> None:
     async def play() -> set[int]:
-        before, processes = children(), ServiceProcesses(tmp_path)
+        before, processes = started(), ServiceProcesses(tmp_path)
         starting = asyncio.create_task(processes.start({"executor": ["--slots", "1"]}))
         deadline = time.monotonic() + 120
-        while not children() - before and time.monotonic() < deadline:
+        while not started() - before and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
-        assert children() - before, "no process was started"
+        assert started() - before, "no process was started"
         starting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await starting
-        return children() - before
+        return started() - before
 
     assert asyncio.run(play()) == set()
 

@@ -24,10 +24,11 @@ from roundsmith.platform.promoting import (
     read_history,
     take_back,
 )
+from roundsmith.platform.promotion_job import promotion_job
 from roundsmith.report.summary import Summary, to_json
 from roundsmith.types import GenerateItem, Sampling
-from tests.pipelines.platform.clusters import described
-from tests.pipelines.platform.loopback import listening
+from tests.pipelines.platform.clusters import cluster, described
+from tests.pipelines.platform.loopback import Answering, kubeconfig, listening
 from tests.pipelines.report.rounds import RESULT, SUMMARY
 from tests.services.conftest import make_model
 from tests.services.generator.conftest import HEAD_DIM
@@ -180,35 +181,25 @@ class KServe:
         """What answers in the place of its API server."""
         told = self
 
-        class Server(BaseHTTPRequestHandler):
+        class Server(Answering):
             """Knows the service and its pod."""
 
             def do_GET(self) -> None:
                 ready = [{"type": "Ready", "status": "True"}]
                 if "/pods" in self.path:
-                    self._answer({"items": [{"metadata": {}, "status": {"conditions": ready}}]})
+                    self.answer(200, {"items": [{"metadata": {}, "status": {"conditions": ready}}]})
                     return
                 beside, told.beside = told.beside, lambda: None
                 beside()
                 model = {"model": {"storageUri": told.uri}}
                 status = {"observedGeneration": told.changes, "conditions": ready}
-                self._answer({"metadata": {}, "spec": {"predictor": model}, "status": status})
+                self.answer(200, {"metadata": {}, "spec": {"predictor": model}, "status": status})
 
             def do_PATCH(self) -> None:
-                change = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                change = json.loads(self.sent())
                 told.uri = change["spec"]["predictor"]["model"]["storageUri"]
                 told.changes += 1
                 self.do_GET()
-
-            def _answer(self, content: Any) -> None:
-                text = json.dumps(content).encode()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text)
-
-            def log_message(self, *_: Any) -> None:
-                """Says nothing."""
 
         return Server
 
@@ -216,16 +207,10 @@ class KServe:
 def run_beside(kserve: KServe, storage: Path, work: str) -> list[str]:
     """The words that a process printed which did this work."""
     with listening(kserve.handler()) as url:
-        config = {
-            "clusters": [{"name": "c", "cluster": {"server": url}}],
-            "users": [{"name": "u", "user": {}}],
-            "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
-            "current-context": "x",
-        }
-        (storage / "config").write_text(json.dumps(config))
+        config = kubeconfig(storage, url)
         done = subprocess.run(
             [sys.executable, "-c", PROGRAM + work, str(storage)],
-            env={**os.environ, "KUBECONFIG": str(storage / "config")},
+            env={**os.environ, "KUBECONFIG": str(config)},
             capture_output=True,
             text=True,
             timeout=120,
@@ -266,3 +251,9 @@ def test_what_is_promoted_again_beside_another_promotion_is_in_one_order_with_it
     assert before.uri == "s3://b/other"
     back = "print(take_back(cluster).uri)"
     assert run_beside(kserve, tmp_path, back) == ["s3://b/other"]
+
+
+def test_a_promotion_waits_in_the_queue_of_the_installations_jobs() -> None:
+    job = promotion_job(cluster({"queue": "gpus", "priority_class": "high"}), "r", ["--back"], {})
+    assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "gpus"
+    assert job["spec"]["template"]["spec"]["priorityClassName"] == "high"

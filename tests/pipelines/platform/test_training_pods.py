@@ -1,27 +1,29 @@
-"""What is told of a training whose pods go while they are looked at: an API server on loopback."""
+"""What is told of a training whose pods go while they are looked at, or are never made: an API
+server on loopback.
+"""
 
-import json
 import os
+import re
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
+from tests.pipelines.platform.loopback import Answering, kubeconfig, listening
+
 FOLLOW = """
 import asyncio
 from roundsmith.errors import PlatformError
-from roundsmith.platform import training_pods
+from roundsmith.platform import pod_troubles, training_pods
 from roundsmith.platform.kubernetes_api import KubernetesApi
 from roundsmith.platform.pytorchjob import PYTORCHJOB
 from roundsmith.platform.training_job import Asked
 from roundsmith.training.area import TrainingArea
 from tests.pipelines.platform.clusters import cluster
-training_pods.FIRST_LOOK_S = training_pods.LAST_LOOK_S = 0.01
+training_pods.FIRST_LOOK_S = training_pods.LAST_LOOK_S = pod_troubles.NO_POD_S = 0.01
 asked = Asked(cluster(), FOLDER + "/request.json")
 area = TrainingArea.of(asked.request_uri)
 try:
@@ -31,6 +33,17 @@ except PlatformError as error:
 """
 
 
+SUBMITTED = """
+from roundsmith.platform import followed_run, pod_troubles
+from roundsmith.platform.kubernetes_api import KubernetesApi
+followed_run.LOOK_S = pod_troubles.NO_POD_S = 0.01
+followed_run.Followed(KubernetesApi("ml"), "train", show=print, warn=print).to_its_end()
+"""
+
+WARNED = [
+    {"reason": "FailedCreate", "message": "exceeded quota: team", "lastTimestamp": "2026-01-02"},
+    {"reason": "FailedCreate", "message": "an earlier one", "lastTimestamp": "2026-01-01"},
+]
 REMOVED = "unable to retrieve container logs for containerd://ee1d60da58412649"
 
 
@@ -41,7 +54,7 @@ def pod(restarts: int) -> dict[str, Any]:
     return {"metadata": {"name": "master-0"}, "status": status}
 
 
-class Answers(BaseHTTPRequestHandler):
+class Answers(Answering):
     """A job that fails at the third look: its pod ended, was restarted and ended again. The log can
     be read but once.
     """
@@ -49,14 +62,21 @@ class Answers(BaseHTTPRequestHandler):
     looks: ClassVar[int] = 0
     logs: ClassVar[list[str]] = []
     """What each request for a log is answered, the first first; then the pod is gone."""
+    podless: ClassVar[int] = 0
+    """Where no pod is made, what is answered to who asks for events."""
 
     def do_GET(self) -> None:
         path, _, query = self.path.partition("?")
         if path.endswith("/log"):
             text = Answers.logs.pop(0) if Answers.logs else ""
             self.answer(200 if text else 404, text)
+        elif path.endswith("/events"):
+            assert "type%3DWarning" in query
+            self.answer(self.podless, {"items": WARNED, "message": "forbidden"})
+        elif path.endswith("/pods") and self.podless:
+            self.answer(200, {"items": []})
         elif path.endswith("/pods"):
-            self.answer(200, json.dumps({"items": [pod(min(Answers.looks - 1, 1))]}))
+            self.answer(200, {"items": [pod(min(Answers.looks - 1, 1))]})
         elif "watch" in query:
             self.answer(200, "")
         else:
@@ -64,39 +84,18 @@ class Answers(BaseHTTPRequestHandler):
             held = {"type": "Failed", "status": "True", "message": "the limit is reached"}
             conditions = [held] if Answers.looks >= 3 else []
             metadata = {"name": "train", "resourceVersion": str(Answers.looks)}
-            job = {"metadata": metadata, "status": {"conditions": conditions}}
-            self.answer(200, json.dumps(job))
+            job = {"metadata": metadata, "spec": {}, "status": {"conditions": conditions}}
+            self.answer(200, job)
 
     def do_POST(self) -> None:
-        self.answer(201, self.rfile.read(int(self.headers["Content-Length"])).decode())
-
-    def answer(self, status: int, told: str) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(told)))
-        self.end_headers()
-        self.wfile.write(told.encode())
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Says nothing."""
+        self.answer(201, self.sent().decode())
 
 
 @pytest.fixture
-def kubeconfig(tmp_path: Path) -> Iterator[Path]:
+def config(tmp_path: Path) -> Iterator[Path]:
     """What leads to such a server."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_port}"
-    told = {
-        "clusters": [{"name": "c", "cluster": {"server": url}}],
-        "users": [{"name": "u", "user": {}}],
-        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
-        "current-context": "x",
-    }
-    path = tmp_path / "config"
-    path.write_text(json.dumps(told))
-    yield path
-    server.shutdown()
-    server.server_close()
+    with listening(Answers) as url:
+        yield kubeconfig(tmp_path, url)
 
 
 @pytest.mark.parametrize(
@@ -109,16 +108,38 @@ def kubeconfig(tmp_path: Path) -> Iterator[Path]:
     ],
 )
 def test_what_a_pod_printed_is_told_though_it_could_be_read_but_once(
-    logs: list[str], kubeconfig: Path, tmp_path: Path
+    logs: list[str], config: Path, tmp_path: Path
 ) -> None:
-    Answers.looks, Answers.logs = 0, list(logs)
+    Answers.looks, Answers.logs, Answers.podless = 0, list(logs), 0
+    told = said(FOLLOW.replace("FOLDER", repr(str(tmp_path))), config)
+    assert "saw it fail (the limit is reached)" in told
+    assert told.endswith("--- master-0\nno request\n")
+
+
+@pytest.mark.parametrize(
+    ("status", "why"),
+    [
+        (200, "FailedCreate: exceeded quota: team"),
+        (403, "its events tell why: kubectl describe "),
+    ],
+)
+@pytest.mark.parametrize("script", [FOLLOW, SUBMITTED], ids=["training", "run"])
+def test_a_job_none_of_whose_pods_can_be_made_tells_why(
+    script: str, status: int, why: str, config: Path, tmp_path: Path
+) -> None:
+    Answers.looks, Answers.podless = 0, status
+    told = said(script.replace("FOLDER", repr(str(tmp_path))), config)
+    assert re.search(rf"no pod of it for \d+ s: {why}", told)
+
+
+def said(script: str, config: Path) -> str:
+    """What a process prints; the client reads KUBECONFIG once, when it is imported."""
     done = subprocess.run(
-        [sys.executable, "-c", FOLLOW.replace("FOLDER", repr(str(tmp_path)))],
-        env={**os.environ, "KUBECONFIG": str(kubeconfig)},
+        [sys.executable, "-c", script],
+        env={**os.environ, "KUBECONFIG": str(config)},
         capture_output=True,
         text=True,
         check=True,
         timeout=120,
     )
-    assert "saw it fail (the limit is reached)" in done.stdout
-    assert done.stdout.endswith("--- master-0\nno request\n")
+    return done.stdout
