@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from roundsmith.errors import ConfigError
+from roundsmith.errors import UnfitTasks
 from roundsmith.recipes.contract import Recipe, RecipeConfig, gold_rows
 from roundsmith.recipes.session import Session
 from roundsmith.recipes.stage import GrpoTuning, Stage, Tuning
@@ -72,7 +72,7 @@ class Atomic(Recipe):
     def check(self, tasks: Sequence[Task]) -> None:
         """Only tasks that name their set can be told apart."""
         if not any(self._trained_on(task) for task in tasks):
-            raise ConfigError(
+            raise UnfitTasks(
                 "atomic: expected training tasks whose meta names the set atom or A, saw none that "
                 "its settings train on: use --tasks atomic, and atoms=true or composites above 0"
             )

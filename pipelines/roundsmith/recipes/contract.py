@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field
 
 from roundsmith.config import Settings
-from roundsmith.errors import ConfigError
+from roundsmith.errors import UnfitTasks
 from roundsmith.recipes.identities import example_id, pair_id
 from roundsmith.recipes.session import Session
 from roundsmith.recipes.stage import Stage, Tuning
@@ -104,7 +104,7 @@ class Recipe:
         return 1
 
     def check(self, tasks: Sequence[Task]) -> None:
-        """Refuse training tasks that it can not work on, by ConfigError, before a model is
+        """Refuse training tasks that it can not work on, by UnfitTasks, before a model is
         loaded.
         """
 
@@ -156,10 +156,10 @@ def gold_example(task: Task, prompt: Prompt, completion: str, recipe: str) -> Ex
 
 
 def refuse_without_demonstrations(tasks: Sequence[Task], recipe: str) -> None:
-    """Raises ConfigError where code can not be described after the example of another task."""
+    """Raises UnfitTasks where code can not be described after the example of another task."""
     described = {task.description for task in tasks if task.reference is not None}
     if len(described) < 2:
-        raise ConfigError(
+        raise UnfitTasks(
             f"{recipe}: saw {len(described)} training task{'s' * (len(described) != 1)} with a "
             "reference and a description of its own, expected at least two, because a code is "
             "described after the example of another task: give more tasks, raise --limit, add "

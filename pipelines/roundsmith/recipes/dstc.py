@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from roundsmith.errors import ConfigError
+from roundsmith.errors import UnfitTasks
 from roundsmith.recipes import minimax, noise
 from roundsmith.recipes.contract import Recipe, RecipeConfig, made_pair
 from roundsmith.recipes.matrix import Matrix, matrix_of
@@ -87,7 +87,7 @@ class Dstc(Recipe):
     def check(self, tasks: Sequence[Task]) -> None:
         """A self-made test calls the entry point by its name."""
         if not any(task.entry_point for task in tasks):
-            raise ConfigError(
+            raise UnfitTasks(
                 f"dstc: expected training tasks with an entry point that a test can call, saw none "
                 f"among {len(tasks)}: give tasks that are solved by a function"
             )

@@ -69,6 +69,8 @@ class Gift(Recipe):
     - a self-made description that leaves no room for a code gives none, a code that leaves no room
       for its description gives way to the reference, and a code that can not be scored whole is
       not in the pool;
+    - how later rounds begin is not known of the paper: here from the promoted checkpoint, or where
+      the round before began, and from a pool of their own (the release can merge two pools);
     - training drops rows that are too long, where the release cuts them, and runs from one epoch
       into the next, where the release drops the last part of each.
     """

@@ -60,11 +60,13 @@ class ChoosingPage:
                 for row in rows
                 if (tests or not row.needs_tests) and (references or not row.needs_references)
             ]
-            yield f"{world}; tasks with {words_}: {_choice(fit)}"
+            yield f"{world}; tasks with {words_}: {_choice(fit, references)}"
 
 
-def _choice(rows: Sequence[MethodRow]) -> str:
-    """The method of the largest gain that is shown, and the cheapest one where that is another."""
+def _choice(rows: Sequence[MethodRow], references: bool) -> str:
+    """The method of the largest gain that is shown, and the cheapest one where that is another;
+    beside `references`, whether they alone might do as well.
+    """
     shown = [row for row in rows if row.over_base is not None and row.over_base[1] > 0]
     if not shown:
         return "no method that fits was shown to be better than the base model"
@@ -73,7 +75,7 @@ def _choice(rows: Sequence[MethodRow]) -> str:
     text = f"{best.recipe}, {words.points(best.over_base[0])} points over the base model"
     if best.tokens_per_point is not None:
         text += f" at {best.tokens_per_point:.0f} tokens a point"
-    if best.over_gold is not None and best.over_gold[1] <= 0:
+    if references and best.over_gold is not None and best.over_gold[1] <= 0:
         text += "; it was not shown to be better than training on the references alone"
     costly = [row for row in shown if row.tokens_per_point is not None]
     cheapest = min(costly, key=lambda row: row.tokens_per_point or 0.0, default=best)

@@ -69,7 +69,7 @@ def finished(context: Context, arm: str, played: Played, tuned: Tuned) -> Finish
         seed=context.config.seed,
         model=context.config.model,
         parts=dict(_parts(context, played, chosen)),
-        ks=tuple(looked[0].config["evaluation"]["ks"]),
+        ks=played.ks,
         settings=context.recipe.config.model_dump(mode="json"),
         code=looked[0].code_version,
         tuned=tuned,

@@ -44,6 +44,8 @@ class Played:
     rounds: tuple[Rows, ...]
     evaluations: Mapping[str, str]
     """By split."""
+    ks: tuple[int, ...]
+    """The k of pass@k that they are counted for."""
 
 
 class Player:
@@ -71,7 +73,7 @@ class Player:
             str(one): self._do(config, "evaluate", one, arm, tasks=tasks, model=checkpoint)
             for one in splits
         }
-        return Played(tasks, checkpoint, rounds, evaluations)
+        return Played(tasks, checkpoint, rounds, evaluations, config.evaluation.ks)
 
     def checkpoint(
         self, arm: str, seed: int, tuned: Mapping[str, Tuned]

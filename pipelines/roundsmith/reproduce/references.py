@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from roundsmith.errors import ConfigError
+from roundsmith.errors import UnfitTasks
 from roundsmith.reproduce.player import Player
 from roundsmith.steps.context import Context
 from roundsmith.steps.inputs import tasks_of
@@ -21,7 +21,7 @@ def trainable(
 ) -> tuple[str, ...]:
     """The arms without those that are trained on references where a seed of what is to do has none:
     their training would end the comparison, after all that comes before it is paid for. Tells which
-    are left out; raises ConfigError where no other is.
+    are left out; raises UnfitTasks where no other is.
     """
     left_out: dict[str, str] = {}
     for arm, seed in todo:
@@ -34,7 +34,7 @@ def trainable(
                 )
     kept = tuple(arm for arm in arms if arm not in left_out)
     if not kept:
-        raise ConfigError(
+        raise UnfitTasks(
             f"{'; '.join(left_out.values())}: expected an arm that can be trained: name others by "
             "--arm, or give --tasks with references"
         )

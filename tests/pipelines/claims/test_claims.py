@@ -6,6 +6,7 @@ from random import Random
 import pytest
 
 from roundsmith.claims import names, parse_claims, read_claims
+from roundsmith.commands.reproduce_all import references_alone
 from roundsmith.errors import ConfigError
 from roundsmith.lab.atomic import tasks
 from roundsmith.reproduce.arms import chosen_arms, chosen_seeds, named_arms, pairs
@@ -59,8 +60,15 @@ def test_each_comparison_has_its_controls(name: str) -> None:
     claims = read_claims(name)
     trained = [arm for arm in claims.arms.values() if arm.headline]
     assert any(arm.train == "nothing" for arm in trained)
+    assert any(arm.recipe == "ssd" and arm.steps_of for arm in trained)
     assert claims.seeds >= (10 if name in ("gift", "dstc") else 5)
     assert all(claims.arms[c.better].says and claims.arms[c.than].says for c in claims.claims)
+
+
+def test_what_is_held_against_the_references_alone_is_known_by_what_it_does() -> None:
+    found = {name: references_alone(read_claims(name)) for name in names()}
+    arms = {"gift": "gold", "dstc": "gold", "inverse_instruct": "corpus_steps"}
+    assert found == {**arms, "atomic": None}, "of atomic, all rows are references"
 
 
 def test_gift_and_rft_draw_equally_many_codes() -> None:

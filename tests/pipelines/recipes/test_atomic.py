@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -10,7 +11,9 @@ from roundsmith.errors import ConfigError
 from roundsmith.lab import atomic
 from roundsmith.lab.atomic import KEPT, WITHHELD, AtomsCorpus, tasks
 from roundsmith.lab.atoms import TOPICS
+from roundsmith.lab.bases import MANIFEST, trained_on
 from roundsmith.lab.compose import Composition, program
+from roundsmith.lab.train import BaseSettings, train_base
 from roundsmith.recipes.atomic import Atomic, AtomicConfig
 from roundsmith.types import Group, Split, Task
 from tests.pipelines.recipes.groups import TASK
@@ -86,6 +89,18 @@ def test_no_row_of_the_second_base_shows_a_chain_or_a_withheld_atom() -> None:
         assert not any(text in row.text for text in programs)
     assert shown == {atom.name for atom in KEPT}
     assert not shown & withheld
+
+
+@pytest.mark.slow
+def test_the_manifest_of_the_second_base_names_single_atoms_alone_and_none_withheld(
+    tmp_path: Path,
+) -> None:
+    small = BaseSettings(hidden=48, layers=1, heads=2, intermediate=64, steps=6, finish_share=0.5)
+    train_base(tmp_path / "atoms", 0, small, AtomsCorpus)
+    shown = trained_on(tmp_path / "atoms" / MANIFEST)
+    assert shown
+    assert shown <= {atom.name for atom in KEPT}
+    assert not shown & {atom.name for atom in WITHHELD}
 
 
 def test_the_words_atomic_and_lab_name_other_tasks() -> None:

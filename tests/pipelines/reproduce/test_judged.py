@@ -278,3 +278,9 @@ def test_advice_is_the_largest_shown_gain_that_the_tasks_allow() -> None:
     assert "unshown" not in "".join(page.advice)
     assert "cheap" in render_choosing(page)
     assert "no method" in ChoosingPage(methods[2:]).advice[0]
+
+
+def test_whether_references_alone_do_as_well_is_told_to_who_has_some() -> None:
+    row = replace(method("free", 0.1, 5.0), over_gold=(-0.02, -0.03, -0.01))
+    for line, has_some in zip(ChoosingPage((row,)).advice, (True, False, True, False), strict=True):
+        assert ("better than training on the references alone" in line) == has_some
