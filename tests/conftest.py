@@ -9,6 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from roundsmith.config import let_threads_sleep
+
+# Before a test imports torch, as the commands do: other tests use the same cores.
+let_threads_sleep()
+
 # How long an example takes is no claim of ours, and CI tries the same examples on every machine.
 settings.register_profile("roundsmith", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("roundsmith")

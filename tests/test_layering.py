@@ -24,6 +24,7 @@ LAYERS = (
         "storage_s3",
         "wrong_settings",
         "installing",
+        "cpu_time",
     },
     {"wire", "clients", "config", "storage", "bench", "kubernetes_login"},
     {"generator", "executor", "scorer", "pair_builder", "serve", "models"},

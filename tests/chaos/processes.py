@@ -1,8 +1,9 @@
 """The processes of a run, by what they do."""
 
 import re
-from contextlib import suppress
 from pathlib import Path
+
+from tests.processes import children
 
 RUN, TRAINING, EXECUTOR, SUPERVISOR, ZYGOTE = "run", "training", "executor", "supervisor", "zygote"
 SERVICES = ("generator", "scorer", EXECUTOR, "pair-builder")
@@ -20,7 +21,7 @@ def by_kind(run: int) -> dict[str, list[int]]:
     while waiting:
         pid, kind = waiting.pop()
         found.setdefault(kind, []).append(pid)
-        waiting += [(child, what) for child in _children(pid) if (what := _kind(child, kind))]
+        waiting += [(child, what) for child in children(pid) if (what := _kind(child, kind))]
     return {kind: sorted(pids) for kind, pids in found.items()}
 
 
@@ -37,11 +38,3 @@ def _kind(pid: int, parents: str) -> str | None:
     if (service := _SERVICE.search(command)) is not None:
         return service[1].decode()
     return {EXECUTOR: SUPERVISOR, SUPERVISOR: ZYGOTE}.get(parents, parents)
-
-
-def _children(pid: int) -> list[int]:
-    children: list[int] = []
-    with suppress(FileNotFoundError, ProcessLookupError):
-        for task in Path(f"/proc/{pid}/task").glob("*/children"):
-            children += [int(child) for child in task.read_text().split()]
-    return children

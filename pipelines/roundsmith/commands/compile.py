@@ -51,9 +51,8 @@ def compile_(
     name: Annotated[
         str,
         typer.Option(
-            help="What the pipeline is called there.",
+            help="What the pipeline is called, uploaded or as an object.",
             show_default="the release",
-            rich_help_panel=UPLOAD,
         ),
     ] = "",
     namespace: Annotated[
@@ -69,6 +68,7 @@ def compile_(
     task finds in the storage what was finished, so that it may be retried at any time.
 
     With --pipelines the file is uploaded as a version called by its content: again does nothing.
+    With --manifests the PipelineVersion is called so, because Kubernetes lets none change.
     """
     from roundsmith.platform.pipeline import Installed, compile_pipeline
 
@@ -79,12 +79,12 @@ def compile_(
         )
     chosen = image or default_image()
     installed = Installed.of(release, chosen, storage_secret, tls_secret, pull_secret or ())
-    compile_pipeline(installed, output, manifests=manifests)
+    called = name or release
+    compile_pipeline(installed, output, called if manifests else "")
     typer.echo(f"{output}: a round of {release}, image {chosen}")
     if pipelines is not None:
         from roundsmith.platform.pipelines_api import PipelinesApi
 
-        called = name or release
         version, new = PipelinesApi(pipelines, namespace, token).deliver(output, called)
         typer.echo(f"{pipelines}: {version} {'is uploaded' if new else 'is there already'}")
 

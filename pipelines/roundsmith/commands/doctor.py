@@ -53,14 +53,15 @@ def doctor(
 
     With --release, the cluster is looked at from a pod as runs have it, before a GPU is asked for:
     kinds and versions, permissions, storage, isolation of programs, GPUs; and each service is asked
-    for its health and for some work. With --cluster services are asked from here, with --runs too
-    all is looked at.
+    for its health and for some work. Nodes, queues and PriorityClasses, which that pod may not see,
+    are looked at with the kubeconfig of this machine. With --cluster services are asked from here,
+    with --runs too all is looked at.
     """
-    if release is not None:
-        raise typer.Exit(_in_a_pod(release, namespace, ["--json"] if json_ else []))
     from roundsmith.platform.checks import checks
 
-    if cluster is None:
+    if release is not None:
+        found = _in_a_pod(release, namespace)
+    elif cluster is None:
         found = checks()
     else:
         from roundsmith.platform.cluster_config import ClusterConfig
@@ -105,10 +106,13 @@ async def _cluster(cluster: "ClusterConfig", patience: float, runs: bool) -> "li
     return [*seen, *services, await isolation(cluster)]
 
 
-def _in_a_pod(release: str, namespace: str, options: list[str]) -> int:
-    """The exit code of the same command in a pod of the installation; what it prints is shown."""
+def _in_a_pod(release: str, namespace: str) -> "list[Check]":
+    """What is seen from a pod of the installation, and what only who installed it may see."""
     from roundsmith.commands.installation import find_installation
     from roundsmith.commands.submit import say
+    from roundsmith.errors import PlatformError
+    from roundsmith.platform.checks import Check
+    from roundsmith.platform.cluster_checks import scheduling
     from roundsmith.platform.control_job import DOCTOR, doctor_job, job_name, submit_job
     from roundsmith.platform.followed_run import Followed
     from roundsmith.platform.kubernetes_api import KubernetesApi
@@ -116,5 +120,17 @@ def _in_a_pod(release: str, namespace: str, options: list[str]) -> int:
     api = KubernetesApi(namespace)
     cluster, owner = find_installation(api, release)
     name = job_name(release, DOCTOR)
-    submit_job(api, doctor_job(cluster, name, options, owner))
-    return Followed(api, name, show=lambda line: print(line, flush=True), warn=say).to_its_end()
+    here = {check.name: check for check in scheduling(api, cluster)}
+    submit_job(api, doctor_job(cluster, name, owner))
+    printed: list[str] = []
+    code = Followed(api, name, show=printed.append, warn=say).to_its_end()
+    if "[" not in printed or "]" not in printed:
+        told = "\n".join(printed)
+        raise PlatformError(
+            f"job {name}: expected its pod to print what it saw, saw exit code {code}: mend what "
+            f"it says, or use the image of this release\n{told}"
+        )
+    # Between those lines alone is the JSON: others may have been logged beside it.
+    listed = printed[printed.index("[") : printed.index("]") + 1]
+    there = {told["name"]: Check(**told) for told in json.loads("\n".join(listed))}
+    return list((there | here).values())

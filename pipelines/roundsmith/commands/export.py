@@ -34,7 +34,8 @@ def data(
 ) -> None:
     """Write a round's training rows as Parquet with a data card: `datasets.load_dataset(OUT)`.
 
-    Rows of tasks without a licence are left out unless --unknown-licences.
+    Rows of tasks without a licence, or by a model without one, are left out unless
+    --unknown-licences.
     """
     from roundsmith.handover.cards import data_card
     from roundsmith.handover.dataset import export_rows
@@ -43,7 +44,8 @@ def data(
 
     of = finished_round(run, round_)
     with filled(out):
-        exported = export_rows(of.store, of.rows, out, unknown_licences=unknown_licences)
+        given = (of.store, of.rows, out, of.model_licence)
+        exported = export_rows(*given, unknown_licences=unknown_licences)
         (out / "README.md").write_text(data_card(of, exported), "utf-8")
     rows = ", ".join(f"{count} {kind}s" for kind, count in exported.rows.items())
     typer.echo(f"{out}: {rows}; left out for their licence: {exported.left_out}")

@@ -83,26 +83,34 @@ def show_chains(api: PipelinesApi, chain: str | None, as_json: bool) -> None:
     """Prints how far the rounds of a chain, or all, are."""
     found = api.runs(chain or "")
     if as_json:
-        told = [{"name": r.name, "state": r.state, "since": r.since, "id": r.run_id} for r in found]
+        told = [
+            {"name": r.name, "chain": r.chain, "state": r.state, "since": r.since, "id": r.run_id}
+            for r in found
+        ]
         typer.echo(json.dumps(told, indent=2))
         return
     table = Table()
-    for column in ("run", "state", "since", "where"):
+    for column in ("run", "chain", "state", "since", "where"):
         table.add_column(column, overflow="fold")
     for run in found:
         state = f"{run.state}: {run.error}" if run.error else run.state
-        table.add_row(*map(Text, (run.name, state, run.since, api.page(run.run_id))))
+        table.add_row(*map(Text, (run.name, run.chain, state, run.since, api.page(run.run_id))))
     Console(highlight=False).print(table)
 
 
 def cancel_chain(api: PipelinesApi, chain: str, storage: str | None) -> str:
     """Ends a chain: its marker is set first, so that no round begins meanwhile; says what ended."""
-    if storage:
-        Chain(storage, chain).stop()
-    ended: list[str] = []
-    while under_way := [run for run in api.end(chain) if run.name not in ended]:
-        ended += [run.name for run in under_way]
-    return f"chain {chain}: ended {', '.join(ended) or 'nothing, it was over'}"
+    here = Chain(storage, chain) if storage else None
+    if here:
+        here.stop()
+    ended: dict[str, str] = {}
+    while under_way := {
+        run.run_id: run.name
+        for run in api.end(chain, here.first_runs() if here else ())
+        if run.run_id not in ended
+    }:
+        ended |= under_way
+    return f"chain {chain}: ended {', '.join(ended.values()) or 'nothing, it was over'}"
 
 
 def _value(name: str, text: str, kind: str) -> Any:

@@ -24,16 +24,19 @@ def plan_run(config: RunConfig, out: Path, cluster: Path | None, console: Consol
     """
     recipe = check(config)
     if cluster is None:
-        show_plan(config, str(out / "store"), LocalPlatform(config, out / "work"), console)
+        show_plan(config, str(out / "store"), LocalPlatform(config, out / "work"), out, console)
         return
     where = ClusterConfig.read(cluster)
     config = on_cluster(config, where, recipe.stages())
-    show_plan(config, where.store, ClusterPlatform(where), console)
+    show_plan(config, where.store, ClusterPlatform(where), out, console)
 
 
-def show_plan(config: RunConfig, store: str, platform: Platform, console: Console) -> None:
+def show_plan(
+    config: RunConfig, store: str, platform: Platform, out: Path, console: Console
+) -> None:
     """Prints every step with whether it is found, why it is not, and how long it takes."""
-    steps = planned(config, store, platform)
+    last: list[str] = []
+    steps = planned(config, store, platform, out, last.append)
     table = Table(title=f"what a run with {store} would do", box=box.SIMPLE_HEAD, show_edge=False)
     priced = any(step.spent and step.spent.price(config.price) for step in steps)
     for column in ("round", "step", "state", "why", "about", *(["price"] if priced else [])):
@@ -43,6 +46,8 @@ def show_plan(config: RunConfig, store: str, platform: Platform, console: Consol
         words = (step.label, _state(step), step.why, *_words(step.spent, config, priced))
         table.add_row(str(step.round), *words)
     console.print(table)
+    for line in last:
+        console.print(line)
     found = sum(not step.todo for step in steps)
     console.print(f"found ({found}): earlier work in the store, which is used as it is")
     console.print(

@@ -119,7 +119,7 @@ def reproduce(
     from roundsmith import claims
     from roundsmith.commands.interrupt import resumable
     from roundsmith.commands.progress import error_console, output_console
-    from roundsmith.commands.reproduce_all import write_page
+    from roundsmith.commands.reproduce_all import each, write_page
     from roundsmith.commands.reproduce_dry import show_dry
     from roundsmith.commands.reproduce_run import Wanted, compare_arms, own_bases, preset_of
     from roundsmith.errors import ConfigError
@@ -163,10 +163,9 @@ def reproduce(
         wanted.append(Wanted(fixed, choice, *size, carried, other_code))
     with resumable():
         if dry_run:
-            for one in wanted:
-                show_dry(one, out, printed)
+            each(wanted, lambda one: show_dry(one, out, printed), printed)
             return
         make_output_folder(out)
-        done = [compare_arms(one, out, console, printed, json_) for one in wanted]
+        done = each(wanted, lambda one: compare_arms(one, out, console, printed, json_), console)
         if recipe == "all":
             write_page(done, out, printed)

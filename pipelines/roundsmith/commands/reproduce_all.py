@@ -1,19 +1,42 @@
 """The page that `roundsmith reproduce all` ends in: which method to use when, at which cost."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from roundsmith.claims import Claim
-from roundsmith.commands.reproduce_run import Compared
+from roundsmith.claims import Claim, Claims
+from roundsmith.commands.reproduce_run import Compared, Wanted
+from roundsmith.errors import UnfitTasks
 from roundsmith.report.choosing import ChoosingPage, MethodRow, render
 from roundsmith.reproduce.judged import difference
 from roundsmith.reproduce.results import UNTRAINED, costs_of
 
+T = TypeVar("T")
 COLUMNS = ("recipe", "needs", "pass@1", "gain", "over gold", "tokens a point", "runs a point")
+
+
+def each(wanted: Sequence[Wanted], do: Callable[[Wanted], T], console: Console) -> list[T]:
+    """What is done for one recipe after the other. Of several, one that can not work on
+    the tasks, or none of whose arms can be trained on them, is left out, and it is told; raises
+    UnfitTasks where that holds for all.
+    """
+    if len(wanted) == 1:
+        return [do(wanted[0])]
+    done: list[T] = []
+    left_out: dict[str, UnfitTasks] = {}
+    for one in wanted:
+        try:
+            done.append(do(one))
+        except UnfitTasks as error:
+            left_out[one.claims.recipe] = error
+            console.print(f"{one.claims.recipe} is left out: {error}")
+    if not done and left_out:
+        raise UnfitTasks("; ".join(f"{name}: {error}" for name, error in left_out.items()))
+    return done
 
 
 def write_page(done: Sequence[Compared], out: Path, console: Console) -> None:
@@ -35,7 +58,6 @@ def method_row(compared: Compared) -> MethodRow | None:
     if claims.method not in compared.done:
         return None
     costs = costs_of(claims.method, compared.done)
-    over = {name: _over(claims.method, name, compared) for name in (UNTRAINED, "gold", "ssd")}
     scope = compared.scope()
     verdicts = [str(one.holds) for one in compared.judged() if one.headline]
     return MethodRow(
@@ -47,17 +69,28 @@ def method_row(compared: Compared) -> MethodRow | None:
         world=f"{scope.tasks} from {', '.join(scope.models)}",
         scope=scope.sentence,
         pass_at_1=costs.pass_at_1,
-        over_base=over[UNTRAINED],
-        over_gold=over["gold"],
-        over_raw=over["ssd"],
+        over_base=_over(UNTRAINED, compared),
+        over_gold=_over(references_alone(claims), compared),
+        over_raw=_over("ssd", compared),
         tokens_per_point=costs.per_point(costs.tokens),
         executions_per_point=costs.per_point(costs.executions),
         verdicts={name: verdicts.count(name) for name in ("yes", "no", "undecided")},
     )
 
 
-def _over(method: str, other: str, compared: Compared) -> tuple[float, float, float] | None:
-    """The difference of pass@1 on final over another arm, with its 95 % interval."""
+def references_alone(claims: Claims) -> str | None:
+    """The arm that learns from the references alone, for as many steps as the method."""
+    arms = claims.arms.items()
+    return next((n for n, a in arms if a.train == "gold" and a.steps_of == claims.method), None)
+
+
+def _over(other: str | None, compared: Compared) -> tuple[float, float, float] | None:
+    """The method's difference of pass@1 on final over another arm, with its 95 % interval; None
+    where there is no such arm, or it was not played.
+    """
+    if other is None:
+        return None
+    method = compared.wanted.claims.method
     claim = Claim(claim="", source="", better=method, than=other)
     found = difference(claim, compared.done)
     if found is None:

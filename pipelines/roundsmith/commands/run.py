@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import logging
+import uuid
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,13 +12,13 @@ from typing import Protocol, TypeVar
 
 from rich.console import Console
 
+from roundsmith.commands.decided import Decided
 from roundsmith.commands.exported import export
 from roundsmith.commands.planned import planned
 from roundsmith.commands.progress import ProgressView
-from roundsmith.commands.promotions import is_promoted, rolled_back
+from roundsmith.commands.promotions import rolled_back
 from roundsmith.commands.show import show
 from roundsmith.errors import ConfigError, Corrupt
-from roundsmith.lineage.history import History
 from roundsmith.pair_builder.rules import configure, find_rule, load_rules
 from roundsmith.platform.local import LocalPlatform
 from roundsmith.recipes.contract import Recipe
@@ -27,13 +28,11 @@ from roundsmith.round import play_rounds
 from roundsmith.steps import run_step
 from roundsmith.steps.config import RunConfig
 from roundsmith.steps.context import Context, Platform
-from roundsmith.steps.own_work import kept_spent
 from roundsmith.steps.plan import remaining
-from roundsmith.steps.rules import RoundSeen, why_stop
-from roundsmith.steps.seen import round_seen
-from roundsmith.steps.spent import Spent, spent_on
+from roundsmith.steps.spent import Spent
 from roundsmith.storage import make_output_folder, replace_file
 from roundsmith.store import Store
+from roundsmith.store.leases import leased
 from roundsmith.store.overlay import existing
 
 T = TypeVar("T")
@@ -75,12 +74,17 @@ def play(
     when it is whole.
     """
     make_output_folder(out)
-    with only_run(out), asyncio.Runner() as runner, ProgressView(console) as view:
+    with (
+        only_run(out),
+        leased(store, uuid.uuid4().hex, alone=True) as hold,
+        asyncio.Runner() as runner,
+        ProgressView(console) as view,
+    ):
         settings = config.model_dump_json(indent=2) + "\n"
         replace_file(str(out / "run.json"), settings.encode())
-        expected = expectations(config, store, platform)
+        expected = expectations(config, store, platform, out)
         context = Context(Store(store), config, 1, platform, view)
-        rounds = _Rounds(context, platform, out, expected, runner, view)
+        rounds = _Rounds(context, platform, out, expected, runner, view, hold)
 
         def over() -> Iterator[Summary]:
             for summary, folder in rounds.play():
@@ -94,7 +98,7 @@ def play(
 
 
 class _Rounds:
-    """The rounds of a run while they are played: which is next, what was seen of them and spent."""
+    """The rounds of a run while they are played: which is next, and whether one is."""
 
     def __init__(
         self,
@@ -104,16 +108,16 @@ class _Rounds:
         expected: Mapping[int, Spent],
         runner: asyncio.Runner,
         view: ProgressView,
+        hold: Callable[[str], None],
     ) -> None:
         self._context, self._platform, self._out = context, platform, out
         self._expected, self._runner, self._view = expected, runner, view
-        self._taken_back = rolled_back(out)
-        self._seen: list[RoundSeen] = []
-        self._spent: dict[str, Spent] = {}
+        self._hold = hold
+        self._decided = Decided(rolled_back(out))
 
     def play(self) -> Iterator[tuple[Summary, Path]]:
         """The rounds from the first on, each with its folder as soon as it is over."""
-        self._seen.clear()
+        self._decided.begin()
         config, recipe = self._context.config, self._context.recipe
         numbers = range(1, config.rounds + 1)
         parts = (config.control, recipe.own_writer, recipe.on_train)
@@ -137,22 +141,15 @@ class _Rounds:
         told = replace(self._context, progress=self._view.of(of))
         work = self._platform.watched(run_step(told, step, split=split, **refs))
         ref = self._runner.run(work)
-        self._spent[ref] = spent_on(self._context.manifest(ref))
+        self._hold(ref)
+        self._decided.add(self._context, ref)
         return ref
 
     def _promoted(self, decision: str) -> bool:
-        found = self._context.manifest(decision)
-        if not self._taken_back:
-            return bool(found.stats["promoted"])
-        return is_promoted(History(self._context.store), found, self._taken_back)
+        return self._decided.promoted(self._context, decision)
 
     def _stops(self, decision: str, rows: str) -> bool:
-        seen = self._context.manifest(decision), self._context.manifest(rows)
-        promoted = self._promoted(decision)
-        self._spent |= kept_spent(self._context, seen[0])
-        self._seen.append(round_seen(self._context, *seen, promoted, self._spent))
-        config = self._context.config
-        why = why_stop(self._seen, config.stop, config.budget, config.price)
+        why = self._decided.why_last(self._context, decision, rows)
         if why is not None:
             self._view.console.print(f"round {self._context.round} is the last: {why}")
         return why is not None
@@ -193,14 +190,14 @@ def _damages(found: ExceptionGroup[Corrupt]) -> list[Corrupt]:
     return list(by_object.values())
 
 
-def expectations(config: RunConfig, store: str, platform: Platform) -> dict[int, Spent]:
-    """What every round is expected to take, by the work that is in the store; rounds that nothing
-    tells of are left out.
+def expectations(config: RunConfig, store: str, platform: Platform, out: Path) -> dict[int, Spent]:
+    """What every round of a run in a folder is expected to take, by the work that is in the store;
+    rounds that nothing tells of are left out.
     """
     if existing(store) is None:
         return {}
     try:
-        steps = planned(config, store, platform)
+        steps = planned(config, store, platform, out)
     except Corrupt as damage:  # the run itself mends it
         log.warning("nothing is expected of this run: %s", damage)
         return {}

@@ -3,6 +3,8 @@
 Nothing here imports torch: the image of this pod has none.
 """
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
@@ -28,13 +30,21 @@ def run_on_cluster(config: RunConfig, file: Path, out: Path, console: Console) -
     runs = f"{cluster.storage}/runs/{out.resolve().name}"
 
     def keep(folder: Path) -> None:
-        kept = copy_round(folder, f"{runs}/{folder.name}")
-        console.print(f"kept: {kept}")
-        for line in hand_on(cluster, kept):
+        for line in keep_round(cluster, folder, f"{runs}/{folder.name}"):
             console.print(line, markup=False)
 
     platform = ClusterPlatform(cluster, owners=_owners())
     return play(config, out, cluster.store, platform, console, keep)
+
+
+def keep_round(cluster: ClusterConfig, folder: Path, url: str) -> Iterator[str]:
+    """Copies a round's folder to the storage, and hands its checkpoint on; says what was done. The
+    pod's disk keeps no weights of it: it need not hold those of all rounds.
+    """
+    copy_round(folder, url)
+    shutil.rmtree(folder / "checkpoint")
+    yield f"kept: {url}"
+    yield from hand_on(cluster, url)
 
 
 def _owners() -> list[dict[str, object]]:

@@ -1,7 +1,7 @@
 """`roundsmith store`: what is kept, and what may go."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -40,9 +40,10 @@ def gc(
     from roundsmith.commands.runs import open_run
     from roundsmith.lineage.history import History
     from roundsmith.store.gc import collect, garbage
+    from roundsmith.store.leases import removing
 
     store = open_run(run)
-    with _still(run) as still:
+    with _still(run) as still, removing(store.url) if yes else nullcontext():
         roots = keeps(History(store)) if only_promoted else None
         grace_s = grace_h * 3600
         found = garbage(store, roots, grace_s, 0.0 if still else grace_s)

@@ -11,7 +11,8 @@ UNKNOWN = "unknown"
 
 def data_card(of: FinishedRound, exported: Exported) -> str:
     """README.md of a data set: its header is what `datasets` and the hub read."""
-    licences = sorted({licence for _, licence in exported.by_source})
+    named = sorted({one for _, *both in exported.by_source for one in both if one is not None})
+    licences = sorted({name.lower(): name for name in reversed(named)}.values())
     head = [
         *_licence(licences),
         "tags:",
@@ -45,11 +46,11 @@ def data_card(of: FinishedRound, exported: Exported) -> str:
         "## Sources and licences",
         "",
         *_table(
-            ("source", "licence", "rows"),
-            [
-                (source or UNKNOWN, licence or UNKNOWN, str(count))
-                for (source, licence), count in sorted(exported.by_source.items())
-            ],
+            ("source of the task", "its licence", "licence of the model that wrote", "rows"),
+            sorted(
+                (source or UNKNOWN, licence or UNKNOWN, _wrote(model), str(count))
+                for (source, licence, model), count in exported.by_source.items()
+            ),
         ),
         "",
         f"Left out because their licence is unknown: {exported.left_out}. What a model wrote was "
@@ -76,7 +77,7 @@ def model_card(of: FinishedRound, row_licences: Sequence[tuple[str, str, int]]) 
     body = [
         f"# {result.model} after round {result.round} of {result.recipe}",
         "",
-        f"`{result.model}` trained by Roundsmith on rows that it wrote itself: recipe "
+        f"`{result.model}` trained by Roundsmith on {_taught(of)}: recipe "
         f"`{result.recipe}`, preset `{result.preset}`, seed {result.seed}. The gate's word: "
         f"**{word}** ({reasons}).",
         "",
@@ -88,12 +89,11 @@ def model_card(of: FinishedRound, row_licences: Sequence[tuple[str, str, int]]) 
         ),
         "",
         f"On the tasks `{result.tasks}`, by unbiased pass@k; interval and p of the gain are "
-        "paired by task and two-sided. The control is the first model trained on the references "
-        "alone for as many steps.",
+        f"paired by task and two-sided.{_control(result)}",
         "",
         "## Trained on",
         "",
-        f"{trained['rows']} rows for {trained['steps']} steps: {of.rows.stats['selected']} "
+        f"{trained['rows']} rows for {of.steps} steps: {of.rows.stats['selected']} "
         f"selected of what the model wrote, {of.rows.stats['gold']} references.",
         "",
         *_table(
@@ -104,6 +104,22 @@ def model_card(of: FinishedRound, row_licences: Sequence[tuple[str, str, int]]) 
         *_origin(of),
     ]
     return _card(head, body)
+
+
+def _taught(of: FinishedRound) -> str:
+    """Whose rows they are."""
+    gold, own = of.rows.stats["gold"], "rows that it wrote itself"
+    if not of.rows.stats["selected"]:
+        return "references alone"
+    return f"{own} and on references" if gold else own
+
+
+def _control(result: Result) -> str:
+    """What the control is, where there is one."""
+    found = (one for by_k in result.pass_at_k.values() for one in by_k.values())
+    if all(one.control is None for one in found):
+        return ""
+    return " The control is the first model trained on the references alone for as many steps."
 
 
 def _measured(result: Result) -> Iterator[tuple[str, ...]]:
@@ -141,8 +157,12 @@ def _origin(of: FinishedRound) -> list[str]:
     ]
 
 
+def _wrote(licence: str | None) -> str:
+    return "no model" if licence is None else licence or UNKNOWN
+
+
 def _model_licence(of: FinishedRound) -> str:
-    return str(of.first_model.stats.get("licence") or UNKNOWN)
+    return of.model_licence or UNKNOWN
 
 
 def _licence(licences: Sequence[str]) -> list[str]:

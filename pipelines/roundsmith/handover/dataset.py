@@ -23,6 +23,7 @@ _ABOUT = {
     "task_id": pa.string(),
     "source": pa.string(),
     "licence": pa.string(),
+    "model_licence": pa.string(),
     "recipe": pa.string(),
     "round": pa.int64(),
     "weights_sha256": pa.string(),
@@ -42,40 +43,46 @@ SCHEMAS = {
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written: rows by kind, by source and licence, and how many were left out."""
+    """What was written: rows by kind, by source and licences, and how many were left out."""
 
     rows: dict[str, int]
-    by_source: dict[tuple[str, str], int]
+    by_source: dict[tuple[str, str, str | None], int]
+    """By the source and the licence of the task and that of the model, None where none wrote it."""
     left_out: int
 
 
-def export_rows(store: Store, chosen: Manifest, out: Path, *, unknown_licences: bool) -> Exported:
+def export_rows(
+    store: Store, chosen: Manifest, out: Path, model_licence: str, *, unknown_licences: bool
+) -> Exported:
     """Writes the rows of a round as Parquet under `data/KIND` of a folder, streamed.
+    `model_licence` is that of the model which the run began with; empty is unknown.
 
-    Rows of unknown licence are left out unless `unknown_licences`. Raises ConfigError when that
-    leaves none.
+    Rows whose task, or the model that wrote them, is of unknown licence are left out unless
+    `unknown_licences`. Raises ConfigError when that leaves none.
     """
     counts: Counter[str] = Counter()
-    sources: Counter[tuple[str, str]] = Counter()
+    sources: Counter[tuple[str, str, str | None]] = Counter()
     left_out = 0
 
     def kept(kind: Any) -> Iterator[dict[str, Any]]:
         nonlocal left_out
         for row in store.read_all(kind, chosen):
             source, licence = row.provenance.source, known_licence(row.provenance.licence)
-            if not licence and not unknown_licences:
+            wrote = model_licence if row.provenance.parents else None
+            if not unknown_licences and "" in (licence, wrote):
                 left_out += 1
                 continue
             counts[kind.name] += 1
-            sources[source, licence] += 1
-            yield _columns(row)
+            sources[source, licence, wrote] += 1
+            yield _columns(row, wrote)
 
     for kind in (EXAMPLES, PAIRS):
         _write(kept(kind), SCHEMAS[kind.name], out / "data" / kind.name)
     if not counts:
         raise ConfigError(
             f"{chosen.reference}: expected rows of known licence, saw {left_out} of unknown: "
-            "give the tasks a `licence`, or export them with --unknown-licences"
+            "give the tasks a `licence` and the model's README.md one, or export them with "
+            "--unknown-licences"
         )
     return Exported(dict(counts), dict(sources), left_out)
 
@@ -96,7 +103,7 @@ def _write(rows: Iterator[dict[str, Any]], schema: pa.Schema, folder: Path) -> N
             written += len(group)
 
 
-def _columns(row: Row) -> dict[str, Any]:
+def _columns(row: Row, model_licence: str | None) -> dict[str, Any]:
     origin = row.provenance
     prompt = row.prompt
     turns = None
@@ -111,12 +118,13 @@ def _columns(row: Row) -> dict[str, Any]:
         if isinstance(row, Example)
         else {"chosen": row.chosen, "rejected": row.rejected}
     )
-    about = {name: getattr(origin, name) for name in _ABOUT}
+    about = {name: getattr(origin, name) for name in _ABOUT if name != "model_licence"}
     return {
         "id": row_id(row),
         "prompt": prompt if isinstance(prompt, str) else None,
         "messages": turns,
         **answers,
         **about,
+        "model_licence": model_licence,
         "parents": list(origin.parents),
     }

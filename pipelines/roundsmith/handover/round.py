@@ -7,6 +7,7 @@ from roundsmith.errors import ConfigError
 from roundsmith.lineage.history import History
 from roundsmith.lineage.meant import named, near_runs
 from roundsmith.lineage.rounds import report_told, round_folders
+from roundsmith.models.licence import known_licence
 from roundsmith.report.summary import Result, from_json
 from roundsmith.store import Manifest, Store
 
@@ -21,6 +22,13 @@ class FinishedRound:
     checkpoint: Manifest
     first_model: Manifest
     code_version: str
+    steps: int
+    """Optimizer steps of all stages of the round's training."""
+
+    @property
+    def model_licence(self) -> str:
+        """Of the model that the run began with; empty where it is not known."""
+        return known_licence(self.first_model.stats.get("licence"))
 
 
 def finished_round(run: Path, number: int | None) -> FinishedRound:
@@ -55,4 +63,16 @@ def _of_report(history: History, report: Manifest, summary: Path) -> FinishedRou
         checkpoint=checkpoint,
         first_model=models[-1],
         code_version=report.code_version,
+        steps=steps_of(history, checkpoint),
     )
+
+
+def steps_of(history: History, checkpoint: Manifest) -> int:
+    """Optimizer steps of a training, over all of its stages."""
+    steps, stage = int(checkpoint.stats["steps"]), checkpoint
+    while stage.config.get("number"):
+        base = next((m for m in history.parents(stage) if m.step == "train"), None)
+        if base is None:
+            break
+        stage, steps = base, steps + int(base.stats["steps"])
+    return steps

@@ -88,12 +88,15 @@ def _by_hash(history: History, start: str) -> dict[str, Found]:
 
 
 def _rows(history: History, start: str) -> Iterator[tuple[str, Found]]:
+    seen = set()  # a row is told of the step that has most to tell
     for kind in ROW_KINDS:
         column = f"{kind.name}_id"
         begins = _begins(column, start)
         for ref, manifest in history.objects(kind.name, history.of(*ROW_STEPS)):
             for row in history.store.search_rows(kind, ref, [column], begins):
-                yield row_id(row), FoundRow(row, manifest)
+                if row_id(row) not in seen:
+                    seen.add(row_id(row))
+                    yield row_id(row), FoundRow(row, manifest)
 
 
 def _samples(history: History, start: str) -> Iterator[tuple[str, Found]]:

@@ -6,7 +6,10 @@ from roundsmith.store import Manifest, ObjectRef, Store
 
 GROUP_STEPS = ("score", "sample", "score-shard", "sample-shard")
 """Where groups are kept; those with scores first."""
-ROW_STEPS = ("select", "gold")
+ROW_STEPS = ("select", "corpus", "matched", "gold")
+"""Where rows are kept; those that are chosen from others behind them."""
+WRITTEN_STEPS = ("sample", "score", "select", "matched")
+"""From what a model drew to the rows that a training sees."""
 MODEL_STEPS = ("model", "train")
 TASK_STEPS = ("tasks", "kept")
 
@@ -69,22 +72,37 @@ class History:
                     seen.add(ref.hash)
                     yield ref, manifest
 
-    def checkpoints_of(self, rows: Iterable[Manifest]) -> list[tuple[Manifest, bool]]:
-        """The trainings that saw these rows, and those that began with what such a one made; the
-        flag says of each whether it saw the rows itself.
+    def checkpoints_of(self, sources: Iterable[Manifest]) -> list[tuple[Manifest, bool]]:
+        """The trainings that saw these rows or began with these weights, and those that rest on
+        what such a one made: began with it, or saw rows that it drew or scored. The flag says of
+        each whether it is one of the first.
         """
         found: dict[str, tuple[Manifest, bool]] = {}
-        for manifest in rows:
+        waiting: list[Manifest] = []
+        for manifest in sources:
+            waiting += [manifest] if manifest.step in MODEL_STEPS else []
             for child in self.children(manifest):
                 if child.step == "train":
                     found[child.hash] = (child, True)
-        waiting = [manifest for manifest, _ in found.values()]
+        waiting += [manifest for manifest, _ in found.values()]
         while waiting:
-            for child in self.children(waiting.pop(0)):
-                if child.step == "train" and child.hash not in found:
+            for child in self._trained_after(waiting.pop(0)):
+                if child.hash not in found:
                     found[child.hash] = (child, False)
                     waiting.append(child)
         return list(found.values())
+
+    def _trained_after(self, model: Manifest) -> Iterator[Manifest]:
+        """The trainings nearest after a model, which a model that writes only is not the base of.
+        Gold rows are of no model.
+        """
+        waiting = [model]
+        while waiting:
+            for child in self.children(waiting.pop(0)):
+                if child.step == "train":
+                    yield child
+                elif child.step in WRITTEN_STEPS:
+                    waiting.append(child)
 
     def decision_on(self, checkpoint: Manifest) -> Manifest | None:
         """What the gate said of a checkpoint, by its evaluation after the round."""

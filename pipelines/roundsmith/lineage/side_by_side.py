@@ -117,12 +117,15 @@ def _evaluation(
         for m in store.manifests(step)
         if m.stats["weights_sha256"] == weights_sha256
     }
-    wanted = {"split": split, "seed": settings["seed"], "evaluation": settings["evaluation"]}
+    drawn = {name: value for name, value in settings["evaluation"].items() if name != "ks"}
+    wanted = {"split": split, "seed": settings["seed"]}
     return next(
         (
             m
             for m in store.manifests("evaluate")
-            if of_weights & set(m.parents) and all(m.config[n] == v for n, v in wanted.items())
+            if of_weights & set(m.parents)
+            and all(m.config[n] == v for n, v in wanted.items())
+            and all(m.config["evaluation"][n] == v for n, v in drawn.items())
         ),
         None,
     )

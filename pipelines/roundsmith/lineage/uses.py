@@ -22,7 +22,9 @@ class UsedRow:
 
 @dataclass(frozen=True, slots=True)
 class UsedCheckpoint:
-    """A checkpoint whose training saw such a row (`direct`), or began with one that did."""
+    """A checkpoint whose training saw such a row (`direct`), or that rests on one whose did: began
+    with it, or saw rows that it wrote.
+    """
 
     weights_sha256: str
     made_by: str

@@ -108,7 +108,8 @@ class RunConfig(Settings):
     price: PriceConfig = PriceConfig()
     """For the ledger: in the report, in `cost` of summary.json and in `run --dry-run`."""
     shard_tasks: int = Field(32, gt=0)
-    """Tasks that are committed together; a kill loses at most what is under way."""
+    """Tasks that are committed together; a kill loses at most what is under way. It names the work:
+    after another value, samples and all that follows are made anew."""
     tasks_in_flight: int = Field(64, gt=0)
     """Tasks that are sampled at once."""
 

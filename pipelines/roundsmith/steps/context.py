@@ -61,6 +61,12 @@ class Platform(Protocol):
         """
 
     @property
+    def judge(self) -> str:
+        """The interpreter and sandbox that programs are run in, where that is known before any is;
+        in the key of what was judged there.
+        """
+
+    @property
     def training_arithmetic(self) -> TrainingArithmetic:
         """The same of a training."""
 

@@ -58,7 +58,7 @@ async def decide(
         decision = await asyncio.to_thread(decided, ctx.store, settings, seen, ctx.round)
         return Made((), decision_stats(decision))
 
-    return reference(await ctx.once("decide", 5, settings, parents, make))
+    return reference(await ctx.once("decide", 6, settings, parents, make))
 
 
 def decided(store: Store, settings: Mapping[str, Any], seen: Seen, number: int) -> GateDecision:
@@ -86,13 +86,13 @@ def decision_stats(decision: GateDecision) -> dict[str, Any]:
 
 
 async def _evaluated(ctx: Context, kept: KeepConfig, model: str, checkpoint: str) -> KeptTasks:
-    tasks = await _load_kept(ctx, kept.tasks)
+    tasks = await load_kept(ctx, kept.tasks)
     before = await evaluate(ctx, tasks=tasks, model=model, split=Split.GATE)
     after = await evaluate(ctx, tasks=tasks, model=checkpoint, split=Split.GATE)
     return ctx.manifest(tasks), ctx.manifest(before), ctx.manifest(after)
 
 
-async def _load_kept(ctx: Context, source: str) -> str:
+async def load_kept(ctx: Context, source: str) -> str:
     """All tasks of a file, in the place of the split `gate`."""
     loaded = await asyncio.to_thread(read_tasks, source, skip_bad_rows=ctx.config.skip_bad_rows)
 
@@ -102,7 +102,7 @@ async def _load_kept(ctx: Context, source: str) -> str:
         objects = [ctx.store.write_rows(TASKS, part) for part in parts.values()]
         return Made(objects, {str(split): len(part) for split, part in parts.items()})
 
-    return reference(await ctx.once("kept", 2, {"source": loaded.source_hash}, (), make))
+    return reference(await ctx.once("kept", 3, {"source": loaded.source_hash}, (), make))
 
 
 def _kept(store: Store, keep: Sequence[KeepConfig], seen: Seen) -> list[Kept]:

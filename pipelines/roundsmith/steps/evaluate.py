@@ -27,11 +27,12 @@ async def evaluate(ctx: Context, tasks: str, model: str, split: str) -> str:
     how = ctx.config.evaluation
     settings = {
         "split": split,
-        "evaluation": how.model_dump(mode="json"),
+        "evaluation": how.model_dump(mode="json", exclude={"ks"}),  # which are only counted
         "style": ctx.recipe.config.style,
         "cpu_s": ctx.recipe.config.cpu_s,
         "seed": ctx.config.seed,
         "arithmetic": dict(ctx.platform.arithmetic),
+        "judge": ctx.platform.judge,
     }
 
     @asynccontextmanager
@@ -57,7 +58,7 @@ async def evaluate(ctx: Context, tasks: str, model: str, split: str) -> str:
 
     job = Job(
         "evaluate",
-        5,
+        12,
         settings,
         task_set,
         (weights,),

@@ -64,9 +64,11 @@ class Forecast:
     def __init__(self, manifests: Iterable[Manifest]) -> None:
         self._one: dict[str, Spent] = {}
         by_step: dict[str, list[tuple[float, Spent]]] = {}
-        for manifest in manifests:
+        every = {manifest.hash: manifest for manifest in manifests}
+        for manifest in every.values():
             if (amount := _done(manifest)) and manifest.cost.get("seconds"):
-                by_step.setdefault(manifest.step, []).append((amount, spent_on(manifest)))
+                spent = _own(manifest, every)
+                by_step.setdefault(manifest.step, []).append((amount, spent))
         for step, done in by_step.items():
             amounts = sum(amount for amount, _ in done)
             self._one[step] = total(spent for _, spent in done).times(1 / amounts)
@@ -75,6 +77,16 @@ class Forecast:
         """What so much of a step would take; None where there is nothing to reckon by."""
         one = self._one.get(step)
         return None if one is None else one.times(amount)
+
+
+def _own(manifest: Manifest, every: Mapping[str, Manifest]) -> Spent:
+    """What a step took itself: a later stage of a training tells what those before it took, too."""
+    spent = spent_on(manifest)
+    if manifest.step == "train" and manifest.config.get("number"):
+        bases = (every[name] for name in manifest.parents if name in every)
+        for earlier in (base for base in bases if base.step == "train"):
+            spent += spent_on(earlier).times(-1)
+    return spent
 
 
 def _done(manifest: Manifest) -> float:

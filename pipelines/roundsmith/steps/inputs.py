@@ -11,7 +11,7 @@ from roundsmith.benchmarks.load import LoadedTasks
 from roundsmith.benchmarks.load import load_tasks as read_tasks
 from roundsmith.benchmarks.problems import num_rows
 from roundsmith.config import offline
-from roundsmith.errors import ConfigError
+from roundsmith.errors import ConfigError, UnfitTasks
 from roundsmith.hashing import content_hash, derive_seed
 from roundsmith.recipes.contract import Recipe
 from roundsmith.statistics import fewest_tasks, least_p_value
@@ -75,7 +75,7 @@ async def load_tasks(ctx: Context, split: str = "") -> str:
         left_out = {"left_out": num_rows(loaded.problems), "repeats_of_held_out": list(told)}
         return Made(objects, stats | left_out)
 
-    return reference(await ctx.once("tasks", 4, settings, (), make))
+    return reference(await ctx.once("tasks", 5, settings, (), make))
 
 
 def _refuse_bad_keep_files(config: RunConfig) -> None:
@@ -106,7 +106,7 @@ async def load_model(ctx: Context) -> str:
 
     A hub id is resolved to a commit, which is recorded and used again whenever the run goes on.
     """
-    from roundsmith.models.folder import resolve
+    from roundsmith.models.folder import refuse_quantized, resolve
     from roundsmith.models.licence import licence_of
 
     config = ctx.config
@@ -116,6 +116,7 @@ async def load_model(ctx: Context) -> str:
         revision=_recorded_commit(ctx) or config.revision,
         trust_remote_code=config.trust_remote_code,
     )
+    refuse_quantized(found.path)
     settings = {
         "model": config.model,
         "revision": config.revision,
@@ -138,12 +139,13 @@ async def check_inputs(ctx: Context) -> None:
     """Raises ConfigError for tasks and a model that no round can begin with. The model is looked
     at, not stored; one that a hub is asked for is left to `load_model`.
     """
-    from roundsmith.models.folder import check, resolve
+    from roundsmith.models.folder import check, refuse_quantized, resolve
 
     await load_tasks(ctx)
     source, allowed = model_source(ctx.config.model), ctx.config.trust_remote_code
     if Path(source).is_dir():
         await asyncio.to_thread(check, Path(source), allowed)
+        refuse_quantized(Path(source))
     elif not is_here(ctx) and offline():
         await asyncio.to_thread(resolve, source, ctx.config.revision, allowed)
 
@@ -218,7 +220,7 @@ def _refuse_no_references(config: RunConfig, recipe: Recipe, tasks: Sequence[Tas
         why, otherwise = "the control is trained on them", "leave the control out with --no-control"
     else:
         return
-    raise ConfigError(
+    raise UnfitTasks(
         f"tasks {config.tasks}: expected a reference program for some of the {len(tasks)} training "
         f"tasks, because {why}, saw none: give the rows a reference, or {otherwise}"
     )

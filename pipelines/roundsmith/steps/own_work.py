@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from roundsmith.steps.context import Context
 from roundsmith.steps.rules import BudgetConfig, over_budget
-from roundsmith.steps.spent import PriceConfig, Spent, spent_on, total
+from roundsmith.steps.spent import Spent, spent_on, total
 from roundsmith.store import Manifest
 
 FOUND = frozenset({"tasks", "model", "writer", "gate_before"})
@@ -56,8 +56,7 @@ def over_share(
     alone, so that the decision is the same for the same settings.
     """
     spent = total(map(spent_on, own_work(made, number).values()))
-    counted = budget.model_copy(update={"hours": None, "price": None})
-    return over_budget(spent.times(rounds), counted, PriceConfig())
+    return over_budget(spent.times(rounds), budget)
 
 
 def _is_found(name: str) -> bool:

@@ -2,20 +2,26 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 from roundsmith.report.dotted import changed
 from roundsmith.steps import run_step
 from roundsmith.steps.context import Context, Made, Parts, Work
+from roundsmith.steps.decide import load_kept
 from roundsmith.steps.forecast import Forecast, Size
 from roundsmith.steps.inputs import is_here
 from roundsmith.steps.spent import Spent
 from roundsmith.store import Manifest, shard_step
 from roundsmith.store.overlay import Overlay
+from roundsmith.types import Split
 
 TO_DO = "?"
 """What the reference of work that is not done begins with."""
 NEVER = "not made yet"
-FREE = ("tasks",)
+INPUTS = {"tasks", "model"}
+"""What a run begins with."""
+FREE = ("tasks", "kept")
 """Steps that are cheap enough to be done for a plan, in a store that is thrown away: the numbers of
 tasks are what everything else is reckoned by."""
 
@@ -41,16 +47,34 @@ class PlannedContext(Context):
         committed = self.store.keys(shard_step(work.step))
         shards = (shard for shard in parts() if shard.key in committed) if committed else ()
         done = sum(self.store.find(shard.step, shard.key) is not None for shard in shards)
-        raise NotDone(work.step, done, self._why(work))
+        why = self.why(work.step, work.key, work.config, work.parents)
+        raise NotDone(work.step, done, why)
 
-    def _why(self, work: Work) -> str:
-        """What tells work from the nearest that the store holds of the same inputs."""
-        near = [m for m in self.store.manifests(work.step) if tuple(m.parents) == work.parents]
+    def why(self, step: str, key: str, config: Mapping[str, Any], parents: Sequence[str]) -> str:
+        """What tells work from the nearest that the store holds: of the same inputs, or else of
+        other tasks or another model to begin with.
+        """
+        others = [m for m in self.store.manifests(step) if m.key != key]
+        near = [m for m in others if tuple(m.parents) == tuple(parents)]
         if not near:
-            return NEVER
-        differ = min((changed(m.config, work.config) for m in near), key=len)
+            apart = [self._other_inputs(m.parents, parents) for m in others]
+            words = min((names for names in apart if names), key=len, default=())
+            return f"other {' and '.join(words)} than before" if words else NEVER
+        differ = min((changed(m.config, config) for m in near), key=len)
         names = [name.removeprefix("config.") for name in differ]  # the recipe's own settings
         return f"changed: {', '.join(names)}" if names else "this release makes it otherwise"
+
+    def _other_inputs(self, old: Sequence[str], new: Sequence[str]) -> tuple[str, ...]:
+        """Which inputs of a run tell two works apart; nothing where other parents do, too."""
+        apart = [both for both in zip(old, new, strict=False) if both[0] != both[1]]
+        steps = [{self._steps.get(name, "") for name in both} for both in apart]
+        same = len(old) == len(new) and all(len(of) == 1 and of <= INPUTS for of in steps)
+        return tuple(name for of in steps for name in of) if same else ()
+
+    @cached_property
+    def _steps(self) -> dict[str, str]:
+        """The steps of all finished work, by its hash."""
+        return {manifest.hash: manifest.step for manifest in self.store.every_manifest()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +103,42 @@ class Plan:
         """The round that the next steps belong to."""
         self.context = replace(self.context, round=number)
 
-    def promoted(self, decision: str) -> bool:
-        """What the gate said; of one that is still to be asked, that it promotes: then most is to
-        do.
-        """
-        known = not decision.startswith(TO_DO)
-        return bool(self.context.manifest(decision).stats["promoted"]) if known else True
-
     async def look(self, step: str, split: str, of: str, inputs: Mapping[str, str]) -> str:
         """The reference of a step's work, or one that begins with TO_DO."""
+        if step != "decide":
+            return await self._look(step, split, of, inputs)
+        kept = [ref for file in self._kept_files() for ref in await self._look_kept(file, inputs)]
+        return await self._look(step, split, of, inputs, kept)
+
+    def _kept_files(self) -> list[str]:
+        return [kept.tasks for kept in self.context.config.keep if kept.tasks]
+
+    async def _look_kept(self, file: str, inputs: Mapping[str, str]) -> list[str]:
+        """The evaluations that the gate has done on a file of tasks to keep."""
+        tasks, size = await load_kept(self.context, file), self._size
+        counts = self.context.manifest(tasks).stats
+        self._size = replace(size, tasks={Split.GATE: counts[Split.GATE]})
+        found = []
+        for when, name in (("before", "model"), ("after", "checkpoint")):
+            given = {"tasks": tasks, "model": inputs[name]}
+            found.append(await self._look("evaluate", Split.GATE, f"{when}, {file}", given))
+        self._size = size
+        return found
+
+    async def _look(
+        self,
+        step: str,
+        split: str,
+        of: str,
+        inputs: Mapping[str, str],
+        beside: Sequence[str] = (),
+    ) -> str:
+        """The same of one step; `beside` is what it has done itself."""
+        rests = (*inputs.values(), *beside)
         label = " ".join(part for part in (step, split, of and f"({of})") if part)
         name = _committed_as(step)
         todo: NotDone | None = None
-        known = not any(reference.startswith(TO_DO) for reference in inputs.values())
+        known = all(map(is_done, rests))
         if known and (step != "load_model" or is_here(self.context)):
             try:
                 found = await self._run(step, split, inputs)
@@ -103,13 +150,14 @@ class Plan:
                 if self._overlay.kept(manifest):
                     self._add(label, 0.0, Spent())
                 else:
-                    self._add(label, 1.0, self._forecast.of(name, 1.0), NEVER)
+                    parts = (manifest.step, manifest.key, manifest.config, manifest.parents)
+                    self._add(label, 1.0, self._forecast.of(name, 1.0), self.context.why(*parts))
                 return found
         size = self._size.of(name, split, self.context.config, self.context.recipe)
         shards = max(1, -(-size.tasks // self.context.config.shard_tasks))
         left = 1.0 if todo is None else 1.0 - min(1.0, todo.shards_done / shards)
         spent = self._forecast.of(name, size.amount)
-        why = todo.why if todo else _awaited(inputs.values()) or "not fetched yet"
+        why = todo.why if todo else _awaited(rests) or "not fetched yet"
         self._add(label, left, None if spent is None else spent.times(left), why)
         return f"{TO_DO}{label}/{len(self.steps)}"
 
@@ -120,9 +168,14 @@ class Plan:
         return await run_step(self.context, step, split=split, **inputs)
 
 
+def is_done(reference: str) -> bool:
+    """Whether a reference is of work that is in the store, not of work to be done."""
+    return not reference.startswith(TO_DO)
+
+
 def _awaited(references: Iterable[str]) -> str:
     """The last of the inputs that are to be done themselves."""
-    parted = (ref.removeprefix(TO_DO).rpartition("/") for ref in references if ref[0] == TO_DO)
+    parted = (ref.removeprefix(TO_DO).rpartition("/") for ref in references if not is_done(ref))
     last = max(((int(number), label) for label, _, number in parted), default=None)
     return "" if last is None else f"follows {last[1]}"
 

@@ -45,7 +45,8 @@ async def report(ctx: Context, **refs: str) -> str:
         results = ctx.store.write_rows(RESULTS, _results(ctx, made))
         return Made([*(ctx.store.put_blob(text.encode()) for text in texts), results])
 
-    settings: dict[str, Any] = {"round": ctx.round, "preset": ctx.config.preset}
+    ks = list(ctx.config.evaluation.ks)
+    settings: dict[str, Any] = {"round": ctx.round, "preset": ctx.config.preset, "ks": ks}
     if ctx.config.price.known:
         settings["price"] = ctx.config.price.model_dump(mode="json")
     return reference(await ctx.once("report", 5, settings, tuple(made.values()), make))

@@ -2,7 +2,7 @@
 it ends before its last planned round.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pydantic import Field
@@ -73,11 +73,27 @@ def why_stop(
             f"{100 * last:.0f} % of the selected programs are distinct, in the first round it were "
             f"{100 * first:.0f} %"
         )
-    return over_budget(rounds[-1].spent, budget, prices)
+    for name, seen, most in _limits(rounds[-1].spent, budget, prices):
+        if seen >= most:
+            return f"the budget is spent: {seen:.6g} {name} of {most:g}"
+    return None
 
 
-def over_budget(spent: Spent, budget: BudgetConfig, prices: PriceConfig) -> str | None:
-    """Which limit was passed, in words; None for none."""
+def over_budget(spent: Spent, budget: BudgetConfig) -> str | None:
+    """Which limit of tokens or executions was passed, in words; None for none, as for exactly it.
+    The others are not the same for the same settings.
+    """
+    same = budget.model_copy(update={"hours": None, "price": None})
+    for name, seen, most in _limits(spent, same, PriceConfig()):
+        if seen > most:
+            return f"more than the budget: {seen:.6g} {name} of {most:g}"
+    return None
+
+
+def _limits(
+    spent: Spent, budget: BudgetConfig, prices: PriceConfig
+) -> Iterator[tuple[str, float, float]]:
+    """The name, what was taken and what may be taken, of every limit that is set."""
     price = spent.price(prices)
     limits = (
         ("tokens", tokens_of(spent), budget.tokens),
@@ -85,10 +101,7 @@ def over_budget(spent: Spent, budget: BudgetConfig, prices: PriceConfig) -> str 
         ("hours", spent.seconds / 3600, budget.hours),
         ("of the price", 0.0 if price is None else price, budget.price),
     )
-    for name, seen, most in limits:
-        if most is not None and seen >= most:
-            return f"the budget is spent: {seen:.6g} {name} of {most:g}"
-    return None
+    return ((name, seen, most) for name, seen, most in limits if most is not None)
 
 
 def tokens_of(spent: Spent) -> float:

@@ -27,6 +27,7 @@ async def sample(ctx: Context, tasks: str, model: str) -> str:
         "seed": ctx.config.seed,
         "round": ctx.round,
         "arithmetic": dict(ctx.platform.arithmetic),
+        "judge": ctx.platform.judge,
     }
 
     def shown() -> list[Task]:
@@ -45,7 +46,7 @@ async def sample(ctx: Context, tasks: str, model: str) -> str:
 
     job = Job(
         "sample",
-        6,
+        13,
         settings,
         task_set,
         (weights,),

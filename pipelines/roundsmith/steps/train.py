@@ -16,7 +16,7 @@ from roundsmith.steps.overlap import Overlap
 from roundsmith.steps.slow_start import slow_start
 from roundsmith.store import EXAMPLES, PAIRS, TASKS, Manifest
 from roundsmith.training.progress import Progress
-from roundsmith.training.request import StoredTraining, TrainingArithmetic
+from roundsmith.training.request import StoredTraining
 from roundsmith.types import Example, Split, Task
 
 AT_ONCE = 200
@@ -122,23 +122,18 @@ async def _train(
 
 def training_key(ctx: Context, stage: Stage, number: int, steps: int) -> dict[str, Any]:
     """The settings that a checkpoint depends on, beside its parents; of grpo those of the
-    generator, too, which draws its completions.
+    generator, too, which draws its completions, and what judges these.
     """
-    rollouts = {"rollouts": dict(ctx.platform.arithmetic)} if stage.objective == "grpo" else {}
+    drawn = {"rollouts": dict(ctx.platform.arithmetic), "judge": ctx.platform.judge}
+    rollouts = drawn if stage.objective == "grpo" else {}
     return {
         "stage": stage.model_dump(mode="json"),
         "number": number,
         "seed": ctx.config.seed,
-        "arithmetic": _arithmetic(ctx, stage).model_dump(mode="json"),
+        "arithmetic": ctx.platform.training_arithmetic.model_dump(mode="json"),
         "steps": steps,
         **rollouts,
     }
-
-
-def _arithmetic(ctx: Context, stage: Stage) -> TrainingArithmetic:
-    """grpo trains in one process, wherever it is."""
-    alone = {"processes": 1} if stage.objective == "grpo" else {}
-    return ctx.platform.training_arithmetic.model_copy(update=alone)
 
 
 async def _made(
@@ -198,7 +193,7 @@ def training_request(
         stage=stage,
         steps=steps,
         seed=ctx.config.seed % 2**32,
-        arithmetic=_arithmetic(ctx, stage),
+        arithmetic=ctx.platform.training_arithmetic,
         trust_remote_code=ctx.config.trust_remote_code,
         # A step of grpo draws and runs programs: few are done again.
         checkpoint_every_steps=5 if stage.objective == "grpo" else 50,

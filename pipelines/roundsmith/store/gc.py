@@ -6,9 +6,10 @@ without a manifest may be of work that is under way, so that only those older th
 taken.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
+from roundsmith.store.leases import LEASE_S, REMOVALS, Leases
 from roundsmith.store.manifest import Manifest
 from roundsmith.store.store import Store
 
@@ -48,12 +49,17 @@ def garbage(
     """What can go when only the manifests that `is_root` says yes to, and what they rest on, are
     kept; without it all finished work is kept, and only objects that no manifest names go.
     Finished work younger than `finished_grace_s` counts as a root: it may be of a run that goes on.
+    So does all that may be of a run that says so by its lease, and has not let it grow old.
 
-    Raises StoreError for a manifest that can not be read: what it needs is not known.
+    Raises StoreError for a manifest or a lease that can not be read: what it needs is not known.
     """
     every = list(store.every_manifest())
     young = _younger(store, finished_grace_s)
-    roots = [m for m in every if is_root is None or is_root(m) or m.reference in young]
+    leased = Leases(store.url).references(max(finished_grace_s, LEASE_S))
+    held = _under_way(every, leased) if leased else frozenset()
+    roots = [
+        m for m in every if is_root is None or is_root(m) or m.reference in young or m.hash in held
+    ]
     kept = needed(every, roots)
     wanted = {name for manifest in kept.values() for name in store.object_names(manifest)}
     kept |= {m.hash: m for m in every if _is_shard_of(m, kept, wanted, store)}
@@ -73,6 +79,23 @@ def _younger(store: Store, grace_s: float) -> frozenset[str]:
     return frozenset(reference for reference, age_s in ages if age_s <= grace_s)
 
 
+def _under_way(every: Sequence[Manifest], leased: Set[str]) -> frozenset[str]:
+    """The hashes of what a run rests on and of all that was made from it, such as the shards of
+    what is not whole yet; and of inputs, which such a one may have found already.
+    """
+    children: dict[str, list[Manifest]] = {}
+    for manifest in every:
+        for parent in manifest.parents:
+            children.setdefault(parent, []).append(manifest)
+    waiting = [manifest for manifest in every if manifest.reference in leased]
+    found = {manifest.hash for manifest in waiting}
+    while waiting:
+        after = [m for m in children.get(waiting.pop().hash, ()) if m.hash not in found]
+        found |= {manifest.hash for manifest in after}
+        waiting += after
+    return frozenset(found | {manifest.hash for manifest in every if not manifest.parents})
+
+
 def _is_shard_of(
     manifest: Manifest, kept: Mapping[str, Manifest], wanted: Set[str], store: Store
 ) -> bool:
@@ -89,10 +112,13 @@ def _is_shard_of(
 def collect(store: Store, found: Garbage) -> None:
     """Removes it: commits first, so that what is cut short leaves no commit without its objects.
 
-    Nothing may be writing to the store meanwhile: what a writer puts again after it was found goes
-    all the same.
+    What was found must have been found in the same `removing`, which keeps runs from beginning; one
+    that went on before and puts an object again that was found, older than the grace, loses it.
     """
     for manifest in found.manifests:
         store.discard(manifest)
     for name in found.objects:
         store.remove_object(name)
+    for leases in (Leases(store.url), Leases(store.url, REMOVALS)):
+        for name in leases.names(older_than_s=GRACE_S):
+            leases.remove(name)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from roundsmith.errors import StoreError
+from roundsmith.hashing import file_sha256
 from roundsmith.storage import storage_errors
 from roundsmith.store.ages import RENEWED_S
 from roundsmith.store.kinds import RowKind
@@ -112,8 +113,24 @@ class Objects:
             return
 
     def _put_file(self, path: Path) -> ObjectRef:
-        with path.open("rb") as stream:
-            return self._put(stream)
+        """Store a local file. What storage takes by one put goes up from where it lies: a copy of a
+        model's weights may have no room.
+        """
+        if self._root.local:
+            with path.open("rb") as stream:
+                return self._put(stream)
+        before = path.stat()
+        ref = ObjectRef(file_sha256(path), "blob", 0, before.st_size)
+        kept = self._keep(path, ref)
+        after = path.stat()
+        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+            if kept:
+                self.remove_object(ref.hash)
+            raise StoreError(
+                f"{path}: expected a file that stays as it is while it is stored, saw it change: "
+                "let nobody write there, and run again"
+            )
+        return ref
 
     def _put(self, stream: IO[bytes]) -> ObjectRef:
         with self._root.partial() as partial:
@@ -124,11 +141,14 @@ class Objects:
             self._keep(partial, ref)
         return ref
 
-    def _keep(self, partial: Path, ref: ObjectRef) -> None:
+    def _keep(self, complete: Path, ref: ObjectRef) -> bool:
+        """Publishes a complete file where it is needed; whether it was."""
         # An object of the right size is there already; another size is a damaged one. An old one
         # may be an orphan that garbage collection takes before this work is committed.
-        if not self.has(ref) or self._root.age_s(object_name(ref)) > RENEWED_S:
-            self._root.publish(partial, object_name(ref))
+        needed = not self.has(ref) or self._root.age_s(object_name(ref)) > RENEWED_S
+        if needed:
+            self._root.publish(complete, object_name(ref))
+        return needed
 
 
 def object_name(ref: ObjectRef) -> str:

@@ -32,6 +32,10 @@ class Overlay(Store):
         below = self._below
         return below is not None and below.peek(manifest.step, manifest.key) is not None
 
+    def steps(self) -> set[str]:
+        """The steps of which there is finished work, in either."""
+        return super().steps() | (set() if self._below is None else self._below.steps())
+
     def keys(self, step: str) -> set[str]:
         """The keys of all finished work of a step, in either."""
         below = set() if self._below is None else self._below.keys(step)

@@ -105,7 +105,10 @@ class Root:
             return 0.0 if written is None else now(self._fs, self._base) - written
 
     def publish(self, partial: Path, name: str) -> None:
-        """Make a complete local file of `scratch` appear under `name`, replacing what is there."""
+        """Make a complete local file appear under `name`, replacing what is there.
+
+        Where the root is a folder it must be one of `scratch`, which is moved.
+        """
         with storage_errors(self.url(name)):
             if not self.local:
                 self._fs.put_file(str(partial), self._path(name))

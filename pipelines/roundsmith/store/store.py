@@ -97,6 +97,10 @@ class Store(Folders):
         files = {file.hash for ref in folders for _, file in self.files(ref)}
         return files | {ref.hash for ref in manifest.objects}
 
+    def steps(self) -> set[str]:
+        """The steps of which there is finished work."""
+        return set(self._root.names("manifests"))
+
     def manifests(self, step: str) -> Iterator[Manifest]:
         """All finished work of a step, by key."""
         for name in self._root.names(f"manifests/{step}"):
@@ -123,7 +127,7 @@ class Store(Folders):
 
     def every_manifest(self) -> Iterator[Manifest]:
         """All finished work of all steps."""
-        for step in self._root.names("manifests"):
+        for step in sorted(self.steps()):
             yield from self.manifests(step)
 
     def read_all(self, kind: RowKind[RowT], *manifests: Manifest) -> Iterator[RowT]:

@@ -23,6 +23,15 @@ def test_image_and_installation_reach_the_pipeline(tmp_path: Path) -> None:
     assert "mine-cluster" in str(platform)
 
 
+def test_the_objects_are_called_as_the_installation_is(tmp_path: Path) -> None:
+    path = tmp_path / "objects.yaml"
+    arguments = ["compile", "--output", str(path), "--manifests", "--release", "mine"]
+    for more, name in (((), "mine"), (("--name", "rounds"), "rounds")):
+        done = CliRunner().invoke(app, [*arguments, *more], catch_exceptions=False)
+        assert done.exit_code == 0
+        assert next(yaml.safe_load_all(path.read_text()))["metadata"]["name"] == name
+
+
 def test_the_help_shows_an_example() -> None:
     done = CliRunner().invoke(app, ["compile", "--help"], catch_exceptions=False)
     assert "roundsmith compile --release roundsmith --output pipeline.yaml" in done.output

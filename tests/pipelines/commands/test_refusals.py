@@ -68,6 +68,16 @@ def test_a_model_folder_without_safetensors_is_refused(
     assert "expected *.safetensors" in said
 
 
+def test_a_quantized_model_is_refused_before_anything_is_sampled(tmp_path: Path) -> None:
+    folder = shutil.copytree(MODEL, tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    config["quantization_config"] = {"quant_method": "fp8"}
+    (folder / "config.json").write_text(json.dumps(config))
+    code, said = roundsmith("run", "--preset", "lab", "--model", folder, "--out", tmp_path / "run")
+    assert code == 2
+    assert "saw quantized weights (fp8), expected those of full precision" in said
+
+
 def test_a_port_in_use_is_told_before_anything_is_loaded() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

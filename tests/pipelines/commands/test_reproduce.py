@@ -128,3 +128,20 @@ def test_the_other_arms_are_played_where_one_lacks_references(bare: Path, tmp_pa
     assert LEFT_OUT in " ".join(done.output.split())
     found = json.loads((tmp_path / "out/dstc/results.json").read_text())
     assert list(found["arms"]) == ["untrained"]
+
+
+def test_of_all_recipes_those_are_left_out_that_can_not_work_on_the_tasks(
+    bare: Path, tmp_path: Path
+) -> None:
+    _, _, *given = words(bare, tmp_path / "out", "gold")
+    every = ["reproduce", "all", *given, "--no-tune", "--dry-run"]
+    done = CliRunner().invoke(app, [*every, "--arm", "dpo_random_bare"])
+    assert done.exit_code == 0, done.output
+    told = " ".join(done.output.split())
+    assert "gift is left out: gift: saw 0 training tasks with a reference" in told
+    assert "arms of dstc" in told
+    assert "steps of all arms" in told
+    done = CliRunner().invoke(app, every)
+    assert isinstance(done.exception, ConfigError), done.output
+    assert "gift: saw 0 training tasks" in str(done.exception)
+    assert f"dstc: {LEFT_OUT}" in str(done.exception)

@@ -18,7 +18,10 @@ from roundsmith.cli import app
 from roundsmith.config import child_environment
 from roundsmith.errors import ConfigError, PlatformError, StoreError
 from roundsmith.handover import dataset
+from roundsmith.handover.cards import data_card, model_card
 from roundsmith.handover.hub import push
+from roundsmith.handover.round import finished_round, steps_of
+from roundsmith.lineage.history import History
 from roundsmith.models.licence import known_licence, licence_of
 from roundsmith.report.summary import Summary, to_json
 from roundsmith.store import EXAMPLES, Manifest, step_key
@@ -79,7 +82,15 @@ def test_load_dataset_opens_the_rows_with_where_they_come_from(
     assert loaded["parents"][:] == [list(row.provenance.parents) for row in expected]
     card = (rows / "README.md").read_text()
     assert "license: apache-2.0\n" in card
-    assert f"| roundsmith-lab | Apache-2.0 | {len(expected)} |" in card
+    written = [row for row in expected if row.provenance.parents]
+    model = run.model.stats["licence"]
+    assert 0 < len(written) < len(expected)
+    assert [name == model for name in loaded["model_licence"][:]] == [
+        row in written for row in expected
+    ]
+    assert f"| roundsmith-lab | Apache-2.0 | {model} | {len(written)} |" in card
+    gold = len(expected) - len(written)
+    assert f"| roundsmith-lab | Apache-2.0 | no model | {gold} |" in card
     assert run.rows.hash in card
 
 
@@ -88,7 +99,7 @@ def test_no_row_is_lost_where_a_row_group_ends(run: MadeRun, tmp_path: Path) -> 
     first = next(store.read_all(EXAMPLES, run.rows))
     many = (replace(first, example_id=f"{n:064x}") for n in range(2 * dataset.ROWS_A_GROUP + 3))
     chosen = replace(run.rows, objects=(store.write_rows(EXAMPLES, many),))
-    exported = dataset.export_rows(store, chosen, tmp_path / "rows", unknown_licences=True)
+    exported = dataset.export_rows(store, chosen, tmp_path / "rows", "", unknown_licences=True)
     files = (tmp_path / "rows/data" / EXAMPLES.name).glob("*.parquet")
     ids = [row["id"] for path in sorted(files) for row in pq.read_table(path).to_pylist()]
     assert ids == [f"{n:064x}" for n in range(2 * dataset.ROWS_A_GROUP + 3)]
@@ -134,6 +145,57 @@ def test_rows_of_unknown_licence_stay_at_home_unless_told(tmp_path: Path, unknow
     done = command(*everything, "--unknown-licences")
     assert f"{1 + len(bare)} examples; left out for their licence: 0" in done.output
     assert 'license_name: "unknown, Apache-2.0"' in (tmp_path / "b/README.md").read_text()
+
+
+def test_what_a_model_of_unknown_licence_wrote_stays_at_home_and_references_go(
+    run: MadeRun, tmp_path: Path
+) -> None:
+    store = run.context.store
+    gold = [r for r in store.read_all(EXAMPLES, run.rows) if not r.provenance.parents]
+    known, every = (
+        dataset.export_rows(store, run.rows, tmp_path / str(word), "", unknown_licences=word)
+        for word in (False, True)
+    )
+    assert known.rows == {EXAMPLES.name: len(gold)}
+    assert known.left_out == run.rows.rows - len(gold)
+    assert every.rows == {EXAMPLES.name: run.rows.rows}
+
+
+def test_the_header_of_a_data_set_names_the_licence_of_the_model_that_wrote_it(
+    run: MadeRun, tmp_path: Path
+) -> None:
+    of = finished_round(Path(folder_of(run)), None)
+    model = replace(run.model, stats={**run.model.stats, "licence": "openrail"})
+    of = replace(of, first_model=model)
+    assert of.model_licence == "openrail"
+    given = (of.store, of.rows, tmp_path / "rows", of.model_licence)
+    exported = dataset.export_rows(*given, unknown_licences=False)
+    card = data_card(of, exported)
+    assert 'license: other\nlicense_name: "Apache-2.0, openrail"' in card
+
+
+def test_a_model_card_says_only_what_was(run: MadeRun) -> None:
+    of = finished_round(Path(folder_of(run)), None)
+    assert "on rows that it wrote itself and on references: recipe" in model_card(of, ())
+    gold = replace(run.rows, stats={**run.rows.stats, "selected": 0})
+    bare = {
+        split: {k: replace(one, control=None) for k, one in by_k.items()}
+        for split, by_k in of.result.pass_at_k.items()
+    }
+    of = replace(of, rows=gold, result=replace(of.result, pass_at_k=bare))
+    card = model_card(of, ())
+    assert "trained by Roundsmith on references alone: recipe" in card
+    assert "The control is" not in card
+
+
+def test_steps_of_a_model_card_are_of_all_stages_as_its_rows_are(tmp_path: Path) -> None:
+    run = made_run(tmp_path)
+    store = run.context.store
+    parents = (run.rows.hash, run.checkpoint.hash)
+    stats = {**run.checkpoint.stats, "steps": 5}
+    key = step_key("train", 1, {"number": 1}, parents)
+    second = Manifest("train", key, run.checkpoint.objects, parents, {"number": 1}, stats)
+    assert steps_of(History(store), store.commit(second)) == 5 + run.checkpoint.stats["steps"]
 
 
 def test_auto_model_opens_the_checkpoint_with_its_card(run: MadeRun, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from roundsmith.lab import MODEL
 from roundsmith.pair_builder.rules import load_rules, select
+from roundsmith.recipes.contract import gold_example
 from roundsmith.recipes.identities import sample_id
 from roundsmith.recipes.styles import CompletionStyle
 from roundsmith.steps import run_step
@@ -17,7 +18,7 @@ from roundsmith.steps.config import RECIPES
 from roundsmith.steps.context import Context, Made
 from roundsmith.steps.held_out import held_out_key, overlap_with
 from roundsmith.steps.inputs import tasks_of
-from roundsmith.store import EVALS, GROUPS, EvalRecord, Manifest
+from roundsmith.store import EVALS, EXAMPLES, GROUPS, EvalRecord, Manifest
 from roundsmith.types import (
     Group,
     JudgedAt,
@@ -67,6 +68,25 @@ def next_round(run: MadeRun, folder: Path, promoted: bool = True) -> MadeRun:
     return asyncio.run(_round(ctx, folder, run.tasks, run.checkpoint, promoted))
 
 
+def with_a_writer(folder: Path) -> tuple[MadeRun, Manifest]:
+    """The round of a recipe with a writer of its own, and that writer: it is trained on gold rows
+    and draws, and the checkpoint begins with the first model.
+    """
+    ctx = context(folder, limit=3, eval_limit=2)
+    return asyncio.run(_with_a_writer(ctx, folder))
+
+
+async def _with_a_writer(ctx: Context, folder: Path) -> tuple[MadeRun, Manifest]:
+    tasks = ctx.manifest(await run_step(ctx, "load_tasks"))
+    model = ctx.manifest(await run_step(ctx, "load_model"))
+    train = list(tasks_of(ctx, tasks, Split.TRAIN))
+    gold = [gold_example(t, STYLE.code(t, t.description), STYLE.gold(t), "gift") for t in train]
+    made = Made([ctx.store.write_rows(EXAMPLES, gold)], {"rows": len(gold)})
+    rows = await _once(ctx, "corpus", {}, (tasks, model), made)
+    writer = await _train(ctx, folder, rows, model, seed=7)
+    return await _round(ctx, folder, tasks, model, None, writer), writer
+
+
 async def _made(ctx: Context, folder: Path, promoted: bool | None) -> MadeRun:
     tasks = ctx.manifest(await run_step(ctx, "load_tasks"))
     model = ctx.manifest(await run_step(ctx, "load_model"))
@@ -74,15 +94,21 @@ async def _made(ctx: Context, folder: Path, promoted: bool | None) -> MadeRun:
 
 
 async def _round(
-    ctx: Context, folder: Path, tasks: Manifest, model: Manifest, promoted: bool | None
+    ctx: Context,
+    folder: Path,
+    tasks: Manifest,
+    model: Manifest,
+    promoted: bool | None,
+    writer: Manifest | None = None,
 ) -> MadeRun:
     train, held = (list(tasks_of(ctx, tasks, split)) for split in (Split.TRAIN, Split.GATE))
-    weights = model.stats["weights_sha256"]
+    by = writer or model
+    weights = by.stats["weights_sha256"]
     drawn = tuple(group_of(task, weights, ctx.round) for task in train)
     scored_groups = tuple(replace(g, scores=_scores(g, weights)) for g in drawn)
     key = {**ctx.recipe_key(), "seed": ctx.config.seed, "round": ctx.round}
-    sampled = await _rows(ctx, "sample", key, (tasks, model), drawn)
-    scored = await _rows(ctx, "score", ctx.recipe_key(), (sampled, model), scored_groups)
+    sampled = await _rows(ctx, "sample", key, (tasks, by), drawn)
+    scored = await _rows(ctx, "score", ctx.recipe_key(), (sampled, by), scored_groups)
     rows = await _choose(ctx, tasks, scored, scored_groups)
     checkpoint = await _train(ctx, folder, rows, model)
     before = await _evaluate(ctx, tasks, model, held)

@@ -8,10 +8,11 @@ import pytest
 from roundsmith.commands.show_trace import trace_json
 from roundsmith.errors import ConfigError, UnknownName
 from roundsmith.lineage.history import History
+from roundsmith.lineage.integrity import Findings, check_rows
 from roundsmith.lineage.trace import Trace, trace
 from roundsmith.store import EXAMPLES, Store
 from roundsmith.types import Example, Kind
-from tests.pipelines.lineage.made import MadeRun
+from tests.pipelines.lineage.made import MadeRun, with_a_writer
 
 Rounds = tuple[MadeRun, MadeRun]
 
@@ -93,6 +94,37 @@ def test_a_checkpoint_is_followed_to_those_that_began_with_it(rounds: Rounds) ->
         second.checkpoint.stats["weights_sha256"]
     ]
     assert uses.rows, "the second round's rows were drawn by it"
+
+
+def test_a_bad_task_is_followed_through_the_writer_that_saw_it_to_what_trained_on_its_rows(
+    tmp_path: Path,
+) -> None:
+    run, writer = with_a_writer(tmp_path)
+    store = run.context.store
+    task = run.groups[1].task.task_id
+    uses = traced(run, task).uses
+    (gold,) = store.manifests("corpus")
+    assert gold.reference in {row.made_by for row in uses.rows}
+    direct = {c.weights_sha256: c.direct for c in uses.checkpoints}
+    written, checkpoint = (m.stats["weights_sha256"] for m in (writer, run.checkpoint))
+    assert direct == {written: True, checkpoint: True}
+    followed = traced(run, written).uses
+    assert [(c.weights_sha256, c.direct) for c in followed.checkpoints] == [(checkpoint, False)]
+    assert {row.made_by for row in followed.rows} == {run.rows.reference}
+    rows = History(store).checkpoints_of([gold])
+    assert [(m.hash, saw) for m, saw in rows] == [(writer.hash, True), (run.checkpoint.hash, False)]
+
+
+def test_a_row_of_a_writers_corpus_is_found_and_checked(tmp_path: Path) -> None:
+    run, _ = with_a_writer(tmp_path)
+    store = run.context.store
+    (gold,) = store.manifests("corpus")
+    found = traced(run, next(store.read_all(EXAMPLES, gold)).example_id)
+    assert (found.kind, found.task is not None) == ("row", True)
+    findings = Findings()
+    check_rows(History(store), findings)
+    assert findings.problems == []
+    assert findings.checked["rows"] == gold.rows + run.rows.rows
 
 
 def test_a_trace_is_json(rounds: Rounds) -> None:

@@ -73,7 +73,7 @@ def test_another_folder_gets_the_same_result_and_another_seed_does_not(
     play(tmp_path / "again")
     assert summary(tmp_path / "again")["result"] == summary(undisturbed)["result"]
     assert selected(tmp_path / "again") == selected(undisturbed)
-    play(tmp_path / "other", "--seed", "4", "--no-control")
+    play(tmp_path / "other", "--seed", "4", "--no-control", "--eval-limit", "1")
     assert selected(tmp_path / "other") != selected(undisturbed)
 
 

@@ -43,7 +43,15 @@ def test_ctrl_c_says_how_to_go_on_exits_130_and_leaves_no_process(tmp_path: Path
         run.send_signal(signal.SIGINT)
         assert run.wait(timeout=60) == 130
     assert "run the same command again" in log.read_text()
-    left = subprocess.run(
-        ["pgrep", "-f", str(tmp_path)], capture_output=True, text=True, check=False
+    deadline = time.monotonic() + 10
+    while (left := of(tmp_path)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert left == ""
+
+
+def of(folder: Path) -> str:
+    """The processes that name a folder, by their numbers."""
+    found = subprocess.run(
+        ["pgrep", "-f", str(folder)], capture_output=True, text=True, check=False
     )
-    assert left.stdout == ""
+    return found.stdout

@@ -65,7 +65,7 @@ def test_the_gate_charges_a_round_with_what_it_made_itself(
     ctx = context(tmp_path, number)
     made, kept = round_of(ctx)
     every = {**made, **kept}
-    for most, told in ((10 * tokens, True), (10 * tokens + 1, False)):
+    for most, told in ((10 * tokens - 1, True), (10 * tokens, False)):
         budget = ctx.config.budget.model_copy(update={"tokens": most})
         assert (over_share(every, number, ctx.config.rounds, budget) is not None) == told
 

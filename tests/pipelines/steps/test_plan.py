@@ -20,7 +20,8 @@ def config(**settings: object) -> RunConfig:
 
 
 def steps(folder: Path, settings: RunConfig) -> list[PlannedStep]:
-    return planned(settings, str(folder / "store"), LocalPlatform(settings, folder / "work"))
+    platform = LocalPlatform(settings, folder / "work")
+    return planned(settings, str(folder / "store"), platform, folder)
 
 
 def test_in_an_empty_folder_everything_is_to_do_and_nothing_is_made(tmp_path: Path) -> None:
@@ -60,6 +61,19 @@ def test_a_forecast_is_the_mean_over_what_was_done() -> None:
     assert spent is not None
     assert spent.seconds == pytest.approx(30 * 60 / 300)
     assert forecast.of("score", 30) is None
+
+
+def test_a_stage_of_a_training_is_reckoned_without_those_before_it() -> None:
+    def stage(number: int, seconds: float, *parents: str) -> Manifest:
+        config = {"number": number, "stage": {"batch_size": 10}}
+        cost = {"seconds": seconds}
+        return Manifest("train", f"{number}" * 64, (), parents, config, {"steps": 5}, "", cost)
+
+    first = stage(0, 20.0)
+    forecast = Forecast([stage(1, 50.0, first.hash), first])
+    spent = forecast.of("train", 50)
+    assert spent is not None
+    assert spent.seconds == pytest.approx((20 + 30) / 2)
 
 
 def test_a_round_is_as_long_as_what_is_left_of_it() -> None:

@@ -6,7 +6,14 @@ import pytest
 from pydantic import ValidationError
 
 from roundsmith.steps.config import RunConfig
-from roundsmith.steps.rules import BudgetConfig, KeepConfig, RoundSeen, StopConfig, why_stop
+from roundsmith.steps.rules import (
+    BudgetConfig,
+    KeepConfig,
+    RoundSeen,
+    StopConfig,
+    over_budget,
+    why_stop,
+)
 from roundsmith.steps.seen import chosen_of, diversity
 from roundsmith.steps.spent import PriceConfig, Spent
 from roundsmith.store import EXAMPLES, PAIRS, Manifest, Store
@@ -57,6 +64,21 @@ def test_a_spent_budget_ends_a_run(budget: dict[str, float], told: str | None) -
     limits = BudgetConfig.model_validate(budget)
     found = why_stop([seen()], StopConfig(), limits, PRICES)
     assert found == (None if told is None else f"the budget is spent: {told}")
+
+
+@pytest.mark.parametrize(
+    ("budget", "told"),
+    [
+        ({"tokens": 999}, "more than the budget: 1000 tokens of 999"),
+        ({"executions": 49}, "more than the budget: 50 executions of 49"),
+        ({"tokens": 1000, "executions": 50}, None),
+        ({"hours": 0.1, "price": 0.1}, None),
+    ],
+)
+def test_the_gate_minds_what_is_above_a_budget_and_the_same_on_every_machine(
+    budget: dict[str, float], told: str | None
+) -> None:
+    assert over_budget(SPENT, BudgetConfig.model_validate(budget)) == told
 
 
 def test_programs_are_distinct_by_what_they_say() -> None:

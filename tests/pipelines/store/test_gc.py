@@ -4,13 +4,15 @@ import fcntl
 import json
 import os
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from roundsmith.cli import app
 from roundsmith.commands.promotions import keeps
@@ -19,6 +21,7 @@ from roundsmith.lineage.history import History
 from roundsmith.lineage.integrity import Findings, check_hashes, check_rows
 from roundsmith.store import Manifest, ObjectRef, Store, step_key
 from roundsmith.store.gc import collect, garbage
+from roundsmith.store.leases import LEASE_S, Lease, Leases, leased, removing
 from tests.pipelines.lineage.made import made_run, next_round, trained_again
 
 
@@ -174,6 +177,111 @@ def test_a_store_of_a_run_that_goes_on_is_left_alone_however_it_is_named(
         assert store.has(left)
     assert CliRunner().invoke(app, command).exit_code == 0
     assert not store.has(left)
+
+
+def finish(store: Store, step: str, *parents: Manifest) -> Manifest:
+    """Work that was finished long ago."""
+    ref, hashes = store.put_blob(step.encode()), tuple(parent.hash for parent in parents)
+    done = store.commit(Manifest(step, step_key(step, 1, {}, hashes), (ref,), hashes))
+    os.utime(f"{store.url.removeprefix('file://')}/manifests/{done.reference}.json", (0, 0))
+    return done
+
+
+def collected(url: str, *options: str) -> Result:
+    return CliRunner().invoke(app, ["store", "gc", url, "--only-promoted", "--yes", *options])
+
+
+@pytest.mark.parametrize("grace", ["24", "0"])
+def test_at_a_url_all_that_a_run_which_goes_on_may_rest_on_stays_however_old(
+    tmp_path: Path, grace: str
+) -> None:
+    store = Store(f"file://{tmp_path}/store")
+    tasks, model, kept = (finish(store, step) for step in ("tasks", "model", "kept"))
+    before = finish(store, "evaluate", tasks, model)
+    shard = finish(store, "sample-shard", model)
+    other = finish(store, "other", kept)
+    with leased(store.url, "run", alone=True) as hold:
+        hold(tasks.reference)
+        hold(model.reference)
+        assert collected(store.url, "--grace-h", grace).exit_code == 0
+        found = {m.hash for m in store.every_manifest()}
+        assert found == {m.hash for m in (tasks, model, kept, before, shard)}
+        assert other.hash not in found
+        for manifest in (tasks, before, shard):
+            store.check(manifest.objects[0])
+    assert collected(store.url).exit_code == 0
+    assert list(store.every_manifest()) == []
+
+
+def test_the_lease_of_a_run_that_was_killed_counts_until_it_is_old(tmp_path: Path) -> None:
+    store = Store(f"file://{tmp_path}/store")
+    tasks = finish(store, "tasks")
+    with suppress(KeyboardInterrupt), leased(store.url, "run", alone=True) as hold:
+        hold(tasks.reference)
+        raise KeyboardInterrupt
+    lease = tmp_path / "store/leases/run.json"
+    assert collected(store.url).exit_code == 0
+    assert list(store.every_manifest()) == [tasks]
+    os.utime(lease, (0, 0))
+    assert collected(store.url).exit_code == 0
+    assert list(store.every_manifest()) == []
+    assert not lease.exists()
+
+
+def test_a_lease_is_renewed_while_its_run_goes_on(tmp_path: Path) -> None:
+    lease = tmp_path / "leases/run.json"
+    leases = Leases(f"file://{tmp_path}")
+    with Lease(leases, "run", alone=False, renew_s=0.05) as held:
+        held.add("tasks/1")
+        os.utime(lease, (0, 0))
+        deadline = time.monotonic() + 60
+        while lease.stat().st_mtime == 0 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert lease.stat().st_mtime > 0
+    assert Leases(str(tmp_path)).references(60.0) == {"tasks/1"}
+
+
+def test_a_run_that_begins_while_somebody_removes_is_refused_and_one_that_went_on_is_not(
+    tmp_path: Path,
+) -> None:
+    url = f"file://{tmp_path}"
+    with suppress(KeyboardInterrupt), leased(url, "round-1", alone=False) as hold:
+        hold("tasks/1")
+        raise KeyboardInterrupt
+    with removing(url):
+        refused = pytest.raises(StoreError, match=r"removals/.*: a `store gc --yes` of this store")
+        with refused, leased(url, "run", alone=True):
+            pass
+        with leased(url, "round-1", alone=False):
+            assert Leases(url).references(LEASE_S) == {"tasks/1"}
+    with leased(url, "run", alone=True):
+        pass
+    assert list((tmp_path / "removals").iterdir()) == []
+    assert [path.name for path in (tmp_path / "leases").iterdir()] == ["round-1.json"]
+
+
+def test_nothing_is_removed_while_a_run_begins(tmp_path: Path) -> None:
+    store = Store(f"file://{tmp_path}/store")
+    tasks = finish(store, "tasks")
+    with leased(store.url, "run", alone=True) as hold:
+        done = collected(store.url)
+        assert isinstance(done.exception, StoreError)
+        assert "leases/run.json: a run begins in this store" in str(done.exception)
+        assert list(store.every_manifest()) == [tasks]
+        hold("tasks/other")
+        assert collected(store.url).exit_code == 0
+    assert list((tmp_path / "store/removals").iterdir()) == []
+
+
+def test_with_a_lease_that_can_not_be_read_nothing_goes(tmp_path: Path) -> None:
+    store = Store(f"file://{tmp_path}/store")
+    tasks = finish(store, "tasks")
+    (tmp_path / "store/leases").mkdir()
+    (tmp_path / "store/leases/run.json").write_text("[]")
+    done = collected(store.url)
+    assert isinstance(done.exception, StoreError)
+    assert "expected the lease of a run" in str(done.exception)
+    assert list(store.every_manifest()) == [tasks]
 
 
 def test_at_a_url_what_was_finished_a_moment_ago_stays_whether_it_is_promoted_or_not(

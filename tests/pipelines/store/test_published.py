@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import ClassVar
 
 import fsspec  # type: ignore[import-untyped]  # ships no types
 import pytest
@@ -150,6 +151,47 @@ def test_a_round_is_copied_and_its_summary_is_read_from_there(remote: str, tmp_p
     again = local_copy(there, tmp_path / "again")
     assert (again / "report.html").read_text() == "<HTML>"
     assert [path.name for path in (again / "data").iterdir()] == ["other.parquet"]
+
+
+class Uploads(MemoryFileSystem):  # type: ignore[misc]  # ships no types
+    """Storage that tells which files go up, and in the middle of which one somebody writes."""
+
+    protocol = "uploads"
+    sent: ClassVar[list[Path]] = []
+    written: ClassVar[str] = ""
+
+    def put_file(self, local: str, there: str, **options: object) -> None:
+        self.sent.append(path := Path(local))
+        if path.name == self.written:
+            path.write_bytes(path.read_bytes() + b"more")
+        super().put_file(local, there, **options)
+
+
+def test_a_model_goes_up_from_where_it_lies_and_once(tmp_path: Path) -> None:
+    fsspec.register_implementation("uploads", Uploads, clobber=True)
+    Uploads.sent.clear()
+    Uploads.written = ""
+    store, model = Store("uploads://bucket/store"), model_folder(tmp_path / "model")
+    ref = store.put_folder(model)
+    files = {path for path in model.rglob("*") if path.is_file()}
+    assert files == {path for path in Uploads.sent if path.is_relative_to(tmp_path)}
+    Uploads.sent.clear()
+    assert store.put_folder(model) == ref
+    assert not Uploads.sent, "it is there"
+    copy = store.fetch_folder(ref, tmp_path / "copy")
+    assert (copy / "model.safetensors").read_bytes() == b"weights" * 1000
+
+
+def test_a_file_that_changes_while_it_goes_up_is_no_object(tmp_path: Path) -> None:
+    fsspec.register_implementation("uploads", Uploads, clobber=True)
+    Uploads.written = "model.safetensors"
+    store, model = Store("uploads://bucket/changing"), model_folder(tmp_path / "model")
+    with pytest.raises(
+        StoreError, match=r"model\.safetensors: expected a file that stays as it is"
+    ):
+        store.put_folder(model)
+    small = {len(b"{}"), len(b"kept too")}
+    assert {size for _, size, _ in store.objects()} <= small
 
 
 class FailsAtReports(MemoryFileSystem):  # type: ignore[misc]  # ships no types

@@ -15,12 +15,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from statistics import median
-from typing import cast
+from typing import NamedTuple, cast
 
 from roundsmith.bench import BenchResult
 from roundsmith.clients import Endpoints, GeneratorClient, Services, connect
 from roundsmith.commands.bench.lockstep import InStep, Phases
 from roundsmith.commands.bench.turns import in_turns, seconds
+from roundsmith.commands.run import preset_elsewhere
 from roundsmith.generator.settings import GeneratorSettings
 from roundsmith.hashing import content_hash
 from roundsmith.lab import tasks as lab_tasks
@@ -37,6 +38,17 @@ from roundsmith.types import Split, Task
 BUSY = 0.9
 """The aim: the generator is busy for this share of the time that a round samples."""
 _METRIC = re.compile(r"^roundsmith_generator_busy_seconds_total (\S+)$", re.MULTILINE)
+
+
+class _Size(NamedTuple):
+    """Of what is measured, where nothing else is asked for."""
+
+    num_tasks: int
+    max_tokens: int
+
+
+_LAB = _Size(num_tasks=48, max_tokens=128)
+_OTHERS = _Size(num_tasks=12, max_tokens=512)
 
 
 @dataclass(frozen=True)
@@ -65,10 +77,16 @@ class Running:
 
 
 def measure(
-    model: str, num_tasks: int = 48, iterations: int = 2, turns: int = 2
+    model: str, num_tasks: int | None = None, iterations: int = 2, turns: int = 2
 ) -> list[BenchResult]:
-    """Tasks a second of each way, and the shares of the time that the generator was busy."""
-    settings = (f"iterations={iterations}", "max_tokens=128")
+    """Tasks a second of each way, and the shares of the time that the generator was busy.
+
+    The lab's models end what they write; others may draw as many tokens as in the paper's release,
+    512, which stop strings end here and cut there.
+    """
+    size = _LAB if preset_elsewhere(model) == "lab" else _OTHERS
+    num_tasks = num_tasks or size.num_tasks
+    settings = (f"iterations={iterations}", f"max_tokens={size.max_tokens}")
     config = run_config("lab", None, {"recipe": "gift", "model": model}, settings)
     with tempfile.TemporaryDirectory() as name, asyncio.Runner() as runner:
         world = _running(config, num_tasks, Path(name))

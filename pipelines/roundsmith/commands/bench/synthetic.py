@@ -26,10 +26,10 @@ from roundsmith.clients import Endpoints, Services, connect
 from roundsmith.commands.bench.growth import growth
 from roundsmith.commands.bench.made import CODES, STEPS, WEIGHTS, group, many_tasks
 from roundsmith.config import child_environment
+from roundsmith.cpu_time import tree_cpu_s
 from roundsmith.handover.dataset import export_rows
 from roundsmith.hashing import content_hash
 from roundsmith.lab import tasks
-from roundsmith.platform.cpu_time import tree_cpu_s
 from roundsmith.platform.local import LocalPlatform
 from roundsmith.platform.processes import ServiceProcesses
 from roundsmith.presets import run_config
@@ -141,9 +141,8 @@ async def _staged(num_samples: int, folder: Path, running: Services) -> Stages:
     with stages.stage("select"):
         rows = await select(ctx, scored.reference, model.reference, task_set.reference)
     with stages.stage("export"):
-        await asyncio.to_thread(
-            export_rows, store, ctx.manifest(rows), folder / "rows", unknown_licences=True
-        )
+        given = (store, ctx.manifest(rows), folder / "rows", "")
+        await asyncio.to_thread(export_rows, *given, unknown_licences=True)
     return stages
 
 
