@@ -12,7 +12,10 @@ export_app = typer.Typer(
     no_args_is_help=True,
 )
 
-Run = Annotated[Path, typer.Argument(help="Folder of a run.")]
+Run = Annotated[
+    str,
+    typer.Argument(help="Folder of a run, or its URL, such as s3://bucket/prefix/runs/NAME."),
+]
 Out = Annotated[Path, out_option("Folder to write; it must not be there yet.")]
 Round = Annotated[int | None, typer.Option("--round", help="Which round.", show_default="the last")]
 

@@ -24,19 +24,21 @@ def plan_run(config: RunConfig, out: Path, cluster: Path | None, console: Consol
     """
     recipe = check(config)
     if cluster is None:
-        show_plan(config, str(out / "store"), LocalPlatform(config, out / "work"), out, console)
+        local = LocalPlatform(config, out / "work")
+        show_plan(config, str(out / "store"), local, str(out), console)
         return
     where = ClusterConfig.read(cluster)
     config = on_cluster(config, where, recipe.stages())
-    show_plan(config, where.store, ClusterPlatform(where), out, console)
+    run = where.run(out.resolve().name)
+    show_plan(config, where.store, ClusterPlatform(where), run, console)
 
 
 def show_plan(
-    config: RunConfig, store: str, platform: Platform, out: Path, console: Console
+    config: RunConfig, store: str, platform: Platform, run: str, console: Console
 ) -> None:
     """Prints every step with whether it is found, why it is not, and how long it takes."""
     last: list[str] = []
-    steps = planned(config, store, platform, out, last.append)
+    steps = planned(config, store, platform, run, last.append)
     table = Table(title=f"what a run with {store} would do", box=box.SIMPLE_HEAD, show_edge=False)
     priced = any(step.spent and step.spent.price(config.price) for step in steps)
     for column in ("round", "step", "state", "why", "about", *(["price"] if priced else [])):

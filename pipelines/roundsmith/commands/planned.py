@@ -20,13 +20,13 @@ def planned(
     config: RunConfig,
     store: str,
     platform: Platform,
-    out: Path,
+    run: str,
     say: Callable[[str], None] = lambda line: None,
 ) -> list[PlannedStep]:
-    """Every step of every planned round of a run in a folder, in order: found in the store at a
-    URL, or to be done. `say` hears of a round that is the last before it was planned to be.
+    """Every step of every planned round of a run in a folder or at a URL, in order: found in the
+    store, or to be done. `say` hears of a round that is the last before it was planned to be.
     """
-    decided = Decided(rolled_back(out))
+    decided = Decided(rolled_back(run))
     with plan_over(config, store, platform) as plan, asyncio.Runner() as runner:
 
         def do(step: str, split: str = "", of: str = "", /, **inputs: str) -> str:

@@ -59,7 +59,7 @@ def _in_pod(file: Path, run: str, number: int, back: bool) -> None:
         served = take_back(where)
         typer.echo(f"served to others: {served.uri} ({served.origin})")
         return
-    for line in hand_on_by_hand(where, f"{where.storage}/runs/{run}/round-{number}"):
+    for line in hand_on_by_hand(where, f"{where.run(run)}/round-{number}"):
         typer.echo(line)
 
 

@@ -4,18 +4,12 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from roundsmith.errors import ConfigError
 from roundsmith.lineage.history import History
-from roundsmith.lineage.rounds import (
-    checkpoint_of,
-    decision_of,
-    report_told,
-    round_folders,
-    run_of,
-)
-from roundsmith.storage import replace_file
+from roundsmith.lineage.place import summaries
+from roundsmith.lineage.rounds import checkpoint_of, decision_of, report_told, run_of
+from roundsmith.storage import read_file, replace_file
 from roundsmith.store import Manifest
 
 FILE = "rollbacks.json"
@@ -42,20 +36,20 @@ class Current:
     manifest: str = ""
 
 
-def rolled_back(out: Path) -> frozenset[str]:
-    """The weights that were taken back in a run's folder. They are what was judged: the decision
-    on them has another key as soon as more rounds are planned.
+def rolled_back(run: str) -> frozenset[str]:
+    """The weights that were taken back of a run, by its folder or URL. They are what was judged:
+    the decision on them has another key as soon as more rounds are planned.
     """
-    return frozenset(rollback.weights_sha256 for rollback in rollbacks(out))
+    return frozenset(rollback.weights_sha256 for rollback in rollbacks(run))
 
 
-def rollbacks(out: Path) -> list[Rollback]:
+def rollbacks(run: str) -> list[Rollback]:
     """All that was taken back, oldest first. ConfigError for a file of something else."""
-    file = out / FILE
-    if not file.exists():
+    file = f"{run.rstrip('/')}/{FILE}"
+    if (text := read_file(file)) is None:
         return []
     try:
-        return [Rollback(**fields) for fields in json.loads(file.read_text("utf-8"))["rollbacks"]]
+        return [Rollback(**fields) for fields in json.loads(text)["rollbacks"]]
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"{file}: expected what `roundsmith rollback` writes, saw {error!r}: restore the file, "
@@ -70,17 +64,17 @@ def is_promoted(history: History, decision: Manifest, taken_back: frozenset[str]
     return counts and bool(decision.stats["promoted"])
 
 
-def current(history: History, out: Path) -> Current:
+def current(history: History, run: str) -> Current:
     """The checkpoint of the last round that counts, else the model that the run began with.
 
-    The rounds are those of the run's folder, whatever else its store holds. Raises ConfigError
-    where they are not of one run.
+    The rounds are those of the run's folder or URL, whatever else its store holds. Raises
+    ConfigError where they are not of one run.
     """
-    taken_back = rolled_back(out)
-    found, run = Current(0, ""), ""
-    for number, summary in round_folders(out).items():
+    taken_back = rolled_back(run)
+    found, same = Current(0, ""), ""
+    for number, summary in summaries(run).items():
         report = report_told(history, summary)
-        run = _of_one_run(summary, run, run_of(history, report))
+        same = _of_one_run(summary, same, run_of(history, report))
         if not found.weights_sha256:
             first = next(m for m in history.ancestors(report) if m.step == "model")
             found = Current(0, first.stats["weights_sha256"], "", first.reference)
@@ -93,7 +87,7 @@ def current(history: History, out: Path) -> Current:
     return found
 
 
-def _of_one_run(summary: Path, run: str, seen: str) -> str:
+def _of_one_run(summary: str, run: str, seen: str) -> str:
     if run and run != seen:
         raise ConfigError(
             f"{summary}: expected a round of the same run as the round before it, saw one of other "
@@ -102,20 +96,20 @@ def _of_one_run(summary: Path, run: str, seen: str) -> str:
     return seen
 
 
-def take_back(history: History, out: Path, reason: str) -> tuple[Rollback, Current]:
+def take_back(history: History, run: str, reason: str) -> tuple[Rollback, Current]:
     """Take the last promotion back; what counts then. Raises ConfigError when there is none."""
-    last = current(history, out)
+    last = current(history, run)
     if not last.decision:
         raise ConfigError(
-            f"{out}: expected a promoted checkpoint to take back, saw none: nothing is served from "
+            f"{run}: expected a promoted checkpoint to take back, saw none: nothing is served from "
             "this run but the model that it began with"
         )
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     made = Rollback(last.decision, last.round, last.weights_sha256, reason, at)
-    fields = [asdict(rollback) for rollback in (*rollbacks(out), made)]
+    fields = [asdict(rollback) for rollback in (*rollbacks(run), made)]
     text = json.dumps({"schema_version": 1, "rollbacks": fields}, indent=1) + "\n"
-    replace_file(str(out / FILE), text.encode())
-    return made, current(history, out)
+    replace_file(f"{run.rstrip('/')}/{FILE}", text.encode())
+    return made, current(history, run)
 
 
 def keeps(history: History) -> Callable[[Manifest], bool]:

@@ -1,5 +1,6 @@
 """`roundsmith rollback`: take the last promotion of a run back."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -11,11 +12,17 @@ roundsmith rollback runs/lab --reason "worse on customer tasks"
 
 roundsmith rollback runs/lab --admin 127.0.0.1:41234
 
-Run `roundsmith run` again with more --rounds: the next one begins with what counts now."""
+roundsmith rollback s3://bucket/prefix/runs/NAME --reason "worse on customer tasks"
+
+Run `roundsmith run`, or `roundsmith submit`, again with more --rounds: the next one begins with
+what counts now."""
 
 
 def rollback(
-    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    run: Annotated[
+        str,
+        typer.Argument(help="Folder of a run, or its URL, such as s3://bucket/prefix/runs/NAME."),
+    ],
     reason: Annotated[str, typer.Option(help="Why, for the record.")] = "",
     admin: Annotated[
         str | None,
@@ -25,7 +32,7 @@ def rollback(
         str | None,
         typer.Option(
             help="Folder or URL of the checkpoints as that generator sees them.",
-            show_default="RUN/work/checkpoints",
+            show_default="RUN/work/checkpoints; of a URL, checkpoints of its storage root",
         ),
     ] = None,
 ) -> None:
@@ -41,18 +48,50 @@ def rollback(
     from roundsmith.commands.run import only_run
     from roundsmith.commands.runs import open_run
     from roundsmith.lineage.history import History
+    from roundsmith.lineage.place import is_url
 
-    store = open_run(str(run))
-    with only_run(run):
+    store = open_run(run)
+    if is_url(run):
+        _refuse_a_chain(run.rstrip("/"))
+    # What holds a folder can not hold a URL: there a run under way goes on as it began.
+    with nullcontext() if is_url(run) else only_run(Path(run)):
         taken, now = take_back(History(store), run, reason)
     where = f"round {now.round}" if now.round else "the model that the run began with"
     typer.echo(f"taken back: round {taken.round}, weights {taken.weights_sha256}")
     typer.echo(f"counts now: {where}, weights {now.weights_sha256}")
     if admin is not None:
-        base = checkpoints or str((run / "work/checkpoints").resolve())
+        base = checkpoints or _checkpoints(run.rstrip("/"))
         uri = f"{base.rstrip('/')}/{now.weights_sha256}"
         asyncio.run(_serve(admin, uri, now.weights_sha256))
         typer.echo(f"served now: {uri} at {admin}")
+
+
+def _checkpoints(run: str) -> str:
+    """Where the checkpoints of a run are, whose store exists."""
+    from roundsmith.lineage.place import is_url, root_of
+
+    return (
+        f"{root_of(run)}/checkpoints"
+        if is_url(run)
+        else str(Path(run, "work/checkpoints").resolve())
+    )
+
+
+def _refuse_a_chain(run: str) -> None:
+    """Raises ConfigError for a chain of runs of Kubeflow Pipelines: each of its rounds begins with
+    what the one before has written down.
+    """
+    from roundsmith.errors import ConfigError
+    from roundsmith.lineage.place import root_of
+    from roundsmith.storage import read_file
+
+    name = run.rpartition("/")[2]
+    if read_file(f"{root_of(run)}/chains/{name}/settings.json") is not None:
+        raise ConfigError(
+            f"{run}: expected a run of `roundsmith submit`, saw a chain of Kubeflow Pipelines, "
+            "whose next round is settled: `roundsmith promote --back` serves what was before, and "
+            f"`roundsmith cancel {name} --pipelines URL --storage {root_of(run)}` ends the chain"
+        )
 
 
 async def _serve(admin: str, uri: str, sha256: str) -> None:

@@ -69,9 +69,10 @@ def play(
     platform: RunPlatform,
     console: Console,
     keep: Callable[[Path], None] = lambda folder: None,
+    run: str = "",
 ) -> list[Summary]:
     """Plays the rounds on a platform, over the store at a URL; `keep` is handed each round's folder
-    when it is whole.
+    when it is whole. `run` is the URL of the run's files where they do not stay in the folder.
     """
     make_output_folder(out)
     with (
@@ -82,9 +83,10 @@ def play(
     ):
         settings = config.model_dump_json(indent=2) + "\n"
         replace_file(str(out / "run.json"), settings.encode())
-        expected = expectations(config, store, platform, out)
+        run = run or str(out)
+        expected = expectations(config, store, platform, run)
         context = Context(Store(store), config, 1, platform, view)
-        rounds = _Rounds(context, platform, out, expected, runner, view, hold)
+        rounds = _Rounds(context, platform, out, expected, runner, view, hold, rolled_back(run))
 
         def over() -> Iterator[Summary]:
             for summary, folder in rounds.play():
@@ -109,11 +111,12 @@ class _Rounds:
         runner: asyncio.Runner,
         view: ProgressView,
         hold: Callable[[str], None],
+        taken_back: frozenset[str],
     ) -> None:
         self._context, self._platform, self._out = context, platform, out
         self._expected, self._runner, self._view = expected, runner, view
         self._hold = hold
-        self._decided = Decided(rolled_back(out))
+        self._decided = Decided(taken_back)
 
     def play(self) -> Iterator[tuple[Summary, Path]]:
         """The rounds from the first on, each with its folder as soon as it is over."""
@@ -190,14 +193,14 @@ def _damages(found: ExceptionGroup[Corrupt]) -> list[Corrupt]:
     return list(by_object.values())
 
 
-def expectations(config: RunConfig, store: str, platform: Platform, out: Path) -> dict[int, Spent]:
-    """What every round of a run in a folder is expected to take, by the work that is in the store;
+def expectations(config: RunConfig, store: str, platform: Platform, run: str) -> dict[int, Spent]:
+    """What every round of a run is expected to take, by the work that is in the store;
     rounds that nothing tells of are left out.
     """
     if existing(store) is None:
         return {}
     try:
-        steps = planned(config, store, platform, out)
+        steps = planned(config, store, platform, run)
     except Corrupt as damage:  # the run itself mends it
         log.warning("nothing is expected of this run: %s", damage)
         return {}

@@ -27,14 +27,14 @@ def run_on_cluster(config: RunConfig, file: Path, out: Path, console: Console) -
     """
     cluster = ClusterConfig.read(file)
     config = on_cluster(config, cluster, check(config).stages())
-    runs = f"{cluster.storage}/runs/{out.resolve().name}"
+    run = cluster.run(out.resolve().name)
 
     def keep(folder: Path) -> None:
-        for line in keep_round(cluster, folder, f"{runs}/{folder.name}"):
+        for line in keep_round(cluster, folder, f"{run}/{folder.name}"):
             console.print(line, markup=False)
 
     platform = ClusterPlatform(cluster, owners=_owners())
-    return play(config, out, cluster.store, platform, console, keep)
+    return play(config, out, cluster.store, platform, console, keep, run)
 
 
 def keep_round(cluster: ClusterConfig, folder: Path, url: str) -> Iterator[str]:

@@ -11,31 +11,31 @@ if TYPE_CHECKING:
 Run = Annotated[
     str,
     typer.Argument(
-        help="Folder of a run, or the URL of a store, such as s3://bucket/prefix/store."
+        help="Folder or URL of a run or of a store, such as s3://bucket/prefix/runs/NAME."
     ),
 ]
 RunOption = Annotated[
     str,
     typer.Option(
-        "--run", help="Folder of a run, or the URL of a store, such as s3://bucket/prefix/store."
+        "--run", help="Folder or URL of a run or of a store, such as s3://bucket/prefix/runs/NAME."
     ),
 ]
 
 
 def open_run(run: str) -> "Store":
-    """The store of a run's folder, or of a URL. Raises ConfigError where there is none."""
+    """The store of a run, or at a place itself. Raises ConfigError where there is none."""
     from roundsmith.errors import ConfigError
     from roundsmith.lineage.meant import named, near_runs
+    from roundsmith.lineage.place import is_url, refuse_nothing, store_of
     from roundsmith.store import Store
 
-    if "://" in run:
-        return Store(run)
-    folder = Path(run)
-    store = folder / "store" if (folder / "store").is_dir() else folder
-    if not (store / "manifests").is_dir():
-        near = near_runs(folder)
+    store = store_of(run)
+    if store is None and is_url(run):
+        raise refuse_nothing(run)
+    if store is None:
+        near = near_runs(Path(run))
         raise ConfigError(
             f"{run}: expected the folder of a run (with `store` in it) or a store, saw neither: "
             f"give the --out of a run, or the URL of its store{f'; {named(near)}' if near else ''}"
         )
-    return Store(str(store))
+    return Store(store)

@@ -118,7 +118,7 @@ def submit(
         say(f"the run goes on; look at it again: roundsmith submit {' '.join(again)}")
         raise typer.Exit(130) from interrupt
     if code == 0:
-        say(f"run {run}: done; its files: {cluster.storage}/runs/{run}")
+        say(f"run {run}: done; its files: {cluster.run(run)}")
     raise typer.Exit(code)
 
 

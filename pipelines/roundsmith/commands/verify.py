@@ -38,12 +38,11 @@ def verify(
 
     Nothing is changed. An executor is started for the programs, and ends with the command.
     """
-    from pathlib import Path
-
     from roundsmith.commands.progress import error_console
     from roundsmith.commands.runs import open_run
     from roundsmith.lineage import choices, decisions, exports, integrity
     from roundsmith.lineage.history import History
+    from roundsmith.lineage.place import summaries
     from roundsmith.steps.config import RECIPES
 
     store, findings = open_run(run), integrity.Findings()
@@ -52,8 +51,8 @@ def verify(
     if not findings.problems:  # what is damaged can not be read, and so not be run again
         history = History(store)
         with error_console().status("comparing the files of the rounds"):
-            for summary in sorted(Path(run).glob("round-*/summary.json")):
-                exports.check_round(summary.parent, history, findings)
+            for summary in summaries(run).values():
+                exports.check_round(summary.rpartition("/")[0], history, findings)
         with error_console().status("choosing the rows again"):
             integrity.check_rows(history, findings)
             choices.check_choices(history, (RECIPES, *(recipes or ())), findings)

@@ -1,4 +1,4 @@
-"""A finished round, looked up by the folder that it was exported to."""
+"""A finished round, looked up by the folder or URL that it was exported to."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,9 +6,10 @@ from pathlib import Path
 from roundsmith.errors import ConfigError
 from roundsmith.lineage.history import History
 from roundsmith.lineage.meant import named, near_runs
-from roundsmith.lineage.rounds import report_told, round_folders
+from roundsmith.lineage.place import is_url, refuse_nothing, store_of, summaries
+from roundsmith.lineage.rounds import report_told, result_told
 from roundsmith.models.licence import known_licence
-from roundsmith.report.summary import Result, from_json
+from roundsmith.report.summary import Result
 from roundsmith.store import Manifest, Store
 
 
@@ -31,26 +32,30 @@ class FinishedRound:
         return known_licence(self.first_model.stats.get("licence"))
 
 
-def finished_round(run: Path, number: int | None) -> FinishedRound:
-    """A round of a run's folder; by default its last. Raises ConfigError where there is none."""
-    folders = round_folders(run)
+def finished_round(run: str, number: int | None) -> FinishedRound:
+    """A round of a run's folder or URL; by default its last. Raises ConfigError where there is
+    none.
+    """
+    found = summaries(run)
     if number is not None:
-        folders = {found: path for found, path in folders.items() if found == number}
-    if not folders:
+        found = {one: path for one, path in found.items() if one == number}
+    if not found:
         wanted = "a finished round" if number is None else f"round {number}"
-        near = near_runs(run)
+        near = [] if is_url(run) else near_runs(Path(run))
         raise ConfigError(
             f"{run}: expected the folder of a run with {wanted}, saw none: give the --out of a run "
             f"that is over{f'; {named(near)}' if near else ''}"
         )
-    summary = folders[max(folders)]
-    history = History(Store(str(run / "store")))
+    summary = found[max(found)]
+    if (store := store_of(run)) is None:
+        raise refuse_nothing(run)
+    history = History(Store(store))
     return _of_report(history, report_told(history, summary), summary)
 
 
-def _of_report(history: History, report: Manifest, summary: Path) -> FinishedRound:
+def _of_report(history: History, report: Manifest, summary: str) -> FinishedRound:
     parents = history.parents(report)
-    result = from_json(summary.read_text("utf-8")).result
+    result = result_told(summary)
     weights = result.checkpoint_sha256
     checkpoint = next(
         m for m in parents if m.step == "train" and m.stats["weights_sha256"] == weights

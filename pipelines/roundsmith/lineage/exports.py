@@ -2,15 +2,11 @@
 that its name stands for, and all finished work that the round rests on.
 """
 
-from collections.abc import Iterator
-from pathlib import Path
-
 from roundsmith.errors import RoundsmithError, StoreError
-from roundsmith.hashing import file_sha256
 from roundsmith.lineage.history import History
 from roundsmith.lineage.integrity import Findings
-from roundsmith.lineage.rounds import report_told
-from roundsmith.report.summary import from_json
+from roundsmith.lineage.place import files_below, sha256_at
+from roundsmith.lineage.rounds import report_told, result_told
 from roundsmith.store import RESULTS, Manifest
 
 TEXTS = ("summary.json", "report.html")
@@ -18,13 +14,13 @@ DATA = {"tasks": "tasks", "score": "groups", "select": "rows"}
 """How the Parquet files of a round begin that hold the objects of a step."""
 
 
-def check_round(folder: Path, history: History, findings: Findings) -> None:
+def check_round(folder: str, history: History, findings: Findings) -> None:
     """The files of a round's folder are those that its report names, none more and none less, and
-    nothing that the report rests on is gone from the store.
+    nothing that the report rests on is gone from the store. The folder may be at a URL.
     """
     try:
-        report = report_told(history, folder / "summary.json")
-        result = from_json((folder / "summary.json").read_text("utf-8")).result
+        report = report_told(history, f"{folder}/summary.json")
+        result = result_told(f"{folder}/summary.json")
         lost = history.lost(report)
         for name in (manifest.reference for manifest in history.ancestors(report)):
             told = f"expected what it was made from, saw none with hash {lost.get(name)}"
@@ -33,16 +29,15 @@ def check_round(folder: Path, history: History, findings: Findings) -> None:
             return  # what the files must be is not known
         wanted = _exported(history, report, str(result.checkpoint_sha256))
     except (RoundsmithError, OSError) as error:
-        findings.expect("round folders", str(folder), str(error))
+        findings.expect("round folders", folder, str(error))
         return
-    more = sorted({path.relative_to(folder).as_posix() for path in _files(folder)} - wanted.keys())
+    more = sorted(files_below(folder, ("data", "checkpoint")) - wanted.keys())
     wrong = f"expected the files of its round alone, saw {more[0]}" if more else None
-    findings.expect("round folders", str(folder), wrong)
+    findings.expect("round folders", folder, wrong)
     for name, sha256 in wanted.items():
-        path = folder / name
-        seen = file_sha256(path) if path.is_file() else "no such file"
+        seen = sha256_at(f"{folder}/{name}") or "no such file"
         wrong = None if seen == sha256 else f"expected sha256 {sha256}, saw {seen}"
-        findings.expect("exported files", str(path), wrong)
+        findings.expect("exported files", f"{folder}/{name}", wrong)
 
 
 def _exported(history: History, report: Manifest, weights: str) -> dict[str, str]:
@@ -70,8 +65,3 @@ def _exported(history: History, report: Manifest, weights: str) -> dict[str, str
     for name, file in history.store.files(trained[0].of_kind("folder")[0]):
         found[f"checkpoint/{name}"] = file.hash
     return found
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    for part in ("data", "checkpoint"):
-        yield from (path for path in (folder / part).rglob("*") if not path.is_dir())

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from roundsmith.errors import ConfigError
+from roundsmith.lineage.place import is_url, summaries
 from roundsmith.lineage.rounds import round_folders
 from roundsmith.models.near import seen_below
 
@@ -35,12 +36,13 @@ def meant_run(given: str) -> Path:
 
 def meant_round(given: str) -> str:
     """The folder of a finished round, of which `given` is it, a file of it, or its run, whose last
-    round is meant; a URL is taken as it is.
+    round is meant. A URL that is no run's is taken as it is.
 
     Raises ConfigError that names the finished rounds near by where it is none of them.
     """
-    if "://" in given:
-        return given
+    if is_url(given):
+        told = summaries(given)
+        return told[max(told)].rpartition("/")[0] if told else given
     path = _folder(given)
     if (path / "summary.json").is_file():
         return str(path)

@@ -6,22 +6,24 @@ A store may hold rounds of several runs, such as of settings that were changed i
 from pathlib import Path
 
 from roundsmith.errors import ConfigError
-from roundsmith.hashing import content_hash, file_sha256
+from roundsmith.hashing import content_hash
 from roundsmith.lineage.history import MODEL_STEPS, History
+from roundsmith.lineage.place import sha256_at, summaries
+from roundsmith.report.summary import Result, from_json
+from roundsmith.storage import read_file
 from roundsmith.store import Manifest
 
 
 def round_folders(run: Path) -> dict[int, Path]:
     """The summaries of the finished rounds in a run's folder, by number, the first round first."""
-    found = ((_number(path.parent), path) for path in run.glob("round-*/summary.json"))
-    return dict(sorted(found))
+    return {number: Path(path) for number, path in summaries(str(run)).items()}
 
 
-def report_told(history: History, summary: Path) -> Manifest:
-    """The report that a round's summary.json was written from. Raises ConfigError where the store
-    has none.
+def report_told(history: History, summary: Path | str) -> Manifest:
+    """The report that a round's summary.json was written from, which may be at a URL. Raises
+    ConfigError where the store has none.
     """
-    told = file_sha256(summary)
+    told = sha256_at(str(summary))
     for report in history.of("report"):
         if any(ref.hash == told for ref in report.objects):
             return report
@@ -29,6 +31,14 @@ def report_told(history: History, summary: Path) -> Manifest:
         f"{summary}: expected a summary that the store of this run wrote, saw another: run "
         "`roundsmith run` again, which writes it from the store"
     )
+
+
+def result_told(summary: str) -> Result:
+    """What a round's summary.json tells, which may be at a URL."""
+    text = read_file(summary)
+    if text is None:
+        raise ConfigError(f"{summary}: expected a finished round's summary, saw none")
+    return from_json(text.decode()).result
 
 
 def decision_of(history: History, report: Manifest) -> Manifest | None:
@@ -55,8 +65,3 @@ def run_of(history: History, report: Manifest) -> str:
     how = {} if trained is None else {name: trained.config.get(name) for name in ("stage", "seed")}
     tasks = parents["tasks"].hash if "tasks" in parents else ""
     return content_hash("run", tasks, first, {} if chosen is None else dict(chosen.config), how)
-
-
-def _number(folder: Path) -> int:
-    digits = folder.name.removeprefix("round-")
-    return int(digits) if digits.isdecimal() else -1

@@ -176,6 +176,10 @@ class ClusterConfig(Settings):
         """The URL of the store."""
         return f"{self.storage}/store"
 
+    def run(self, name: str) -> str:
+        """The URL of a run's files."""
+        return f"{self.storage}/runs/{name}"
+
     @classmethod
     def read(cls, path: Path) -> "ClusterConfig":
         """The config in a JSON file. Raises ConfigError when it is not one."""

@@ -164,7 +164,7 @@ def test_what_a_model_of_unknown_licence_wrote_stays_at_home_and_references_go(
 def test_the_header_of_a_data_set_names_the_licence_of_the_model_that_wrote_it(
     run: MadeRun, tmp_path: Path
 ) -> None:
-    of = finished_round(Path(folder_of(run)), None)
+    of = finished_round(folder_of(run), None)
     model = replace(run.model, stats={**run.model.stats, "licence": "openrail"})
     of = replace(of, first_model=model)
     assert of.model_licence == "openrail"
@@ -175,7 +175,7 @@ def test_the_header_of_a_data_set_names_the_licence_of_the_model_that_wrote_it(
 
 
 def test_a_model_card_says_only_what_was(run: MadeRun) -> None:
-    of = finished_round(Path(folder_of(run)), None)
+    of = finished_round(folder_of(run), None)
     assert "on rows that it wrote itself and on references: recipe" in model_card(of, ())
     gold = replace(run.rows, stats={**run.rows.stats, "selected": 0})
     bare = {

@@ -7,31 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from roundsmith.commands.exported import export
 from roundsmith.lineage.exports import check_round
 from roundsmith.lineage.history import History
 from roundsmith.lineage.integrity import Findings
-from roundsmith.report.summary import Summary, to_json
-from roundsmith.round import RoundRefs
-from roundsmith.store import RESULTS, Manifest, Store, step_key
-from tests.pipelines.lineage.made import MadeRun, made_run, reported
-from tests.pipelines.report.rounds import COST, RESULT
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a hand-made run with its round, as `roundsmith run` exports it."""
-    folder = tmp_path_factory.mktemp("run")
-    run = made_run(folder)
-    result = replace(RESULT, checkpoint_sha256=run.checkpoint.stats["weights_sha256"], round=1)
-    store, parents = run.context.store, tuple(m.hash for m in reported(run))
-    texts = (to_json(Summary(result, COST)), "<html></html>")
-    objects = [*(store.put_blob(text.encode()) for text in texts), store.write_rows(RESULTS, ())]
-    config = {"round": 1, "preset": "lab"}
-    key = step_key("report", 5, config, parents)
-    report = store.commit(Manifest("report", key, tuple(objects), parents, config))
-    export(run.context, _refs(run, report), folder / "round-1")
-    return folder
+from roundsmith.store import Store
 
 
 @pytest.fixture
@@ -40,15 +19,9 @@ def run(original: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(original, tmp_path / "run"))
 
 
-def _refs(run: MadeRun, report: Manifest) -> RoundRefs[str]:
-    made = (run.tasks, run.model, run.sampled, run.scored, run.rows, run.checkpoint)
-    judged = (run.before, run.after, run.decision, report)
-    return RoundRefs(*(manifest.reference for manifest in (*made, *judged)))
-
-
 def checked(run: Path) -> Findings:
     findings = Findings()
-    check_round(run / "round-1", History(Store(str(run / "store"))), findings)
+    check_round(str(run / "round-1"), History(Store(str(run / "store"))), findings)
     return findings
 
 

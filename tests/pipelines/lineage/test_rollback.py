@@ -32,31 +32,31 @@ def test_each_rollback_goes_one_promotion_back_until_the_first_model(tmp_path: P
     second = shown(next_round(first, tmp_path), tmp_path)
     third = shown(next_round(second, tmp_path, promoted=False), tmp_path)
     history = History(first.context.store)
-    assert current(history, tmp_path).weights_sha256 == weights(second)
-    taken, now = take_back(history, tmp_path, "worse")
+    assert current(history, str(tmp_path)).weights_sha256 == weights(second)
+    taken, now = take_back(history, str(tmp_path), "worse")
     assert (taken.round, taken.reason, now.round) == (2, "worse", 1)
     assert now.weights_sha256 == weights(first)
-    taken, now = take_back(history, tmp_path, "")
+    taken, now = take_back(history, str(tmp_path), "")
     assert (taken.round, now.round) == (1, 0)
     assert now.weights_sha256 == first.model.stats["weights_sha256"]
     with pytest.raises(ConfigError, match="expected a promoted checkpoint to take back, saw none"):
-        take_back(history, tmp_path, "")
+        take_back(history, str(tmp_path), "")
     assert not is_promoted(history, third.decision, frozenset())
     assert is_promoted(history, second.decision, frozenset())
-    assert not is_promoted(history, second.decision, rolled_back(tmp_path))
+    assert not is_promoted(history, second.decision, rolled_back(str(tmp_path)))
 
 
 def test_what_was_taken_back_does_not_come_back_when_more_rounds_are_planned(
     tmp_path: Path,
 ) -> None:
     first = shown(made_run(tmp_path), tmp_path)
-    take_back(History(first.context.store), tmp_path, "worse")
+    take_back(History(first.context.store), str(tmp_path), "worse")
     again = shown(decided_again(first, rounds=2), tmp_path)
     assert again.decision.key != first.decision.key
     history = History(first.context.store)
     assert is_promoted(history, again.decision, frozenset())
-    assert not is_promoted(history, again.decision, rolled_back(tmp_path))
-    assert current(history, tmp_path).round == 0
+    assert not is_promoted(history, again.decision, rolled_back(str(tmp_path)))
+    assert current(history, str(tmp_path)).round == 0
 
 
 @pytest.mark.parametrize("seed", range(1, 5))
@@ -66,8 +66,8 @@ def test_the_checkpoint_that_counts_is_of_the_run_that_the_folder_shows(
     other = shown(made_run(tmp_path), tmp_path)
     later = shown(trained_again(other, tmp_path, seed), tmp_path)
     history = History(other.context.store)
-    assert current(history, tmp_path).weights_sha256 == weights(later) != weights(other)
-    taken, now = take_back(history, tmp_path, "worse")
+    assert current(history, str(tmp_path)).weights_sha256 == weights(later) != weights(other)
+    taken, now = take_back(history, str(tmp_path), "worse")
     assert (taken.weights_sha256, now.round) == (weights(later), 0)
 
 
@@ -78,7 +78,7 @@ def test_rounds_of_two_runs_in_one_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(
         ConfigError, match=r"round-2/summary.json: expected a round of the same run"
     ):
-        current(History(first.context.store), tmp_path)
+        current(History(first.context.store), str(tmp_path))
 
 
 def test_the_command_says_what_counts_now_and_keeps_why(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_the_command_says_what_counts_now_and_keeps_why(tmp_path: Path) -> None:
 def test_a_record_that_is_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "rollbacks.json").write_text("[]")
     with pytest.raises(ConfigError, match="expected what `roundsmith rollback` writes"):
-        rolled_back(tmp_path)
+        rolled_back(str(tmp_path))
 
 
 def admin_server(asked: list[tuple[str, str]]) -> tuple[grpc.Server, str]:

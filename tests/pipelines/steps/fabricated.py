@@ -66,7 +66,7 @@ class Fabricated(Context):
 
 def play(folder: Path, config: RunConfig, most: int = 100) -> list[RoundRefs[str]]:
     """Plays a run in a folder as `roundsmith run` does, for `most` rounds."""
-    decided, number, store = Decided(rolled_back(folder)), 1, Store(str(folder / "store"))
+    decided, number, store = Decided(rolled_back(str(folder))), 1, Store(str(folder / "store"))
     platform = LocalPlatform(config, folder / "work")
 
     def context() -> Context:

@@ -21,7 +21,7 @@ def config(**settings: object) -> RunConfig:
 
 def steps(folder: Path, settings: RunConfig) -> list[PlannedStep]:
     platform = LocalPlatform(settings, folder / "work")
-    return planned(settings, str(folder / "store"), platform, folder)
+    return planned(settings, str(folder / "store"), platform, str(folder))
 
 
 def test_in_an_empty_folder_everything_is_to_do_and_nothing_is_made(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def plan(folder: Path, settings: RunConfig) -> tuple[list[PlannedStep], list[str
     said: list[str] = []
     platform = LocalPlatform(settings, folder / "work")
     store = str(folder / "store")
-    return planned(settings, store, platform, folder, said.append), said
+    return planned(settings, store, platform, str(folder), said.append), said
 
 
 def todo(folder: Path, settings: RunConfig) -> dict[str, str]:
@@ -116,6 +116,6 @@ def test_what_another_interpreter_would_judge_is_judged_anew(tmp_path: Path) -> 
     settings = config(rounds=1)
     play(tmp_path, settings)
     store, other = str(tmp_path / "store"), Elsewhere(settings, tmp_path / "work")
-    found = {step.label: step.why for step in planned(settings, store, other, tmp_path)}
+    found = {step.label: step.why for step in planned(settings, store, other, str(tmp_path))}
     for label in ("evaluate gate (before)", "sample", "evaluate final (before)"):
         assert found[label] == "changed: judge"
