@@ -14,14 +14,20 @@ from roundsmith.types.generation import (
 )
 
 MAX_TOP_LOGPROBS = 20
+MAX_COMPLETIONS = 16_384
+"""Of one item: it is admitted whole, and its answers are kept together."""
+MAX_STOPS = 64
+"""Each is looked for after every token, while all other completions wait."""
 
 
 def check_item(item: GenerateItem, constraint_kinds: Collection[str]) -> None:
     """Raises ConfigError for an item without meaning, Unsupported for a constraint of a kind that
     the engine does not take.
     """
-    if item.n < 1:
-        raise ConfigError(f"n: saw {item.n}, expected at least 1")
+    if not 1 <= item.n <= MAX_COMPLETIONS:
+        raise ConfigError(
+            f"n: saw {item.n}, expected 1 to {MAX_COMPLETIONS}: ask for more by further items"
+        )
     if not 0 <= item.seed < 2**63:
         raise ConfigError(f"seed: saw {item.seed}, expected one in [0, 2^63)")
     if not 0 <= item.top_logprobs <= MAX_TOP_LOGPROBS:
@@ -61,6 +67,8 @@ def check_sampling(sampling: Sampling) -> None:
         if not right:
             seen = getattr(sampling, name)
             raise ConfigError(f"sampling.{name}: saw {seen!r}, expected {expected}")
+    if (stops := len(sampling.stop)) > MAX_STOPS:
+        raise ConfigError(f"sampling.stop: saw {stops} of them, expected at most {MAX_STOPS}")
 
 
 def check_length(prompt_tokens: int, context_tokens: int) -> None:

@@ -70,7 +70,7 @@ class LoadedModel:
 
     def render(self, prompt: Prompt) -> list[int]:
         """The prompt's token ids; see `rendering.render` for what it refuses."""
-        return render(self.tokenizer, prompt, self.vocabulary)
+        return render(self.tokenizer, prompt, self.vocabulary, self.context_tokens)
 
 
 def load(settings: ModelSettings) -> LoadedModel:

@@ -38,7 +38,7 @@ class ModelText:
 
     def render(self, prompt: Prompt) -> Sequence[int]:
         """The prompt's token ids; see `rendering.render` for what it refuses."""
-        return render(self.tokenizer, prompt, self.vocabulary)
+        return render(self.tokenizer, prompt, self.vocabulary, self.context_tokens)
 
 
 def load_text(folder: ModelFolder, settings: ModelSettings) -> ModelText:

@@ -67,8 +67,11 @@ def row_of(item: ScoreItem, loaded: LoadedModel) -> Row:
 
 
 def _completion_ids(item: ScoreItem, loaded: LoadedModel) -> list[int]:
-    completion = item.completion
-    ids = encode(loaded.tokenizer, completion) if isinstance(completion, str) else list(completion)
+    completion, most = item.completion, loaded.context_tokens
+    if isinstance(completion, str):
+        ids = encode(loaded.tokenizer, completion, most)
+    else:
+        ids = list(completion)
     check_ids(ids, loaded.vocabulary)
     if item.end:
         if loaded.end_id is None:

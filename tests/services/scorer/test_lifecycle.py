@@ -1,6 +1,7 @@
 """Overload, new weights, the end."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from roundsmith.clients.channels import open_channel
 from roundsmith.config import ServeSettings, WeightsSettings
-from roundsmith.errors import EngineError, Overloaded, Unavailable, WeightsMismatch
+from roundsmith.errors import EngineError, Overloaded, TooLong, Unavailable, WeightsMismatch
 from roundsmith.hashing import weights_sha256
 from roundsmith.scorer.engine import TransformersScorer
 from roundsmith.scorer.settings import ScorerSettings
@@ -148,3 +149,14 @@ def test_a_scorer_without_memory_ends_its_service(tiny: Path) -> None:
             await service.close()
 
     asyncio.run(scenario())
+
+
+def test_a_text_of_millions_is_refused_before_others_wait_for_it(
+    scorer: TransformersScorer,
+) -> None:
+    huge = "hello world " * 500_000
+    begun = time.monotonic()
+    for item in (ScoreItem("p", huge, "x"), ScoreItem("c", "def", huge)):
+        with pytest.raises(TooLong, match="text of 6000000 characters"):
+            asyncio.run(scorer.score(item))
+    assert time.monotonic() - begun < 2  # to tokenize as much takes half a minute
