@@ -1,8 +1,10 @@
 """Settings that all services share, and the only place that reads environment variables."""
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -161,4 +163,43 @@ def repeat_sums() -> None:
     user says otherwise. Where two threads share the work, their memory lies otherwise at each
     length, and the last bit of a sum would follow.
     """
-    os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
+    os.environ.setdefault("MKL_CBWR", REPEATED_SUMS)
+
+
+REPEATED_SUMS = "AUTO,STRICT"
+BITS = (
+    *("ATEN_CPU_CAPABILITY", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "MKL_DYNAMIC"),
+    *("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"),
+    *("ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE"),
+    *("OMP_DYNAMIC", "OMP_THREAD_LIMIT"),
+    *("NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE"),
+    *("VLLM_BATCH_INVARIANT", "VLLM_ATTENTION_BACKEND"),
+)
+"""Variables of a user that decide in which order, width or precision torch, its libraries and vLLM
+compute. OMP_NUM_THREADS and MKL_NUM_THREADS do not: the number of threads is a setting.
+"""
+
+
+def bits_asked_for(standing: Mapping[str, str]) -> str:
+    """What the environment asks of the arithmetic, as `NAME=VALUE` by name; empty where it asks for
+    nothing but what is `standing`.
+    """
+    asked = {name: os.environ.get(name, standing.get(name, "")) for name in BITS}
+    return " ".join(
+        f"{name}={value}"
+        for name, value in sorted(asked.items())
+        if value != standing.get(name, "")
+    )
+
+
+def torch_build() -> str:
+    """The version of the torch that is installed here with that of its build, such as `2.13.0+cpu`,
+    which the package's own metadata may lack; nothing where there is none. Imports nothing.
+    """
+    spec = find_spec("torch")
+    if spec is None or spec.origin is None:
+        return ""
+    told = Path(spec.origin).with_name("version.py").read_text("utf-8")
+    found = re.search(r"^__version__ = ['\"]([^'\"]+)", told, re.MULTILINE)
+    assert found, "torch tells its version"
+    return found[1]

@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from roundsmith.clients import ROUNDS, Endpoints, Services, connect
-from roundsmith.config import cpu_count, has_bfloat16_units
+from roundsmith.config import (
+    REPEATED_SUMS,
+    bits_asked_for,
+    cpu_count,
+    has_bfloat16_units,
+    torch_build,
+)
 from roundsmith.cpu_time import tree_cpu_s
 from roundsmith.errors import PlatformError
 from roundsmith.platform.processes import ServiceProcesses, endpoints
@@ -23,6 +29,8 @@ from roundsmith.training.request import StoredResult, StoredTraining, TrainingAr
 
 T = TypeVar("T")
 _WATCH_S = 0.5
+SERVED = {"MKL_CBWR": REPEATED_SUMS}
+"""What the services with weights ask of the arithmetic by themselves."""
 
 
 def installed(package: str) -> str:
@@ -92,8 +100,9 @@ class LocalPlatform:
             "device": self._device,
             "threads": services.threads or cpu_count(),
             "bfloat16_units": has_bfloat16_units(),
-            **{name: installed(name) for name in ("torch", "transformers")},
+            **{"torch": torch_build(), "transformers": installed("transformers")},
             **({"vllm": installed("vllm")} if services.engine == "vllm" else {}),
+            **({"environment": asked} if (asked := bits_asked_for(SERVED)) else {}),
         }
 
     @property
@@ -108,8 +117,9 @@ class LocalPlatform:
             device=self._device,
             threads=self._config.services.threads or cpu_count(),
             bfloat16_units=has_bfloat16_units(),
-            torch=installed("torch"),
+            torch=torch_build(),
             transformers=installed("transformers"),
+            environment=bits_asked_for({}) or None,
         )
 
     @property

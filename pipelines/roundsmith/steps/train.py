@@ -130,7 +130,7 @@ def training_key(ctx: Context, stage: Stage, number: int, steps: int) -> dict[st
         "stage": stage.model_dump(mode="json"),
         "number": number,
         "seed": ctx.config.seed,
-        "arithmetic": ctx.platform.training_arithmetic.model_dump(mode="json"),
+        "arithmetic": ctx.platform.training_arithmetic.key(),
         "steps": steps,
         **rollouts,
     }

@@ -31,6 +31,12 @@ class TrainingArithmetic(Settings):
     torch: str | None = None
     """The version that computes, where it is known before; so of the next."""
     transformers: str | None = None
+    environment: str | None = None
+    """What variables ask of the arithmetic, where they do and that is known before."""
+
+    def key(self) -> dict[str, str | int | None]:
+        """What it adds to the key of a checkpoint."""
+        return self.model_dump(mode="json", exclude=None if self.environment else {"environment"})
 
 
 class StoredTraining(Settings):
