@@ -3,10 +3,13 @@ machine's clock may be another, and either may jump.
 """
 
 import os
+import re
 import socket
 import time
 import uuid
+from contextlib import suppress
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ RENEWED_S = STALE_S / 2
 garbage.
 """
 _BEGIN = "roundsmith"
+_NAME = re.compile(rf"{_BEGIN}\.(?P<pid>\d{{1,9}})\.[0-9a-f]{{32}}\.(?P<whose>.+)")
 
 
 def moment(entry: dict[str, Any]) -> float | None:
@@ -47,14 +51,18 @@ def now(system: Any, folder: str) -> float:
 
 def partial_name() -> str:
     """The name of a file under way, which says whose it is."""
-    return f"{_BEGIN}.{os.getpid()}.{uuid.uuid4().hex}.{socket.gethostname()}"
+    whose = f"{_processes_seen()}.{socket.gethostname()}"
+    return f"{_BEGIN}.{os.getpid()}.{uuid.uuid4().hex}.{whose}"
 
 
-def sweep(scratch: Path) -> None:
+def sweep(scratch: Path, *, private: bool) -> None:
     """Removes what killed writers left in a folder: files of a day and more, by the folder's clock,
     whose process does not run here. One that runs keeps its own, however a clock jumps.
+
+    In a folder that is this machine's alone, such as /tmp, a file whose process would be seen if it
+    ran goes at once. What other users left there is left to them.
     """
-    leftovers = list(scratch.glob(f"{_BEGIN}*"))
+    leftovers = [path for path in scratch.glob(f"{_BEGIN}.*") if _NAME.fullmatch(path.name)]
     if not leftovers:
         return  # and the folder is left as it is: who only looks changes nothing
     probe = scratch / f"clock-{uuid.uuid4().hex}"
@@ -62,14 +70,38 @@ def sweep(scratch: Path) -> None:
     today = probe.stat().st_mtime
     probe.unlink()
     for leftover in leftovers:
-        try:
-            if today - leftover.stat().st_mtime > STALE_S and not _under_way(leftover.name):
+        with suppress(FileNotFoundError, *([PermissionError] if private else [])):
+            if _is_gone(leftover.name, today - leftover.stat().st_mtime, private):
                 leftover.unlink()
-        except FileNotFoundError:
-            continue
 
 
-def _under_way(name: str) -> bool:
-    """Whether a process of this machine that may be the writer runs."""
-    _, pid, _, host = (*name.split(".", 3), "", "", "")[:4]
-    return host == socket.gethostname() and Path(f"/proc/{pid}").is_dir()
+def _is_gone(name: str, age_s: float, private: bool) -> bool:
+    """Whether the writer of a file so old has ended."""
+    found = _NAME.fullmatch(name)
+    assert found, "it is a file under way"
+    host, here = socket.gethostname(), f"{_processes_seen()}.{socket.gethostname()}"
+    if found["whose"] in (host, here) and _runs(int(found["pid"])):
+        return False
+    return age_s > STALE_S or (private and found["whose"] == here)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # of another user
+        return True
+    return True
+
+
+@cache
+def _processes_seen() -> str:
+    """Which processes this one sees: those of a kernel since it began, in one container. Equal only
+    where both are; a word of this process's own where the system does not say.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip().replace("-", "")
+        return f"{boot}-{os.readlink('/proc/self/ns/pid').strip('pid:[]')}"
+    except OSError:
+        return uuid.uuid4().hex

@@ -50,7 +50,9 @@ class Root:
         if self.local:
             with storage_errors(url):
                 self.scratch.mkdir(parents=True, exist_ok=True)
-                sweep(self.scratch)
+                sweep(self.scratch, private=False)
+        else:
+            sweep(self.scratch, private=True)
 
     def url(self, name: str) -> str:
         """Where a name is, for messages."""

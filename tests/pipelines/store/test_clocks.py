@@ -1,6 +1,7 @@
 """Clocks that jump, or are not the same: nothing that is under way is taken for something old."""
 
 import os
+import socket
 import subprocess
 import sys
 from datetime import timedelta
@@ -8,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import fsspec  # type: ignore[import-untyped]  # ships no types
+import pytest
 from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]  # none
 
 from roundsmith.config import child_environment
 from roundsmith.store import EXAMPLES, Store
+from roundsmith.store.ages import sweep
 from roundsmith.store.gc import garbage
 from tests.pipelines.store.test_store import examples
+from tests.storages import REMOTE, storage_url
 
 DAYS = timedelta(days=2)
 HALF = """
@@ -45,6 +49,54 @@ def test_a_file_of_a_writer_that_is_gone_does_not(tmp_path: Path) -> None:
     assert left.exists(), "it is young"
     os.utime(left, (0, 0))
     Store(str(tmp_path))
+    assert not left.exists()
+
+
+WRITING = """
+import sys
+from roundsmith.store import Store
+with Store(sys.argv[1])._root.partial() as path:
+    path.write_bytes(b"half of a shard")
+    print(path, flush=True)
+    sys.stdin.read()
+"""
+LOOKING = "import sys; from roundsmith.store import Store; Store(sys.argv[1])"
+
+
+@pytest.mark.parametrize("kind", REMOTE)
+def test_what_a_killed_writer_to_a_url_left_on_this_machine_goes_with_the_next_one(
+    kind: str, tmp_path: Path
+) -> None:
+    url, scratch = storage_url(kind, tmp_path), tmp_path / "tmp"
+    scratch.mkdir()
+    others = scratch / "roundsmith-training", scratch / "roundsmith.toml"
+    others[0].mkdir()
+    others[1].touch()
+    here = child_environment(TMPDIR=str(scratch))
+    words = [sys.executable, "-c", WRITING, url]
+    with subprocess.Popen(
+        words, env=here, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as writer:
+        assert writer.stdout is not None
+        left = Path(writer.stdout.readline().strip())
+        looks = [sys.executable, "-c", LOOKING, url]
+        subprocess.run(looks, env=here, check=True)
+        assert left.read_bytes() == b"half of a shard", "its writer runs"
+        writer.kill()
+    assert writer.returncode == -9
+    assert left.exists()
+    subprocess.run(looks, env=here, check=True)
+    assert sorted(scratch.iterdir()) == sorted(others)
+
+
+def test_what_a_writer_of_another_container_left_goes_when_it_is_a_day_old(tmp_path: Path) -> None:
+    pid = subprocess.run(["sh", "-c", "echo $$"], capture_output=True, text=True, check=True).stdout
+    left = tmp_path / f"roundsmith.{pid.strip()}.{'0' * 32}.{'1' * 32}-7.{socket.gethostname()}"
+    left.touch()
+    sweep(tmp_path, private=True)
+    assert left.exists()
+    os.utime(left, (0, 0))
+    sweep(tmp_path, private=True)
     assert not left.exists()
 
 

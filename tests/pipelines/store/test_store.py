@@ -204,7 +204,7 @@ def test_a_failure_while_rows_are_written_leaves_nothing(tmp_path: Path) -> None
 
 def test_what_a_killed_writer_left_is_swept_after_a_day(tmp_path: Path) -> None:
     Store(str(tmp_path))
-    old, young = tmp_path / "tmp" / "roundsmith-old", tmp_path / "tmp" / "roundsmith-young"
+    old, young = (tmp_path / f"tmp/roundsmith.9.{digit * 32}.elsewhere" for digit in "01")
     for path in (old, young):
         path.write_bytes(b"half")
     os.utime(old, (0, 0))
