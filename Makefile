@@ -41,6 +41,7 @@ test: lint ## check everything: lint, types, the protos and every test; WITH_VLL
 
 SERVED := tests/services tests/sandbox
 ROUNDS := tests/chaos $(addprefix tests/pipelines/,commands platform reproduce round training)
+ON_VLLM = $(if $(WITH_VLLM),env VLLM_ENVIRONMENT=$(abspath $(VLLM)))
 at-its-end = said=$$(mktemp); $(1) > "$$said" 2>&1; code=$$?; cat "$$said"; rm "$$said"; exit $$code
 
 .PHONY: test-part-rest
@@ -52,28 +53,32 @@ test-part-rounds: $(VENV)/dev.stamp
 	@$(call at-its-end,$(BIN)/pytest $(ROUNDS))
 
 .PHONY: test-part-cluster
-test-part-cluster: $(VENV)/dev.stamp
-	@$(call at-its-end,$(BIN)/pytest tests/cluster)
+test-part-cluster: $(VENV)/dev.stamp $(if $(WITH_VLLM),vllm-environment)
+	@$(call at-its-end,$(ON_VLLM) $(BIN)/pytest tests/cluster)
 
 .PHONY: test-part-services
 test-part-services: $(VENV)/dev.stamp
 	@$(call at-its-end,$(BIN)/pytest $(SERVED))
 
 .PHONY: test-part-vllm
-test-part-vllm: $(VENV)/dev.stamp
+test-part-vllm: vllm-environment
 	@$(call at-its-end,$(MAKE) test-vllm)
 
 .PHONY: test-cluster
-test-cluster: $(VENV)/dev.stamp ## run the tests that need a Kubernetes; they mostly wait for its pods
-	$(BIN)/pytest tests/cluster
+test-cluster: $(VENV)/dev.stamp $(if $(WITH_VLLM),vllm-environment) ## run the tests that need a Kubernetes; they mostly wait for its pods
+	$(ON_VLLM) $(BIN)/pytest tests/cluster
 
 .PHONY: test-fast
 test-fast: $(VENV)/dev.stamp ## run the tests but those that are slow or need a cluster or a GPU
 	$(BIN)/pytest -m 'not slow and not cluster and not gpu'
 
-.PHONY: test-vllm
-test-vllm: $(VENV)/dev.stamp ## run the generator's tests, and a small round, on vLLM's CPU build, in an environment of its own
+# What is whole already stays as it is.
+.PHONY: vllm-environment
+vllm-environment: $(VENV)/dev.stamp
 	$(BIN)/python tests/tools/make_vllm_environment.py $(VLLM)
+
+.PHONY: test-vllm
+test-vllm: vllm-environment ## run the generator's tests, and a small round, on vLLM's CPU build, in an environment of its own
 	VLLM_REQUIRED=1 $(VLLM)/bin/python -m pytest -W default -p no:cacheprovider -m vllm tests/services/generator \
 	  tests/pipelines/round/test_vllm.py
 

@@ -8,7 +8,9 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # ships no types
 
 from roundsmith.config import ServeSettings
+from roundsmith.platform.cluster import ClusterPlatform
 from roundsmith.platform.cluster_config import ClusterConfig
+from roundsmith.steps.context import reproducible
 from tests.charts.rendering import (
     BEGUN,
     CHART,
@@ -287,3 +289,16 @@ def test_rounds_are_told_the_gpus_of_all_pods_of_a_service() -> None:
     found = objects(*STORED, *sets, preset="gpu")
     told = ClusterConfig.parse(json.dumps(cluster(found)), "gpu")
     assert (told.gpus.generator, told.gpus.scorer) == (12, 1)
+
+
+@pytest.mark.parametrize(
+    ("engine", "repeats"), [("transformers", "bitwise"), ("vllm", "distribution")]
+)
+def test_rounds_know_by_the_engine_of_the_generator_what_repeats(engine: str, repeats: str) -> None:
+    found = objects(
+        *(f"generator.engine={engine}", "models.sharedMemory=1Gi", "models.dtype=float32"),
+        *(*STORED, "models.device=cpu"),
+    )
+    told = ClusterPlatform(ClusterConfig.parse(json.dumps(cluster(found)), "the chart")).arithmetic
+    assert told["engine"] == engine
+    assert reproducible({"arithmetic": told}) == repeats

@@ -1,4 +1,6 @@
-"""The last test of this folder: what was installed goes, and takes along what its rounds made."""
+"""The last test of the installation that most tests share: what was installed goes, and takes along
+what its rounds made.
+"""
 
 import time
 

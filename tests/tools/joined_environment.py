@@ -46,5 +46,6 @@ def _link(packages: Path, folder: Path, left: Iterable[str]) -> None:
             Path(target).unlink(missing_ok=True)
             os.link(source, target)
 
-    ignore = shutil.ignore_patterns("__pycache__", "*.pth")
+    # Whoever imports from there meanwhile writes `*.pyc.NUMBER` and renames it.
+    ignore = shutil.ignore_patterns("*.pyc.*", "*.pth")
     shutil.copytree(packages, folder, copy_function=link, ignore=ignore, dirs_exist_ok=True)

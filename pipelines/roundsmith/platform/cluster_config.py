@@ -21,6 +21,7 @@ class ClusterServices(ServicesConfig):
     run does not see: all of it is part of what makes a sample repeatable.
     """
 
+    engine: Literal["transformers", "vllm"]
     threads: int = Field(gt=0)
     device: Literal["cpu", "cuda"]
 

@@ -12,7 +12,10 @@ def described(**training: Any) -> dict[str, Any]:
         "endpoints": {name: f"dns:///{name}:8033" for name in (*services, "pair_builder")},
         "storage": "s3://bucket/prefix/",
         "namespace": "ml",
-        "services": {"generator_slots": 32, "threads": 1, "dtype": "float32", "device": "cpu"},
+        "services": {
+            **{"engine": "transformers", "generator_slots": 32},
+            **{"threads": 1, "dtype": "float32", "device": "cpu"},
+        },
         "training": {"replicas": 2, "threads": 1, "template": template("pytorch"), **training},
         "control": {"template": template("control")},
     }
