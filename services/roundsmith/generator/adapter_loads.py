@@ -3,9 +3,10 @@
 import asyncio
 import json
 import logging
+from collections.abc import Coroutine
 from dataclasses import asdict
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from roundsmith.errors import ConfigError, StoreError, WeightsMismatch
 from roundsmith.serve.checkpoints import Checkpoints
@@ -36,28 +37,22 @@ class AdapterLoads:
         self._version_by_name: dict[str, str] = {}
         """Of what is served; a replica may lack some of what is recorded for a while."""
         self._one_at_a_time = asyncio.Lock()
+        self._begun: set[asyncio.Task[None]] = set()
 
     async def load(self, name: str, uri: str, sha256: str) -> None:
         """Serve the adapter at `uri`, of version `sha256`, under a name; nothing to do where it has
-        that version.
+        that version. A caller that gives up does not stop it, nor an unload.
 
         Raises ConfigError for what may not be loaded, WeightsMismatch for another version,
         StoreError when storage fails; what the name had before is served on then.
         """
         check_version(sha256)
         self._checkpoints.check(uri)
-        async with self._one_at_a_time:
-            if self._version_by_name.get(name) == sha256 and await self._is_recorded(name, sha256):
-                return
-            await self._serve(name, uri, sha256)
-            await asyncio.to_thread(self._keep, name, Recorded(uri, sha256))
+        await self._to_its_end(self._load(name, uri, sha256))
 
     async def unload(self, name: str) -> None:
         """Serve no adapter under a name any more."""
-        async with self._one_at_a_time:
-            await self._engine.unload_adapter(name)
-            self._version_by_name.pop(name, None)
-            await asyncio.to_thread(self._keep, name, None)
+        await self._to_its_end(self._unload(name))
 
     async def restore(self) -> None:
         """Serve the adapters that are recorded, before anybody is answered; one that can not be had
@@ -70,6 +65,30 @@ class AdapterLoads:
                 await self._serve(name, one.uri, one.sha256)
             except (ConfigError, WeightsMismatch) as error:
                 logger.warning("the recorded adapter %s is not served: %s", name, error)
+
+    async def _to_its_end(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._begun.add(task)
+        task.add_done_callback(self._ended)
+        await asyncio.shield(task)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._begun.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            logger.warning("an adapter call failed: %s", error)  # the caller may be gone
+
+    async def _load(self, name: str, uri: str, sha256: str) -> None:
+        async with self._one_at_a_time:
+            if self._version_by_name.get(name) == sha256 and await self._is_recorded(name, sha256):
+                return
+            await self._serve(name, uri, sha256)
+            await asyncio.to_thread(self._keep, name, Recorded(uri, sha256))
+
+    async def _unload(self, name: str) -> None:
+        async with self._one_at_a_time:
+            await self._engine.unload_adapter(name)
+            self._version_by_name.pop(name, None)
+            await asyncio.to_thread(self._keep, name, None)
 
     async def _serve(self, name: str, uri: str, sha256: str) -> None:
         served = list(self._version_by_name.values())

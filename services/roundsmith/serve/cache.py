@@ -1,6 +1,7 @@
 """Checkpoints on local disk: whole and checked or absent, by weight version, the last two kept."""
 
 import fcntl
+import re
 import shutil
 import tempfile
 import uuid
@@ -13,6 +14,7 @@ from roundsmith.hashing import weights_sha256
 from roundsmith.storage import FULL
 
 _PARTIAL = ".partial-"
+_VERSION = re.compile("[0-9a-f]{64}")
 
 
 class WeightsCache:
@@ -84,9 +86,11 @@ class WeightsCache:
             raise self._full(f"{num_bytes:,} bytes to keep and {free:,} free")
 
     def drop_others(self, kept: set[str]) -> None:
-        """Remove every checkpoint but these."""
+        """Remove every checkpoint but these; what is none, such as a folder of the user's or the
+        cache of the adapters, is not ours to remove.
+        """
         for folder in self.folder.iterdir():
-            if folder.is_dir() and folder.name not in kept:
+            if _VERSION.fullmatch(folder.name) and folder.name not in kept:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def close(self) -> None:

@@ -59,9 +59,10 @@ class LocalCheckpoints:
         """Nothing is held."""
 
     def _folder(self, uri: str) -> Path:
+        if "\0" in uri or scheme_of(uri) != "file":
+            raise _outside(uri, str(self._root))
         path = Path(uri.removeprefix("file://")).resolve()
-        inside = self._root is not None and path.is_relative_to(self._root)
-        if not inside or scheme_of(uri) != "file":
+        if self._root is None or not path.is_relative_to(self._root):
             raise _outside(uri, str(self._root))
         return path
 

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Protocol
 
-from roundsmith.errors import ConfigError, WeightsMismatch
+from roundsmith.errors import ConfigError, StoreError, WeightsMismatch
 from roundsmith.serve.checkpoints import Checkpoints
 from roundsmith.serve.record import Recorded, WeightsRecord
 
@@ -69,7 +69,7 @@ class Reloads:
         Idempotent by hash, and recorded. A caller that gives up does not stop it: the same call
         again waits for the same end. Raises ConfigError for what may not be loaded,
         WeightsMismatch for another version, StoreError when storage fails; the old weights go on
-        serving then.
+        serving then, but where it says that the record alone failed.
         """
         check_version(sha256)
         self._checkpoints.check(uri)
@@ -105,7 +105,16 @@ class Reloads:
         async with self._one_at_a_time:
             await self._serve(uri, sha256)
             if self._record is not None:
-                await asyncio.to_thread(self._record.write, Recorded(uri, sha256))
+                await self._keep(self._record, Recorded(uri, sha256))
+
+    async def _keep(self, record: WeightsRecord, served: Recorded) -> None:
+        try:
+            await asyncio.to_thread(record.write, served)
+        except StoreError as error:
+            raise StoreError(
+                f"the weights {served.sha256[:12]} are served, but a replica that starts later "
+                f"would not know: {error}; send the call again"
+            ) from error
 
     async def _serve(self, uri: str, sha256: str) -> None:
         served = self._engine.describe().weights_sha256
@@ -116,4 +125,4 @@ class Reloads:
     def _ended(self, swap: "asyncio.Task[None]") -> None:
         self._begun.discard(swap)
         if not swap.cancelled() and (error := swap.exception()):
-            logger.warning("the weights stay as they are: %s", error)  # the caller may be gone
+            logger.warning("a reload failed: %s", error)  # the caller may be gone

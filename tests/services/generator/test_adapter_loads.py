@@ -2,20 +2,24 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
+import fsspec  # type: ignore[import-untyped]  # ships no types
 import pytest
 
 from roundsmith.clients import GeneratorClient
 from roundsmith.clients.channels import open_channel
 from roundsmith.config import ServeSettings, WeightsSettings
 from roundsmith.errors import ConfigError, StoreError, UnknownName, WeightsMismatch
+from roundsmith.generator.adapter_loads import AdapterLoads
 from roundsmith.generator.settings import GeneratorSettings
 from roundsmith.generator.start import start
 from roundsmith.hashing import weights_sha256
 from roundsmith.serve import listening
+from roundsmith.serve.checkpoints import checkpoints_under
 from roundsmith.types import GenerateItem, Sampling
 from tests.services.generator.test_adapters import make_adapter
 
@@ -34,9 +38,13 @@ def root(tmp_path: Path, tiny: Path) -> Path:
 
 
 @asynccontextmanager
-async def serving(tiny: Path, root: Path) -> AsyncIterator[GeneratorClient]:
-    """A client of a generator that keeps a record beside the root."""
-    weights = WeightsSettings(storage_root=str(root), record=str(root.parent / "served.json"))
+async def serving(tiny: Path, where: Path | WeightsSettings) -> AsyncIterator[GeneratorClient]:
+    """A client of a generator that keeps a record beside its root, where no more is said."""
+    weights = (
+        WeightsSettings(storage_root=str(where), record=str(where.parent / "served.json"))
+        if isinstance(where, Path)
+        else where
+    )
     service = await start(GeneratorSettings(model=str(tiny), slots=2), SERVE, weights)
     try:
         async with (
@@ -151,3 +159,60 @@ def test_a_service_that_starts_later_serves_the_adapters_that_are_recorded(
 
     with pytest.raises(StoreError, match="expected the record of adapters"):
         asyncio.run(begin())
+
+
+def test_new_weights_from_storage_leave_the_adapters_that_were_fetched(
+    tiny: Path, other_tiny: Path, root: Path, tmp_path: Path
+) -> None:
+    storage = fsspec.filesystem("memory")
+    folders = {"base": other_tiny, "one": root / "one", "other": root / "other"}
+    for name, folder in folders.items():
+        storage.put(str(folder), f"/bucket/{name}", recursive=True)
+    version = {name: weights_sha256(folder) for name, folder in folders.items()}
+    weights = WeightsSettings(storage_root="memory://bucket", cache=tmp_path / "cache")
+
+    async def scenario() -> None:
+        async with serving(tiny, weights) as client:
+            await client.load_adapter("style", "memory://bucket/one", version["one"])
+            await client.reload("memory://bucket/base", version["base"])
+            await client.load_adapter("words", "memory://bucket/other", version["other"])
+            assert await drawn(client, "style") != await drawn(client, "words")
+
+    asyncio.run(scenario())
+    kept = {path.name for path in (tmp_path / "cache" / "adapters").iterdir()}
+    assert {version["one"], version["other"]} < kept
+
+
+def test_a_caller_that_gives_up_does_not_stop_an_adapter_from_loading() -> None:
+    class Slow:
+        """An engine that takes its time."""
+
+        def __init__(self) -> None:
+            self.loaded: dict[str, str] = {}
+
+        async def load_adapter(self, name: str, folder: Path, sha256: str) -> None:
+            await asyncio.sleep(0.2)
+            self.loaded[name] = sha256
+
+        async def unload_adapter(self, name: str) -> None:
+            await asyncio.sleep(0.2)
+            self.loaded.pop(name, None)
+
+    async def scenario(root: Path) -> None:
+        engine = Slow()
+        loads = AdapterLoads(engine, checkpoints_under(str(root)))
+        await given_up(loads.load("style", str(root), "a" * 64))
+        async with asyncio.timeout(60):
+            while engine.loaded != {"style": "a" * 64}:
+                await asyncio.sleep(0.01)
+        await given_up(loads.unload("style"))
+        async with asyncio.timeout(60):
+            while engine.loaded:
+                await asyncio.sleep(0.01)
+
+    async def given_up(work: Coroutine[Any, Any, None]) -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.02):
+                await work
+
+    asyncio.run(scenario(Path.cwd()))

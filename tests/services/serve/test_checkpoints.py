@@ -104,6 +104,20 @@ def test_many_that_do_not_load_do_not_pile_up(
         assert kept(cache) == {served, sha256}
 
 
+def test_what_else_lies_in_the_folder_is_left_alone(
+    root: str, checkpoints: Checkpoints, cache: Path
+) -> None:
+    within = checkpoints_under(root, cache / "adapters")
+    kept_within = within.fetch(*put(root, "adapter", b"adapter"), ())
+    (cache / "of a user").mkdir()
+    for number in range(3):
+        checkpoints.fetch(*put(root, str(number), bytes([number])), (NONE,))
+    assert {"adapters", "of a user"} < kept(cache)
+    assert kept_within.is_dir()
+    within.fetch(*put(root, "later", b"later"), ())
+    within.close()
+
+
 @pytest.mark.parametrize("change", ["another version", "changed", "cut short", "one file more"])
 def test_what_is_not_the_version_named_leaves_nothing_behind(
     root: str, checkpoints: Checkpoints, cache: Path, change: str
@@ -276,7 +290,15 @@ def test_a_folder_as_root_refuses_links_and_dots_that_leave_it(tmp_path: Path) -
             assert checkpoints.fetch(uri, NONE, (NONE,)) == root / "inside"
         outside = ["", "-evil", "/../x", "/link", "/link/passwd"]
         uris = [f"{root}{name}" for name in outside[1:]]
-        for uri in (*uris, "/etc", "inside", "", "s3://bucket/x", f"s3://{root}/inside"):
+        for uri in (
+            *uris,
+            "/etc",
+            "inside",
+            "",
+            f"{root}/\0",
+            "s3://bucket/x",
+            f"s3://{root}/inside",
+        ):
             with pytest.raises(ConfigError, match="under the storage root"):
                 checkpoints.check(uri)
 

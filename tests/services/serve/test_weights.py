@@ -152,9 +152,7 @@ def test_a_failure_nobody_waits_for_is_logged_once(caplog: pytest.LogCaptureFixt
 
     with caplog.at_level(logging.WARNING):
         asyncio.run(scenario())
-    assert [record.message for record in caplog.records] == [
-        "the weights stay as they are: no network"
-    ]
+    assert [record.message for record in caplog.records] == ["a reload failed: no network"]
 
 
 def test_the_event_loop_goes_on_while_a_checkpoint_is_fetched() -> None:
@@ -234,6 +232,23 @@ def test_what_failed_is_not_recorded_and_what_is_served_already_is(record: str) 
         assert read(record) == {"uri": "a", "sha256": A}
 
     asyncio.run(scenario())
+
+
+def test_a_record_that_can_not_be_written_is_told_apart_from_weights_that_did_not_load(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+
+    async def scenario() -> None:
+        engine, shelf = Engine(), Shelf()
+        reloads = Reloads(engine, shelf, str(tmp_path / "file" / "served.json"))
+        for _ in range(2):  # once more, and nothing is fetched again
+            with pytest.raises(StoreError, match=r"bbbb are served, but a replica .* call again"):
+                await reloads.reload("b", B)
+        assert (engine.served, shelf.fetched) == (B, ["b"])
+
+    asyncio.run(scenario())
+    assert "stay" not in caplog.text
 
 
 @pytest.mark.parametrize("uri", ["gone", "changed", "outside/x"])
