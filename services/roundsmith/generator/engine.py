@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from roundsmith.config import repeat_sums
-from roundsmith.errors import ConfigError, RoundsmithError
+from roundsmith.errors import RoundsmithError
 from roundsmith.generator.adapters import Adapters
 from roundsmith.generator.checks import check_item
 from roundsmith.generator.model_info import ModelInfo
@@ -95,17 +95,14 @@ class TransformersEngine:
         """
         from roundsmith.generator.attention_choice import attend_like
         from roundsmith.models.loading import load_checked
+        from roundsmith.models.text import refuse_other_model
 
         async with self._reloading:
             if sha256 == self._scheduler.loaded.weights_sha256:
                 return
             loaded = await asyncio.to_thread(load_checked, folder, sha256, self._settings)
             before = self._scheduler.loaded
-            if not loaded.computes_like(before):
-                raise ConfigError(
-                    f"{folder}: saw a model of another architecture or size than the served one, "
-                    "expected the same: serve it by a service of its own"
-                )
+            await asyncio.to_thread(refuse_other_model, folder, before, loaded)
             attend_like(loaded, before)
             await asyncio.wrap_future(self._scheduler.swap(loaded))
 

@@ -1,5 +1,6 @@
 """The text side of a checked model folder: tokenizer, limits and ends, without its weights."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +11,15 @@ from roundsmith.hashing import file_sha256, weights_sha256
 from roundsmith.models.finite import refuse_not_finite, stored_tensors
 from roundsmith.models.folder import ModelFolder, check
 from roundsmith.models.headers import TensorShape, tensor_shapes
-from roundsmith.models.loading import context_tokens, load_tokenizer
+from roundsmith.models.loading import LoadedModel, context_tokens, load_tokenizer
 from roundsmith.models.rendering import render
 from roundsmith.models.settings import ModelSettings
 from roundsmith.types import Prompt
 
 _VOLATILE = ("transformers_version", "_name_or_path", "dtype", "torch_dtype", "use_cache")
 """Of config.json, what another save of the same architecture may change."""
+_OF_CALLS = ("truncation", "padding")
+"""Of tokenizer.json, what a call sets as it needs it."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,29 @@ def load_successor(
     _refuse_other("config.json", path, _steady(served.config), _steady(successor.config))
     _refuse_other("tokenizer", path, _tokenizer(served), _tokenizer(successor))
     return successor
+
+
+def refuse_other_model(path: Path, served: LoadedModel, found: LoadedModel) -> None:
+    """Raises ConfigError unless a loaded folder differs from the model that is served in nothing
+    but numbers: it has the same tensors, config, tokenizer and end tokens.
+    """
+    if not found.computes_like(served):
+        raise ConfigError(
+            f"{path}: saw a model of another architecture or size than the served one, expected "
+            "the same: serve it by a service of its own"
+        )
+    before, after = (_steady(one.model.config.to_dict()) for one in (served, found))
+    _refuse_other("config.json", path, before, after)
+    _refuse_other("tokenizer", path, _speaks(served), _speaks(found))
+
+
+def _speaks(loaded: LoadedModel) -> dict[str, Any]:
+    """How a model's text becomes tokens, and which end it."""
+    tokenizer, ends = loaded.tokenizer, {"end tokens": sorted(loaded.end_ids)}
+    if (backend := getattr(tokenizer, "backend_tokenizer", None)) is None:
+        return {"vocabulary": tokenizer.get_vocab()} | ends
+    content: dict[str, Any] = json.loads(backend.to_str())
+    return {name: part for name, part in content.items() if name not in _OF_CALLS} | ends
 
 
 def _end_ids(path: Path, tokenizer: Any, config: Any) -> frozenset[int]:

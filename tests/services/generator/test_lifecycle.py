@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import shutil
 import weakref
 from collections.abc import AsyncIterator
@@ -170,6 +171,26 @@ def test_a_model_of_another_size_is_refused_and_the_old_one_goes_on(
     with pytest.raises(ConfigError, match=r"expected"):
         driven.run(driven.engine.reload(other, weights_sha256(other)))
     assert driven.ask([item]) == [before]
+    assert driven.engine.describe().weights_sha256 == weights_sha256(tiny)
+
+
+@pytest.mark.parametrize("other", ["tokenizer.json", "config.json", "generation_config.json"])
+def test_a_folder_whose_numbers_mean_something_else_is_refused(
+    driven: Driven, tiny: Path, other_tiny: Path, tmp_path: Path, other: str
+) -> None:
+    folder = shutil.copytree(other_tiny, tmp_path / "other")
+    content = json.loads((folder / other).read_text())
+    match other:
+        case "tokenizer.json":
+            ids = content["model"]["vocab"]
+            ids["a"], ids["b"] = ids["b"], ids["a"]
+        case "config.json":
+            content["rms_norm_eps"] = 0.1
+        case "generation_config.json":
+            content["eos_token_id"] = [0, 7]
+    (folder / other).write_text(json.dumps(content))
+    with pytest.raises(ConfigError, match=r"expected the same (tokenizer|config.json)"):
+        driven.run(driven.engine.reload(folder, weights_sha256(folder)))
     assert driven.engine.describe().weights_sha256 == weights_sha256(tiny)
 
 
