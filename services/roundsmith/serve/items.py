@@ -14,10 +14,9 @@ from roundsmith import tracing
 from roundsmith.config import ServeSettings
 from roundsmith.errors import Cancelled, RoundsmithError
 from roundsmith.serve.callers import caller_of, traceparent_of
-from roundsmith.serve.failures import as_failure
+from roundsmith.serve.failures import cut, status_of
 from roundsmith.serve.logs import about
 from roundsmith.serve.results import ItemResults, item_key
-from roundsmith.wire.status import to_status
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +88,8 @@ class ItemCalls(Generic[Part, Response]):
                 async for part in follow:
                     yield part
             except RoundsmithError as error:
-                log.info("%s of %s failed: %s: %s", name, caller, type(error).__name__, error)
+                seen = cut(str(error))
+                log.info("%s of %s failed: %s: %s", name, caller, type(error).__name__, seen)
                 raise
 
     def _respond(self, item_id: str, result: Part | status_pb2.Status, last: bool) -> Response:
@@ -216,7 +216,7 @@ class _Items(Generic[Request, Result, Response]):
                 raise RoundsmithError(f"item {name!r}: expected a result, saw none")
             self._put(name, held, last=True)
         except Exception as error:
-            self._put(name, to_status(as_failure(error)), last=True)
+            self._put(name, status_of(error), last=True)
 
     def _put(self, name: str, result: Result | status_pb2.Status, *, last: bool) -> None:
         answer = self._response(name, result, last)
@@ -232,7 +232,7 @@ class _Items(Generic[Request, Result, Response]):
         name = self._name_by_task.pop(task)
         if task.cancelled():  # its coroutine may never have begun, so that it can not answer
             error = Cancelled(f"item {name!r}: given up by its caller, so there is no answer")
-            self._put(name, to_status(error), last=True)
+            self._put(name, status_of(error), last=True)
 
 
 def _size(answer: object) -> int:

@@ -251,6 +251,23 @@ async def test_a_bad_item_is_answered_by_its_status_and_ends_no_stream() -> None
 
 
 @in_loop
+async def test_what_a_bad_item_holds_makes_no_answer_that_is_too_large_for_its_stream() -> None:
+    async def refuse(name: str) -> AsyncIterator[int]:
+        yield 1
+        raise ConfigError(f"{name!r}: expected something shorter")
+
+    def whole(_: str, told: int | status_pb2.Status, last: bool) -> tuple[Any, bool]:
+        return told, last
+
+    name = "\0" * 2**20
+    bad = answer_items(feed(name), lambda _: "bad", given_up, refuse, whole, 1)
+    *_, (told, last) = await collect(bad)
+    assert last
+    assert told.ByteSize() < 2**17
+    assert told.message.endswith(" ...")
+
+
+@in_loop
 async def test_requests_are_read_only_as_fast_as_items_are_answered() -> None:
     read, most = 0, 3
 
