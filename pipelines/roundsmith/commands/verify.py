@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from roundsmith.commands.runs import Run
+from roundsmith.errors import ConfigError
 
 if TYPE_CHECKING:
     from roundsmith.lineage.history import History
@@ -48,6 +49,10 @@ def verify(
     store, findings = open_run(run), integrity.Findings()
     with error_console().status("computing hashes"):
         integrity.check_hashes(store, findings)
+    if not findings.checked:
+        raise ConfigError(
+            f"{run}: expected finished work to verify, saw none: let the run finish a step first"
+        )
     if not findings.problems:  # what is damaged can not be read, and so not be run again
         history = History(store)
         with error_console().status("comparing the files of the rounds"):

@@ -132,6 +132,12 @@ def test_a_url_where_neither_a_run_nor_a_store_is_does_not_pass_for_an_empty_one
     assert not (tmp_path / "rows").exists()
 
 
+def test_a_run_that_has_finished_nothing_is_not_said_to_be_verified(tmp_path: Path) -> None:
+    Store(str(tmp_path / "store"))
+    (tmp_path / "store/manifests").mkdir()
+    assert "expected finished work to verify, saw none" in told("verify", str(tmp_path), code=1)
+
+
 @pytest.mark.skipif("ROUNDSMITH_TEST_S3" not in os.environ, reason="needs an S3 bucket")
 def test_a_person_at_the_command_line_reads_one_message(tmp_path: Path) -> None:
     url = f"{storage_url('s3', tmp_path)}/runs/nobody"
