@@ -7,38 +7,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from roundsmith.config import child_environment
 from roundsmith.platform.local import LocalPlatform
 from roundsmith.store import GROUPS, Store
 from roundsmith.types import Group
 from tests.chaos.kills import differences, settings_file, wait_for
-from tests.chaos.played import OtherExecutor, play_with, small_config
+from tests.chaos.played import OtherExecutor, faulty_executor, play_with, small_config
 from tests.pipelines.round.lab_round import command, play
 from tests.small_disk import mounted
 
 pytestmark = pytest.mark.slow
-
-
-@contextmanager
-def faulty_executor(folder: Path, share: float) -> Iterator[str]:
-    """The address of an executor that fails on a share of its cells."""
-    ready = folder / "executor.ready"
-    arguments = ["--share", str(share), "--seed", "7", "--ready-file", str(ready)]
-    command = [sys.executable, "-m", "tests.chaos.faulty_executor", *arguments]
-    with (folder / "executor.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=child_environment())
-    try:
-        wait_for(ready)
-        yield json.loads(ready.read_text())["address"]
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
 
 
 def groups(out: Path) -> list[Group]:
