@@ -4,7 +4,7 @@ import math
 from collections.abc import Collection, Iterable
 
 from roundsmith.errors import ConfigError, EngineError, TooLong, Unsupported
-from roundsmith.types import GenerateItem, Sampling
+from roundsmith.types import Constraint, GenerateItem, Sampling
 from roundsmith.types.generation import (
     MAX_ADDED_PENALTY,
     MAX_REPETITION,
@@ -89,6 +89,18 @@ def check_drawn(logprobs: Iterable[float], before: int) -> None:
             f"the model's logits after {before} drawn tokens: saw some that are not finite, "
             "expected numbers: its weights diverged or are damaged, or its dtype overflows on "
             "this prompt; serve other weights, or a wider dtype"
+        )
+
+
+def check_followed(constraint: Constraint | None, logprobs: Iterable[float], ended: str) -> None:
+    """Raises ConfigError for a constraint that vLLM has taken and can not follow: it compiles most
+    of them only when their turn comes, and ends the completion as `error`, or draws from no token.
+    """
+    if constraint is not None and not (ended != "error" and all(map(math.isfinite, logprobs))):
+        raise ConfigError(
+            f"sampling.constraint.{constraint.kinds[0]}: vLLM can not follow it, expected one that "
+            "it compiles and that leaves a token to draw at each place: mend it; the service's log "
+            "has vLLM's own words"
         )
 
 

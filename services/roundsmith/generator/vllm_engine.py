@@ -12,7 +12,7 @@ from roundsmith.errors import ConfigError, EngineError, Unavailable
 from roundsmith.generator import vllm_adapter
 from roundsmith.generator.adapters import Adapters, Loaded
 from roundsmith.generator.admission import Admission
-from roundsmith.generator.checks import check_drawn, check_item, check_length
+from roundsmith.generator.checks import check_drawn, check_followed, check_item, check_length
 from roundsmith.generator.merged import merged
 from roundsmith.generator.model_info import ModelInfo, adapted_version
 from roundsmith.generator.requests import Told
@@ -116,6 +116,7 @@ class VllmEngine:
         async with aclosing(parts):
             async for drawn in parts:
                 offset = len(token_ids)
+                check_followed(item.sampling.constraint, drawn.logprobs, drawn.ended)
                 check_drawn(drawn.logprobs, offset)
                 token_ids += drawn.token_ids
                 logprobs += drawn.logprobs

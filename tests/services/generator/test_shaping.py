@@ -138,8 +138,11 @@ def test_a_constraint_without_meaning_is_refused_and_its_neighbours_are_not(ask:
         Constraint(json_schema="{"),
         Constraint(json_schema=deep),
         Constraint(grammar=""),
+        Constraint(regex=r"\p{L}+"),  # taken, and not compiled
+        Constraint(grammar="root ::= root"),  # compiled, and nothing matches it
+        Constraint(json_schema='{"$ref": "#"}'),
     ):
-        with pytest.raises(ConfigError):
+        with pytest.raises(ConfigError, match=r"refused the item|constraint"):
             ask([GenerateItem("i", PROMPT, Sampling(4, constraint=constraint), 0)])
     assert ask([GenerateItem("i", PROMPT, Sampling(4), 0)])
 
