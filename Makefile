@@ -33,10 +33,11 @@ help: ## show this list
 round: $(VENV)/local.stamp ## run one GiFT round on the lab and write its report to runs/lab
 	$(BIN)/roundsmith run --recipe gift --preset lab --out $(OUT)
 
-# Two at a time, for two cores; the first is seen as it goes, the others at their end.
+# Two at a time, for two cores, the longest first, beside that of the cluster, which mostly waits; the first is seen
+# as it goes, the others at their end.
 .PHONY: test
-test: lint ## check everything: lint, types, the protos and every test; WITH_VLLM=1 adds test-vllm
-	$(MAKE) --jobs=2 --keep-going test-part-rest test-part-cluster test-part-rounds test-part-services \
+test: lint $(if $(WITH_VLLM),vllm-environment) ## check everything: lint, types, the protos and every test; WITH_VLLM=1 adds test-vllm
+	$(MAKE) --jobs=2 --keep-going test-part-rounds test-part-cluster test-part-services test-part-rest \
 	  $(if $(WITH_VLLM),test-part-vllm)
 
 SERVED := tests/services tests/sandbox
@@ -46,14 +47,14 @@ at-its-end = said=$$(mktemp); $(1) > "$$said" 2>&1; code=$$?; cat "$$said"; rm "
 
 .PHONY: test-part-rest
 test-part-rest: $(VENV)/dev.stamp
-	$(BIN)/pytest $(addprefix --ignore=,tests/cluster $(SERVED) $(ROUNDS))
+	@$(call at-its-end,$(BIN)/pytest $(addprefix --ignore=,tests/cluster $(SERVED) $(ROUNDS)))
 
 .PHONY: test-part-rounds
 test-part-rounds: $(VENV)/dev.stamp
-	@$(call at-its-end,$(BIN)/pytest $(ROUNDS))
+	$(BIN)/pytest $(ROUNDS)
 
 .PHONY: test-part-cluster
-test-part-cluster: $(VENV)/dev.stamp $(if $(WITH_VLLM),vllm-environment)
+test-part-cluster: $(VENV)/dev.stamp
 	@$(call at-its-end,$(ON_VLLM) $(BIN)/pytest tests/cluster)
 
 .PHONY: test-part-services
@@ -61,7 +62,7 @@ test-part-services: $(VENV)/dev.stamp
 	@$(call at-its-end,$(BIN)/pytest $(SERVED))
 
 .PHONY: test-part-vllm
-test-part-vllm: vllm-environment
+test-part-vllm: $(VENV)/dev.stamp
 	@$(call at-its-end,$(MAKE) test-vllm)
 
 .PHONY: test-cluster
