@@ -18,6 +18,8 @@ class Trouble:
     pod: str
     reason: str
     ended: bool = False
+    message: str = ""
+    """What its container left in the pod's status when it ended."""
 
     def __str__(self) -> str:
         return f"{self.pod}: {self.reason}"
@@ -66,22 +68,22 @@ def _troubles(pod: Mapping[str, Any]) -> Iterator[Trouble]:
     if status.get("reason"):
         yield Trouble(name, f"{status['reason']}: {status.get('message', '')}")
     for container in status.get("initContainerStatuses") or []:
-        for why, _ in _reasons(container):
+        for why, *_ in _reasons(container):
             yield Trouble(name, f"init container {container['name']}: {why}")
     for container in status.get("containerStatuses") or []:
-        for why, ended in _reasons(container):
-            yield Trouble(name, why, ended)
+        for why, ended, message in _reasons(container):
+            yield Trouble(name, why, ended, message)
 
 
-def _reasons(container: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
-    """Why a container waits or was restarted, and whether it ended."""
+def _reasons(container: Mapping[str, Any]) -> Iterator[tuple[str, bool, str]]:
+    """Why a container waits or was restarted, whether it ended, and the message that it left."""
     waiting = container.get("state", {}).get("waiting") or {}
     # ContainerCreating and PodInitializing are how every pod begins.
     if waiting.get("reason", "").startswith(("Err", "Image", "Invalid", "Create")):
-        yield f"{waiting['reason']}: {waiting.get('message', '')}", False
+        yield f"{waiting['reason']}: {waiting.get('message', '')}", False, ""
     for when in ("state", "lastState"):
         ended = container.get(when, {}).get("terminated")
         if ended and ended.get("exitCode"):
             count = container.get("restartCount", 0)
             why = f"{ended.get('reason', 'Error')}, exit code {ended['exitCode']}"
-            yield f"{why}, restarted {count} times", True
+            yield f"{why}, restarted {count} times", True, ended.get("message", "")

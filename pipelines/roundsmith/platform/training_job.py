@@ -60,6 +60,8 @@ class Asked:
         made = pod_template(on.template, "training", self.cluster.jobs)
         container = container_of(made, TRAINING_CONTAINER)
         container |= {"command": list(ENTRY), "args": [self.request_uri]}
+        # A runtime may remove an ended container, and its log, before anybody reads it.
+        container.setdefault("terminationMessagePolicy", "FallbackToLogsOnError")
         if self.rolls_out:
             made["metadata"]["labels"] |= on.rollouts.labels
             for place, key, more in (

@@ -97,6 +97,10 @@ class _Followed:
     """The last end of a log that could be read of each pod that was restarted: the pod may be gone
     when the job fails.
     """
+    left: dict[str, str] = field(default_factory=dict)
+    """The last message in the status of each pod that ended: the end of its log, which can be read
+    there when the container and its log are gone.
+    """
     podless: Podless = field(init=False)
 
     def __post_init__(self) -> None:
@@ -150,6 +154,8 @@ class _Followed:
         if fresh:
             self.seen[trouble.pod] = str(trouble)
             log.warning("%s", trouble)
+        if trouble.message:
+            self.left[trouble.pod] = trouble.message
         if trouble.ended and (fresh or trouble.pod not in self.printed):
             for previous in (True, False):
                 if text := self.api.log(
@@ -160,7 +166,8 @@ class _Followed:
 
     def _failed(self, said: str) -> PlatformError:
         why = "\n".join(self.seen.values()) or "its pods said nothing"
-        logs = "\n".join(f"--- {pod}\n{text.rstrip()}" for pod, text in self.printed.items())
+        said_by = self.left | self.printed
+        logs = "\n".join(f"--- {pod}\n{text.rstrip()}" for pod, text in said_by.items())
         return PlatformError(
             f"{self.kind.title} {self.name}: expected it to succeed, saw it fail ({said}): {why}: "
             f"mend that and run again, the training goes on from its last checkpoint\n{logs}"

@@ -28,6 +28,7 @@ def test_the_job_of_two_pods_is_written_out() -> None:
         "env": [{"name": "HOME", "value": "/tmp"}],
         "command": ["python3", "-m", "roundsmith.training.stored"],
         "args": [URI],
+        "terminationMessagePolicy": "FallbackToLogsOnError",
     }
     labels = {
         "app.kubernetes.io/name": "roundsmith",

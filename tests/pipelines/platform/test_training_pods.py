@@ -47,9 +47,9 @@ WARNED = [
 REMOVED = "unable to retrieve container logs for containerd://ee1d60da58412649"
 
 
-def pod(restarts: int) -> dict[str, Any]:
-    """A pod whose container ended, after so many restarts."""
-    ended = {"terminated": {"exitCode": 2, "reason": "Error"}}
+def pod(restarts: int, message: str = "") -> dict[str, Any]:
+    """A pod whose container ended, after so many restarts, and left this in its status."""
+    ended = {"terminated": {"exitCode": 2, "reason": "Error", "message": message}}
     status = {"containerStatuses": [{"restartCount": restarts, "state": ended}]}
     return {"metadata": {"name": "master-0"}, "status": status}
 
@@ -62,6 +62,7 @@ class Answers(Answering):
     looks: ClassVar[int] = 0
     logs: ClassVar[list[str]] = []
     """What each request for a log is answered, the first first; then the pod is gone."""
+    message: ClassVar[str] = ""
     podless: ClassVar[int] = 0
     """Where no pod is made, what is answered to who asks for events."""
 
@@ -76,7 +77,7 @@ class Answers(Answering):
         elif path.endswith("/pods") and self.podless:
             self.answer(200, {"items": []})
         elif path.endswith("/pods"):
-            self.answer(200, {"items": [pod(min(Answers.looks - 1, 1))]})
+            self.answer(200, {"items": [pod(min(Answers.looks - 1, 1), Answers.message)]})
         elif "watch" in query:
             self.answer(200, "")
         else:
@@ -111,8 +112,19 @@ def test_what_a_pod_printed_is_told_though_it_could_be_read_but_once(
     logs: list[str], config: Path, tmp_path: Path
 ) -> None:
     Answers.looks, Answers.logs, Answers.podless = 0, list(logs), 0
+    Answers.message = "of its status"
     told = said(FOLLOW.replace("FOLDER", repr(str(tmp_path))), config)
     assert "saw it fail (the limit is reached)" in told
+    assert told.endswith("--- master-0\nno request\n")
+
+
+@pytest.mark.parametrize("logs", [[], [REMOVED] * 8], ids=["gone", "removed"])
+def test_what_a_pod_printed_is_told_though_its_log_could_never_be_read(
+    logs: list[str], config: Path, tmp_path: Path
+) -> None:
+    Answers.looks, Answers.logs, Answers.podless = 0, list(logs), 0
+    Answers.message = "no request\n"
+    told = said(FOLLOW.replace("FOLDER", repr(str(tmp_path))), config)
     assert told.endswith("--- master-0\nno request\n")
 
 

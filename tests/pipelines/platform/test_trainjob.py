@@ -63,6 +63,7 @@ def test_its_pods_train_what_is_asked_for() -> None:
         "env": [{"name": "HOME", "value": "/tmp"}],
         "command": ["python3", "-m", "roundsmith.training.stored"],
         "args": [URI],
+        "terminationMessagePolicy": "FallbackToLogsOnError",
     }
     assert spec["template"]["spec"]["restartPolicy"] == "OnFailure"
     assert spec["template"]["metadata"]["labels"]["sidecar.istio.io/inject"] == "false"
