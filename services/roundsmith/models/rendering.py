@@ -9,6 +9,8 @@ from roundsmith.types import ChatMessage, Prompt
 _FIRST_CHARACTERS, _HOPELESS = 8, 2
 """For each token of a context: how much of a long text is read first, and with how many tokens that
 ends it. What follows a begin changes how its last word is cut, not half of its tokens."""
+_ROLES = ("system", "user", "assistant")
+"""Many a template writes any other word into the text, as if the model knew it."""
 
 
 def render(
@@ -18,9 +20,10 @@ def render(
 
     Text gets the tokenizer's own special tokens, ids stay as they are, messages go through the chat
     template, whose last turn is continued when it is the assistant's. Raises ConfigError when
-    nothing comes out, an id is outside the vocabulary, or there is no template that takes the
-    messages; and TooLong for what can not fit the context, where one is given, of which no more is
-    read than shows that. A prompt that is little too long is for the caller to refuse.
+    nothing comes out, an id is outside the vocabulary, a role is none that there is, or there is no
+    template that takes the messages; and TooLong for what can not fit the context, where one is
+    given, of which no more is read than shows that. A prompt that is little too long is for the
+    caller to refuse.
     """
     if isinstance(prompt, str):
         ids = _tokens(tokenizer, prompt, context_tokens, special=True)
@@ -61,6 +64,11 @@ def _render_chat(tokenizer: Any, messages: list[ChatMessage]) -> str:
             "chat messages, but the model's tokenizer has no chat template: "
             "expected a plain text prompt, or a model that carries a template"
         )
+    for at, message in enumerate(messages):
+        if message.role not in _ROLES:
+            raise ConfigError(
+                f"messages[{at}].role: saw {message.role!r}, expected system, user or assistant"
+            )
     goes_on = messages[-1].role == "assistant"
     try:
         return str(

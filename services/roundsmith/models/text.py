@@ -20,6 +20,8 @@ _VOLATILE = ("transformers_version", "_name_or_path", "dtype", "torch_dtype", "u
 """Of config.json, what another save of the same architecture may change."""
 _OF_CALLS = ("truncation", "padding")
 """Of tokenizer.json, what a call sets as it needs it."""
+_MOST_SHOWN = 80
+"""Characters of a value that is not the same; a vocabulary has millions."""
 
 
 @dataclass(frozen=True)
@@ -142,10 +144,16 @@ def _refuse_other(what: str, path: Path, served: dict[str, Any], found: dict[str
     other = sorted(
         name for name in served.keys() | found.keys() if served.get(name) != found.get(name)
     )
-    if other:
-        raise ConfigError(
-            f"{path}: expected the same {what} as the model that is served, saw "
-            f"{other[0]} {found.get(other[0], 'missing')} instead of "
-            f"{served.get(other[0], 'none')}{f' and {len(other) - 1} more' if other[1:] else ''}: "
-            "start a service of its own for another model"
-        )
+    if not other:
+        return
+    first = other[0]
+    seen, expected = str(found.get(first, "missing")), str(served.get(first, "none"))
+    if max(len(seen), len(expected)) > _MOST_SHOWN:
+        difference = f"another {first}"
+    else:
+        difference = f"{first} {seen} instead of {expected}"
+    raise ConfigError(
+        f"{path}: expected the same {what} as the model that is served, saw {difference}"
+        f"{f' and {len(other) - 1} more' if other[1:] else ''}: "
+        "start a service of its own for another model"
+    )

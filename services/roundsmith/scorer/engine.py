@@ -81,15 +81,18 @@ class TransformersScorer:
     async def reload(self, folder: Path, sha256: str) -> None:
         """Score with the weights of `folder`, whose weight version must be `sha256`; idempotent.
 
-        Raises ConfigError or WeightsMismatch for a folder that is not what it should be; the old
-        weights go on scoring then.
+        Raises ConfigError or WeightsMismatch for a folder that is not what it should be, or differs
+        from what is served in more than numbers; the old weights go on scoring then.
         """
         from roundsmith.models.loading import load_checked
+        from roundsmith.models.text import refuse_other_model
 
         async with self._reloading:
-            if sha256 == self._worker.loaded.weights_sha256:
+            before = self._worker.loaded
+            if sha256 == before.weights_sha256:
                 return
             loaded = await asyncio.to_thread(load_checked, folder, sha256, self._settings)
+            await asyncio.to_thread(refuse_other_model, folder, before, loaded)
             await asyncio.wrap_future(await asyncio.to_thread(self._worker.swap, loaded))
 
     def describe(self) -> ScorerInfo:

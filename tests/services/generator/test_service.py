@@ -13,8 +13,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from roundsmith.clients import StreamSettings
 from roundsmith.clients.stream import call_error
-from roundsmith.errors import Overloaded, Unavailable
-from roundsmith.types import Completion, CompletionDelta, GenerateItem, Sampling
+from roundsmith.errors import ConfigError, Overloaded, Unavailable
+from roundsmith.types import ChatMessage, Completion, CompletionDelta, GenerateItem, Sampling
 from roundsmith.v1 import generator_pb2, generator_pb2_grpc
 from roundsmith.wire import to_message
 from tests.processes import alive, descendants
@@ -92,6 +92,21 @@ def test_the_client_is_told_tokens_as_they_are_drawn_and_each_completion_once(
         assert len(deltas) > 1
         assert ids == whole.token_ids[: len(ids)]
         assert told.index(whole) > told.index(deltas[-1])
+
+
+@pytest.mark.parametrize("role", ["asistant", "User", "tool", ""])
+def test_a_role_that_no_model_knows_is_refused_with_its_place(driven: Driven, role: str) -> None:
+    turns = (ChatMessage("user", "add"), ChatMessage(role, "def"))
+    expected = rf"messages\[1\].role: saw '{role}', expected system, user or assistant"
+
+    async def scenario() -> list[Completion]:
+        async with served(driven.engine) as address, client_of(address) as client:
+            with pytest.raises(ConfigError, match=expected):
+                await client.generate(GenerateItem("bad", turns, LONG, 0))
+            known = (ChatMessage("system", "Be short."), turns[0], ChatMessage("assistant", "def"))
+            return list(await client.generate(GenerateItem("good", known, Sampling(2), 0)))
+
+    assert len(driven.run(scenario())) == 1
 
 
 @pytest.mark.slow

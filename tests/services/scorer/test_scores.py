@@ -182,6 +182,7 @@ def test_long_and_short_texts_fit_up_to_the_context(score_all: ScoreAll) -> None
         (ScoreItem("i", "x", "", end=False), "empty completion: saw no token"),
         (ScoreItem("i", "x", (1, 70_000)), "token id 70000"),
         (ScoreItem("i", (5,) * 200, (6,) * 57), "257 tokens of prompt and completion"),
+        (ScoreItem("i", (ChatMessage("bot", "x"),), "y"), r"messages\[0\].role: saw 'bot', exp"),
         (ScoreItem("i", "x", "y", p_yes_top_k=5), "p_yes_top_k: saw 5 for a completion"),
     ],
 )

@@ -1,6 +1,8 @@
 """Generator and scorer reload from a URL: through their admin ports, with real models."""
 
 import asyncio
+import json
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -91,5 +93,40 @@ def test_a_service_reloads_from_a_url_and_a_later_one_starts_with_that(
         later = WeightsSettings.model_validate(settings | {"cache": tmp_path / "later"})
         async with serving(start, client, tiny, later) as service:
             assert await served(service) == new
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("other", ["tokenizer.json", "config.json", "generation_config.json"])
+@pytest.mark.parametrize(
+    ("start", "client"), [(generator, GeneratorClient), (scorer, ScorerClient)]
+)
+def test_a_checkpoint_whose_numbers_mean_something_else_is_refused_and_the_old_one_goes_on(
+    start: Start, client: Client, other: str, tiny: Path, other_tiny: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(other_tiny, tmp_path / "other")
+    content = json.loads((folder / other).read_text())
+    match other:
+        case "tokenizer.json":
+            ids = content["model"]["vocab"]
+            ids["a"], ids["b"] = ids["b"], ids["a"]
+            message = r"expected the same tokenizer as .*, saw another model: start"
+        case "config.json":
+            content["rms_norm_eps"] = 0.1
+            message = r"the same config.json as .*, saw rms_norm_eps 0.1 instead of 1e-06: start"
+        case "generation_config.json":
+            content["eos_token_id"] = [0, 7]
+            message = r"the same tokenizer as .*, saw end tokens \[0, 7\] instead of \[0\]: start"
+    (folder / other).write_text(json.dumps(content))
+
+    async def scenario() -> None:
+        async with serving(start, client, tiny, WeightsSettings(storage_root=str(tmp_path))) as one:
+            with pytest.raises(ConfigError, match=message):
+                await one.reload(str(folder), weights_sha256(folder))
+            assert await served(one) == weights_sha256(tiny)
+            new = weights_sha256(other_tiny)
+            alike = shutil.copytree(other_tiny, tmp_path / "alike")
+            assert await one.reload(str(alike), new) == new
+            assert await served(one) == new
 
     asyncio.run(scenario())
