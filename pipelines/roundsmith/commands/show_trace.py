@@ -8,7 +8,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from roundsmith.lineage.trace import Trace, TracedSample
-from roundsmith.store import Manifest
+from roundsmith.store import EvalRecord, Manifest
 from roundsmith.store.codecs import example_columns, pair_columns, task_columns
 from roundsmith.types import ChatMessage, Example, Prompt, Provenance, Row
 
@@ -46,9 +46,7 @@ def trace_tree(found: Trace) -> Tree:
     if found.row is not None:
         _add_row(tree, found.row)
     if found.record is not None:
-        verdicts = ", ".join(found.record.verdicts)
-        tree.add(f"task {found.record.task_id}, solved: {found.record.solved} ({verdicts})")
-        tree.add(_code(found.record.text))
+        _add_record(tree, found.record)
     for traced in found.samples:
         _add_sample(tree, traced)
     if found.task is not None:
@@ -72,6 +70,17 @@ def _add_row(tree: Tree, row: Row) -> None:
     for answer in (row.completion,) if isinstance(row, Example) else (row.chosen, row.rejected):
         node.add(_code(answer))
     node.add(_provenance(row.provenance))
+
+
+def _add_record(tree: Tree, record: EvalRecord) -> None:
+    verdicts = ", ".join(record.verdicts)
+    tree.add(Text(f"task {record.task_id}, solved: {record.solved} ({verdicts})"))
+    tree.add(_code(record.text))
+    if record.seed is None:
+        tree.add("of an earlier version, which kept no seed, weights or tier")
+        return
+    drawn = f"weights {record.weights_sha256[:12]}, seed {record.seed}, index {record.index}"
+    tree.add(Text(f"{drawn}; judged in {record.tier} ({record.image})"))
 
 
 def _add_sample(tree: Tree, traced: TracedSample) -> None:

@@ -60,6 +60,7 @@ def verify(
                 exports.check_round(summary.rpartition("/")[0], history, findings)
         with error_console().status("choosing the rows again"):
             integrity.check_rows(history, findings)
+            integrity.check_evaluations(history, findings)
             choices.check_choices(history, (RECIPES, *(recipes or ())), findings)
         with error_console().status("deciding again"):
             decisions.check_decisions(history, findings)

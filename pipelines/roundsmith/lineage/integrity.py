@@ -8,10 +8,10 @@ from typing import Any
 from roundsmith.errors import RoundsmithError, StoreError
 from roundsmith.hashing import is_weight_file, weights_version
 from roundsmith.lineage.find import ROW_KINDS
-from roundsmith.lineage.history import GROUP_STEPS, ROW_STEPS, History
-from roundsmith.recipes.identities import computed_row_id, row_id, sample_id
-from roundsmith.store import GROUPS, Manifest, ObjectRef, Store
-from roundsmith.types import Group
+from roundsmith.lineage.history import GROUP_STEPS, MODEL_STEPS, ROW_STEPS, History
+from roundsmith.recipes.identities import computed_row_id, draw_seed, row_id, sample_id
+from roundsmith.store import EVALS, GROUPS, Manifest, ObjectRef, Store
+from roundsmith.types import Group, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,26 @@ def check_rows(history: History, findings: Findings) -> None:
                     lost = [p for p in row.provenance.parents if p not in known]
                     wrong = f"expected its parent {lost[0]} among the samples" if lost else None
                     findings.expect("parents of rows", name, wrong)
+
+
+def check_evaluations(history: History, findings: Findings) -> None:
+    """That every sample of an evaluation was drawn with the seed that follows from the run's and by
+    the weights of the model that was evaluated. Rows of an earlier version do not tell either.
+    """
+    for ref, manifest in history.objects(EVALS.name, history.of("evaluate", "evaluate-shard")):
+        models = [m for m in history.parents(manifest) if m.step in MODEL_STEPS]
+        weights = {model.stats["weights_sha256"] for model in models}
+        for record in history.store.read_rows(EVALS, ref):
+            if record.seed is None:
+                continue
+            seed = draw_seed(manifest.config["seed"], 0, record.task_id, Kind.CODE, 0)
+            wrong = None
+            if record.seed != seed:
+                wrong = f"expected seed {seed}, saw {record.seed}"
+            elif weights and record.weights_sha256 not in weights:
+                wrong = f"expected weights {weights.pop()}, saw {record.weights_sha256}"
+            where = f"{record.sample_id} of {manifest.reference}"
+            findings.expect("evaluation samples", where, wrong)
 
 
 def _check_folder(store: Store, manifest: Manifest, ref: ObjectRef, findings: Findings) -> None:

@@ -66,7 +66,7 @@ def trace(history: History, name: str) -> Trace:
         samples=samples,
         task=group.task if group else _task(history, found),
         work=tuple(history.ancestors(made_by)),
-        weights=_weights(history, samples),
+        weights=_weights(history, found, samples),
         uses=uses(history, found),
     )
 
@@ -136,6 +136,10 @@ def _task(history: History, found: Found) -> Task | None:
     return None
 
 
-def _weights(history: History, samples: Sequence[TracedSample]) -> tuple[Manifest, ...]:
+def _weights(
+    history: History, found: Found, samples: Sequence[TracedSample]
+) -> tuple[Manifest, ...]:
     names = dict.fromkeys(traced.sample.provenance.weights_sha256 for traced in samples)
+    if isinstance(found, FoundRecord):
+        names[found.record.weights_sha256] = None
     return tuple(m for name in names if (m := history.weights(name)) is not None)

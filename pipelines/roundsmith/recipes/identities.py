@@ -1,9 +1,18 @@
-"""What names a sample and a row: content hashes that can be computed again from what they hold."""
+"""What names a sample and a row: content hashes that can be computed again from what they hold;
+and what a sample was drawn with.
+"""
 
 from typing import Any
 
-from roundsmith.hashing import content_hash
-from roundsmith.types import ChatMessage, Example, Prompt, Provenance, Row, Sample
+from roundsmith.hashing import content_hash, derive_seed
+from roundsmith.types import ChatMessage, Example, Kind, Prompt, Provenance, Row, Sample
+
+
+def draw_seed(seed: int, round: int, task_id: str, kind: Kind, step: int) -> int:
+    """The seed of the samples of one place in one task's sampling, by that of the run; each is
+    drawn by the generator's H of it and the sample's index.
+    """
+    return derive_seed(seed, "sample", round, task_id, kind, step)
 
 
 def sample_id(sample: Sample) -> str:

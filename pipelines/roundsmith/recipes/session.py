@@ -8,7 +8,7 @@ from roundsmith.benchmarks.scripts import runnable
 from roundsmith.clients import Services
 from roundsmith.errors import ConfigError, TooLong
 from roundsmith.hashing import derive_seed
-from roundsmith.recipes.identities import sample_id
+from roundsmith.recipes.identities import draw_seed, sample_id
 from roundsmith.recipes.prompts import assertion
 from roundsmith.recipes.resolving import run_until_resolved
 from roundsmith.recipes.styles import Demonstration, Style, without_docstrings
@@ -78,7 +78,7 @@ class Session:
         The seed is H(seed, round, task, kind, step), and each sample's the generator's H of it and
         the index. Raises TooLong, with the task, for a prompt that the model has no room for.
         """
-        seed = derive_seed(self.seed, "sample", self.round, task.task_id, kind, step)
+        seed = draw_seed(self.seed, self.round, task.task_id, kind, step)
         item_id = f"{self.round}/{task.task_id}/{kind}/{step}"
         item = GenerateItem(item_id, prompt, sampling, seed, n)
         try:

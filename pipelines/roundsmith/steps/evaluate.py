@@ -2,7 +2,7 @@
 from.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence, Set
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence, Set
 from contextlib import asynccontextmanager
 
 from roundsmith.benchmarks.asserted import hidden_first, shown_tests
@@ -58,7 +58,7 @@ async def evaluate(ctx: Context, tasks: str, model: str, split: str) -> str:
 
     job = Job(
         "evaluate",
-        12,
+        13,
         settings,
         task_set,
         (weights,),
@@ -87,7 +87,15 @@ def _record(task: Task, code: Sample, seen: Sequence[Outcome], shown: Set[str]) 
         text=code.text,
         prompt_tokens=code.prompt_tokens,
         tokens=code.token_count,
+        seed=code.provenance.seed,
+        weights_sha256=code.provenance.weights_sha256,
+        tier=_each(outcome.tier for outcome in seen),
+        image=_each(outcome.image for outcome in seen),
     )
+
+
+def _each(words: Iterable[str]) -> str:
+    return ", ".join(sorted(set(words)))
 
 
 def evaluation_of(ctx: Context, manifest: Manifest, *, strict: bool = False) -> Evaluation:

@@ -27,6 +27,8 @@ class RowKind(Generic[RowT]):
     encode: Callable[[RowT], dict[str, Any]]
     decode: Callable[[dict[str, Any]], RowT]
     rows_per_group: int = 1024
+    still_read: tuple[int, ...] = ()
+    """Earlier versions, whose rows lack only what `decode` has a word for where it is missing."""
 
     def hash_of(self, rows: Iterable[RowT]) -> str:
         """The sha256 of what is stored of these rows, as canonical JSON: the same rows have the
@@ -51,7 +53,7 @@ PAIRS: RowKind[Pair] = RowKind(
     "pair", 2, schemas.PAIR_SCHEMA, codecs.pair_columns, codecs.columns_pair
 )
 EVALS: RowKind[EvalRecord] = RowKind(
-    "eval", 2, schemas.EVAL_SCHEMA, codecs.eval_columns, codecs.columns_eval
+    "eval", 3, schemas.EVAL_SCHEMA, codecs.eval_columns, codecs.columns_eval, still_read=(2,)
 )
 RESULTS: RowKind[TaskResult] = RowKind(
     "result", 1, schemas.RESULT_SCHEMA, codecs.result_columns, codecs.columns_result

@@ -154,7 +154,7 @@ def _check(kind: RowKind[Any], path: Path, metadata: dict[bytes, bytes]) -> None
         raise StoreError(
             f"{path}: expected rows of kind {kind.name}, saw {name}: give a file of that kind"
         )
-    if version != kind.version:
+    if version != kind.version and version not in kind.still_read:
         raise StoreError(
             f"{path}: expected {kind.name} rows of schema version {kind.version}, saw {version}: "
             "read it with the release of Roundsmith that wrote it"

@@ -27,6 +27,12 @@ class EvalRecord:
     prompt_tokens: int
     tokens: int
     """Sampled tokens of the completion."""
+    seed: int | None = None
+    """Of the draw; None where a row of an earlier version does not tell. So of the next, empty."""
+    weights_sha256: str = ""
+    tier: str = ""
+    """Isolation tier that it was judged in; several are told with commas. So of the next."""
+    image: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,7 +148,11 @@ EVAL_SCHEMA = _schema(
         "text": TEXT,
         "prompt_tokens": INT,
         "tokens": INT,
-    }
+        "weights_sha256": TEXT,
+        "tier": TEXT,
+        "image": TEXT,
+    },
+    seed=INT,
 )
 RESULT_SCHEMA = _schema(
     {

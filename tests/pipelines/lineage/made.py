@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from roundsmith.hashing import content_hash
 from roundsmith.lab import MODEL
 from roundsmith.pair_builder.rules import load_rules, select
 from roundsmith.recipes.contract import gold_example
-from roundsmith.recipes.identities import sample_id
+from roundsmith.recipes.identities import draw_seed, sample_id
 from roundsmith.recipes.styles import CompletionStyle
 from roundsmith.steps import run_step
 from roundsmith.steps.chosen import ChosenRows
@@ -265,13 +266,14 @@ async def _evaluate(
     for task in held:
         code = STYLE.program(task, task.description, STYLE.gold(task))
         passed = (Verdict.PASS,) * len(task.tests)
-        name = f"{task.task_id} {weights}"
+        name = content_hash(task.task_id, weights)
         tests = tuple(test.test_id for test in task.tests)
         made_of = (task.task_id, task.split, name, 0, True, True, tests, passed)
-        records.append(EvalRecord(*made_of, code, 9, 9))
-    config = {"cpu_s": CPU_S, "evaluation": {"samples": 1}, "split": "gate"}
+        seed = draw_seed(ctx.config.seed, 0, task.task_id, Kind.CODE, 0)
+        records.append(EvalRecord(*made_of, code, 9, 9, seed, weights, "T2", "python"))
+    how = {"evaluation": {"samples": 1}, "split": "gate", "seed": ctx.config.seed}
     made = Made([ctx.store.write_rows(EVALS, records)], {"tasks": len(held)})
-    return await _once(ctx, "evaluate", config, (tasks, model), made)
+    return await _once(ctx, "evaluate", how | {"cpu_s": CPU_S}, (tasks, model), made)
 
 
 async def _decide(

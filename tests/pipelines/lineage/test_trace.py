@@ -1,16 +1,18 @@
 """From a row back to its prompt and forward to the checkpoints that it went into."""
 
 import json
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from roundsmith.commands.show_trace import trace_json
+from roundsmith.commands.show_trace import trace_json, trace_tree
 from roundsmith.errors import ConfigError, UnknownName
 from roundsmith.lineage.history import History
 from roundsmith.lineage.integrity import Findings, check_rows
 from roundsmith.lineage.trace import Trace, trace
-from roundsmith.store import EXAMPLES, Store
+from roundsmith.store import EVALS, EXAMPLES, Store
 from roundsmith.types import Example, Kind
 from tests.pipelines.lineage.made import MadeRun, with_a_writer
 
@@ -125,6 +127,24 @@ def test_a_row_of_a_writers_corpus_is_found_and_checked(tmp_path: Path) -> None:
     check_rows(History(store), findings)
     assert findings.problems == []
     assert findings.checked["rows"] == gold.rows + run.rows.rows
+
+
+def test_a_sample_of_an_evaluation_is_walked_back_to_seed_weights_and_tier(
+    rounds: Rounds,
+) -> None:
+    first, _ = rounds
+    record = next(first.context.store.read_all(EVALS, first.after))
+    found = traced(first, record.sample_id)
+    assert (found.kind, found.record) == ("evaluation sample", record)
+    assert found.weights == (first.checkpoint,)
+    told = trace_json(found)["record"]
+    assert (told["seed"], told["tier"], told["image"]) == (record.seed, "T2", "python")
+    text = StringIO()
+    Console(width=400, file=text).print(trace_tree(found))
+    weights = record.weights_sha256[:12]
+    assert (
+        f"weights {weights}, seed {record.seed}, index 0; judged in T2 (python)" in text.getvalue()
+    )
 
 
 def test_a_trace_is_json(rounds: Rounds) -> None:

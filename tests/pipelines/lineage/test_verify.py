@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from roundsmith.lineage.again import Judged, draw
 from roundsmith.lineage.choices import check_choices
 from roundsmith.lineage.decisions import check_decisions
 from roundsmith.lineage.history import History
-from roundsmith.lineage.integrity import Findings, check_hashes, check_rows
+from roundsmith.lineage.integrity import Findings, check_evaluations, check_hashes, check_rows
 from roundsmith.recipes.identities import sample_id
 from roundsmith.steps.config import RECIPES
 from roundsmith.store import (
@@ -31,6 +32,7 @@ from roundsmith.store import (
 from roundsmith.types import Kind, Sample
 from roundsmith.verdicts import Verdict
 from tests.pipelines.lineage.made import MadeRun, made_run
+from tests.pipelines.store.earlier import of_version_2
 
 
 def checked(run: MadeRun) -> Findings:
@@ -39,6 +41,7 @@ def checked(run: MadeRun) -> Findings:
     if not findings.problems:
         history = History(store)
         check_rows(history, findings)
+        check_evaluations(history, findings)
         check_choices(history, (RECIPES,), findings)
         check_decisions(history, findings)
     return findings
@@ -58,7 +61,9 @@ def test_an_untouched_run_is_right_in_everything_that_was_looked_at(tmp_path: Pa
     found = checked(made_run(tmp_path, None))
     assert found.problems == []
     wanted = {"manifests", "objects", "model files", "model folders", "samples", "rows"}
-    assert wanted | {"parents of rows", "selections", "decisions"} == set(found.checked)
+    wanted |= {"parents of rows", "evaluation samples", "selections", "decisions"}
+    assert wanted == set(found.checked)
+    assert found.checked["evaluation samples"] == 2 * 2  # before training and after
     assert found.checked["model folders"] == 2
     assert found.checked["samples"] == 12 * 2  # before scoring and after
 
@@ -166,6 +171,31 @@ def test_an_unresolved_verdict_among_the_samples_is_found(tmp_path: Path) -> Non
     ref = run.context.store.write_rows(GROUPS, [replace(group, outcomes=broken)])
     swapped(run, run.sampled, [ref])
     assert ("samples", "it rests on a verdict that was never resolved") in problems(run)
+
+
+@pytest.mark.parametrize("lie", [{"seed": 1}, {"weights_sha256": "f" * 64}])
+def test_an_evaluation_whose_samples_were_drawn_otherwise_is_found(
+    tmp_path: Path, lie: dict[str, Any]
+) -> None:
+    run = made_run(tmp_path, None)
+    first, *others = run.context.store.read_all(EVALS, run.before)
+    ref = run.context.store.write_rows(EVALS, [replace(first, **lie), *others])
+    swapped(run, run.before, [ref])
+    ((check, seen),) = problems(run)
+    assert check == "evaluation samples"
+    assert seen.startswith(f"expected {next(iter(lie)).removesuffix('_sha256')}")
+    assert seen.endswith(f"saw {next(iter(lie.values()))}")
+
+
+def test_rows_of_an_evaluation_that_tell_no_seed_are_no_difference(tmp_path: Path) -> None:
+    run = made_run(tmp_path, None)
+    store, before = run.context.store, list(run.context.store.read_all(EVALS, run.before))
+    early = [replace(row, seed=None, weights_sha256="", tier="", image="") for row in before]
+    swapped(run, run.before, [store.write_rows(of_version_2(), early)])
+    assert list(store.read_all(EVALS, store.manifest(*run.before.reference.split("/")))) == early
+    found = checked(run)
+    assert found.problems == []
+    assert found.checked["evaluation samples"] == 2, "those after training"
 
 
 def test_a_promotion_that_the_evaluations_do_not_bear_out_is_found(tmp_path: Path) -> None:

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from roundsmith.hashing import weights_sha256
+from roundsmith.lineage.history import History
+from roundsmith.lineage.integrity import Findings, check_evaluations
 from roundsmith.report.summary import from_json
-from roundsmith.store import RESULTS, Store, read_file
+from roundsmith.store import EVALS, GROUPS, RESULTS, Store, read_file
 from tests.pipelines.round.lab_round import play, selected, summary
 
 pytestmark = pytest.mark.slow
@@ -47,14 +49,33 @@ def test_the_results_of_every_task_are_a_file_of_the_round(undisturbed: Path) ->
 
 
 def test_every_selected_row_names_a_sample_that_passed_all_tests(undisturbed: Path) -> None:
-    from roundsmith.store import GROUPS
-
     store = Store(str(undisturbed / "store"))
     groups = [g for m in store.manifests("score") for g in store.read_all(GROUPS, m)]
     passed = {code.sample_id for group in groups for code in group.passing()}
     parents = [p for row in selected(undisturbed) for p in row.provenance.parents]
     assert parents
     assert set(parents) <= passed
+
+
+def test_every_sample_of_an_evaluation_says_by_what_seed_weights_and_sandbox_it_came(
+    undisturbed: Path,
+) -> None:
+    history, findings = History(Store(str(undisturbed / "store"))), Findings()
+    check_evaluations(history, findings)
+    assert findings.problems == []
+    done = history.of("evaluate")
+    records = [record for m in done for record in history.store.read_all(EVALS, m)]
+    assert findings.checked["evaluation samples"] >= len(records) > 0
+    models = {m.stats["weights_sha256"] for m in history.of("model", "train")}
+    assert {record.weights_sha256 for record in records} == models
+    by_task: dict[tuple[str, str], set[int | None]] = {}
+    for record in records:
+        by_task.setdefault((record.split, record.task_id), set()).add(record.seed)
+    assert all(len(seeds) == 1 for seeds in by_task.values()), "models are compared on one draw"
+    assert len({*map(tuple, by_task.values())}) == len(by_task)
+    groups = [g for m in history.of("score") for g in history.store.read_all(GROUPS, m)]
+    outcomes = [outcome for group in groups for outcome in group.outcomes]
+    assert {(r.tier, r.image) for r in records} == {(o.tier, o.image) for o in outcomes}
 
 
 def test_a_finished_run_makes_nothing_anew_and_starts_no_service(undisturbed: Path) -> None:

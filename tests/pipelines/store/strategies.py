@@ -188,6 +188,10 @@ records = st.builds(
     text=text,
     prompt_tokens=counts,
     tokens=counts,
+    seed=st.none() | counts,
+    weights_sha256=text,
+    tier=text,
+    image=text,
 )
 results = st.builds(
     TaskResult,

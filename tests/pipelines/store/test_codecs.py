@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roundsmith.errors import StoreError
+from roundsmith.hashing import content_hash
 from roundsmith.store import (
     DROPPED,
     EVALS,
@@ -19,6 +20,7 @@ from roundsmith.store import (
     PAIRS,
     RESULTS,
     TASKS,
+    EvalRecord,
     RowKind,
     read_file,
     write_file,
@@ -27,6 +29,9 @@ from roundsmith.store.values import text_value, value_text
 from roundsmith.types import Example, Group, JudgedAt, Outcome, Provenance, Split, Task
 from roundsmith.verdicts import Verdict
 from tests.pipelines.store import strategies as rows
+from tests.pipelines.store.description import columns
+from tests.pipelines.store.earlier import of_version_2
+from tests.pipelines.store.test_formats import FINGERPRINTS
 
 BY_KIND = [
     pytest.param(TASKS, rows.tasks, id="task"),
@@ -144,6 +149,21 @@ def test_a_file_of_a_later_version_is_refused(tmp_path: Path) -> None:
     write_file(replace(EXAMPLES, version=99), tmp_path / "rows", [example(0)])
     with pytest.raises(StoreError, match="expected example rows of schema version 2, saw 99"):
         next(read_file(EXAMPLES, tmp_path / "rows"))
+
+
+def test_rows_of_an_evaluation_of_the_version_before_are_read_and_those_of_the_first_refused(
+    tmp_path: Path,
+) -> None:
+    early, path = of_version_2(), tmp_path / "rows"
+    fingerprint = content_hash({"eval": columns(early.schema)})
+    assert fingerprint == FINGERPRINTS["eval"]["2"], "the columns that it had"
+    bare = ("t", Split.GATE, "s", 0, True, False, ("t0",), (Verdict.PASS,), "pass", 3, 4)
+    write_file(early, path, [EvalRecord(*bare, seed=7, weights_sha256="w", tier="T2", image="i")])
+    assert list(read_file(EVALS, path)) == [EvalRecord(*bare)]
+    assert EvalRecord(*bare).seed is None
+    write_file(replace(early, version=1), path, [EvalRecord(*bare)])
+    with pytest.raises(StoreError, match="expected eval rows of schema version 3, saw 1"):
+        next(read_file(EVALS, path))
 
 
 def test_a_file_that_is_no_parquet_is_refused(tmp_path: Path) -> None:
