@@ -40,17 +40,25 @@ def finished_round(run: str, number: int | None) -> FinishedRound:
     if number is not None:
         found = {one: path for one, path in found.items() if one == number}
     if not found:
-        wanted = "a finished round" if number is None else f"round {number}"
-        near = [] if is_url(run) else near_runs(Path(run))
-        raise ConfigError(
-            f"{run}: expected the folder of a run with {wanted}, saw none: give the --out of a run "
-            f"that is over{f'; {named(near)}' if near else ''}"
-        )
+        raise _unfinished(run, "a finished round" if number is None else f"round {number}")
     summary = found[max(found)]
     if (store := store_of(run)) is None:
         raise refuse_nothing(run)
     history = History(Store(store))
     return _of_report(history, report_told(history, summary), summary)
+
+
+def _unfinished(run: str, wanted: str) -> ConfigError:
+    if is_url(run):
+        return ConfigError(
+            f"{run}: expected the URL of a run with {wanted}, saw none: give STORAGE/runs/NAME "
+            "of a run on a cluster, when its round is over"
+        )
+    near = near_runs(Path(run))
+    return ConfigError(
+        f"{run}: expected the folder of a run with {wanted}, saw none: give the --out of a run "
+        f"that is over{f'; {named(near)}' if near else ''}"
+    )
 
 
 def _of_report(history: History, report: Manifest, summary: str) -> FinishedRound:

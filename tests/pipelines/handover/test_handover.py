@@ -29,6 +29,7 @@ from tests.pipelines.handover.hub_server import PART, Hub, hub
 from tests.pipelines.lineage.made import MadeRun, made_run
 from tests.pipelines.report.rounds import COST, RESULT
 from tests.small_disk import grow, mounted
+from tests.storages import EVERY, storage_url
 
 
 def finished(folder: Path) -> MadeRun:
@@ -289,6 +290,25 @@ def test_offline_nothing_is_pushed(rows: Path) -> None:
     done = CliRunner().invoke(app, arguments, env={"HF_HUB_OFFLINE": "1"})
     assert isinstance(done.exception, ConfigError)
     assert "saw HF_HUB_OFFLINE: unset it" in str(done.exception)
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_of_a_run_without_a_finished_round_it_is_said_where_one_was_looked_for(
+    kind: str, tmp_path: Path
+) -> None:
+    at = f"{storage_url(kind, tmp_path)}/runs/first"
+    asked = (None, "a finished round"), (2, "round 2")
+    for number, wanted in asked:
+        with pytest.raises(ConfigError) as refused:
+            finished_round(at, number)
+        said = str(refused.value)
+        if kind == "folder":
+            assert said.startswith(f"{at}: expected the folder of a run with {wanted}, saw none:")
+            assert "--out" in said
+        else:
+            assert said.startswith(f"{at}: expected the URL of a run with {wanted}, saw none:")
+            assert "folder" not in said
+            assert "--out" not in said
 
 
 def test_a_folder_that_nothing_exported_is_not_pushed(tmp_path: Path) -> None:
