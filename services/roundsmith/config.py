@@ -89,6 +89,36 @@ def has_bfloat16_units() -> bool:
     return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(flags))
 
 
+def processor() -> str:
+    """Vendor and vector instructions of this CPU: by them torch and its libraries choose how they
+    add, so that where they differ the last bits do.
+    """
+    return processor_of(Path("/proc/cpuinfo").read_text())
+
+
+def processor_of(told: str) -> str:
+    """The same by a text of `/proc/cpuinfo`, of its first core."""
+    first = told.strip().partition("\n\n")[0]
+    pairs = (line.partition(":") for line in first.splitlines())
+    facts = {name.strip(): value.strip() for name, _, value in pairs}
+    vendor = facts.get("vendor_id", facts.get("CPU implementer", ""))
+    flags = facts.get("flags", facts.get("Features", "")).split()
+    return " ".join([vendor, *sorted(VECTORS & set(flags))]).strip()
+
+
+VECTORS = frozenset(
+    {
+        *("avx", "avx2", "fma", "f16c", "avx_vnni", "avx_ne_convert", "avx_vnni_int8"),
+        *("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "avx512ifma", "avx512vbmi"),
+        *("avx512_vbmi2", "avx512_vnni", "avx512_bf16", "avx512_fp16", "avx512_bitalg"),
+        *("amx_tile", "amx_int8", "amx_bf16", "amx_fp16"),
+        *("asimd", "asimdhp", "asimddp", "asimdfhm", "fphp", "bf16", "i8mm"),
+        *("sve", "sve2", "svebf16", "svei8mm", "sme"),
+    }
+)
+"""Instructions that torch, MKL, oneDNN and their like look for, by Linux's names."""
+
+
 def offline() -> bool:
     """Whether model hubs may not be asked (HF_HUB_OFFLINE)."""
     return os.environ.get("HF_HUB_OFFLINE", "") in {"1", "true", "TRUE"}

@@ -14,6 +14,7 @@ from roundsmith.config import (
     bits_asked_for,
     cpu_count,
     has_bfloat16_units,
+    processor,
     torch_build,
 )
 from roundsmith.cpu_time import tree_cpu_s
@@ -100,6 +101,7 @@ class LocalPlatform:
             "device": self._device,
             "threads": services.threads or cpu_count(),
             "bfloat16_units": has_bfloat16_units(),
+            **({"processor": processor()} if self._device == "cpu" else {}),
             **{"torch": torch_build(), "transformers": installed("transformers")},
             **({"vllm": installed("vllm")} if services.engine == "vllm" else {}),
             **({"environment": asked} if (asked := bits_asked_for(SERVED)) else {}),
@@ -117,6 +119,7 @@ class LocalPlatform:
             device=self._device,
             threads=self._config.services.threads or cpu_count(),
             bfloat16_units=has_bfloat16_units(),
+            processor=processor() if self._device == "cpu" else None,
             torch=torch_build(),
             transformers=installed("transformers"),
             environment=bits_asked_for({}) or None,

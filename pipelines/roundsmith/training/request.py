@@ -28,6 +28,8 @@ class TrainingArithmetic(Settings):
     """Over all machines."""
     bfloat16_units: bool | None = None
     """Whether the CPU has them, where the machine is known before the training."""
+    processor: str | None = None
+    """Vendor and vector instructions of the CPU that computes, where it is known so too."""
     torch: str | None = None
     """The version that computes, where it is known before; so of the next."""
     transformers: str | None = None
@@ -36,7 +38,9 @@ class TrainingArithmetic(Settings):
 
     def key(self) -> dict[str, str | int | None]:
         """What it adds to the key of a checkpoint."""
-        return self.model_dump(mode="json", exclude=None if self.environment else {"environment"})
+        where_known = {"environment": self.environment, "processor": self.processor}
+        unknown = {name for name, value in where_known.items() if value is None}
+        return self.model_dump(mode="json", exclude=unknown)
 
 
 class StoredTraining(Settings):

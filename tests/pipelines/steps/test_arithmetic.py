@@ -10,7 +10,14 @@ import pytest
 import torch
 import transformers
 
-from roundsmith.config import BITS, child_environment, cpu_count, has_bfloat16_units
+from roundsmith.config import (
+    BITS,
+    child_environment,
+    cpu_count,
+    has_bfloat16_units,
+    processor,
+    processor_of,
+)
 from tests.pipelines.steps.contexts import context
 
 TORCH = torch.__version__
@@ -29,13 +36,54 @@ def test_what_is_chosen_is_told_as_it_is(tmp_path: Path) -> None:
     told = context(tmp_path, services=services | {"executor_slots": 7}).platform.arithmetic
     versions = {"torch": TORCH, "transformers": transformers.__version__}
     vllm = "" if find_spec("vllm") is None else version("vllm")
-    here = {"bfloat16_units": has_bfloat16_units(), **versions, "vllm": vllm}
+    here = {"bfloat16_units": has_bfloat16_units(), "processor": processor(), **versions}
+    here["vllm"] = vllm
     assert told == services | here
 
 
 def test_a_trainings_key_tells_what_computes_here(tmp_path: Path) -> None:
     told = context(tmp_path).platform.training_arithmetic
     assert (told.torch, told.transformers) == (TORCH, transformers.__version__)
+    assert told.key()["processor"] == processor()
+
+
+def test_a_processor_is_told_by_what_torch_takes_of_it() -> None:
+    told = processor().split()
+    taken = torch.backends.cpu.get_cpu_capability()
+    wanted = {"AVX512": "avx512f", "AVX2": "avx2"}
+    assert taken not in wanted or wanted[taken] in told[1:]
+    assert len(told) > 1, "it has some vector instructions"
+
+
+CPUINFO = """processor\t: 0
+vendor_id\t: {vendor}
+model name\t: one of them @ {mhz} GHz
+cpu MHz\t\t: {mhz}000.00
+flags\t\t: fpu sse sse2 {flags} rdrand
+
+processor\t: 1
+vendor_id\t: {vendor}
+flags\t\t: fpu
+"""
+
+
+def test_processors_are_one_where_vendor_and_vector_instructions_are() -> None:
+    def told(vendor: str, flags: str, mhz: int = 2) -> str:
+        return processor_of(CPUINFO.format(vendor=vendor, flags=flags, mhz=mhz))
+
+    first = told("GenuineIntel", "avx avx2 fma avx512f")
+    assert first == "GenuineIntel avx avx2 avx512f fma"
+    assert told("GenuineIntel", "avx512f fma avx2 avx smep", mhz=3) == first
+    assert told("GenuineIntel", "avx avx2 fma") != first
+    assert told("AuthenticAMD", "avx avx2 fma avx512f") != first
+    arm = "processor\t: 0\nFeatures\t: fp asimd sve aes\nCPU implementer\t: 0x41\n"
+    assert processor_of(arm) == "0x41 asimd sve"
+
+
+def test_on_a_gpu_the_processor_makes_no_other_key(tmp_path: Path) -> None:
+    platform = context(tmp_path, services={"device": "cuda"}).platform
+    assert "processor" not in platform.arithmetic
+    assert "processor" not in platform.training_arithmetic.key()
 
 
 SUMS = """
