@@ -25,6 +25,7 @@ LAYERS = (
         "wrong_settings",
         "installing",
         "cpu_time",
+        "leftovers",
     },
     {"wire", "clients", "config", "storage", "bench", "kubernetes_login"},
     {"generator", "executor", "scorer", "pair_builder", "serve", "models"},

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from roundsmith.errors import ConfigError, Corrupt, StoreError
 from roundsmith.hashing import file_sha256
+from roundsmith.leftovers import partial_name, sweep
 from roundsmith.storage import (
     CHUNK_BYTES,
     FULL,
@@ -30,7 +31,7 @@ from roundsmith.storage import (
     scheme_of,
     storage_errors,
 )
-from roundsmith.store.ages import moment, now, partial_name, sweep
+from roundsmith.store.ages import moment, now
 
 _PROOF = "conditional-put"
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS)

@@ -11,10 +11,10 @@ import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from roundsmith.config import child_environment, let_threads_sleep
 from roundsmith.errors import RoundsmithError
+from roundsmith.leftovers import temporary_folder
 from roundsmith.training.full_disk import EXIT_CODE, NoSpace, full_disk_told
 from roundsmith.training.job import TrainingJob
 
@@ -91,7 +91,7 @@ def share(job: Path, processes: int, tied: bool) -> None:
     program = ["-m", "roundsmith.training", str(job), *(["--die-with-parent"] if tied else [])]
     for left in reversed(range(CRASHES + 1)):
         # torchrun would leave a folder of its own
-        with TemporaryDirectory(prefix="roundsmith-torchrun-") as folder:
+        with temporary_folder("torchrun") as folder:
             where = ["--standalone", f"--nproc-per-node={processes}", f"--log-dir={folder}"]
             try:
                 torchrun([*where, *program])

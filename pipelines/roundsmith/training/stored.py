@@ -18,6 +18,7 @@ from pathlib import Path
 
 from roundsmith.config import child_environment, let_threads_sleep
 from roundsmith.errors import PlatformError, RoundsmithError
+from roundsmith.leftovers import temporary_folder
 from roundsmith.training.area import TrainingArea
 
 log = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ def meet(job: Path, uri: str, threads: int) -> None:
     program = ["-m", "roundsmith.training", str(job), "--kept-at", uri, "--die-with-parent"]
     try:
         # torchrun would leave a folder of its own
-        with tempfile.TemporaryDirectory(prefix="roundsmith-torchrun-") as folder:
+        with temporary_folder("torchrun") as folder:
             torchrun(["--rdzv-conf", f"timeout={JOIN_S}", f"--log-dir={folder}", *program])
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()

@@ -13,6 +13,7 @@ from roundsmith.errors import ConfigError, EngineError, RoundsmithError, Unavail
 from roundsmith.generator.adapters import Loaded
 from roundsmith.generator.settings import VllmSettings
 from roundsmith.installing import how_to_install
+from roundsmith.leftovers import temporary_folder
 from roundsmith.models.loading import served_device, served_dtype, stored_parameters
 from roundsmith.models.text import ModelText
 from roundsmith.types import GenerateItem, TopLogprobs
@@ -69,7 +70,7 @@ def start(settings: VllmSettings, text: ModelText) -> Started:
     dtype = served_dtype(
         settings.dtype, "cpu" if on_cpu else "cuda", stored_parameters(text.folder.path)
     )
-    sockets = tempfile.TemporaryDirectory(prefix="roundsmith-vllm-", ignore_cleanup_errors=True)
+    sockets = temporary_folder("vllm")
     try:
         with vllm_sockets_in(sockets.name):
             llm = AsyncLLM.from_engine_args(_arguments(settings, text, dtype, on_cpu))

@@ -3,7 +3,6 @@
 import fcntl
 import re
 import shutil
-import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from roundsmith.errors import ConfigError, StoreError
 from roundsmith.hashing import weights_sha256
+from roundsmith.leftovers import temporary_folder
 from roundsmith.storage import FULL
 
 _PARTIAL = ".partial-"
@@ -20,17 +20,14 @@ _VERSION = re.compile("[0-9a-f]{64}")
 class WeightsCache:
     """A folder of one process: a lock keeps others out, who would remove what is served.
 
-    Without a folder it is a new one of the system's temporary files, removed by `close`; what a
-    killed process left in a given folder is removed when it is next opened.
+    Without a folder it is a new one of the system's temporary files, removed by `close`, or if the
+    process is killed by the next one; what it left in a given folder, when that is next opened.
     """
 
     def __init__(self, folder: Path | None) -> None:
         self._held = ExitStack()
         if folder is None:
-            temporary = tempfile.TemporaryDirectory(
-                prefix="roundsmith-weights-", ignore_cleanup_errors=True
-            )
-            folder = Path(self._held.enter_context(temporary))
+            folder = Path(self._held.enter_context(temporary_folder("weights")))
         self.folder = folder
         try:
             self.folder.mkdir(parents=True, exist_ok=True)

@@ -13,8 +13,8 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]  # none
 
 from roundsmith.config import child_environment
+from roundsmith.leftovers import sweep
 from roundsmith.store import EXAMPLES, Store
-from roundsmith.store.ages import sweep
 from roundsmith.store.gc import garbage
 from tests.pipelines.store.test_store import examples
 from tests.storages import REMOTE, storage_url

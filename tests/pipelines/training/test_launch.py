@@ -14,6 +14,7 @@ from roundsmith.training.run import train
 from tests.pipelines.training.conftest import MakeJob, close
 from tests.pipelines.training.doomed import cut_short, killed_at
 from tests.processes import children
+from tests.services.test_leftovers import folder_of, holder
 
 
 def test_a_training_killed_twice_ends_with_bitwise_the_same_weights(make_job: MakeJob) -> None:
@@ -116,7 +117,15 @@ def child_of(parent: int) -> int:
 
 
 @pytest.mark.slow
-def test_two_processes_by_torchrun_train_the_same_model_up_to_rounding(make_job: MakeJob) -> None:
+def test_two_processes_by_torchrun_train_the_same_model_up_to_rounding_and_leave_nothing_in_tmp(
+    make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = tmp_path / "tmp"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    with holder(scratch, "torchrun") as killed:
+        left = folder_of(killed)
+        killed.kill()
     alone = make_job(out="alone")
     train(alone)
     shared = make_job(out="shared")
@@ -127,3 +136,5 @@ def test_two_processes_by_torchrun_train_the_same_model_up_to_rounding(make_job:
     ]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
     assert close(shared.out / "model", alone.out / "model")
+    assert not left.exists(), "what a killed one left is gone too"
+    assert not list(scratch.glob("roundsmith*"))
