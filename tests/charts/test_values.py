@@ -291,6 +291,24 @@ def test_rounds_are_told_the_gpus_of_all_pods_of_a_service() -> None:
     assert (told.gpus.generator, told.gpus.scorer) == (12, 1)
 
 
+def keys(*sets: str) -> tuple[str, str]:
+    """What keys know of the images of the services with weights, and of a training's."""
+    found = ClusterConfig.parse(json.dumps(cluster(objects(*STORED, *sets))), "the chart")
+    here = ClusterPlatform(found)
+    return str(here.arithmetic["images"]), str(here.training_arithmetic.key()["image"])
+
+
+def test_keys_know_the_images_of_pods_whatever_registry_they_come_from() -> None:
+    release = keys("images.tag=1.2")
+    assert release == ("roundsmith-generator:1.2 roundsmith-scorer:1.2", "roundsmith-trainer:1.2")
+    assert keys("images.tag=1.2", "global.imageRegistry=mirror.example:5000/team") == release
+    assert all(one != other for one, other in zip(keys("images.tag=1.3"), release, strict=True))
+    digest = f"sha256:{'0' * 64}"
+    served, trained = keys("images.tag=1.2", f"images.generator.digest={digest}")
+    assert served == f"roundsmith-generator@{digest} roundsmith-scorer:1.2"
+    assert trained == release[1]
+
+
 @pytest.mark.parametrize(
     ("engine", "repeats"), [("transformers", "bitwise"), ("vllm", "distribution")]
 )

@@ -75,8 +75,10 @@ class ClusterPlatform:
 
     @property
     def arithmetic(self) -> Mapping[str, str | int]:
-        """What the services were started with."""
-        return self._cluster.services.model_dump(mode="json", exclude=set(SIZES))
+        """What the services were started with, and from which images."""
+        started = self._cluster.services.model_dump(mode="json", exclude=set(SIZES))
+        images = self._cluster.model_images
+        return started | ({"images": images} if images else {})
 
     @property
     def judge(self) -> str:
@@ -85,10 +87,13 @@ class ClusterPlatform:
 
     @property
     def training_arithmetic(self) -> TrainingArithmetic:
-        """What the pods of a training are started with."""
+        """What the pods of a training are started with, and from which image."""
         on = self._cluster.training
         return TrainingArithmetic(
-            device=on.device, threads=on.threads, processes=on.replicas * on.processes
+            device=on.device,
+            threads=on.threads,
+            processes=on.replicas * on.processes,
+            image=self._cluster.training_image,
         )
 
     def gpus(self, step: str) -> int:

@@ -26,6 +26,15 @@ class ClusterServices(ServicesConfig):
     device: Literal["cpu", "cuda"]
 
 
+class ClusterImages(Settings):
+    """What the services with weights run from, which holds their torch and vLLM; empty where it is
+    not told.
+    """
+
+    generator: str = ""
+    scorer: str = ""
+
+
 class ClusterJobs(Settings):
     """What the jobs of all runs on a cluster have in common."""
 
@@ -160,6 +169,7 @@ class ClusterConfig(Settings):
     serve: ClusterServe = ClusterServe()
     jobs: ClusterJobs = ClusterJobs()
     services: ClusterServices
+    images: ClusterImages = ClusterImages()
     patience_s: float = Field(ROUNDS.give_up_s, gt=0)
     """How long a run waits for a service that is away, as one is whose pod loads a model."""
     training: ClusterTraining
@@ -176,6 +186,21 @@ class ClusterConfig(Settings):
     def store(self) -> str:
         """The URL of the store."""
         return f"{self.storage}/store"
+
+    @property
+    def model_images(self) -> str:
+        """The images of generator and scorer by which keys know their versions; without the
+        registry, which may be a mirror.
+        """
+        told = (self.images.generator, self.images.scorer)
+        return " ".join(_without_registry(image) for image in told if image)
+
+    @property
+    def training_image(self) -> str:
+        """The same of a training's pods."""
+        containers = self.training.template["spec"]["containers"]
+        (image,) = (c["image"] for c in containers if c["name"] == TRAINING_CONTAINER)
+        return _without_registry(image)
 
     def run(self, name: str) -> str:
         """The URL of a run's files."""
@@ -202,6 +227,10 @@ class ClusterConfig(Settings):
                 f"{name}: expected what the chart of this release writes, saw "
                 f"{explain(error, cls)}: install the chart and the image of one release"
             ) from error
+
+
+def _without_registry(image: str) -> str:
+    return image.rpartition("/")[2]
 
 
 def with_container(template: dict[str, Any], name: str) -> dict[str, Any]:

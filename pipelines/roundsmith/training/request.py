@@ -33,13 +33,15 @@ class TrainingArithmetic(Settings):
     torch: str | None = None
     """The version that computes, where it is known before; so of the next."""
     transformers: str | None = None
+    image: str | None = None
+    """What the pods run from, where pods train; it holds their versions."""
     environment: str | None = None
     """What variables ask of the arithmetic, where they do and that is known before."""
 
     def key(self) -> dict[str, str | int | None]:
         """What it adds to the key of a checkpoint."""
-        where_known = {"environment": self.environment, "processor": self.processor}
-        unknown = {name for name, value in where_known.items() if value is None}
+        told = {"environment": self.environment, "image": self.image, "processor": self.processor}
+        unknown = {name for name, value in told.items() if value is None}
         return self.model_dump(mode="json", exclude=unknown)
 
 

@@ -121,7 +121,17 @@ def test_the_settings_of_the_services_are_the_clusters() -> None:
 
 def test_what_a_checkpoint_depends_on_counts_the_processes_of_all_pods() -> None:
     told = ClusterPlatform(cluster(replicas=3, processes=2, threads=4)).training_arithmetic
-    assert told.model_dump(exclude_none=True) == {"device": "cpu", "threads": 4, "processes": 6}
+    sizes = {"device": "cpu", "threads": 4, "processes": 6}
+    assert told.model_dump(exclude_none=True) == sizes | {"image": "roundsmith:1"}
+    assert {name: told.key()[name] for name in (*sizes, "image")} == sizes | {
+        "image": "roundsmith:1"
+    }
+
+
+def test_where_images_are_not_told_a_key_has_no_word_of_them() -> None:
+    here = ClusterPlatform(cluster())
+    assert "images" not in here.arithmetic
+    assert "processor" not in here.training_arithmetic.key(), "which pods have what is not known"
 
 
 def test_a_batch_that_the_pods_can_not_share_is_refused_before_anything_runs() -> None:
