@@ -29,5 +29,4 @@ def calling(cluster: Cluster, program: str, namespace: str = NAMESPACE) -> Itera
 
 def said(cluster: Cluster, namespace: str = NAMESPACE) -> list[str]:
     """The lines that it has printed; none before it runs."""
-    done = cluster.try_("kubectl", "--namespace", namespace, "logs", CALLER)
-    return done.stdout.splitlines()
+    return cluster.answered("logs", CALLER, namespace=namespace).stdout.splitlines()

@@ -2,11 +2,13 @@
 reaches or may do what is the other's.
 """
 
+from functools import partial
+
 import pytest
 
 from tests.cluster.conftest import ACCOUNT, Installed, Rounds, of_profile
 from tests.cluster.test_round import storage
-from tests.cluster.test_sandbox import CONNECT, RESOLVE
+from tests.cluster.test_sandbox import CONNECT, RESOLVE, in_the_end
 from tests.cluster.world import NAMESPACE, PROFILE, RELEASE, Cluster
 
 CALLER = "caller"
@@ -54,7 +56,8 @@ def test_a_round_of_one_user_reaches_what_all_share_and_nothing_else_of_the_othe
     caller = start_caller(cluster)
     try:
         for reached in (f"{RELEASE}-generator.{PROFILE}", f"{RELEASE}-executor.{NAMESPACE}"):
-            assert cluster.python(caller, CONNECT, reached, 8033) == "reached", reached
+            ask = (caller, CONNECT, reached, 8033)
+            assert in_the_end(partial(cluster.python, *ask), "reached") == "reached", reached
         for other in (f"{RELEASE}-generator.{NAMESPACE}", f"{RELEASE}-scorer.{NAMESPACE}"):
             assert cluster.python(caller, RESOLVE, other).startswith("reached")
             for port in (8033, 8034):

@@ -95,5 +95,5 @@ def _pods_that_answer(cluster: Cluster, without: set[str]) -> set[str]:
 
 def _numbers(cluster: Cluster) -> dict[str, int]:
     """The last number that the caller told, by service."""
-    told = [line.split() for line in said(cluster) if not line.startswith("FAILED")]
+    told = [line.split() for line in said(cluster) if line.startswith(WORKS)]
     return {work: int(number) for work, number in told}

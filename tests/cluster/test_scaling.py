@@ -71,7 +71,8 @@ def deployment(namespace: str) -> SandboxDeployment:
 
 def test_the_pod_that_is_to_go_first_goes(deployment: SandboxDeployment) -> None:
     deployment.scale(MOST)
-    _until(lambda: len(deployment.pods()) == MOST)
+    # Of pods that wait alike; one without a node would go before any other.
+    _until(lambda: len(deployment.pods()) == MOST == _placed(deployment.namespace))
     victim = sorted(pod.name for pod in deployment.pods())[1]
     kept = {pod.name for pod in deployment.pods()} - {victim}
     deployment.prefer(victim)
@@ -99,7 +100,7 @@ def test_a_quota_that_is_used_up_is_told(deployment: SandboxDeployment) -> None:
 def test_the_loop_follows_the_queue_up_at_once_and_down_after_the_quiet_time(
     deployment: SandboxDeployment, namespace: str
 ) -> None:
-    demand = 12
+    wanted, asked_at = 12, 0.0
     settings = ExecutorSettings(
         pool="pods",
         sandboxes="127.0.0.1:1",
@@ -109,15 +110,20 @@ def test_the_loop_follows_the_queue_up_at_once_and_down_after_the_quiet_time(
         pod_idle_s=4,
     )
 
+    def demand() -> int:
+        nonlocal asked_at
+        asked_at = time.monotonic() if wanted else asked_at
+        return wanted
+
     async def follow() -> tuple[float, float]:
-        nonlocal demand
-        scaling = PodScaling(settings, PodSupervisors(settings), lambda: demand)
+        nonlocal wanted
+        scaling = PodScaling(settings, PodSupervisors(settings), demand)
         running = asyncio.create_task(scaling.run())
         try:
             up_s = await asyncio.to_thread(_until, lambda: deployment.replicas() == MOST)
-            demand = 0
-            down_s = await asyncio.to_thread(_until, lambda: deployment.replicas() == 1)
-            return up_s, down_s
+            wanted = 0
+            await asyncio.to_thread(_until, lambda: deployment.replicas() == 1)
+            return up_s, time.monotonic() - asked_at
         finally:
             running.cancel()
 
@@ -135,5 +141,15 @@ def _until(holds: Callable[[], bool]) -> float:
     return time.monotonic() - start
 
 
-def _kubectl(*command: str, given: str = "") -> None:
-    subprocess.run(["kubectl", *command], input=given, text=True, check=True, timeout=60)
+def _placed(namespace: str) -> int:
+    """How many pods have a node."""
+    nodes = "jsonpath={range .items[*]}{.spec.nodeName} {end}"
+    return len(_kubectl("get", "pods", "--namespace", namespace, "-o", nodes).split())
+
+
+def _kubectl(*command: str, given: str = "") -> str:
+    words = ["kubectl", *command]
+    done = subprocess.run(
+        words, input=given, text=True, check=True, timeout=300, stdout=subprocess.PIPE
+    )
+    return done.stdout

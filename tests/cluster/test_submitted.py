@@ -33,7 +33,7 @@ def test_a_run_that_is_cancelled_takes_its_pods_along(installed: Installed) -> N
     cluster = installed.cluster
     submitting = ("submit", *WHERE, "--name", "ended", "--", *SMALL, "--seed", "99")
     with cluster.started(BIN / "roundsmith", *submitting):
-        end = time.monotonic() + 120
+        end = time.monotonic() + 600
         while cluster.try_(BIN / "roundsmith", "status", "ended", *WHERE).returncode:
             assert time.monotonic() < end
             time.sleep(1)

@@ -52,6 +52,7 @@ def namespaces() -> Iterator[tuple[str, str]]:
         pytest.skip(f"the cluster: expected the kinds {', '.join(made)}, or go, saw neither")
     for name in made:
         _must(_kubectl("apply", "--server-side", "--filename", "-", given=_crd(name)))
+        _must(_kubectl("wait", "--for=condition=Established", f"crd/{name}", "--timeout=100s"))
     own = f"roundsmith-dry-{uuid.uuid4().hex[:8]}"
     names = own, f"{own}-sandbox"
     for name in names:

@@ -25,7 +25,7 @@ shown = {"rounds": endpoints.tls, "nothing": ClientTls(ca=endpoints.tls.ca), "pl
 
 async def main():
     for name, tls in shown.items():
-        patient = StreamSettings(give_up_s=60 if name == "rounds" else 5)
+        patient = StreamSettings(give_up_s=240 if name == "rounds" else 5)
         async with connect(endpoints.model_copy(update={"tls": tls}), patient) as services:
             for work in ask.generator, ask.executor, ask.scorer, ask.pair_builder:
                 try:
@@ -74,7 +74,7 @@ def test_every_service_works_for_who_shows_the_certificate_of_rounds(secured: st
 def test_without_a_certificate_of_the_authority_no_service_answers(
     cluster: Cluster, secured: str
 ) -> None:
-    done = f"pod/{CALLER}", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=240s"
+    done = f"pod/{CALLER}", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=850s"
     with calling(cluster, CALLS, SECURED):
         cluster.kubectl("wait", *done, namespace=SECURED)
         told = said(cluster, SECURED)

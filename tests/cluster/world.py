@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -30,6 +32,15 @@ NEEDED = {
     "ENVIRONMENT": "a virtual environment with the extra `local` in a folder of the nodes",
 }
 KINDS = ("pytorchjobs.kubeflow.org", "inferenceservices.serving.kserve.io")
+READS = ("get", "logs", "exec", "wait")
+UNANSWERED = re.compile(
+    r"TLS handshake timeout|i/o timeout|etcdserver: |connection (refused|reset|lost)|unexpected EOF"
+    r"|error dialing backend|Client\.Timeout|\((Timeout|InternalError|ServiceUnavailable)\)"
+)
+"""What kubectl says when a busy API server, or a kubelet, gave no answer: those that read may ask
+again.
+"""
+PATIENCE_S = 120.0
 FLEETING = ("events", "events.events.k8s.io", "leases.coordination.k8s.io", "componentstatuses")
 Object = dict[str, Any]
 
@@ -51,10 +62,7 @@ class Cluster:
 
     def run(self, *command: object, timeout_s: float = 900.0) -> str:
         """What a command prints; it must succeed."""
-        done = self.try_(*command, timeout_s=timeout_s)
-        said = f"{done.stdout}\n{done.stderr}"
-        assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{said}"
-        return done.stdout
+        return succeeded(self.try_(*command, timeout_s=timeout_s))
 
     def try_(self, *command: object, timeout_s: float = 900.0) -> subprocess.CompletedProcess[str]:
         """A finished command."""
@@ -69,7 +77,19 @@ class Cluster:
 
     def kubectl(self, *command: object, namespace: str = NAMESPACE) -> str:
         """What kubectl prints; it must succeed."""
-        return self.run("kubectl", "--namespace", namespace, *command)
+        return succeeded(self.answered(*command, namespace=namespace))
+
+    def answered(
+        self, *command: object, namespace: str = NAMESPACE
+    ) -> subprocess.CompletedProcess[str]:
+        """A finished kubectl, which was answered where it only reads."""
+        end = time.monotonic() + PATIENCE_S
+        while True:
+            done = self.try_("kubectl", "--namespace", namespace, *command)
+            lost = command[0] in READS and done.returncode and UNANSWERED.search(done.stderr)
+            if not lost or time.monotonic() > end:
+                return done
+            time.sleep(1)
 
     def get(self, *what: str, namespace: str = NAMESPACE) -> Object:
         """An object, or a list of them."""
@@ -94,12 +114,13 @@ class Cluster:
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             said = process.stdout.readline()  # Forwarding from 127.0.0.1:40123 -> 8033
+            assert said, f"{command} forwards nothing"
             yield said.split()[2]
             process.terminate()
 
     def given(self, text: str, *command: str) -> None:
         """Runs a command that reads a text; it must succeed."""
-        subprocess.run(command, input=text, text=True, check=True, capture_output=True, timeout=60)
+        subprocess.run(command, input=text, text=True, check=True, capture_output=True, timeout=300)
 
     def lines(self, *command: object) -> Iterator[str]:
         """The lines of a command as they come; it must succeed."""
@@ -150,6 +171,13 @@ class Cluster:
                 got = self.kubectl(*asked, namespace=namespace)
                 found[namespace if scope == "true" else "cluster"] = set(got.split())
         return found
+
+
+def succeeded(done: "subprocess.CompletedProcess[str]") -> str:
+    """What a finished command printed; it must have succeeded."""
+    said = f"{done.stdout}\n{done.stderr}"
+    assert done.returncode == 0, f"{done.args} ended with {done.returncode}:\n{said}"
+    return done.stdout
 
 
 def missing(environment: Mapping[str, str]) -> str | None:
