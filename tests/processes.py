@@ -12,6 +12,13 @@ def alive(pid: int) -> bool:
         return False
 
 
+def command_line(pid: int) -> bytes:
+    """Of a process, its words divided by NUL; empty for one that has ended."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
 def children(pid: int) -> list[int]:
     """Those that any thread of a process started and that have not been waited for; what ends
     meanwhile may be left out.

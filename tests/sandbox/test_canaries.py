@@ -146,7 +146,7 @@ def test_a_place_where_no_supervisor_keeps_its_promises_serves_again_when_one_do
     faults = without(LANDLOCK, f"os.path.exists({str(mark)!r})")
     environment = plant(tmp_path / "copy", faults)
     command = [sys.executable, "-c", BREAKS_AND_MENDS, str(mark)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
     assert ended.returncode == 0, ended.stderr
     (whole, broken, mended), quarantined = json.loads(ended.stdout)
     assert whole == [["PASS", ""], True]

@@ -49,7 +49,7 @@ def compiled(
     root = str(Path(next(iter(roundsmith.sandbox.__path__))).parents[1])
     asked = json.dumps([[command], "made", packed, limit, size])
     ended = subprocess.run(
-        [sys.executable, "-c", COMPILES, root, asked], cwd=folder, capture_output=True, timeout=60
+        [sys.executable, "-c", COMPILES, root, asked], cwd=folder, capture_output=True, timeout=300
     )
     assert ended.returncode == 0, ended.stderr
     letter, said = json.loads(ended.stdout)
@@ -116,7 +116,7 @@ def test_case_99_a_compiler_that_uses_up_its_cpu_time_is_a_cpu_timeout(tmp_path:
     fault = Fault("sandbox/languages.py", "cpu_s: float = 20.0", "cpu_s: float = 1.0")
     command = [sys.executable, "-c", ASKS, SLOW]
     environment = plant(tmp_path, [fault])
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
     assert ended.returncode == 0, ended.stderr
     (found,) = json.loads(ended.stdout)
     if found == "absent":

@@ -242,9 +242,9 @@ def test_case_97_at_t2_a_run_shares_no_namespace_with_the_machine_nor_its_files_
     marker = f"case97-{time.monotonic_ns() % 10**8}"
     source = (
         f"import ctypes, time\nctypes.CDLL(None).prctl(15, {marker!r}.encode(), 0, 0, 0)\n"
-        "def f():\n    time.sleep(3)\n    return 1\n"
+        "def f():\n    time.sleep(6)\n    return 1\n"
     )
-    running = threading.Thread(target=lambda: box.call(source, 1))
+    running = threading.Thread(target=lambda: box.call(source, 1, Limits(cpu_s=10)))
     running.start()
     try:
         pid = _named(marker)

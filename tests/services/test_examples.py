@@ -66,7 +66,7 @@ def addresses(
         for process in started:
             process.terminate()
         for process in started:
-            process.wait(60)
+            process.wait(300)
 
 
 def steps(language: str) -> str:

@@ -32,7 +32,7 @@ def addresses(tiny: Path, tmp_path: Path) -> Iterator[dict[str, str]]:
     assert told.endswith("}\n"), (told, (tmp_path / "errors").read_text())
     yield json.loads(told)
     process.terminate()
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
 
 
 @pytest.mark.slow
@@ -47,7 +47,7 @@ def test_the_page_on_grpc_tells_what_a_caller_without_stubs_gets(
         [sys.executable, str(program), addresses["generator"], addresses["executor"]],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     promised = re.findall(r"```\n(model: .*?)```", page, re.DOTALL)[0].splitlines()

@@ -25,7 +25,7 @@ from roundsmith.wire import row_to_message, to_message
 from tests.services.serve.world import NAME, connected, group, serving
 
 Work = Callable[[pb2.BuildStreamRequest], AsyncIterator[str]]
-QUICK = StreamSettings(give_up_s=5.0, first_backoff_s=0.01, max_backoff_s=0.02)
+QUICK = StreamSettings(give_up_s=120.0, first_backoff_s=0.01, max_backoff_s=0.02)
 
 
 def answer(name: str, result: str | status_pb2.Status, last: bool) -> pb2.BuildStreamResponse:

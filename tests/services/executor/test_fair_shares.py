@@ -91,7 +91,7 @@ def matrix(name: str, programs: int, tests: int, source: str = SOURCE) -> Execut
 
 
 async def told_of(name: str, told: list[tuple[str, pb2.Outcome]], count: int) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(300):
         while sum(who == name for who, _ in told) < count:
             await asyncio.sleep(0.005)
 
@@ -118,7 +118,7 @@ def test_few_cells_are_done_in_about_their_share_of_anothers_many(items: list[Ex
 
 
 def test_a_long_row_gives_way_to_another_caller_and_ends_as_it_would_have() -> None:
-    slow = "import time\nseen = []\ndef f(x):\n    time.sleep(0.04)\n    seen.append(x)\n"
+    slow = "import time\nseen = []\ndef f(x):\n    time.sleep(0.08)\n    seen.append(x)\n"
     slow += "    return x + 1 if seen == list(range(x + 1)) else 0\n"
 
     async def race() -> None:
@@ -157,7 +157,7 @@ def test_case_79_too_many_cells_are_refused_with_a_time_to_wait_and_leave_room_f
 
 def test_who_sleeps_in_a_slot_has_its_share_used_up_by_that() -> None:
     """By CPU time alone the sleeper would have used nothing, and would always be next."""
-    sleeps = "import time\ndef f(x):\n    time.sleep(0.1)\n    return x + 1\n"
+    sleeps = "import time\ndef f(x):\n    time.sleep(0.5)\n    return x + 1\n"
 
     async def race() -> None:
         async with two_callers() as (a, b, told):
@@ -179,7 +179,7 @@ def test_what_is_given_up_frees_its_slot_for_the_next_caller(by: str) -> None:
 
     async def race() -> None:
         async with two_callers() as (a, b, told):
-            timeout_s = 1.5 if by == "deadline" else DEADLINE_S
+            timeout_s = 5.0 if by == "deadline" else DEADLINE_S
             task = asyncio.create_task(a.execute(endless, timeout_s=timeout_s))
             await asyncio.sleep(0.5)
             waiting = asyncio.create_task(b.execute(matrix("few", 1, 1)))

@@ -69,7 +69,7 @@ class Server:
         self.process = subprocess.Popen(command, env={**os.environ, "COLUMNS": "200"})
 
     def wait(self) -> str:
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 300
         while not self._ready.exists():
             assert self.process.poll() is None, "the server ended"
             assert time.monotonic() < deadline, "the server did not get ready"

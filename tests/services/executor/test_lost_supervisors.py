@@ -7,6 +7,7 @@ import os
 import signal
 import tempfile
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeVar
 
 import pytest
@@ -51,8 +52,7 @@ def test_supervisors_killed_in_the_middle_lose_and_double_no_cell() -> None:
         task = asyncio.create_task(outcomes(pool, item))
         for _ in range(2):
             await asyncio.sleep(0.3)
-            for pid in pool.supervisor_pids()[:1]:
-                os.kill(pid, signal.SIGKILL)
+            kill_each(pool.supervisor_pids()[:1])
         return cells(await task)
 
     assert run(disturbed, slots=2) == run(lambda pool: outcomes_cells(pool, item), slots=2)
@@ -67,12 +67,18 @@ def test_a_sandbox_that_always_dies_gives_infra_errors_and_no_label() -> None:
         task = asyncio.create_task(outcomes(pool, ExecuteItem("i", (SLEEPS,), (TEST,))))
         while not task.done():
             await asyncio.sleep(0.1)
-            for pid in pool.supervisor_pids():
-                os.kill(pid, signal.SIGKILL)
+            kill_each(pool.supervisor_pids())
         return await task
 
     (outcome,) = run(doomed, slots=1, attempts=2)
     assert (outcome.verdict, outcome.label) == (Verdict.INFRA_ERROR, Label.NONE)
+
+
+def kill_each(pids: list[int]) -> None:
+    """Kills supervisors; one that died is told for a moment."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 async def kill_in_run(pool: Pool, number: int) -> None:

@@ -29,7 +29,7 @@ def executor(folder: Path, *options: str) -> Iterator[str]:
     command = [ROUNDSMITH, "serve", "executor", "--ready-file", str(ready), *options]
     process = subprocess.Popen(command)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while not ready.exists():
             assert process.poll() is None, "the executor ended"
             assert time.monotonic() < deadline, "the executor did not get ready"
@@ -37,7 +37,7 @@ def executor(folder: Path, *options: str) -> Iterator[str]:
         yield json.loads(ready.read_text())["address"]
     finally:
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(300) == 0
 
 
 def test_the_command_serves_programs_that_run_in_a_pod(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_an_executor_whose_pods_nobody_looks_after_any_more_ends_and_says_why(
         options = ("--sandboxes", pod.address, "--slots", "1", "--deployment", "ns/sandbox")
         command = [ROUNDSMITH, "serve", "executor", "--pool", "pods", *options]
         done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, check=False, timeout=120
+            command, env=environment, capture_output=True, text=True, check=False, timeout=300
         )
     assert done.returncode != 0
     assert "expected their number to be looked after, saw AttributeError" in done.stderr

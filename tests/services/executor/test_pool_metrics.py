@@ -76,8 +76,10 @@ def test_outcomes_runs_and_what_was_known_are_counted() -> None:
         async with serving(2) as executor:
             await executor.client.execute(ITEM)
             await executor.client.execute(replace(ITEM, item_id="again"))
-            seen = await executor.samples()
-        name = "roundsmith_executor_"
+            name = "roundsmith_executor_"
+            # A slot is free again a moment after its outcomes are told.
+            await executor.until(f"{name}items", "running", 0)
+            seen = await executor.until(f"{name}slots", "idle", 2)
         assert seen[f"{name}outcomes_total", "T1/PASS"] == 6
         assert seen[f"{name}outcomes_total", "T1/FAIL"] == 6
         assert seen[f"{name}runs_total", "row"] == 2

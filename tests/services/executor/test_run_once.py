@@ -4,7 +4,6 @@ An outcome that was not run again has the very CPU and wall time of the run that
 """
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TypeVar
@@ -15,6 +14,7 @@ from roundsmith.executor.pool import Pool
 from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.types import CallTest, ExecuteItem, Limits, Program
 from roundsmith.verdicts import Verdict
+from tests.services.executor.test_lost_supervisors import kill_each
 
 T = TypeVar("T")
 SOURCE = "def f(x):\n    return x + 1\n"
@@ -164,8 +164,7 @@ def test_an_infra_error_is_not_kept() -> None:
         task = asyncio.create_task(_verdicts(pool, item))
         while not task.done():
             await asyncio.sleep(0.05)
-            for pid in pool.supervisor_pids():
-                os.kill(pid, 9)
+            kill_each(pool.supervisor_pids())
         assert await task == [Verdict.INFRA_ERROR]
         assert await _verdicts(pool, item) == [Verdict.PASS]
 

@@ -87,11 +87,11 @@ class GeneratorProcess:
         self.process.kill()
         self.process.wait()
 
-    async def ended(self, within_s: float = 60.0) -> int:
+    async def ended(self, within_s: float = 300.0) -> int:
         """Its exit status, once it has ended by itself."""
         return await asyncio.to_thread(self.process.wait, within_s)
 
     def terminate(self) -> None:
         """SIGTERM, and its end."""
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(60)
+        self.process.wait(300)

@@ -111,7 +111,7 @@ def test_a_waiting_prompt_is_computed_again_with_the_new_weights(
     driven: Driven, tiny: Path, other_tiny: Path
 ) -> None:
     new = weights_sha256(other_tiny)
-    item = GenerateItem("i", "def add(a, b):\n" * 6, Sampling(60, temperature=0.0), 5, n=12)
+    item = GenerateItem("i", "def add(a, b):\n" * 6, Sampling(60, temperature=0.0), 5, n=24)
 
     async def scenario() -> tuple[list[Completion], list[Completion]]:
         asked = asyncio.create_task(driven.collect(item))

@@ -16,7 +16,7 @@ SHORT = Sampling(2, temperature=0.0)
 CONTEXT = 256
 """Of the tiny model."""
 AT_ONCE_S = 2.0
-"""To tokenize as much takes ten times as long."""
+"""Of CPU time, which waiting for a core is not: to tokenize as much takes ten times as long."""
 
 
 @pytest.mark.parametrize(
@@ -25,10 +25,10 @@ AT_ONCE_S = 2.0
     ids=["text", "chat", "ids"],
 )
 def test_a_prompt_of_millions_is_refused_at_once(driven: Driven, prompt: Prompt) -> None:
-    begun = time.monotonic()
+    begun = time.process_time()
     with pytest.raises(TooLong, match=f"the context of {CONTEXT}"):
         driven.ask([GenerateItem("huge", prompt, SHORT, 1)])
-    assert time.monotonic() - begun < AT_ONCE_S
+    assert time.process_time() - begun < AT_ONCE_S
     ((one,),) = driven.ask([GenerateItem("small", "def add", SHORT, 1)])
     assert len(one.token_ids) == 2
 
@@ -44,11 +44,11 @@ def test_a_prompt_of_many_characters_and_few_tokens_is_read_to_its_end(tiny: Pat
 
 
 def test_so_many_completions_of_an_item_are_refused_as_no_machine_holds(driven: Driven) -> None:
-    begun = time.monotonic()
+    begun = time.process_time()
     for n in (MAX_COMPLETIONS + 1, 2**32 - 1):
         with pytest.raises(ConfigError, match=rf"n: saw {n}, expected 1 to {MAX_COMPLETIONS}"):
             driven.ask([GenerateItem("many", "def", SHORT, 1, n=n)])
-    assert time.monotonic() - begun < AT_ONCE_S
+    assert time.process_time() - begun < AT_ONCE_S
 
 
 def test_more_stop_strings_than_can_be_looked_for_are_refused(driven: Driven) -> None:

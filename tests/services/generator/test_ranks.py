@@ -4,7 +4,6 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from roundsmith.errors import ConfigError
 from roundsmith.hashing import weights_sha256
 from roundsmith.types import GenerateItem, Sampling
-from tests.processes import alive, descendants
+from tests.processes import alive, command_line, descendants
 from tests.services.generator.driven import Driven, need, settings_of
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow]
@@ -33,11 +32,13 @@ def split(tiny: Path) -> Iterator[Driven]:
         )
         yield driven
         engine = [
-            pid for pid in descendants(os.getpid()) if pid not in others and b"VLLM::" in named(pid)
+            pid
+            for pid in descendants(os.getpid())
+            if pid not in others and b"VLLM::" in command_line(pid)
         ]
-        assert len([pid for pid in engine if b"Worker" in named(pid)]) >= 2
+        assert len([pid for pid in engine if b"Worker" in command_line(pid)]) >= 2
         driven.close()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while any(map(alive, engine)):
             assert time.monotonic() < deadline, "a rank outlives its engine"
             time.sleep(0.1)
@@ -49,12 +50,6 @@ def whole(tiny: Path) -> Iterator[Driven]:
     driven = Driven(settings_of("transformers", str(tiny), slots=4))
     yield driven
     driven.close()
-
-
-def named(pid: int) -> bytes:
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    return b""
 
 
 def drawn(driven: Driven) -> list[tuple[int, ...]]:

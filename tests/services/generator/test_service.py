@@ -17,7 +17,7 @@ from roundsmith.errors import ConfigError, Overloaded, Unavailable
 from roundsmith.types import ChatMessage, Completion, CompletionDelta, GenerateItem, Sampling
 from roundsmith.v1 import generator_pb2, generator_pb2_grpc
 from roundsmith.wire import to_message
-from tests.processes import alive, descendants
+from tests.processes import alive, command_line, descendants
 from tests.services.generator.driven import ENGINES, Driven, need
 from tests.services.generator.serving import GeneratorProcess, client_of, served
 
@@ -168,8 +168,7 @@ def test_a_dead_engine_ends_the_service_which_says_so_and_a_dead_service_ends_it
             asked = asyncio.create_task(client.generate(GenerateItem("i", "def", LONG, 0, n=60)))
             await asyncio.sleep(1.0)
             below = descendants(server.process.pid)
-            names = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in below}
-            engine = next(p for p, name in names.items() if b"EngineCore" in name)
+            engine = next(pid for pid in below if b"EngineCore" in command_line(pid))
             environment = Path(f"/proc/{engine}/environ").read_text().split("\0")
             (sockets,) = (w.partition("=")[2] for w in environment if w.startswith("VLLM_RPC_BASE"))
             assert list(Path(sockets).iterdir())

@@ -39,7 +39,7 @@ def test_what_was_started_ends_with_a_service_that_is_killed() -> None:
             time.sleep(0.05)
         service.kill()
         service.stdout.close()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while any(map(alive, started)):
         assert time.monotonic() < deadline, "the engine lives on"
         time.sleep(0.05)
@@ -50,7 +50,7 @@ def test_an_engine_that_has_started_is_watched_no_more() -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as service:
         assert service.stdout is not None
         engine, rank = (int(service.stdout.readline()) for _ in range(2))
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while children(service.pid) != [engine]:
             assert time.monotonic() < deadline, "a watcher is left"
             time.sleep(0.05)

@@ -63,7 +63,7 @@ def test_a_full_queue_refuses_and_the_accepted_are_answered(tiny: Path) -> None:
 
 
 def test_a_cancelled_item_is_dropped_and_others_are_scored(tiny: Path) -> None:
-    scorer = TransformersScorer(ScorerSettings(model=str(tiny), linger_s=0.2))
+    scorer = TransformersScorer(ScorerSettings(model=str(tiny), linger_s=3.0))
 
     async def scenario() -> Score:
         cancelled = asyncio.create_task(scorer.score(ITEMS[0]))
@@ -155,8 +155,8 @@ def test_a_text_of_millions_is_refused_before_others_wait_for_it(
     scorer: TransformersScorer,
 ) -> None:
     huge = "hello world " * 500_000
-    begun = time.monotonic()
+    begun = time.process_time()  # which a busy machine makes no longer
     for item in (ScoreItem("p", huge, "x"), ScoreItem("c", "def", huge)):
         with pytest.raises(TooLong, match="text of 6000000 characters"):
             asyncio.run(scorer.score(item))
-    assert time.monotonic() - begun < 2  # to tokenize as much takes half a minute
+    assert time.process_time() - begun < 2  # to tokenize as much takes half a minute

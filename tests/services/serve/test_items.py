@@ -145,10 +145,10 @@ async def test_results_are_forgotten_after_their_time_and_beyond_their_number() 
 
         assert await collect(results.follow((name,), work)) == [1]
 
-    short, few = ItemResults[Number](0.05, 10, 1000), ItemResults[Number](60.0, 2, 1000)
+    short, few = ItemResults[Number](2.0, 10, 1000), ItemResults[Number](60.0, 2, 1000)
     for name in ("a", "a"):
         await answer(short, name)
-    await asyncio.sleep(0.06)
+    await asyncio.sleep(2.1)
     await answer(short, "a")
     assert begun == ["a", "a"]
     begun.clear()

@@ -27,7 +27,7 @@ async def refused(client: PairBuilderClient) -> bool:
 def test_sigterm_lets_calls_in_flight_finish_and_closes_the_engine(tmp_path: Path) -> None:
     async def play() -> None:
         with child(tmp_path, drain_s=PATIENCE_S) as server:
-            async with connected(await server.address(), StreamSettings(give_up_s=5.0)) as client:
+            async with connected(await server.address()) as client:
                 await client.build("echo", {}, 1, group("first"))
                 hold = tmp_path / "hold"
                 hold.touch()
