@@ -163,7 +163,7 @@ def differences(out: Path, undisturbed: Path) -> list[str]:
     return [name for name, (seen, expected) in found.items() if seen != expected]
 
 
-def wait_for(path: Path, seconds: float = 120.0) -> None:
+def wait_for(path: Path, seconds: float = 600.0) -> None:
     """Returns when there is such a file."""
     deadline = time.monotonic() + seconds
     while not path.exists():

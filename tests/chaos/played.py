@@ -65,4 +65,4 @@ def faulty_executor(folder: Path, share: float) -> Iterator[str]:
         yield json.loads(ready.read_text())["address"]
     finally:
         process.terminate()
-        process.wait(timeout=60)
+        process.wait(timeout=300)

@@ -109,7 +109,7 @@ def test_a_nodes_last_warning_ends_a_run_in_order_and_it_goes_on(
     wait_for(ready)
     time.sleep(2.0)
     run.send_signal(signal.SIGTERM)
-    assert run.wait(timeout=90) == 130
+    assert run.wait(timeout=300) == 130
     assert "interrupted: run the same command again" in (tmp_path / "log").read_text()
     play(out, *options)
     assert differences(out, undisturbed) == []

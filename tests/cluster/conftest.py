@@ -143,8 +143,7 @@ def profiles(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> 
     chart = ROOT / "charts/roundsmith"
     cluster.run(BIN / "helm", "upgrade", RELEASE, chart, *where, "--values", file)
     # helm waits for no pod that may be away while it is replaced.
-    wait = ("wait", "--for=condition=Ready", "pod", "--all", "--timeout=240s")
-    cluster.kubectl(*wait, namespace=PROFILE)
+    cluster.until_ready("--all", namespace=PROFILE)
     return installed
 
 

@@ -19,5 +19,4 @@ def test_what_was_killed_is_there_again(
 ) -> None:
     namespace = SANDBOX if component == "sandbox" else NAMESPACE
     label = GENERATOR if component == "generator" else f"app.kubernetes.io/component={component}"
-    wait = ("wait", "--for=condition=Ready", "pod", "-l", label, "--timeout=180s")
-    installed.cluster.kubectl(*wait, namespace=namespace)
+    installed.cluster.until_ready("-l", label, namespace=namespace)

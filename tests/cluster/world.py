@@ -91,6 +91,14 @@ class Cluster:
                 return done
             time.sleep(1)
 
+    def until_ready(self, *which: str, namespace: str = NAMESPACE) -> None:
+        """Returns when these pods are ready. Asked for again and again: kubectl would wait to the
+        end for one that goes meanwhile, because another takes its place.
+        """
+        wait, end = ("wait", "--for=condition=Ready", "pod", *which), time.monotonic() + 600
+        while (done := self.answered(*wait, "--timeout=20s", namespace=namespace)).returncode:
+            assert time.monotonic() < end, done.stderr
+
     def get(self, *what: str, namespace: str = NAMESPACE) -> Object:
         """An object, or a list of them."""
         loaded: Object = json.loads(self.kubectl("get", *what, "-o", "json", namespace=namespace))

@@ -85,7 +85,7 @@ def test_what_a_pod_may_not_see_of_the_cluster_is_looked_at_by_who_asks(tmp_path
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=300,
         )
     found = {check["name"]: check for check in json.loads(done.stdout)}
     assert found["queue"]["detail"] == "gpus is not there"

@@ -29,7 +29,7 @@ def served(folder: Path, *arguments: str | Path) -> Iterator[dict[str, str]]:
     words = [*COMMAND, *map(str, arguments), "--ready-file", str(ready), "--die-with-parent"]
     with subprocess.Popen(words) as process:
         try:
-            until = time.monotonic() + 120
+            until = time.monotonic() + 600
             while not ready.exists():
                 assert process.poll() is None, "it ended before it was ready"
                 assert time.monotonic() < until, "it is not ready"
@@ -37,7 +37,7 @@ def served(folder: Path, *arguments: str | Path) -> Iterator[dict[str, str]]:
             yield json.loads(ready.read_text())
         finally:
             process.terminate()
-            assert process.wait(30) == 0
+            assert process.wait(240) == 0
 
 
 def test_tls_owners_and_metrics_are_flags(tmp_path: Path) -> None:
@@ -80,6 +80,6 @@ def test_tls_owners_and_metrics_are_flags(tmp_path: Path) -> None:
 )
 def test_flags_that_do_not_go_together_are_refused(flags: tuple[str, ...], said: str) -> None:
     words = [*COMMAND, "scorer", *flags]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 2
     assert said in done.stderr

@@ -21,7 +21,7 @@ main()
 
 def test_submit_without_the_kubernetes_package_says_what_to_install() -> None:
     command = [sys.executable, "-c", WITHOUT_KUBERNETES]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert f"saw none: {how_to_install('cluster')}" in done.stderr

@@ -135,11 +135,11 @@ def test_a_training_has_the_owner_of_its_tasks_pod_and_a_task_that_is_told_to_en
             text=True,
         )
         try:
-            assert Here.seen.looked.wait(60), "it follows its training"
+            assert Here.seen.looked.wait(300), "it follows its training"
             assert Here.seen.jobs
             assert Here.seen.made[0]["metadata"]["ownerReferences"] == [WORKFLOW]
             task.send_signal(signal.SIGTERM)
-            said = task.communicate(timeout=60)[1]
+            said = task.communicate(timeout=300)[1]
         finally:
             task.kill()
     assert task.returncode == 130, said

@@ -56,7 +56,7 @@ class Answers(Answering):
             line = b"2026-01-01T00:00:00Z round 1\n"
             self.wfile.write(f"{len(line):x}\r\n".encode() + line + b"\r\n")
             self.wfile.flush()
-            self.over.wait(60)
+            self.over.wait(600)
         elif path in ENDED:
             line = ENDED[path]
             self.send_response(200)
@@ -138,7 +138,7 @@ def said(config: Path, script: str) -> str:
         capture_output=True,
         text=True,
         check=True,
-        timeout=50,
+        timeout=300,
     )
     return done.stdout
 

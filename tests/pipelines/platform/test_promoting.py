@@ -113,7 +113,7 @@ async def _call(client: Any, seen: list[str]) -> None:
 
 
 async def _until(holds: Any) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(300):
         while not holds():
             await asyncio.sleep(0.02)
 
@@ -213,7 +213,7 @@ def run_beside(kserve: KServe, storage: Path, work: str) -> list[str]:
             env={**os.environ, "KUBECONFIG": str(config)},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
         )
     assert done.returncode == 0, done.stderr
     return done.stdout.split()

@@ -152,6 +152,6 @@ def said(script: str, config: Path) -> str:
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=300,
     )
     return done.stdout

@@ -37,7 +37,7 @@ def test_a_browser_runs_the_pages_script_and_no_samples(tmp_path: Path) -> None:
         ],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=True,
     )
     assert "2 of 2 shown" in done.stdout

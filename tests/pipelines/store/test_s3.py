@@ -177,7 +177,7 @@ def test_a_server_that_stalls_for_good_is_a_clear_stop(s3: str) -> None:
     assert "check AWS_ENDPOINT_URL" in told
     assert "finished shards are kept" in told
     assert asked == 3
-    assert time.monotonic() - begun < 60
+    assert time.monotonic() - begun < 240
     assert Store(s3).get_blob(ref) == b"kept"
 
 

@@ -13,7 +13,7 @@ from roundsmith.training.progress import read_progress
 from roundsmith.training.run import train
 from tests.pipelines.training.conftest import MakeJob, close
 from tests.pipelines.training.doomed import cut_short, killed_at
-from tests.processes import children
+from tests.processes import children, command_line
 from tests.services.test_leftovers import folder_of, holder
 
 
@@ -108,11 +108,7 @@ def test_cancelling_ends_the_process(make_job: MakeJob) -> None:
 
 def child_of(parent: int) -> int:
     """The one child process that runs a training."""
-    (child,) = (
-        pid
-        for pid in children(parent)
-        if b"roundsmith.training" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    )
+    (child,) = (pid for pid in children(parent) if b"roundsmith.training" in command_line(pid))
     return child
 
 

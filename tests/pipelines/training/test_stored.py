@@ -97,7 +97,7 @@ def kill_one_after(area: TrainingArea, disk: Path, pods: int, victim: int, step:
         assert all(pod.poll() is None for pod in running), "it ended before it was killed"
         time.sleep(0.01)
     os.killpg(running[victim].pid, signal.SIGKILL)
-    codes = [pod.wait(120) for pod in running]
+    codes = [pod.wait(300) for pod in running]
     assert codes[victim] == -signal.SIGKILL
     assert [code for rank, code in enumerate(codes) if rank != victim] == [1] * (pods - 1)
     assert area.result() is None
@@ -170,7 +170,7 @@ def test_a_pod_of_two_killed_at_any_time_changes_nothing(tmp_path: Path, model: 
 def test_a_training_that_can_not_be_says_so_to_who_asked(tmp_path: Path, model: Path) -> None:
     area = ask(tmp_path, model, "wrong", max_length=2)
     (pod,) = start(area, tmp_path / "disk", 1)
-    assert pod.wait(120) == 1
+    assert pod.wait(300) == 1
     failure = area.failure()
     assert isinstance(failure, ConfigError)
     assert "expected examples of at most 2 tokens, saw none" in str(failure)
@@ -181,7 +181,7 @@ def test_a_training_that_can_not_be_says_so_to_who_asked(tmp_path: Path, model: 
 def test_a_pod_without_a_request_is_refused(tmp_path: Path) -> None:
     nowhere = TrainingArea(str(tmp_path / "training" / "none"))
     (pod,) = start(nowhere, tmp_path / "disk", 1)
-    assert pod.wait(120) == ConfigError.exit_code
+    assert pod.wait(300) == ConfigError.exit_code
     with pytest.raises(ConfigError, match=r"expected a URI that ends in /request\.json"):
         TrainingArea.of(str(tmp_path / "request.toml"))
 
