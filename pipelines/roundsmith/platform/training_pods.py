@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from roundsmith.errors import PlatformError
@@ -53,10 +53,11 @@ async def run_in_pods(
 
 def submit(api: KubernetesApi, kind: TrainingKind, asked: Asked) -> None:
     """Create a job; one of the same name and spec that is still under way is gone on with, any
-    other is replaced: both work on the same checkpoints.
+    other is replaced: both work on the same checkpoints. Where the job is refused, what was made
+    for it goes, too: PlatformError.
     """
     objects = kind.manifests(asked)
-    while not all(_created(api, *made) for made in objects):
+    while not _all_created(api, objects):
         there = api.get(kind.kind, asked.name)
         if there is not None and same_spec(there, objects[-1][1]) and not _over(kind, there):
             log.info("%s %s is under way: following it", kind.title, asked.name)
@@ -72,8 +73,19 @@ def remove(api: KubernetesApi, kind: TrainingKind, asked: Asked) -> None:
         api.delete(made, asked.name)
 
 
-def _created(api: KubernetesApi, kind: Kind, manifest: Json) -> bool:
-    return api.create(kind, manifest) is not None
+def _all_created(api: KubernetesApi, objects: Sequence[tuple[Kind, Json]]) -> bool:
+    """Whether no name was taken; PlatformError leaves none of those that were made."""
+    made: list[tuple[Kind, Json]] = []
+    try:
+        for kind, manifest in objects:
+            if api.create(kind, manifest) is None:
+                return False
+            made.append((kind, manifest))
+    except PlatformError:
+        for kind, manifest in reversed(made):
+            api.delete(kind, manifest["metadata"]["name"])
+        raise
+    return True
 
 
 def _over(kind: TrainingKind, job: Json) -> bool:

@@ -2,6 +2,7 @@
 server on loopback.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -32,7 +33,18 @@ except PlatformError as error:
     print(error)
 """
 
-
+REFUSED = """
+from roundsmith.errors import PlatformError
+from roundsmith.platform import training_pods
+from roundsmith.platform.kubernetes_api import KubernetesApi
+from roundsmith.platform.training_job import Asked
+from roundsmith.platform.trainjob import TRAINJOB
+from tests.pipelines.platform.clusters import cluster
+try:
+    training_pods.submit(KubernetesApi("ml"), TRAINJOB, Asked(cluster(), "s3://b/p/request.json"))
+except PlatformError as error:
+    print(error)
+"""
 SUBMITTED = """
 from roundsmith.platform import followed_run, pod_troubles
 from roundsmith.platform.kubernetes_api import KubernetesApi
@@ -90,6 +102,41 @@ class Answers(Answering):
 
     def do_POST(self) -> None:
         self.answer(201, self.sent().decode())
+
+
+class Refusing(Answering):
+    """Takes a TrainingRuntime, and no TrainJob."""
+
+    there: ClassVar[list[str]] = []
+    """The paths of what was made and not removed."""
+    made: ClassVar[list[str]] = []
+
+    def do_POST(self) -> None:
+        sent = json.loads(self.sent())
+        if sent["kind"] == "TrainJob":
+            self.answer(403, {"message": "exceeded quota: team"})
+        else:
+            path = f"{self.path}/{sent['metadata']['name']}"
+            self.there.append(path)
+            self.made.append(path)
+            self.answer(201, sent)
+
+    def do_DELETE(self) -> None:
+        self.sent()
+        if self.path in self.there:
+            self.there.remove(self.path)
+            self.answer(200, {"metadata": {"uid": "u"}})
+        else:
+            self.answer(404, {"message": "not found"})
+
+
+def test_a_training_whose_job_is_refused_leaves_no_runtime_of_it(tmp_path: Path) -> None:
+    with listening(Refusing) as url:
+        told = said(REFUSED, kubeconfig(tmp_path, url))
+    assert "saw status 403: exceeded quota: team" in told
+    assert len(Refusing.made) == 1
+    assert "/namespaces/ml/trainingruntimes/train-" in Refusing.made[0]
+    assert Refusing.there == []
 
 
 @pytest.fixture
