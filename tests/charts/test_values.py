@@ -320,3 +320,14 @@ def test_rounds_know_by_the_engine_of_the_generator_what_repeats(engine: str, re
     told = ClusterPlatform(ClusterConfig.parse(json.dumps(cluster(found)), "the chart")).arithmetic
     assert told["engine"] == engine
     assert reproducible({"arithmetic": told}) == repeats
+
+
+def test_in_gvisor_the_directory_of_the_socket_is_told_to_be_of_both_containers() -> None:
+    found = objects(*STORED, "sandbox.runtimeClassName=gvisor")
+    made = one(found, "Deployment", "r-sandbox")["spec"]["template"]
+    prefix = "dev.gvisor.spec.mount.socket"
+    told = {f"{prefix}.share": "pod", f"{prefix}.type": "tmpfs", f"{prefix}.options": "rw"}
+    assert made["metadata"]["annotations"] == told
+    assert "socket" in {volume["name"] for volume in made["spec"]["volumes"]}
+    plain = one(objects(*STORED), "Deployment", "r-sandbox")["spec"]["template"]
+    assert "annotations" not in plain["metadata"]

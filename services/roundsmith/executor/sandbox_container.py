@@ -71,7 +71,8 @@ class SandboxContainer:
             raise PlatformError(
                 f"{self._path}: expected the sandbox container to connect within "
                 f"{self._connect_s:.0f} s, saw nobody: start `python3 -m roundsmith.sandbox.pod "
-                "--socket` with the same path in a container that mounts the same directory"
+                "--socket` with the same path in a container that mounts the same directory; in "
+                "gVisor, let containerd hand on the pod's annotations dev.gvisor.*"
             ) from error
 
     async def close(self) -> None:
