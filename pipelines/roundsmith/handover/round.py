@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from roundsmith.errors import ConfigError
+from roundsmith.errors import ConfigError, StoreError
 from roundsmith.lineage.history import History
 from roundsmith.lineage.meant import named, near_runs
 from roundsmith.lineage.place import is_url, refuse_nothing, store_of, summaries
@@ -34,7 +34,7 @@ class FinishedRound:
 
 def finished_round(run: str, number: int | None) -> FinishedRound:
     """A round of a run's folder or URL; by default its last. Raises ConfigError where there is
-    none.
+    none, StoreError where the store has it no more.
     """
     found = summaries(run)
     if number is not None:
@@ -65,18 +65,22 @@ def _of_report(history: History, report: Manifest, summary: str) -> FinishedRoun
     parents = history.parents(report)
     result = result_told(summary)
     weights = result.checkpoint_sha256
-    checkpoint = next(
-        m for m in parents if m.step == "train" and m.stats["weights_sha256"] == weights
-    )
+    trained = [m for m in parents if m.step == "train" and m.stats["weights_sha256"] == weights]
     models = [m for m in history.ancestors(report) if m.step == "model"]
+    chosen = [m for m in parents if m.step == "select"]
+    if not (trained and models and chosen):
+        raise StoreError(
+            f"{summary}: expected what the round made in {history.store.url}, saw some of it gone: "
+            "a `store gc` took it, or does so now; only a run makes it again"
+        )
     return FinishedRound(
         store=history.store,
         result=result,
-        rows=next(m for m in parents if m.step == "select"),
-        checkpoint=checkpoint,
+        rows=chosen[0],
+        checkpoint=trained[0],
         first_model=models[-1],
         code_version=report.code_version,
-        steps=steps_of(history, checkpoint),
+        steps=steps_of(history, trained[0]),
     )
 
 

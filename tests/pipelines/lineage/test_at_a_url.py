@@ -12,10 +12,14 @@ from typer.testing import CliRunner
 
 from roundsmith.cli import app
 from roundsmith.config import child_environment
+from roundsmith.errors import StoreError
+from roundsmith.handover.checkpoint import export_checkpoint
+from roundsmith.handover.round import finished_round
 from roundsmith.hashing import file_sha256, weights_sha256
 from roundsmith.report.summary import from_json
 from roundsmith.store import EXAMPLES, Store
 from roundsmith.store.exports import copy_round
+from roundsmith.store.gc import collect, garbage
 from tests.storages import REMOTE, storage_url
 
 
@@ -130,6 +134,24 @@ def test_a_url_where_neither_a_run_nor_a_store_is_does_not_pass_for_an_empty_one
     ):
         assert f"{root}{at}: expected" in told(*words, f"{root}{at}", code=1), words
     assert not (tmp_path / "rows").exists()
+
+
+def test_a_round_that_is_removed_while_it_is_handed_over_is_an_error_and_leaves_nothing(
+    root: str, tmp_path: Path
+) -> None:
+    run, store, out = f"{root}/runs/first", Store(f"{root}/store"), tmp_path / "out"
+    before = finished_round(run, None)
+    found = garbage(store, lambda manifest: False)
+    for manifest in found.manifests:  # as far as a removal has come
+        if manifest.step != "report":
+            store.discard(manifest)
+    for what in ("data", "checkpoint"):
+        assert "saw some of it gone" in told("export", what, run, "--out", str(out), code=1)
+    collect(store, found)
+    with pytest.raises(StoreError, match="objects/"):
+        export_checkpoint(before, out)
+    told("export", "data", run, "--out", str(out), code=1)
+    assert not out.exists()
 
 
 def test_a_run_that_has_finished_nothing_is_not_said_to_be_verified(tmp_path: Path) -> None:
