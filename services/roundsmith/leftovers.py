@@ -29,13 +29,21 @@ def temporary_folder(
     A file in it says whose it is, and not its name: sockets ask for a short path.
     """
     scratch = Path(tempfile.gettempdir())
-    for owner in scratch.glob(f"{_BEGIN}-{of}-*/{_BEGIN}.*"):
-        found = _NAME.fullmatch(owner.name)
-        if found and found["whose"] == _here() and not _runs(int(found["pid"])):
-            shutil.rmtree(owner.parent, ignore_errors=True)
+    for other in scratch.glob(f"{_BEGIN}-{of}-*"):
+        if _is_left(other):
+            shutil.rmtree(other, ignore_errors=True)
     folder = tempfile.TemporaryDirectory(prefix=f"{_BEGIN}-{of}-", ignore_cleanup_errors=True)
     Path(folder.name, partial_name()).touch()
     return folder
+
+
+def _is_left(folder: Path) -> bool:
+    """Whether it is of a process of this machine that was killed."""
+    try:
+        owners = [found for name in os.listdir(folder) if (found := _NAME.fullmatch(name))]
+    except OSError:  # it went meanwhile, or is of another user
+        return False
+    return any(one["whose"] == _here() and not _runs(int(one["pid"])) for one in owners)
 
 
 def partial_name() -> str:

@@ -3,11 +3,14 @@
 import socket
 import subprocess
 import sys
+import tempfile
+import threading
 from pathlib import Path
 
 import pytest
 
 from roundsmith.config import child_environment
+from roundsmith.leftovers import temporary_folder
 
 HOLDING = """
 import sys
@@ -52,6 +55,31 @@ def test_the_folder_of_a_killed_process_goes_with_the_next_one_and_that_of_a_liv
             following.communicate("")
         living.communicate("")
     assert sorted(tmp_path.iterdir()) == sorted(others), "who ends in order leaves nothing"
+
+
+def test_folders_of_others_that_come_and_go_meanwhile_are_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    ended = threading.Event()
+
+    def come_and_go() -> None:
+        while not ended.is_set():
+            folders = [tmp_path / f"roundsmith-torchrun-{number}" for number in range(20)]
+            for folder in folders:
+                folder.mkdir()
+            for folder in folders:
+                folder.rmdir()
+
+    others = threading.Thread(target=come_and_go)
+    others.start()
+    try:
+        for _ in range(500):
+            temporary_folder("torchrun").cleanup()
+    finally:
+        ended.set()
+        others.join()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_folder_of_a_process_that_is_not_seen_from_here_is_left_alone(tmp_path: Path) -> None:
