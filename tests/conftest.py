@@ -7,15 +7,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from roundsmith.config import let_threads_sleep
 
 # Before a test imports torch, as the commands do: other tests use the same cores.
 let_threads_sleep()
 
-# How long an example takes is no claim of ours, and CI tries the same examples on every machine.
-settings.register_profile("roundsmith", deadline=None, derandomize=bool(os.environ.get("CI")))
+# How long an example takes, or is drawn, is no claim of ours, and CI tries the same examples on
+# every machine.
+settings.register_profile(
+    "roundsmith",
+    deadline=None,
+    derandomize=bool(os.environ.get("CI")),
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("roundsmith")
 
 

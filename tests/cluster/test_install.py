@@ -55,10 +55,7 @@ def test_a_round_may_ask_of_kubernetes(
     installed: Installed, verb: str, what: str, allowed: str
 ) -> None:
     account = f"system:serviceaccount:{NAMESPACE}:{RELEASE}-control"
-    done = installed.cluster.try_(
-        *("kubectl", "auth", "can-i", verb, *what.split()),
-        *("--namespace", NAMESPACE, "--as", account),
-    )
+    done = installed.cluster.answered("auth", "can-i", verb, *what.split(), "--as", account)
     assert done.stdout.split()[-1] == allowed
 
 

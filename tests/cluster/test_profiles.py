@@ -45,8 +45,9 @@ def test_the_account_of_a_profile_may_play_in_its_own_namespace_alone(
     profiles: Installed, verb: str, what: str, namespace: str, allowed: str
 ) -> None:
     account = f"system:serviceaccount:{PROFILE}:{ACCOUNT}"
-    asked = ("auth", "can-i", verb, what, "--namespace", namespace, "--as", account)
-    assert profiles.cluster.try_("kubectl", *asked).stdout.split()[-1] == allowed
+    asked = ("auth", "can-i", verb, what, "--as", account)
+    done = profiles.cluster.answered(*asked, namespace=namespace)
+    assert done.stdout.split()[-1] == allowed
 
 
 def test_a_round_of_one_user_reaches_what_all_share_and_nothing_else_of_the_other(

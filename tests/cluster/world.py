@@ -32,7 +32,7 @@ NEEDED = {
     "ENVIRONMENT": "a virtual environment with the extra `local` in a folder of the nodes",
 }
 KINDS = ("pytorchjobs.kubeflow.org", "inferenceservices.serving.kserve.io")
-READS = ("get", "logs", "exec", "wait")
+READS = ("get", "logs", "exec", "wait", "auth")
 UNANSWERED = re.compile(
     r"TLS handshake timeout|i/o timeout|etcdserver: |connection (refused|reset|lost)|unexpected EOF"
     r"|error dialing backend|Client\.Timeout|\((Timeout|InternalError|ServiceUnavailable)\)"

@@ -179,7 +179,9 @@ ROWS = st.dictionaries(st.sampled_from([*NAMES, "task_id", "prompt", "entry_poin
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     st.binary(max_size=60) | st.lists(ROWS | JSON, max_size=3).map(lambda r: json.dumps(r).encode())

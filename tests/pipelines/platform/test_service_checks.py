@@ -30,7 +30,7 @@ def endpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
 
 @pytest.mark.slow
 def test_services_that_work_are_ok_and_tell_what_they_did(endpoints: Endpoints) -> None:
-    found = asyncio.run(service_checks(endpoints, patience_s=30.0))
+    found = asyncio.run(service_checks(endpoints, patience_s=240.0))
     assert [check.name for check in found] == NAMES
     assert all(check.ok for check in found), found
     details = {check.name: check.detail for check in found}
@@ -46,14 +46,14 @@ def test_a_service_that_is_away_is_named_and_the_others_are_still_asked(
     endpoints: Endpoints,
 ) -> None:
     away = endpoints.model_copy(update={"scorer": "127.0.0.1:1"})
-    found = asyncio.run(service_checks(away, patience_s=10.0))
+    found = asyncio.run(service_checks(away, patience_s=20.0))
     assert [check.name for check in found if not check.ok] == ["scorer"]
     assert "127.0.0.1:1" in next(check.remedy for check in found if not check.ok)
 
 
 @pytest.mark.slow
 def test_what_is_served_to_others_is_asked_as_they_ask_it(endpoints: Endpoints) -> None:
-    found = asyncio.run(serve_check(endpoints.generator, None, patience_s=30.0))
+    found = asyncio.run(serve_check(endpoints.generator, None, patience_s=240.0))
     assert found.ok
     assert "8 tokens" in found.detail
     away = asyncio.run(serve_check("127.0.0.1:1", None, patience_s=1.0))
