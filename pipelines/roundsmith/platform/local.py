@@ -19,6 +19,7 @@ from roundsmith.config import (
 )
 from roundsmith.cpu_time import tree_cpu_s
 from roundsmith.errors import PlatformError
+from roundsmith.models.text import reads_like
 from roundsmith.platform.processes import ServiceProcesses, endpoints
 from roundsmith.sandbox import boot
 from roundsmith.steps.config import SIZES, RunConfig
@@ -81,6 +82,7 @@ class LocalPlatform:
         self._processes: ServiceProcesses | None = None
         self._services: Services | None = None
         self._retries = 0
+        self._began_with = Path()
         self.endpoints: Endpoints | None = None
 
     @property
@@ -140,8 +142,15 @@ class LocalPlatform:
         return str(await asyncio.to_thread(store.fetch_folder, folder, target))
 
     async def services(self, uri: str) -> Services:
-        """Clients of the running services; starts them on the model folder `uri` the first time."""
+        """Clients of the running services; starts them on the model folder `uri` the first time,
+        and anew where it has another tokenizer or config: it can not take the other's place.
+        """
+        if self._services is not None and not await asyncio.to_thread(
+            reads_like, self._began_with, Path(uri)
+        ):
+            await self.close()
         if self._services is None:
+            self._began_with = Path(uri)
             folder = self._work / "services"
             for left in folder.glob("*.weights.json"):  # an earlier run's: this one begins with uri
                 left.unlink()

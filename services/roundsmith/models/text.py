@@ -111,6 +111,27 @@ def refuse_other_model(path: Path, served: LoadedModel, found: LoadedModel) -> N
     _refuse_other("tokenizer", path, _speaks(served), _speaks(found))
 
 
+def reads_like(one: Path, other: Path) -> bool:
+    """Whether the files of two model folders besides the weights tell of one config, tokenizer and
+    end tokens, as far as that is seen without loading them: where they do not, a reload from one to
+    the other may be refused.
+    """
+    return one == other or _files(one) == _files(other)
+
+
+def _files(path: Path) -> dict[str, Any]:
+    def content(name: str) -> dict[str, Any]:
+        file = path / name
+        return dict(json.loads(file.read_text("utf-8"))) if file.is_file() else {}
+
+    tokenizer = content("tokenizer.json")
+    return {
+        "config": _steady(content("config.json")),
+        "tokenizer": {name: part for name, part in tokenizer.items() if name not in _OF_CALLS},
+        "end tokens": content("generation_config.json").get("eos_token_id"),
+    }
+
+
 def _speaks(loaded: LoadedModel) -> dict[str, Any]:
     """How a model's text becomes tokens, and which end it."""
     tokenizer, ends = loaded.tokenizer, {"end tokens": sorted(loaded.end_ids)}

@@ -1,15 +1,21 @@
 """One machine: where its models run, and services that end and start again."""
 
 import asyncio
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+from roundsmith.clients import Services
 from roundsmith.errors import PlatformError
+from roundsmith.hashing import weights_sha256
 from roundsmith.lab import MODEL
 from roundsmith.platform.local import LocalPlatform, on_gpu
 from roundsmith.presets import run_config
 from tests.pipelines.steps.test_train import request
+
+WEIGHTS = "model.safetensors"
 
 
 def test_a_named_device_is_taken_at_its_word() -> None:
@@ -42,6 +48,44 @@ def test_services_that_were_ended_start_again_when_asked_for(tmp_path: Path) -> 
 
     first, second = asyncio.run(play())
     assert first == second
+
+
+@pytest.mark.slow
+def test_a_base_of_another_tokenizer_is_served_by_services_that_start_anew(
+    tmp_path: Path,
+) -> None:
+    """As a comparison over several bases needs it: none can take another's place by a reload."""
+    from safetensors.torch import load_file, save_file
+
+    where = tmp_path / "work/checkpoints"
+    first, other, successor = (
+        Path(shutil.copytree(MODEL, where / name)) for name in ("first", "other", "successor")
+    )
+    for number, folder in enumerate((other, successor), 1):
+        tensors = {n: t + 1e-3 * number for n, t in load_file(folder / WEIGHTS).items()}
+        save_file(tensors, folder / WEIGHTS, {"format": "pt"})
+    tokenizer = json.loads((other / "tokenizer.json").read_text())
+    ids = tokenizer["model"]["vocab"]
+    ids["a"], ids["b"] = ids["b"], ids["a"]
+    (other / "tokenizer.json").write_text(json.dumps(tokenizer))
+    (successor / "tokenizer.json").write_text(json.dumps(tokenizer | {"padding": None}, indent=1))
+    platform = LocalPlatform(run_config("lab", None, {"recipe": "gift"}, []), tmp_path / "work")
+
+    async def served(folder: Path) -> Services:
+        services = await platform.services(str(folder))
+        for client in (services.generator, services.scorer):
+            await client.reload(str(folder), weights_sha256(folder))
+        return services
+
+    async def play() -> None:
+        try:
+            of_first, of_other = await served(first), await served(other)
+            assert of_first is not of_other
+            assert await served(successor) is of_other
+        finally:
+            await platform.close()
+
+    asyncio.run(play())
 
 
 @pytest.mark.slow
