@@ -58,6 +58,17 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def undisturbed_in_small_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same run in shards of a few tasks, in another folder."""
+    from tests.chaos.kills import settings_file
+    from tests.pipelines.round.lab_round import play
+
+    folder = tmp_path_factory.mktemp("left-alone")
+    play(folder / "run", "--config", str(settings_file(folder)))
+    return folder / "run"
+
+
+@pytest.fixture(scope="session")
 def smollm2(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of SmolLM2-135M-Instruct, which nobody changes."""
     from tests.tools.make_smollm2 import make

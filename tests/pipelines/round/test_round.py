@@ -88,12 +88,17 @@ def test_a_finished_run_makes_nothing_anew_and_starts_no_service(undisturbed: Pa
     assert {path: path.stat().st_mtime_ns for path in logs.iterdir()} == times
 
 
-def test_another_folder_gets_the_same_result_and_another_seed_does_not(
-    undisturbed: Path, tmp_path: Path
+def test_another_folder_gets_the_same_result_in_shards_of_any_size_and_another_seed_does_not(
+    undisturbed: Path, undisturbed_in_small_shards: Path, tmp_path: Path
 ) -> None:
-    play(tmp_path / "again")
-    assert summary(tmp_path / "again")["result"] == summary(undisturbed)["result"]
-    assert selected(tmp_path / "again") == selected(undisturbed)
+    again = undisturbed_in_small_shards
+    shards = [
+        len(list(Store(str(out / "store")).manifests("sample-shard")))
+        for out in (undisturbed, again)
+    ]
+    assert shards[0] < shards[1]
+    assert summary(again)["result"] == summary(undisturbed)["result"]
+    assert selected(again) == selected(undisturbed)
     play(tmp_path / "other", "--seed", "4", "--no-control", "--eval-limit", "1")
     assert selected(tmp_path / "other") != selected(undisturbed)
 
