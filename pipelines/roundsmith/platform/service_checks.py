@@ -41,7 +41,10 @@ from roundsmith.verdicts import Verdict
 Work = Callable[[Services], Awaitable[str]]
 """Asks for some work and tells what was done."""
 
-_LOOK_S = 0.5
+_LOOK_S, _FRESH_S = 0.5, 10.0
+"""How long between two looks at a service, and after how long a name is looked up anew: a channel
+whose name had no address asks for it ever more seldom, up to two minutes apart.
+"""
 SOURCE = "def double(x):\n    return 2 * x\n"
 TEST = CallTest("1", "double", (21,), 42)
 TASK = Task("doctor", Split.TRAIN, "Double a number.", "def double(x):", "double", (TEST,), SOURCE)
@@ -125,20 +128,28 @@ async def pair_builder(services: Services) -> str:
 
 async def _health(target: str, tls: ClientTls | None, patience_s: float) -> str:
     """`SERVING`, waited for; raises Unavailable when the time is over in any other state."""
-    channel, end = open_channel(target, tls), time.monotonic() + patience_s
-    stub: Any = health_pb2_grpc.HealthStub(channel)
-    try:
-        while True:
-            request, left_s = health_pb2.HealthCheckRequest(), end - time.monotonic()
-            answer = await call_once(stub.Check, request, max(left_s, _LOOK_S))
-            seen = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
-            if seen == "SERVING":
-                return seen
-            if left_s < _LOOK_S:
-                raise Unavailable(f"health: expected SERVING, saw {seen}")
-            await asyncio.sleep(_LOOK_S)
-    finally:
-        await channel.close()
+    end = time.monotonic() + patience_s
+    while True:
+        left_s = end - time.monotonic()
+        try:
+            seen = await _state(target, tls, min(max(left_s, _LOOK_S), _FRESH_S))
+        except Unavailable:
+            if left_s <= _FRESH_S:
+                raise
+            continue
+        if seen == "SERVING":
+            return seen
+        if left_s < _LOOK_S:
+            raise Unavailable(f"health: expected SERVING, saw {seen}")
+        await asyncio.sleep(_LOOK_S)
+
+
+async def _state(target: str, tls: ClientTls | None, timeout_s: float) -> str:
+    """What a service says of its health, by a channel of its own."""
+    async with open_channel(target, tls) as channel:
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        answer = await call_once(stub.Check, health_pb2.HealthCheckRequest(), timeout_s)
+        return health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
 
 
 def _group(recipe: str) -> Group:
