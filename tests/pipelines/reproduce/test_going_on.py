@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -47,7 +48,15 @@ def results(out: Path) -> dict[str, Any]:
     return fields
 
 
-def test_a_killed_comparison_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a comparison that nothing happened to. Who changes it takes a copy."""
+    folder = tmp_path_factory.mktemp("whole")
+    subprocess.run(command(folder, folder / "out"), check=True)
+    return folder / "out"
+
+
+def test_a_killed_comparison_ends_as_an_undisturbed_one(whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "killed"
     killed = subprocess.Popen(command(tmp_path, out), start_new_session=True)
     first = out / "dstc/results.json"
@@ -62,8 +71,7 @@ def test_a_killed_comparison_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
     assert "evaluate final (untrained, seed 0)" not in again.stderr, "it was finished before"
     assert "evaluate final (dpo_minimax_joined, seed 0)" in again.stderr
     found = results(out)
-    subprocess.run(command(tmp_path, tmp_path / "whole"), check=True)
-    assert found == results(tmp_path / "whole")
+    assert found == results(whole)
     assert {name: of["seed"] for name, of in found["arms"].items()} == {name: [0] for name in ARMS}
     assert {claim["better"] for claim in found["claims"]} == {"dpo_minimax_joined"}
     _goes_on_elsewhere(tmp_path, out)
@@ -91,13 +99,13 @@ def _goes_on_elsewhere(folder: Path, out: Path) -> None:
     assert "of other settings" in refused.stderr
 
 
-def test_arms_that_are_not_asked_for_stay_among_the_finished(tmp_path: Path) -> None:
+def test_arms_that_are_not_asked_for_stay_among_the_finished(whole: Path, tmp_path: Path) -> None:
     """Ten seeds of another arm are on file: those of the first seed are written down again."""
     out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
     one_arm = command(tmp_path, out, arms=("untrained",))
-    subprocess.run(one_arm, check=True)
+    shutil.copytree(whole, out)
     first = read_carried(out / "dstc" / FILE)
-    (played,) = first.arms.values()
+    played = first.arms["untrained", 0]
     more = [replace(played, arm="dpo_minimax_joined", seed=seed) for seed in range(10)]
     content = packed(first.origin, first.tuned, more)
     (out / "dstc" / FILE).write_bytes(content)
