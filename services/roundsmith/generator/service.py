@@ -60,6 +60,7 @@ class GeneratorServicer(generator_pb2_grpc.GeneratorServiceServicer):
             {pb2.Completion: "completion", pb2.CompletionDelta: "delta"},
             settings,
             partial={pb2.CompletionDelta},
+            num_results=lambda request: int(request.item.n),
         )
 
     async def Generate(self, request: pb2.GenerateRequest, context: Any) -> pb2.GenerateResponse:
@@ -83,8 +84,9 @@ class GeneratorServicer(generator_pb2_grpc.GeneratorServiceServicer):
         item, expected = from_message(GenerateItem, request.item), request.expected_weights_sha256
         if not item.adapter:
             refuse_other_weights(expected, self._engine.describe().weights_sha256)
+        told = self._engine.generate(item)
         async with (
-            aclosing(paced(self._engine.generate(item))) as found,
+            aclosing(paced(told) if item.deltas else told) as found,
             aclosing(self._metrics.watch(found)) as watched,
         ):
             async for one in watched:

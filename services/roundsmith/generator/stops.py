@@ -5,6 +5,10 @@ from typing import Any
 
 from roundsmith.models.rendering import decode
 
+_UNFINISHED_TOKENS = 7
+"""Tokens at the end of a text in which a character may still be begun: it has four bytes at most,
+and a token carries at least one, but for special tokens, which carry none in the text."""
+
 
 class StopStrings:
     """Watches one completion for its stop strings."""
@@ -54,11 +58,15 @@ class TextAsDrawn:
 
     def completed(self, token_ids: Sequence[int]) -> str:
         """What can be told of the completion's tokens that was not told before."""
-        known = decode(self._tokenizer, token_ids[self._before : self._told])
+        stop = len(token_ids)
         text = decode(self._tokenizer, token_ids[self._before :])
-        if text.endswith("\ufffd"):  # the first bytes of a character
-            return ""
-        self._before, self._told = self._told, len(token_ids)
+        if text.endswith("\ufffd"):  # the first bytes of a character, or bytes that are none
+            stop -= _UNFINISHED_TOKENS
+            if stop <= self._told:
+                return ""
+            text = decode(self._tokenizer, token_ids[self._before : stop])
+        known = decode(self._tokenizer, token_ids[self._before : self._told])
+        self._before, self._told = self._told, stop
         pending = self._held + text[len(known) :]
         kept = _begun(pending, self._stop)
         self._held = pending[len(pending) - kept :]

@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 
 from roundsmith.models.loading import LoadedModel
-from roundsmith.scorer.rows import Question
+from roundsmith.scorer.rows import MAX_TOP_K, Question
 
 _CPU_CHUNK, _GPU_CHUNK = 64, 2048
-SLICE = 8192
+SLICE = MAX_TOP_K
 """Tokens of the vocabulary of one multiplication."""
 _UNSEEN = -100.0
 """The log-probability that InverseCoder gives to a token that is not among the top k."""
@@ -47,7 +47,9 @@ class Head:
         return logprobs[: len(targets)]
 
     def answers(self, hidden_ND: torch.Tensor, questions: Sequence[Question]) -> list[float]:
-        """P(yes) of each position, whose questions see equally many tokens."""
+        """P(yes) of each position, whose questions see equally many tokens. One that is as likely
+        as the last of the top k is seen too.
+        """
         (top_k,) = {question.top_k for question in questions}
         picks = [(question.yes, question.no, question.stand_in) for question in questions]
         found: list[list[float]] = []

@@ -9,6 +9,10 @@ from roundsmith.types import ScoreItem
 
 SPELLINGS = ("{}", " {}")
 """How Yes and No are looked for: as they are, then with a space before."""
+MAX_TOP_K = 8192
+"""The most likely logits are kept side by side for every position of a chunk, in float32: as many
+as a slice of the vocabulary has.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,14 @@ def _completion_ids(item: ScoreItem, loaded: LoadedModel) -> list[int]:
 
 
 def _question(loaded: LoadedModel, top_k: int) -> Question:
-    """Yes and No in the first spelling in which both are one token, and As in the same one."""
+    """Yes and No in the first spelling in which both are one token, and As in the same one. As many
+    tokens as the vocabulary has are all of them, of which none is hidden.
+    """
+    top_k = top_k if top_k < loaded.vocabulary else 0
+    if top_k > MAX_TOP_K:
+        raise ConfigError(
+            f"p_yes_top_k: saw {top_k}, expected at most {MAX_TOP_K}, or 0 for all tokens"
+        )
     seen: list[str] = []
     for spelling in SPELLINGS:
         yes, no, stand_in = (

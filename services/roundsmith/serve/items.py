@@ -12,7 +12,7 @@ from google.rpc import status_pb2
 
 from roundsmith import tracing
 from roundsmith.config import ServeSettings
-from roundsmith.errors import Cancelled, RoundsmithError
+from roundsmith.errors import Cancelled, ConfigError, RoundsmithError
 from roundsmith.serve.callers import caller_of, traceparent_of
 from roundsmith.serve.failures import cut, status_of
 from roundsmith.serve.logs import about
@@ -35,8 +35,9 @@ class ItemCalls(Generic[Part, Response]):
 
     `work` turns a request and its caller into the messages that answer it, and `response` is the
     stream's response, which carries one of them in the field that `names` has for its type, or in
-    the one that it is. Messages of the types `partial` are never an item's last. An item that the
-    same caller sends again is answered from what was done before.
+    the one that it is. Messages of the types `partial` are never an item's last; how many others an
+    item has `num_results` says, 0 where that is not known before. An item that the same caller
+    sends again is answered from what was done before.
     """
 
     def __init__(
@@ -46,9 +47,10 @@ class ItemCalls(Generic[Part, Response]):
         names: str | Mapping[type[Message], str],
         settings: ServeSettings,
         partial: Collection[type[Message]] = (),
+        num_results: Callable[[Any], int] = lambda request: 0,
     ) -> None:
         self._work, self._response, self._names = work, response, names
-        self._partial = tuple(partial)
+        self._partial, self._num_results = tuple(partial), num_results
         self._max_in_flight = settings.max_items_in_flight
         self._results: ItemResults[Part] = ItemResults(
             settings.result_ttl_s, settings.max_results, settings.max_result_bytes
@@ -70,6 +72,7 @@ class ItemCalls(Generic[Part, Response]):
             self._respond,
             self._max_in_flight,
             lambda result: isinstance(result, self._partial),
+            self._num_results,
         )
 
     async def _follow(self, request: Any, caller: str, parent: str) -> AsyncIterator[Part]:
@@ -122,17 +125,20 @@ async def answer_items(
     response: Callable[[str, Result | status_pb2.Status, bool], Response],
     max_in_flight: int,
     is_partial: Callable[[Result], bool] = lambda result: False,
+    num_results: Callable[[Request], int] = lambda request: 0,
 ) -> AsyncIterator[Response]:
     """Answers a stream of items: `response(item_id, result or status, last)` for each result of
     `work`.
 
-    A result is sent when the next one, or the end, is known, so that the last one can say so; one
-    that is partial is never the last, and is sent at once. An item that fails is answered by its
-    status alone from then on. A request with a `cancelled_id` is no item: it gives one up, which is
-    answered as Cancelled. Requests are read only while fewer than `max_in_flight` items are
-    unanswered; closing the iterator cancels all.
+    A result is sent at once where `num_results` says how many an item has. Else it is sent when the
+    next one, or the end, is known, so that the last one can say so. One that is partial does not
+    count, is never the last, and is sent at once. An item that fails is answered by its status
+    alone from then on, and so is one whose id is that of an item which is not answered yet. A
+    request with a `cancelled_id` is no item: it gives one up, which is answered as Cancelled. Items
+    are begun only while fewer than `max_in_flight` are unanswered, and one further request is read
+    then; closing the iterator cancels all.
     """
-    items = _Items(work, response, max_in_flight, is_partial)
+    items = _Items(work, response, max_in_flight, is_partial, num_results)
     reader = asyncio.create_task(items.read(requests, item_id, cancelled_id))
     try:
         while (answered := await items.answers.get()) is not None:
@@ -158,9 +164,12 @@ class _Items(Generic[Request, Result, Response]):
         response: Callable[[str, Result | status_pb2.Status, bool], Response],
         max_in_flight: int,
         is_partial: Callable[[Result], bool],
+        num_results: Callable[[Request], int],
     ) -> None:
-        self._work, self._response, self._is_partial = work, response, is_partial
-        self._name_by_task: dict[asyncio.Task[None], str] = {}
+        self._work, self._response = work, response
+        self._is_partial, self._num_results = is_partial, num_results
+        self._task_by_name: dict[str, asyncio.Task[None]] = {}
+        """Of the items that have no last answer and are not given up."""
         self.slots = asyncio.Semaphore(max_in_flight)
         self.answers: asyncio.Queue[tuple[Response, bool] | None] = asyncio.Queue()
         self._num_bytes = 0
@@ -185,21 +194,29 @@ class _Items(Generic[Request, Result, Response]):
         """Begins and gives up items as the requests say; returns when all are answered."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                await self.slots.acquire()
                 async for request in requests:
                     if given_up := cancelled_id(request):
                         self._cancel(given_up)
                         continue
-                    name = item_id(request)
-                    task = tasks.create_task(self._answer(name, request))
-                    self._name_by_task[task] = name
-                    task.add_done_callback(self._ended)
                     await self.slots.acquire()
+                    self._begin(tasks, item_id(request), request)
         finally:
             self.answers.put_nowait(None)
 
+    def _begin(self, tasks: asyncio.TaskGroup, name: str, request: Request) -> None:
+        if name in self._task_by_name:
+            error = ConfigError(
+                f"item_id: saw {name!r} while an item of that id is not answered yet, expected one "
+                "of its own for each item of a stream; that one goes on"
+            )
+            self._put(name, status_of(error), last=True)
+            return
+        task = self._task_by_name[name] = tasks.create_task(self._answer(name, request))
+        task.add_done_callback(lambda ended: self._ended(name, ended))
+
     async def _answer(self, name: str, request: Request) -> None:
         held: Result | None = None
+        left, ended = self._num_results(request), False
         try:
             async for result in self._work(request):
                 if self._wait(_MOST_UNSENT, _MOST_UNSENT_BYTES):  # the caller reads slowly
@@ -210,29 +227,41 @@ class _Items(Generic[Request, Result, Response]):
                     held = None
                 if self._is_partial(result):
                     self._put(name, result, last=False)
+                elif left:
+                    left -= 1
+                    ended = not left
+                    self._put(name, result, last=ended)
                 else:
                     held = result
-            if held is None:
-                raise RoundsmithError(f"item {name!r}: expected a result, saw none")
-            self._put(name, held, last=True)
+            if not ended:
+                if held is None:
+                    raise RoundsmithError(f"item {name!r}: expected {left or 1} more, saw none")
+                self._put(name, held, last=True)
         except Exception as error:
-            self._put(name, status_of(error), last=True)
+            if not ended:
+                self._put(name, status_of(error), last=True)
 
     def _put(self, name: str, result: Result | status_pb2.Status, *, last: bool) -> None:
         answer = self._response(name, result, last)
         self._num_bytes += _size(answer)
         self.answers.put_nowait((answer, last))
+        if last:
+            self._forget(name, asyncio.current_task())
 
     def _cancel(self, given_up: str) -> None:
-        for task, name in list(self._name_by_task.items()):
-            if name == given_up:
-                task.cancel()
+        if (task := self._task_by_name.pop(given_up, None)) is not None:
+            task.cancel()
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        name = self._name_by_task.pop(task)
+    def _ended(self, name: str, task: asyncio.Task[None]) -> None:
+        self._forget(name, task)
         if task.cancelled():  # its coroutine may never have begun, so that it can not answer
             error = Cancelled(f"item {name!r}: given up by its caller, so there is no answer")
             self._put(name, status_of(error), last=True)
+
+    def _forget(self, name: str, task: asyncio.Task[None] | None) -> None:
+        """From now on another item may have the name, unless another task's has it already."""
+        if task is not None and self._task_by_name.get(name) is task:
+            del self._task_by_name[name]
 
 
 def _size(answer: object) -> int:

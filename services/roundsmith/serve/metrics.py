@@ -87,31 +87,33 @@ class CallMeter:
         self._in_flight = meter.in_flight.labels(*labels)
         self._seconds = meter.seconds.labels(*labels)
         self._first_seconds = meter.first_seconds.labels(*labels)
-        self._begun: dict[str, float] = {}
+        self._begun: dict[str, list[float]] = {}
+        """When; several times of an id that is sent again before its last answer is known."""
         self._unanswered: set[str] = set()
         self.num_items = self.num_failed = 0
 
     def begin(self, item_id: str) -> None:
         """An item has arrived."""
-        if item_id not in self._begun:
-            self._begun[item_id] = time.monotonic()
-            self._unanswered.add(item_id)
-            self.num_items += 1
-            self._started.inc()
-            self._in_flight.inc()
+        self._begun.setdefault(item_id, []).append(time.monotonic())
+        self._unanswered.add(item_id)
+        self.num_items += 1
+        self._started.inc()
+        self._in_flight.inc()
 
     def answer(self, item_id: str) -> None:
         """An item has an answer, not necessarily its last."""
         if item_id in self._unanswered:
             self._unanswered.remove(item_id)
-            self._first_seconds.observe(time.monotonic() - self._begun[item_id])
+            self._first_seconds.observe(time.monotonic() - self._begun[item_id][0])
 
     def end(self, item_id: str, code: int = 0) -> None:
         """An item has been answered, by a status of this code unless it is 0, OK."""
-        if (begun := self._begun.pop(item_id, None)) is not None:
+        if begun := self._begun.get(item_id):
             self._in_flight.dec()
-            self._seconds.observe(time.monotonic() - begun)
-            self._unanswered.discard(item_id)
+            self._seconds.observe(time.monotonic() - begun.pop(0))
+            if not begun:
+                del self._begun[item_id]
+                self._unanswered.discard(item_id)
             if code:
                 self.num_failed += 1
                 self._failed.labels(*self._labels, code_name(code)).inc()
@@ -121,7 +123,8 @@ class CallMeter:
     def close(self, code: int) -> None:
         """The call is over; what it leaves unanswered has failed by this code."""
         for item_id in list(self._begun):
-            self.end(item_id, code)
+            while item_id in self._begun:
+                self.end(item_id, code)
 
 
 def code_name(code: int) -> str:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-from roundsmith.generator.stops import StopStrings
+from roundsmith.generator.stops import StopStrings, TextAsDrawn
 from roundsmith.types import Completion, GenerateItem, Sampling
 
 Ask = Callable[[Sequence[GenerateItem]], list[list[Completion]]]
@@ -41,6 +42,32 @@ def test_a_stop_is_seen_at_the_token_that_completes_it(
     else:
         seen = decoded[first]
         assert stops.text(ids[: first + 1]) == seen[: min(seen.find(s) for s in stop if s in seen)]
+
+
+def ids_of_bytes(tokenizer: Any) -> dict[int, int]:
+    """The token of each byte alone."""
+    table: Any = bytes_to_unicode
+    return {byte: tokenizer.convert_tokens_to_ids(shown) for byte, shown in table().items()}
+
+
+@given(st.lists(st.sampled_from([*"é☃😀ab".encode(), 0xFF, 0xF0]), max_size=40))
+def test_text_is_told_as_soon_as_its_bytes_can_be_no_other_character(
+    tokenizer: Any, drawn: list[int]
+) -> None:
+    by_byte = ids_of_bytes(tokenizer)
+    ids = [by_byte[byte] for byte in drawn]
+    told, text = "", TextAsDrawn(tokenizer, ())
+    for number in range(1, len(ids) + 1):
+        told += text.completed(ids[:number])
+        assert len(told) >= len(tokenizer.decode(ids[: max(0, number - 8)]))
+    assert tokenizer.decode(ids).startswith(told)
+
+
+def test_bytes_that_never_become_a_character_are_told_all_the_same(tokenizer: Any) -> None:
+    no_character = ids_of_bytes(tokenizer)[0xFF]
+    text = TextAsDrawn(tokenizer, ())
+    told = [text.completed([no_character] * number) for number in range(1, 101)]
+    assert "".join(told) == "\ufffd" * 93
 
 
 def test_a_completion_is_cut_before_the_stop_and_keeps_its_tokens(ask: Ask) -> None:

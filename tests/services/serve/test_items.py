@@ -58,10 +58,17 @@ async def settle() -> None:
 
 
 def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """A test that is a coroutine."""
+    """A test that is a coroutine, in a loop in which no callback fails."""
+
+    async def watched(failures: list[Any], *args: Any) -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, failure: failures.append(failure))
+        await test(*args)
 
     def run(*args: Any) -> None:
-        asyncio.run(test(*args))
+        failures: list[Any] = []
+        asyncio.run(watched(failures, *args))
+        assert failures == []
 
     run.__name__ = test.__name__
     return run
@@ -275,15 +282,114 @@ async def test_requests_are_read_only_as_fast_as_items_are_answered() -> None:
         nonlocal read
         for _ in range(20):
             read += 1
-            yield "1"
+            yield f"{read} of 20"
 
-    answers = answer_items(requests(), str, given_up, count, response, most)
+    async def once(name: str) -> AsyncIterator[int]:
+        yield 1
+
+    answers = answer_items(requests(), str, given_up, once, response, most)
     taken = 0
-    async for _ in answers:
+    async for name, _, _ in answers:
         await settle()
-        assert read <= taken + most
+        assert read <= taken + most + 1
         taken += 1
+        assert name == f"{taken} of 20"
     assert taken == 20
+
+
+@in_loop
+async def test_who_may_send_no_more_items_is_heard_when_one_is_given_up() -> None:
+    requests, most = asyncio.Queue[str](), 3
+
+    async def sent() -> AsyncIterator[str]:
+        while request := await requests.get():
+            yield request
+
+    async def hang(name: str) -> AsyncIterator[int]:
+        await asyncio.Event().wait()
+        yield 1
+
+    for request in ("a", "b", "c", "-b"):
+        requests.put_nowait(request)
+    answers: Any = answer_items(sent(), str, given_up, hang, response, most)
+    async with asyncio.timeout(60):
+        assert await anext(answers) == ("b", "error 1", True)
+        for request in ("d", "-a"):  # b's place is d's, and a is given up while all are taken again
+            requests.put_nowait(request)
+        assert await anext(answers) == ("a", "error 1", True)
+    await answers.aclose()
+
+
+@in_loop
+async def test_a_second_item_of_an_id_that_is_not_answered_is_refused_and_the_first_goes_on() -> (
+    None
+):
+    requests: asyncio.Queue[str] = asyncio.Queue()
+    begun: list[Work] = []
+
+    async def sent() -> AsyncIterator[str]:
+        while request := await requests.get():
+            yield request
+
+    def work(name: str) -> AsyncIterator[Number]:
+        begun.append(Work())
+        return begun[-1]()
+
+    def told(name: str, result: Any, last: bool) -> tuple[str, Any, bool]:
+        return (name, getattr(result, "message", result), last)
+
+    answers: Any = answer_items(sent(), str, given_up, work, told, 8)
+    for request in ("a", "a"):
+        requests.put_nowait(request)
+    name, message, last = await anext(answers)
+    assert (name, last) == ("a", True)
+    assert message.startswith("item_id: saw 'a' while an item of that id is not answered yet")
+    assert len(begun) == 1
+    for number in (7, None):
+        begun[0].queue.put_nowait(number)
+    assert await anext(answers) == ("a", 7, True)
+    requests.put_nowait("a")  # it is answered, so that its id is free
+    await settle()
+    assert len(begun) == 2
+    for request in ("-a", "a"):  # and so is that of one that is given up
+        requests.put_nowait(request)
+    name, message, last = await anext(answers)
+    assert "given up by its caller" in message
+    for number in (8, None):
+        begun[2].queue.put_nowait(number)
+    assert await anext(answers) == ("a", 8, True)
+    requests.put_nowait("")
+    assert await collect(answers) == []
+
+
+@in_loop
+async def test_where_the_number_of_results_is_known_none_waits_for_the_next_or_the_end() -> None:
+    work = Work()
+    answers: Any = answer_items(
+        feed("a"),
+        str,
+        given_up,
+        lambda _: work(),
+        response,
+        8,
+        lambda result: result < 0,
+        lambda request: 2,
+    )
+    async with asyncio.timeout(60):
+        for number, last in ((1, False), (-1, False), (2, True)):
+            work.queue.put_nowait(number)
+            assert await anext(answers) == ("a", number, last)
+    work.queue.put_nowait(None)
+    assert await collect(answers) == []
+    assert work.cancelled == 0
+
+
+@in_loop
+async def test_work_with_fewer_results_than_it_has_is_an_error() -> None:
+    short: Any = answer_items(
+        feed("1"), str, given_up, count, response, 8, num_results=lambda request: 2
+    )
+    assert await collect(short) == [("1", 0, False), ("1", "error 2", True)]
 
 
 @in_loop
