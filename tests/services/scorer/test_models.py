@@ -182,6 +182,7 @@ LARGE = 200_000
 SCRIPT = """
 import asyncio, sys
 from pathlib import Path
+from roundsmith.errors import ConfigError
 from roundsmith.models.loading import load
 from roundsmith.scorer.bench_memory import peak_memory
 from roundsmith.scorer.engine import TransformersScorer
@@ -191,8 +192,15 @@ from roundsmith.types import ScoreItem
 settings = ScorerSettings(model=sys.argv[1], threads=1, prefix_bytes=2**20)
 scorer = TransformersScorer(settings)
 items = [ScoreItem(str(i), (1, 2), tuple(range(i, i + 60)), end=False) for i in range(60)]
-items += [ScoreItem(f"y{i}", (3, i), p_yes=True, p_yes_top_k=5) for i in range(100)]
+for top_k in (5, 8192):
+    items += [ScoreItem(f"y{i}", (3, i), p_yes=True, p_yes_top_k=top_k) for i in range(50)]
 asyncio.run(scorer.score(items[0]))
+try:
+    asyncio.run(scorer.score(ScoreItem("z", (3,), p_yes=True, p_yes_top_k=8193)))
+except ConfigError as error:
+    assert str(error) == "p_yes_top_k: saw 8193, expected at most 8192, or 0 for all tokens"
+else:
+    raise AssertionError("as many are kept side by side")
 result = peak_memory(scorer, load(settings), settings, items)
 scorer.close()
 print(result.value, result.against_value)

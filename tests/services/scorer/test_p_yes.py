@@ -1,15 +1,24 @@
 """P(yes) by InverseCoder's released rule, worked out by hand over a vocabulary of eight words."""
 
+import asyncio
 import math
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 import torch
 
+from roundsmith.clients import ScorerClient
+from roundsmith.clients.channels import open_channel
+from roundsmith.config import ServeSettings, WeightsSettings
 from roundsmith.models.loading import LoadedModel
 from roundsmith.scorer.head import Head
 from roundsmith.scorer.rows import Question
+from roundsmith.scorer.settings import ScorerSettings
+from roundsmith.scorer.start import start
+from roundsmith.serve import listening
+from roundsmith.types import Score, ScoreItem
 
 YES, NO, AS = 0, 1, 2
 
@@ -41,6 +50,17 @@ def head() -> Head:
         ((2.0, 1.0, 1.5, 3.0, 3.0, -1.0, -1.0, -1.0), 5, math.e**2 / (math.e**2 + math.e)),
         # Neither Yes nor No nor As: both are -100.
         ((0.0, 0.0, 0.0, 3.0, 3.0, 3.0, 3.0, 3.0), 5, 0.5),
+        # No is as likely as the fifth, whichever of the two sorting would put first: it is seen.
+        ((2.0, 1.0, 0.0, 3.0, 3.0, 3.0, 1.0, -1.0), 5, math.e**2 / (math.e**2 + math.e)),
+        # Yes is the only one of the top 1, and As is not: no = -100, and e^-100 is nothing.
+        ((3.0, 2.0, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0), 1, 1.0),
+        # All are as likely: all are seen, and neither is likelier.
+        ((1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0), 1, 0.5),
+        # What is seen and less likely than e^-100 is less than what is not seen, as released.
+        ((-110.0, -120.0, -120.0, 9.0, -110.0, -110.0, -110.0, -120.0), 5, 1 / (1 + math.e**19)),
+        # As many as there are, and more: e^0 / (e^0 + e^1), and As stands in for nothing.
+        ((0.0, 1.0, 9.0, 3.0, 3.0, 3.0, 3.0, 3.0), 8, 1 / (1 + math.e)),
+        ((0.0, 1.0, 9.0, 3.0, 3.0, 3.0, 3.0, 3.0), 800, 1 / (1 + math.e)),
         # 0 looks at all tokens: e^0 / (e^0 + e^1).
         ((0.0, 1.0, 9.0, 3.0, 3.0, 3.0, 3.0, 3.0), 0, 1 / (1 + math.e)),
     ],
@@ -49,3 +69,27 @@ def test_p_yes_by_hand(logits: tuple[float, ...], top_k: int, expected: float) -
     with torch.inference_mode():
         (found,) = head().answers(torch.tensor([logits]), [Question(YES, NO, AS, top_k)])
     assert found == pytest.approx(expected, abs=1e-6)
+
+
+def test_as_many_tokens_as_there_are_is_the_exact_ratio(tiny: Path) -> None:
+    prompt, settings = "### Code\ndef add(a, b):\n    return a + b\n", ServeSettings()
+    asked = [ScoreItem(str(k), prompt, p_yes=True, p_yes_top_k=k) for k in (0, 400, 2**32 - 1)]
+
+    async def scenario() -> list[Score]:
+        service = await start(ScorerSettings(model=str(tiny)), settings, WeightsSettings())
+        try:
+            async with (
+                listening(service.bindings, settings) as addresses,
+                open_channel(addresses["address"]) as channel,
+            ):
+                client = ScorerClient(channel)
+                found = await asyncio.gather(*map(client.score, asked))
+                await client.stream.close()
+                return list(found)
+        finally:
+            await service.close()
+
+    exact, *others = asyncio.run(scenario())
+    assert exact.p_yes is not None
+    assert 0 < exact.p_yes < 1
+    assert others == [exact, exact]
