@@ -79,7 +79,7 @@ def _render_chat(tokenizer: Any, messages: list[ChatMessage]) -> str:
                 tokenize=False,
             )
         )
-    except (TemplateError, ValueError) as error:
+    except (TemplateError, ValueError, TypeError, LookupError, AttributeError) as error:
         raise ConfigError(
             f"the model's chat template refused the messages ({error}): roles seen: "
             f"{[m.role for m in messages]}; expected an order of turns that this template takes"

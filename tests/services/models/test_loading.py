@@ -230,10 +230,20 @@ def test_messages_need_a_chat_template(plain_tiny: Path) -> None:
         loaded.render((ChatMessage("user", "hello"),))
 
 
-def test_messages_that_the_template_refuses_are_the_callers_error(folder: Path) -> None:
+@pytest.mark.parametrize(
+    "written",
+    [
+        "{{ raise_exception('users speak first') }}",
+        "{{ messages[7]['role'].upper() }}",
+        "{{ 1 + messages[0]['content'] }}",
+    ],
+)
+def test_messages_that_the_template_refuses_are_the_callers_error(
+    folder: Path, written: str
+) -> None:
     template = folder / "chat_template.jinja"
     assert template.exists()
-    template.write_text("{{ raise_exception('users speak first') }}")
+    template.write_text(written)
     loaded = load(ModelSettings(model=str(folder)))
     with pytest.raises(ConfigError, match=r"refused the messages .*roles seen: \['assistant'\]"):
         loaded.render((ChatMessage("assistant", "hello"),))
