@@ -128,6 +128,8 @@ class Followed:
             for pod in pods:
                 self._show(pod)
             if (good := finished(job)) is not None:
+                for pod in pods:  # again: a connection may have ended before the log did
+                    self._show(pod)
                 codes = [code for pod in pods if (code := exit_code(pod)) is not None]
                 return 0 if good else (codes[-1] if codes and codes[-1] else 1)
             time.sleep(LOOK_S)

@@ -1,6 +1,7 @@
 """How far a run on a cluster is taken to be, by its Job and its pods."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -96,6 +97,30 @@ def test_who_follows_a_run_is_told_once_that_it_waits_for_quota() -> None:
     followed = Followed(Queue(), "r-first", show=warned.append, warn=warned.append)
     assert followed.to_its_end() == 0
     assert warned == ["job r-first is queued: it starts when its queue has quota"]
+
+
+class Hiccup(KubernetesApi):
+    """A cluster whose run is over, and whose log can not be read to its end at first."""
+
+    def __init__(self) -> None:
+        self.logs: list[list[tuple[str, str]]] = [[], [("1", "one")], [("1", "one"), ("2", "two")]]
+
+    def get(self, kind: Kind, name: str) -> Json | None:
+        return job("Complete") if len(self.logs) < 3 else job()
+
+    def select(self, kind: Kind, label: str, value: str = "") -> list[Json]:
+        there = pod("Succeeded")
+        return [{**there, "metadata": {"name": "p", "creationTimestamp": MADE}}]
+
+    def follow(self, pod: str, container: str, since: str = "") -> Iterator[tuple[str, str]]:
+        yield from self.logs.pop(0)
+
+
+def test_a_connection_that_ends_before_the_log_costs_no_line_of_a_run_that_is_over() -> None:
+    shown: list[str] = []
+    followed = Followed(Hiccup(), "r-first", show=shown.append, warn=shown.append)
+    assert followed.to_its_end() == 0
+    assert shown == ["one", "two"]
 
 
 class Full(KubernetesApi):
