@@ -19,7 +19,7 @@ from roundsmith.config import (
 )
 from roundsmith.cpu_time import tree_cpu_s
 from roundsmith.errors import PlatformError
-from roundsmith.models.text import reads_like
+from roundsmith.models.text import may_succeed
 from roundsmith.platform.processes import ServiceProcesses, endpoints
 from roundsmith.sandbox import boot
 from roundsmith.steps.config import SIZES, RunConfig
@@ -146,7 +146,7 @@ class LocalPlatform:
         and anew where it has another tokenizer or config: it can not take the other's place.
         """
         if self._services is not None and not await asyncio.to_thread(
-            reads_like, self._began_with, Path(uri)
+            may_succeed, self._began_with, Path(uri)
         ):
             await self.close()
         if self._services is None:

@@ -111,25 +111,24 @@ def refuse_other_model(path: Path, served: LoadedModel, found: LoadedModel) -> N
     _refuse_other("tokenizer", path, _speaks(served), _speaks(found))
 
 
-def reads_like(one: Path, other: Path) -> bool:
-    """Whether the files of two model folders besides the weights tell of one config, tokenizer and
-    end tokens, as far as that is seen without loading them: where they do not, a reload from one to
-    the other may be refused.
+def may_succeed(served: Path, other: Path) -> bool:
+    """Whether a reload from one model folder to the other may be taken, by what their files say
+    besides the weights: it is refused where they have other vocabularies, or of config.json what
+    both tell is not the same. Another version of transformers tells more or less there.
     """
-    return one == other or _files(one) == _files(other)
+    if served == other:
+        return True
+    one, two = (_steady(_json(folder / "config.json")) for folder in (served, other))
+    if any(one[name] != two[name] for name in one.keys() & two.keys()):
+        return False
+    first, second = (
+        _json(folder / "tokenizer.json").get("model", {}) for folder in (served, other)
+    )
+    return bool(first.get("vocab") == second.get("vocab"))
 
 
-def _files(path: Path) -> dict[str, Any]:
-    def content(name: str) -> dict[str, Any]:
-        file = path / name
-        return dict(json.loads(file.read_text("utf-8"))) if file.is_file() else {}
-
-    tokenizer = content("tokenizer.json")
-    return {
-        "config": _steady(content("config.json")),
-        "tokenizer": {name: part for name, part in tokenizer.items() if name not in _OF_CALLS},
-        "end tokens": content("generation_config.json").get("eos_token_id"),
-    }
+def _json(file: Path) -> dict[str, Any]:
+    return dict(json.loads(file.read_text("utf-8"))) if file.is_file() else {}
 
 
 def _speaks(loaded: LoadedModel) -> dict[str, Any]:

@@ -69,6 +69,8 @@ def test_a_base_of_another_tokenizer_is_served_by_services_that_start_anew(
     ids["a"], ids["b"] = ids["b"], ids["a"]
     (other / "tokenizer.json").write_text(json.dumps(tokenizer))
     (successor / "tokenizer.json").write_text(json.dumps(tokenizer | {"padding": None}, indent=1))
+    config = json.loads((successor / "config.json").read_text()) | {"transformers_version": "4"}
+    (successor / "config.json").write_text(json.dumps(config))
     platform = LocalPlatform(run_config("lab", None, {"recipe": "gift"}, []), tmp_path / "work")
 
     async def served(folder: Path) -> Services:
