@@ -6,8 +6,9 @@ from typing import Any
 from roundsmith.models.rendering import decode
 
 _UNFINISHED_TOKENS = 7
-"""Tokens at the end of a text in which a character may still be begun: it has four bytes at most,
-and a token carries at least one, but for special tokens, which carry none in the text."""
+"""Tokens at the end of a text in which a character may still be begun: three, for it has four bytes
+at most and a token carries at least one; the rest is for special tokens, which carry none.
+"""
 
 
 class StopStrings:
