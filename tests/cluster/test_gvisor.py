@@ -2,19 +2,16 @@
 where it has one, programs run in pods of it, and reach nothing.
 """
 
-import asyncio
 import json
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
 
-from roundsmith.clients import ExecutorClient
-from roundsmith.clients.channels import open_channel
-from roundsmith.types import CallTest, ExecuteItem, Outcome, Program
+from roundsmith.types import CallTest, Program
 from roundsmith.verdicts import Verdict
 from tests.cluster.conftest import remove
-from tests.cluster.test_sandbox import PROGRAM, TOKEN, in_the_end, reached
+from tests.cluster.test_sandbox import PROGRAM, TOKEN, in_the_end, outcomes, reached
 from tests.cluster.world import BIN, NAMESPACE, RELEASE, ROOT, Cluster
 
 PLACE = f"{NAMESPACE}-gvisor"
@@ -112,7 +109,9 @@ def test_the_sandbox_pods_kernel_is_gvisors(
 def test_programs_in_gvisor_get_the_verdicts_of_programs(cluster: Cluster, hardened: str) -> None:
     sources = {"honest": PROGRAM, "wrong": WRONG, "hangs": HANGS, "greedy": GREEDY}
     programs = tuple(Program(name, source) for name, source in sources.items())
-    found = outcomes(cluster, programs, (CallTest("a word", "say", ("reached",), "reached"),))
+    found = outcomes(
+        cluster, programs, (CallTest("a word", "say", ("reached",), "reached"),), PLACE
+    )
     assert {outcome.tier for outcome in found} == {"T3"}
     assert {outcome.code_id: outcome.verdict for outcome in found} == {
         "honest": Verdict.PASS,
@@ -159,25 +158,7 @@ def test_a_program_in_gvisor_reaches_nothing(
     calls = [CallTest(name, "reach", address, "reached") for name, address in targets.items()]
     token = "/var/run/secrets/kubernetes.io/serviceaccount/token"
     calls += [CallTest("token", "read", (token,), "reached")]
-    found = outcomes(cluster, (Program("enemy", PROGRAM),), tuple(calls))
+    found = outcomes(cluster, (Program("enemy", PROGRAM),), tuple(calls), PLACE)
     verdicts = {outcome.test_id: outcome.verdict for outcome in found}
     assert set(verdicts) == {*targets, "token"}
     assert set(verdicts.values()) <= {Verdict.DENIED, Verdict.FAIL}, json.dumps(verdicts)
-
-
-def outcomes(
-    cluster: Cluster, programs: tuple[Program, ...], calls: tuple[CallTest, ...]
-) -> list[Outcome]:
-    """What the executor says of programs and calls."""
-
-    async def executed() -> list[Outcome]:
-        with cluster.forwarded(f"deploy/{RELEASE}-executor", 8033, PLACE) as address:
-            channel = open_channel(address)
-            client = ExecutorClient(channel)
-            try:
-                return await client.execute(ExecuteItem("item", programs, calls))
-            finally:
-                await client.stream.close()
-                await channel.close()
-
-    return asyncio.run(executed())

@@ -200,21 +200,30 @@ def test_a_program_reaches_nothing_through_the_executor(
     calls = [CallTest(name, "reach", address, "reached") for name, address in targets.items()]
     calls += [CallTest("token", "read", (token,), "reached")]
     calls += [CallTest("a word", "say", ("reached",), "reached")]
-    outcomes = asyncio.run(_outcomes(outsider, tuple(calls)))
-    verdicts = {outcome.test_id: outcome.verdict for outcome in outcomes}
+    found = outcomes(outsider, (Program("enemy", PROGRAM),), tuple(calls))
+    verdicts = {outcome.test_id: outcome.verdict for outcome in found}
     assert verdicts.pop("a word") is Verdict.PASS
     assert set(verdicts) == {*TARGETS, "token"}
     assert set(verdicts.values()) <= {Verdict.DENIED, Verdict.FAIL}, json.dumps(verdicts)
-    assert len({outcome.image for outcome in outcomes}) == 1
+    assert len({outcome.image for outcome in found}) == 1
 
 
-async def _outcomes(cluster: Cluster, calls: tuple[CallTest, ...]) -> list[Outcome]:
-    with cluster.forwarded(f"deploy/{RELEASE}-executor", 8033) as address:
-        channel = open_channel(address)
-        client = ExecutorClient(channel)
-        try:
-            item = ExecuteItem("reach", (Program("enemy", PROGRAM),), calls)
-            return await client.execute(item)
-        finally:
-            await client.stream.close()
-            await channel.close()
+def outcomes(
+    cluster: Cluster,
+    programs: tuple[Program, ...],
+    calls: tuple[CallTest, ...],
+    namespace: str = NAMESPACE,
+) -> list[Outcome]:
+    """What the executor of a release says of programs and calls."""
+
+    async def executed() -> list[Outcome]:
+        with cluster.forwarded(f"deploy/{RELEASE}-executor", 8033, namespace) as address:
+            channel = open_channel(address)
+            client = ExecutorClient(channel)
+            try:
+                return await client.execute(ExecuteItem("item", programs, calls))
+            finally:
+                await client.stream.close()
+                await channel.close()
+
+    return asyncio.run(executed())

@@ -1,5 +1,6 @@
 """A tiny model with a tokenizer of its own: random weights, real arithmetic, fast."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,20 @@ def make_model(folder: Path, seed: int, *, chat: bool = True, head_dim: int = 8)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def mean_otherwise(folder: Path, file: str) -> None:
+    """Change what the weights of a model's folder mean, and none of them."""
+    content = json.loads((folder / file).read_text())
+    match file:
+        case "tokenizer.json":
+            ids = content["model"]["vocab"]
+            ids["a"], ids["b"] = ids["b"], ids["a"]
+        case "config.json":
+            content["rms_norm_eps"] = 0.1
+        case "generation_config.json":
+            content["eos_token_id"] = [0, 7]
+    (folder / file).write_text(json.dumps(content))
 
 
 @pytest.fixture(scope="session", autouse=True)

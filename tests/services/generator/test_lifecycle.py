@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import json
 import shutil
 import weakref
 from collections.abc import AsyncIterator
@@ -16,7 +15,7 @@ from roundsmith.generator.engine import TransformersEngine
 from roundsmith.generator.settings import GeneratorSettings, VllmSettings
 from roundsmith.hashing import weights_sha256
 from roundsmith.types import Completion, GenerateItem, Sampling
-from tests.services.conftest import make_model
+from tests.services.conftest import make_model, mean_otherwise
 from tests.services.generator.driven import Driven, need
 
 LONG = Sampling(200, temperature=0.0)  # which never ends by itself
@@ -179,16 +178,7 @@ def test_a_folder_whose_numbers_mean_something_else_is_refused(
     driven: Driven, tiny: Path, other_tiny: Path, tmp_path: Path, other: str
 ) -> None:
     folder = shutil.copytree(other_tiny, tmp_path / "other")
-    content = json.loads((folder / other).read_text())
-    match other:
-        case "tokenizer.json":
-            ids = content["model"]["vocab"]
-            ids["a"], ids["b"] = ids["b"], ids["a"]
-        case "config.json":
-            content["rms_norm_eps"] = 0.1
-        case "generation_config.json":
-            content["eos_token_id"] = [0, 7]
-    (folder / other).write_text(json.dumps(content))
+    mean_otherwise(folder, other)
     with pytest.raises(ConfigError, match=r"expected the same (tokenizer|config.json)"):
         driven.run(driven.engine.reload(folder, weights_sha256(folder)))
     assert driven.engine.describe().weights_sha256 == weights_sha256(tiny)

@@ -1,7 +1,6 @@
 """Generator and scorer reload from a URL: through their admin ports, with real models."""
 
 import asyncio
-import json
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -22,6 +21,7 @@ from roundsmith.scorer.start import start as start_scorer
 from roundsmith.serve import Service, listening
 from roundsmith.storage import open_storage
 from roundsmith.types import ScoreItem
+from tests.services.conftest import mean_otherwise
 from tests.storages import REMOTE, storage_url
 
 Start = Callable[[str, WeightsSettings], Awaitable[Service]]
@@ -97,27 +97,34 @@ def test_a_service_reloads_from_a_url_and_a_later_one_starts_with_that(
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("other", ["tokenizer.json", "config.json", "generation_config.json"])
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ("tokenizer.json", r"the same tokenizer as .*, saw another model: start"),
+        (
+            "config.json",
+            r"the same config.json as .*, saw rms_norm_eps 0.1 instead of 1e-06: start",
+        ),
+        (
+            "generation_config.json",
+            r"the same tokenizer as .*, saw end tokens \[0, 7\] instead of \[0\]: start",
+        ),
+    ],
+)
 @pytest.mark.parametrize(
     ("start", "client"), [(generator, GeneratorClient), (scorer, ScorerClient)]
 )
 def test_a_checkpoint_whose_numbers_mean_something_else_is_refused_and_the_old_one_goes_on(
-    start: Start, client: Client, other: str, tiny: Path, other_tiny: Path, tmp_path: Path
+    start: Start,
+    client: Client,
+    other: str,
+    message: str,
+    tiny: Path,
+    other_tiny: Path,
+    tmp_path: Path,
 ) -> None:
     folder = shutil.copytree(other_tiny, tmp_path / "other")
-    content = json.loads((folder / other).read_text())
-    match other:
-        case "tokenizer.json":
-            ids = content["model"]["vocab"]
-            ids["a"], ids["b"] = ids["b"], ids["a"]
-            message = r"expected the same tokenizer as .*, saw another model: start"
-        case "config.json":
-            content["rms_norm_eps"] = 0.1
-            message = r"the same config.json as .*, saw rms_norm_eps 0.1 instead of 1e-06: start"
-        case "generation_config.json":
-            content["eos_token_id"] = [0, 7]
-            message = r"the same tokenizer as .*, saw end tokens \[0, 7\] instead of \[0\]: start"
-    (folder / other).write_text(json.dumps(content))
+    mean_otherwise(folder, other)
 
     async def scenario() -> None:
         async with serving(start, client, tiny, WeightsSettings(storage_root=str(tmp_path))) as one:
