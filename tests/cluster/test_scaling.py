@@ -92,9 +92,19 @@ def test_a_pod_that_is_deleted_is_replaced_and_one_that_is_gone_is_fine(
 
 def test_a_quota_that_is_used_up_is_told(deployment: SandboxDeployment) -> None:
     assert deployment.trouble() == ""
-    deployment.scale(MOST + 1)
-    _until(lambda: "exceeded quota" in deployment.trouble())
-    assert len(deployment.pods()) == MOST
+    asked = MOST + 1
+    deployment.scale(asked)
+
+    def told() -> bool:
+        nonlocal asked
+        if len(deployment.pods()) == asked:
+            # Kubernetes counts a quota a moment late: after pods went it may let one more in.
+            asked += 1
+            deployment.scale(asked)
+        return "exceeded quota" in deployment.trouble()
+
+    _until(told)
+    assert MOST <= len(deployment.pods()) < asked
 
 
 def test_the_loop_follows_the_queue_up_at_once_and_down_after_the_quiet_time(

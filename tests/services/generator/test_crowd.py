@@ -17,6 +17,8 @@ from tests.services.generator.driven import ENGINES, Driven, need, settings_of
 from tests.services.generator.serving import client_of, served
 
 STAYING, CANCELLED, KILLED = 400, 50, 50
+LATE = 50
+"""Those who come when the new weights are there: a fast engine may have answered all others."""
 SLOTS = 64
 pytestmark = pytest.mark.slow
 
@@ -65,22 +67,24 @@ def test_every_sample_of_who_stays_arrives_once_and_whole_from_one_weight_versio
             # one stream a client; the killed ones have connections of their own too
             clients = [
                 await stack.enter_async_context(client_of(address))
-                for _ in range(STAYING + CANCELLED)
+                for _ in range(STAYING + CANCELLED + LATE)
             ]
             doomed = asyncio.create_task(killed(address, wide))
             while wide.engine.running < KILLED:
                 assert not doomed.done()
                 await asyncio.sleep(0.01)
-            streams = [asyncio.create_task(follow(c, i)) for i, c in enumerate(clients)]
+            late = clients[-LATE:]
+            streams = [asyncio.create_task(follow(c, i)) for i, c in enumerate(clients[:-LATE])]
             while sum(stream.done() for stream in streams) < 40:
                 await asyncio.sleep(0.01)
             reload = asyncio.create_task(wide.engine.reload(other_tiny, new))
-            leaving = [s for s in streams if not s.done()][::6][:CANCELLED]
+            leaving = [s for s in streams if not s.done()][::4][:CANCELLED]
             assert len(leaving) == CANCELLED
             for stream in leaving:
                 stream.cancel()
             await doomed
             await reload
+            streams += [asyncio.create_task(follow(c, i)) for i, c in enumerate(late)]
             staying = [stream for stream in streams if stream not in leaving]
             answers = await asyncio.gather(*staying)
             await asyncio.gather(*leaving, return_exceptions=True)
@@ -88,7 +92,7 @@ def test_every_sample_of_who_stays_arrives_once_and_whole_from_one_weight_versio
             return answers
 
     answers = wide.run(scenario())
-    assert len(answers) == STAYING
+    assert len(answers) == STAYING + LATE
     for answer in answers:
         assert sorted(c.index for c in answer) == list(range(len(answer)))
         assert all(c.token_ids and len(c.logprobs) == len(c.token_ids) for c in answer)
