@@ -6,7 +6,6 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ from tests.cluster.world import (
     PROFILE,
     RELEASE,
     ROOT,
-    SANDBOX,
     Cluster,
     missing,
     new_storage,
@@ -60,10 +58,6 @@ class Installed:
     """The names of objects, by namespace and of the cluster."""
     said: str
     """What the installation printed."""
-    pods: tuple[dict[str, Any], ...]
-    """The release's pods just after it."""
-    load: float
-    """How many processes wanted a core at once in the minute before it."""
 
 
 @pytest.fixture(scope="session")
@@ -100,18 +94,15 @@ def installed(cluster: Cluster) -> Iterator[Installed]:
     """
     remove(cluster, NAMESPACE, PROFILE)
     for namespace in (NAMESPACE, PROFILE):
-        cluster.run("kubectl", "create", "namespace", namespace)
+        cluster.kubectl("create", "namespace", namespace)
         # What every namespace has is made a moment later, each by a controller of its own.
         for made in ("serviceaccount/default", "configmap/kube-root-ca.crt"):
-            wait = ("wait", "--for=create", made, "--timeout=240s")
+            wait = ("wait", "--for=create", made, "--timeout=600s")
             cluster.kubectl(*wait, namespace=namespace)
     cluster.kubectl("create", "serviceaccount", ACCOUNT, namespace=PROFILE)
     before = cluster.objects()
-    load = os.getloadavg()[0]
     try:
-        said = cluster.run(ROOT / "charts/install")
-        pods = [cluster.get("pods", namespace=place)["items"] for place in (NAMESPACE, SANDBOX)]
-        yield Installed(cluster, before, said, tuple(chain(*pods)), load)
+        yield Installed(cluster, before, cluster.run(ROOT / "charts/install"))
     finally:
         remove(cluster, NAMESPACE, PROFILE)
 
@@ -120,7 +111,7 @@ def remove(cluster: Cluster, home: str, *others: str) -> None:
     """Leaves nothing of an installation, nor of the other namespaces that it serves."""
     cluster.try_(BIN / "helm", "uninstall", RELEASE, "--namespace", home, "--wait")
     names = (home, f"{home}-sandbox", *others)
-    cluster.run("kubectl", "delete", "namespace", *names, "--ignore-not-found")
+    cluster.kubectl("delete", "namespace", *names, "--ignore-not-found")
 
 
 @pytest.fixture(scope="session")
@@ -139,7 +130,7 @@ def profiles(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> 
     }
     file = tmp_path_factory.mktemp("profiles") / "values.json"
     file.write_text(json.dumps(values))
-    where = ("--namespace", NAMESPACE, "--wait", "--timeout", "5m", "--reset-then-reuse-values")
+    where = ("--namespace", NAMESPACE, "--wait", "--timeout", "15m", "--reset-then-reuse-values")
     chart = ROOT / "charts/roundsmith"
     cluster.run(BIN / "helm", "upgrade", RELEASE, chart, *where, "--values", file)
     # helm waits for no pod that may be away while it is replaced.

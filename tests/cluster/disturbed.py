@@ -8,7 +8,7 @@ from tests.cluster.world import BIN, NAMESPACE, RELEASE, SANDBOX, Cluster
 
 TRAINING = "training.kubeflow.org/replica-type=worker"
 GENERATOR = f"app=isvc.{RELEASE}-generator-predictor"
-SAID_BY = 600
+SAID_BY = 1200
 """Seconds until a line must have come."""
 
 

@@ -7,6 +7,7 @@ done as the backend does it; caching and ML Metadata are not.
 """
 
 import json
+import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,9 @@ import json, pathlib
 files = (path for path in pathlib.Path("{OUTPUTS}").rglob("*") if path.is_file())
 print("OUTPUTS " + json.dumps({{str(path): path.read_text() for path in files}}))
 """
+WHOLE = re.compile(r"^OUTPUTS (.*)\n", re.MULTILINE)
+ENDED_BY_S = 1800
+"""Seconds until a task must be over and have told its outputs."""
 SECURITY = {
     "allowPrivilegeEscalation": False,
     "capabilities": {"drop": ["ALL"]},
@@ -157,7 +161,9 @@ class Driver:
 
     def _wait(self, job: str, name: str) -> str:
         """The log of a task's step; its outputs are kept."""
+        end = time.monotonic() + ENDED_BY_S
         while not (ended := _ended(self.cluster.get(f"job/{job}", namespace=self.namespace))):
+            assert time.monotonic() < end, f"task {name} goes on after {ENDED_BY_S} s"
             time.sleep(0.5)
         selector = f"batch.kubernetes.io/job-name={job}"
         pods = self.cluster.get("pods", "-l", selector, namespace=self.namespace)["items"]
@@ -165,8 +171,12 @@ class Driver:
         named = (pod["metadata"]["name"], "-c")
         log = self.cluster.kubectl("logs", *named, "main", namespace=self.namespace)
         assert ended == "Complete", f"task {name}: {log[-4000:]}"
-        said = self.cluster.kubectl("logs", *named, "outputs", namespace=self.namespace)
-        files = json.loads(said.split("OUTPUTS ", 1)[1])
+        asked = ("logs", *named, "outputs")
+        # A connection that ends before the log is no error of kubectl.
+        while not (said := WHOLE.search(self.cluster.kubectl(*asked, namespace=self.namespace))):
+            assert time.monotonic() < end, f"task {name} tells no outputs"
+            time.sleep(0.5)
+        files = json.loads(said[1])
         told = json.loads(files[f"{OUTPUTS}/executor_output.json"])
         self.outputs[name] = told["parameterValues"]["Output"]
         self.artifacts |= {f"{name}/{path[len(OUTPUTS) + 1 :]}": t for path, t in files.items()}

@@ -128,7 +128,7 @@ def targets(cluster: Cluster, hardened: str) -> Iterator[dict[str, tuple[str, in
     image = executor["spec"]["template"]["spec"]["containers"][0]["image"]
     sleep = ("--restart=Never", "--command", "--", "sleep", "3600")
     cluster.kubectl("run", "outsider", f"--image={image}", *sleep, namespace=PLACE)
-    wait = ("wait", "--for=condition=Ready", "pod/outsider", "--timeout=120s")
+    wait = ("wait", "--for=condition=Ready", "pod/outsider", "--timeout=600s")
     cluster.kubectl(*wait, namespace=PLACE)
     storage = urlsplit(cluster.environment["S3_ENDPOINT"])
     assert storage.hostname is not None

@@ -60,12 +60,17 @@ def test_a_round_of_one_user_reaches_what_all_share_and_nothing_else_of_the_othe
             ask = (caller, CONNECT, reached, 8033)
             assert in_the_end(partial(cluster.python, *ask), "reached") == "reached", reached
         for other in (f"{RELEASE}-generator.{NAMESPACE}", f"{RELEASE}-scorer.{NAMESPACE}"):
-            assert cluster.python(caller, RESOLVE, other).startswith("reached")
+            assert in_the_end(partial(resolves, cluster, caller, other), wanted=True), other
             for port in (8033, 8034):
                 said = cluster.python(caller, CONNECT, other, port)
                 assert said.startswith("blocked:"), (other, port)
     finally:
         cluster.kubectl("delete", "pod", CALLER, "--grace-period=1", namespace=PROFILE)
+
+
+def resolves(cluster: Cluster, caller: str, name: str) -> bool:
+    """Whether a pod is told addresses of a name."""
+    return cluster.python(caller, RESOLVE, name).startswith("reached")
 
 
 def start_caller(cluster: Cluster) -> str:
@@ -75,7 +80,7 @@ def start_caller(cluster: Cluster) -> str:
     labels = {"name": "roundsmith", "instance": RELEASE, "component": "control"}
     labelled = ",".join(f"app.kubernetes.io/{key}={value}" for key, value in labels.items())
     run = ("run", CALLER, f"--image={image}", "--restart=Never", f"--labels={labelled}")
-    cluster.kubectl(*run, "--command", "--", "sleep", "600", namespace=PROFILE)
-    wait = ("wait", "--for=condition=Ready", f"pod/{CALLER}", "--timeout=120s")
+    cluster.kubectl(*run, "--command", "--", "sleep", "3600", namespace=PROFILE)
+    wait = ("wait", "--for=condition=Ready", f"pod/{CALLER}", "--timeout=600s")
     cluster.kubectl(*wait, namespace=PROFILE)
     return f"{PROFILE}/{CALLER}"

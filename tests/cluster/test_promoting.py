@@ -87,7 +87,7 @@ def test_a_promotion_and_its_taking_back_cost_no_call_under_load(
 
     def until(holds: Callable[[list[tuple[str, str]]], bool]) -> list[tuple[str, str]]:
         """What was told, by its way and weights, as soon as it is so."""
-        end = time.monotonic() + 600
+        end = time.monotonic() + 1200
         while not holds(told := answers(cluster)):
             assert time.monotonic() < end, told[-20:]
             time.sleep(0.5)

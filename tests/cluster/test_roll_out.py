@@ -58,7 +58,7 @@ def caller(installed: Installed) -> Iterator[Cluster]:
 
 
 def test_an_upgrade_and_its_rollback_cost_no_call(caller: Cluster) -> None:
-    helm, where = BIN / "helm", ("--namespace", NAMESPACE, "--wait", "--timeout", "10m")
+    helm, where = BIN / "helm", ("--namespace", NAMESPACE, "--wait", "--timeout", "20m")
     chart = ROOT / "charts/roundsmith"
     before = _pods_that_answer(caller, without=set())
     caller.run(helm, "upgrade", RELEASE, chart, *where, "--reset-then-reuse-values", *CHANGES)
@@ -82,7 +82,7 @@ def _pods(cluster: Cluster) -> set[str]:
 
 def _pods_that_answer(cluster: Cluster, without: set[str]) -> set[str]:
     """The pods, when others than those before are ready and each service has answered twice."""
-    end = time.monotonic() + 600
+    end = time.monotonic() + 1200
     while without & (pods := _pods(cluster)) or len(pods) < len(WORKS):
         assert time.monotonic() < end, f"expected other pods than {without}, saw {pods}"
         time.sleep(1)

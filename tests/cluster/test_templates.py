@@ -13,6 +13,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # ships no types
 
 from tests.charts.rendering import PRESETS, objects
+from tests.cluster.world import UNANSWERED, answered
 
 CRDS = {
     "podmonitors.monitoring.coreos.com": (
@@ -52,7 +53,7 @@ def namespaces() -> Iterator[tuple[str, str]]:
         pytest.skip(f"the cluster: expected the kinds {', '.join(made)}, or go, saw neither")
     for name in made:
         _must(_kubectl("apply", "--server-side", "--filename", "-", given=_crd(name)))
-        _must(_kubectl("wait", "--for=condition=Established", f"crd/{name}", "--timeout=100s"))
+        _must(_kubectl("wait", "--for=condition=Established", f"crd/{name}", "--timeout=600s"))
     own = f"roundsmith-dry-{uuid.uuid4().hex[:8]}"
     names = own, f"{own}-sandbox"
     for name in names:
@@ -114,6 +115,10 @@ def _must(done: "subprocess.CompletedProcess[str]") -> str:
 
 
 def _kubectl(*command: str, given: str = "") -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        ["kubectl", *command], input=given, capture_output=True, text=True, check=False, timeout=120
-    )
+    def ask() -> "subprocess.CompletedProcess[str]":
+        words = ["kubectl", *command]
+        return subprocess.run(
+            words, input=given, capture_output=True, text=True, check=False, timeout=900
+        )
+
+    return answered(ask, UNANSWERED)

@@ -25,7 +25,7 @@ shown = {"rounds": endpoints.tls, "nothing": ClientTls(ca=endpoints.tls.ca), "pl
 
 async def main():
     for name, tls in shown.items():
-        patient = StreamSettings(give_up_s=240 if name == "rounds" else 5)
+        patient = StreamSettings(give_up_s=400 if name == "rounds" else 5)
         async with connect(endpoints.model_copy(update={"tls": tls}), patient) as services:
             for work in ask.generator, ask.executor, ask.scorer, ask.pair_builder:
                 try:
@@ -37,6 +37,7 @@ async def main():
 asyncio.run(main())
 """
 """Asks every service by the certificate of rounds, by none, and without TLS."""
+SHOWN = ("rounds", "nothing", "plain")
 SERVICES = ("generator", "executor", "scorer", "pair_builder")
 
 
@@ -74,10 +75,11 @@ def test_every_service_works_for_who_shows_the_certificate_of_rounds(secured: st
 def test_without_a_certificate_of_the_authority_no_service_answers(
     cluster: Cluster, secured: str
 ) -> None:
-    done = f"pod/{CALLER}", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=850s"
+    done = f"pod/{CALLER}", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=1700s"
     with calling(cluster, CALLS, SECURED):
         cluster.kubectl("wait", *done, namespace=SECURED)
-        told = said(cluster, SECURED)
+        # What gRPC says of refused handshakes, and other libraries, is in the log, too.
+        told = [line for line in said(cluster, SECURED) if line.split(" ")[0] in SHOWN]
     assert [f"rounds {service} answered" for service in SERVICES] == told[:4]
     others = [(name, service) for name in ("nothing", "plain") for service in SERVICES]
     assert told[4:] == [f"{name} {service} refused Unavailable" for name, service in others]

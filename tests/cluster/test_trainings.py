@@ -192,8 +192,8 @@ def test_a_watch_ends_with_a_change_and_not_before(asked: tuple[str, Asked]) -> 
     there = _undisturbed_for_a_wait(api, kind, made.name)
     threading.Timer(1, lambda: api.delete(kind.kind, made.name)).start()
     began = time.monotonic()
-    api.wait(kind.kind, there, 30)
-    assert time.monotonic() - began < 28
+    api.wait(kind.kind, there, 600)
+    assert time.monotonic() - began < 590
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))

@@ -14,9 +14,9 @@ def test_uninstalling_leaves_nothing_behind(installed: Installed, rounds: Rounds
     assert f"namespace/{NAMESPACE}-sandbox" in made["cluster"] - installed.before["cluster"]
     assert any(name.startswith("job.batch/") for name in made[NAMESPACE])
     assert made[PROFILE] - installed.before[PROFILE]
-    where = ("--namespace", NAMESPACE, "--wait", "--timeout", "5m")
+    where = ("--namespace", NAMESPACE, "--wait", "--timeout", "15m")
     cluster.run(BIN / "helm", "uninstall", RELEASE, *where)
-    end = time.monotonic() + 300  # what is owned by what was deleted goes a moment later
+    end = time.monotonic() + 900  # what is owned by what was deleted goes a moment later
     while (left := remaining(installed)) and time.monotonic() < end:
         time.sleep(1)
     assert left == set()

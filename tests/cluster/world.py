@@ -8,9 +8,10 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +34,20 @@ NEEDED = {
 }
 KINDS = ("pytorchjobs.kubeflow.org", "inferenceservices.serving.kserve.io")
 READS = ("get", "logs", "exec", "wait", "auth")
-UNANSWERED = re.compile(
-    r"TLS handshake timeout|i/o timeout|etcdserver: |connection (refused|reset|lost)|unexpected EOF"
-    r"|error dialing backend|Client\.Timeout|\((Timeout|InternalError|ServiceUnavailable)\)"
+UNASKED = re.compile(
+    r"TLS handshake timeout|connection refused|dial tcp \S+ i/o timeout|error dialing backend"
+    r"|failed calling webhook|\(TooManyRequests\)"
 )
-"""What kubectl says when a busy API server, or a kubelet, gave no answer: those that read may ask
-again.
+"""What kubectl says when a busy API server, a webhook of it or a kubelet was not reached: whatever
+was asked for was not done, and may be asked for again.
 """
-PATIENCE_S = 120.0
+UNANSWERED = re.compile(
+    rf"{UNASKED.pattern}|i/o timeout|etcdserver: |connection (reset|lost)|unexpected EOF"
+    r"|Client\.Timeout|context deadline exceeded|\((Timeout|InternalError|ServiceUnavailable)\)"
+)
+"""What it says when one of them gave no answer: what reads, or may be done twice, is asked again.
+"""
+PATIENCE_S = 240.0
 FLEETING = ("events", "events.events.k8s.io", "leases.coordination.k8s.io", "componentstatuses")
 Object = dict[str, Any]
 
@@ -60,11 +67,11 @@ class Cluster:
         tools = {"PYTHON": sys.executable, "HELM": str(BIN / "helm")}
         return {**os.environ, **own, **tools}
 
-    def run(self, *command: object, timeout_s: float = 900.0) -> str:
+    def run(self, *command: object, timeout_s: float = 1800.0) -> str:
         """What a command prints; it must succeed."""
         return succeeded(self.try_(*command, timeout_s=timeout_s))
 
-    def try_(self, *command: object, timeout_s: float = 900.0) -> subprocess.CompletedProcess[str]:
+    def try_(self, *command: object, timeout_s: float = 1800.0) -> subprocess.CompletedProcess[str]:
         """A finished command."""
         return subprocess.run(
             [str(word) for word in command],
@@ -82,14 +89,10 @@ class Cluster:
     def answered(
         self, *command: object, namespace: str = NAMESPACE
     ) -> subprocess.CompletedProcess[str]:
-        """A finished kubectl, which was answered where it only reads."""
-        end = time.monotonic() + PATIENCE_S
-        while True:
-            done = self.try_("kubectl", "--namespace", namespace, *command)
-            lost = command[0] in READS and done.returncode and UNANSWERED.search(done.stderr)
-            if not lost or time.monotonic() > end:
-                return done
-            time.sleep(1)
+        """A finished kubectl, which was asked and, where it only reads, answered."""
+        words = ("kubectl", "--namespace", namespace, *command)
+        lost = UNANSWERED if command[0] in READS else UNASKED
+        return answered(lambda: self.try_(*words), lost)
 
     def until_ready(self, *which: str, namespace: str = NAMESPACE) -> None:
         """Returns when these pods are ready. Asked for again and again: kubectl would wait to the
@@ -119,16 +122,24 @@ class Cluster:
     def forwarded(self, target: str, port: int, namespace: str = NAMESPACE) -> Iterator[str]:
         """An address of this machine that leads to a port of a pod."""
         command = ["kubectl", "--namespace", namespace, "port-forward", target, f":{port}"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            said = process.stdout.readline()  # Forwarding from 127.0.0.1:40123 -> 8033
-            assert said, f"{command} forwards nothing"
+        end = time.monotonic() + PATIENCE_S
+        with ExitStack() as stack:
+            while True:
+                process = stack.enter_context(
+                    subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+                )
+                stack.callback(process.terminate)
+                assert process.stdout is not None
+                if said := process.stdout.readline():  # Forwarding from 127.0.0.1:40123 -> 8033
+                    break
+                assert time.monotonic() < end, f"{command} forwards nothing"
+                time.sleep(1)
             yield said.split()[2]
-            process.terminate()
 
     def given(self, text: str, *command: str) -> None:
-        """Runs a command that reads a text; it must succeed."""
-        subprocess.run(command, input=text, text=True, check=True, capture_output=True, timeout=300)
+        """Runs a kubectl that reads a text and may be run twice; it must succeed."""
+        run = partial(subprocess.run, command, input=text, text=True, capture_output=True)
+        succeeded(answered(lambda: run(check=False, timeout=300), UNANSWERED))
 
     def lines(self, *command: object) -> Iterator[str]:
         """The lines of a command as they come; it must succeed."""
@@ -162,9 +173,11 @@ class Cluster:
         seen: list[str] = []
         command = ["kubectl", "--namespace", namespace, "get", kind, "--watch-only", "-o", output]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            yield seen
-            process.terminate()
-            seen += process.communicate()[0].split()
+            try:
+                yield seen
+            finally:
+                process.terminate()
+                seen += process.communicate()[0].split()
 
     def objects(self) -> dict[str, set[str]]:
         """The names of all objects that may outlive a release: of the cluster, and of each
@@ -179,6 +192,18 @@ class Cluster:
                 got = self.kubectl(*asked, namespace=namespace)
                 found[namespace if scope == "true" else "cluster"] = set(got.split())
         return found
+
+
+def answered(
+    ask: Callable[[], "subprocess.CompletedProcess[str]"], lost: re.Pattern[str]
+) -> "subprocess.CompletedProcess[str]":
+    """A finished kubectl, asked again while it says that it was not heard in these words."""
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        done = ask()
+        if not (done.returncode and lost.search(done.stderr)) or time.monotonic() > end:
+            return done
+        time.sleep(1)
 
 
 def succeeded(done: "subprocess.CompletedProcess[str]") -> str:
