@@ -11,7 +11,7 @@ not accepted.
 
 from typing import Any
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from roundsmith.benchmarks.contests import (
     call_test,
@@ -25,6 +25,7 @@ from roundsmith.benchmarks.problems import BadField, shown
 from roundsmith.benchmarks.rows import Filled, PublishedRow, checked
 from roundsmith.benchmarks.scripts import SCRIPT_ENTRY, SCRIPT_HEAD
 from roundsmith.benchmarks.splits import hash_split
+from roundsmith.benchmarks.verbatim import ABOVE
 from roundsmith.types import OutputRule, OwnLimits, StdioTest, Task, Test
 
 LICENCE = "MIT"
@@ -32,12 +33,30 @@ LIMITS = OwnLimits(cpu_s=4.0)
 SCRIPT_LIMITS = script_limits(4.0)
 ABSOLUTE, RELATIVE = 1e-8, 1e-5
 """numpy's defaults for `allclose`."""
+_NAMES = {
+    "itertools": "accumulate, product, permutations, combinations",
+    "collections": "Counter, OrderedDict, deque, defaultdict, ChainMap",
+    "functools": "lru_cache",
+    "math": "sqrt, sin, cos, tan, ceil, fabs, floor, gcd, exp, log, log2",
+    "typing": "List, Tuple",
+    "heapq": "*",
+}
+IMPORTS = "".join(
+    [
+        "import sys, time, itertools, collections, math, fractions, random, heapq\n",
+        *(f"from {name} import {names}\n" for name, names in _NAMES.items()),
+    ]
+)
+"""What its runner puts above every program, numpy apart: starter code names types that it does not
+import.
+"""
 
 
 class AppsRow(PublishedRow):
     """What we read of a row."""
 
-    problem_id: int = Field(ge=0)
+    problem_id: int = Field(ge=0, validation_alias=AliasChoices("problem_id", "id"))
+    """`id` in the hub's JSONL files, from which its rows are made."""
     question: Filled
     input_output: str
     starter_code: str = ""
@@ -69,7 +88,7 @@ def apps_task(fields: Fields) -> Task:
         tests=tuple(_test(f"t{at}", name, given, wanted) for at, (given, wanted) in pairs),
         source="apps",
         licence=LICENCE,
-        meta={"difficulty": row.difficulty},
+        meta={"difficulty": row.difficulty, ABOVE: IMPORTS},
     )
 
 
@@ -93,10 +112,22 @@ def _input_output(text: str) -> tuple[list[Any], list[Any], str | None]:
 
 def _test(test_id: str, name: str | None, given: Any, wanted: Any) -> Test:
     if name is not None:
-        args = given if isinstance(given, list) else [given]
-        return call_test(test_id, name, args, wanted, LIMITS, unwrap=True)
+        args = _numbered(given if isinstance(given, list) else [given])
+        return call_test(test_id, name, args, _numbered(wanted), LIMITS, unwrap=True)
     stdin, stdout = _text(given), _text(wanted)
     return StdioTest(test_id, stdin, stdout, OutputRule.TOKENS, ABSOLUTE, RELATIVE, SCRIPT_LIMITS)
+
+
+def _numbered(value: Any) -> Any:
+    """A dict, also one that a list begins with, has whole numbers for keys where JSON writes them
+    all as such, as APPS' runner reads it.
+    """
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return [_numbered(value[0]), *value[1:]]
+    try:
+        return {int(key): of for key, of in value.items()} if isinstance(value, dict) else value
+    except ValueError:
+        return value
 
 
 def _text(value: Any) -> str:

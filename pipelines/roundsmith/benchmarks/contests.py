@@ -2,7 +2,7 @@
 function or a method of `Solution`.
 
 A call's result is right when it equals the expected value by Python's `==`, a tuple counted as the
-list that JSON has for it (LiveCodeBench and APPS both do so).
+list that JSON has for it (LiveCodeBench and APPS both do so; of APPS those inside it too).
 """
 
 import ast
@@ -23,9 +23,15 @@ try:
 except NameError:
     target = {name}
 got = target(*{args!r})
-got = list(got) if isinstance(got, tuple) else got
+{plain}
 want = {expected!r}
 assert got == want{other}, f"expected {{want!r}}, got {{got!r}}"
+"""
+_OUTERMOST = "got = list(got) if isinstance(got, tuple) else got"
+_AT_ANY_DEPTH = """
+def plain(value):
+    return [plain(each) for each in value] if isinstance(value, (list, tuple)) else value
+got = plain(got)
 """
 
 
@@ -40,11 +46,12 @@ def call_test(
     test_id: str, name: str, args: Sequence[Any], expected: Any, limits: OwnLimits, unwrap: bool
 ) -> AssertTest:
     """A test that calls the function, or the method of `Solution`. With `unwrap` an expected list
-    of one is also right as that one, as APPS writes it.
+    of one is also right as that one, as APPS writes it, and tuples count as lists at any depth.
     """
     one = unwrap and isinstance(expected, list) and len(expected) == 1
     other = " or got == want[0]" if one else ""
-    source = _CALL.format(name=name, args=list(args), expected=expected, other=other)
+    plain = _AT_ANY_DEPTH if unwrap else _OUTERMOST
+    source = _CALL.format(name=name, args=list(args), expected=expected, other=other, plain=plain)
     return AssertTest(test_id, source, limits)
 
 

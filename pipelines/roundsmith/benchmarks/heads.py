@@ -50,6 +50,14 @@ def defined_names(tree: ast.Module) -> tuple[str, ...]:
     return tuple(n.name for n in tree.body if isinstance(n, Def | ast.ClassDef))
 
 
+def imported_modules(tree: ast.Module) -> frozenset[str]:
+    """The modules that a source imports, by the first part of their names."""
+    nodes = list(ast.walk(tree))
+    whole = [alias.name for n in nodes if isinstance(n, ast.Import) for alias in n.names]
+    parts = [n.module for n in nodes if isinstance(n, ast.ImportFrom) and n.module]
+    return frozenset(name.partition(".")[0] for name in (*whole, *parts))
+
+
 def arrange(code: str, entry_point: str, needed: frozenset[str], field: str) -> Arranged:
     """GiFT's head (all lines up to the first def line), made to lead to what the tests call.
 

@@ -5,6 +5,9 @@ functions above it; the docstring's prose is the description, its doctest lines 
 Prompts put both in one docstring again, with the prose's white space joined, so that pass@1 is
 measured near the published set-up but not in it.
 
+The hub's HumanEval+ has these rows too, but its tests compare by numpy: they run in the profile
+`scientific`, and are the source `humaneval-plus`.
+
 Helper functions of the prompt that a test calls are in the test as well: what the program makes of
 their names changes nothing there.
 """
@@ -15,12 +18,15 @@ from collections.abc import Iterable, Mapping
 
 from roundsmith.benchmarks.asserted import parted
 from roundsmith.benchmarks.files import Fields
-from roundsmith.benchmarks.heads import arrange, defined_names, parse
+from roundsmith.benchmarks.heads import arrange, defined_names, imported_modules, parse
 from roundsmith.benchmarks.problems import BadField, shown
 from roundsmith.benchmarks.rows import Filled, FunctionRow, checked
-from roundsmith.types import AssertTest, Split, Task, Test
+from roundsmith.benchmarks.verbatim import LIBRARIES, PROFILE, SCIENTIFIC
+from roundsmith.types import AssertTest, OwnLimits, Split, Task, Test
 
 LICENCE = "MIT"
+PLUS_LIMITS = OwnLimits(cpu_s=20.0)
+"""For the hub's HumanEval+, all inputs of a task in one test."""
 
 
 class HumanEvalRow(FunctionRow):
@@ -43,11 +49,19 @@ def humaneval_task(fields: Fields) -> Task:
     if "check" not in defined_names(parse(row.test, "test")):
         raise BadField("test", shown(row.test), "a function check(candidate)")
     helpers = _helpers(row)
+    plus = bool(imported_modules(parse(row.test, "test")) & LIBRARIES)
     tests = (
-        AssertTest(name, f"{helpers}{source.strip()}\n\ncheck({row.entry_point})")
+        AssertTest(
+            name,
+            f"{helpers}{source.strip()}\n\ncheck({row.entry_point})",
+            PLUS_LIMITS if plus else None,
+        )
         for name, source in parted(row.test, row.entry_point, row.prompt)
     )
-    return described_task(row, row.prompt, tests, "humaneval", LICENCE)
+    if not plus:
+        return described_task(row, row.prompt, tests, "humaneval", LICENCE)
+    meta = {PROFILE: SCIENTIFIC}
+    return described_task(row, row.prompt, tests, "humaneval-plus", LICENCE, meta)
 
 
 def _helpers(row: HumanEvalRow) -> str:

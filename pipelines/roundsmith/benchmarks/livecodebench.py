@@ -10,9 +10,10 @@ import base64
 import io
 import pickle
 import zlib
+from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from roundsmith.benchmarks.contests import (
     call_test,
@@ -25,11 +26,29 @@ from roundsmith.benchmarks.files import Fields
 from roundsmith.benchmarks.problems import BadField, shown
 from roundsmith.benchmarks.rows import Filled, PublishedRow, checked
 from roundsmith.benchmarks.scripts import SCRIPT_ENTRY, SCRIPT_HEAD
+from roundsmith.benchmarks.verbatim import ABOVE
 from roundsmith.types import OutputRule, OwnLimits, Split, StdioTest, Task, Test
 
 LIMITS = OwnLimits(cpu_s=6.0)
 SCRIPT_LIMITS = script_limits(6.0)
 _MOST_BYTES = 2**28
+_ALL_OF = (
+    *("string", "re", "datetime", "collections", "heapq", "bisect", "copy", "math", "random"),
+    *("statistics", "itertools", "functools", "operator", "io", "sys", "json"),
+)
+IMPORTS = "".join(
+    [
+        *(f"from {name} import *\n" for name in (*_ALL_OF, "builtins", "typing")),
+        *(f"import {name}\n" for name in _ALL_OF),
+        "sys.setrecursionlimit(50000)\n",
+    ]
+)
+"""What its runner puts above every program: starter code names types that it does not import."""
+
+
+def _date(value: object) -> object:
+    """The hub's Parquet has a time where the JSONL has its text."""
+    return value.isoformat() if isinstance(value, datetime) else value
 
 
 class LiveCodeBenchRow(PublishedRow):
@@ -43,7 +62,9 @@ class LiveCodeBenchRow(PublishedRow):
     metadata: str = "{}"
     platform: str = ""
     difficulty: str = ""
-    contest_date: Annotated[str, Field(strict=False, coerce_numbers_to_str=True)] = ""
+    contest_date: Annotated[
+        str, BeforeValidator(_date), Field(strict=False, coerce_numbers_to_str=True)
+    ] = ""
 
 
 class Case(PublishedRow):
@@ -80,7 +101,12 @@ def livecodebench_task(fields: Fields) -> Task:
         entry_point=said or entry_point,
         tests=tuple(_test(test_id, case, said or entry_point) for test_id, case in cases),
         source="livecodebench",
-        meta={"difficulty": row.difficulty, "platform": row.platform, "date": row.contest_date},
+        meta={
+            "difficulty": row.difficulty,
+            "platform": row.platform,
+            "date": row.contest_date,
+            ABOVE: IMPORTS,
+        },
     )
 
 

@@ -33,8 +33,13 @@ FORMATS: tuple[tuple[Callable[[Fields], bool], Callable[[Fields], Task]], ...] =
     (is_humaneval, humaneval_task),
 )
 """Published formats: what tells a row of each, the more particular first, and what reads it."""
-TAKEN_APART = ("bigcodebench", "multipl-e-humaneval", "multipl-e-mbpp")
-"""Sources whose tests are parted when they are read: what was read is hashed, not their file."""
+TAKEN_APART = (
+    *("bigcodebench", "multipl-e-humaneval", "multipl-e-mbpp"),
+    *("livecodebench", "apps", "humaneval-plus", "mbpp-plus"),
+)
+"""Sources whose tests or programs are made when they are read: what was read is hashed, not their
+file.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,10 @@
 
 Ids 601-974 and 1-10 train, 511-600 are the gate, 11-510 are final. The first assert is shown to the
 model as a solved call, as in GiFT and in MBPP's own prompt, and is judged all the same.
+
+The hub's MBPP+ has these rows too, and beside the asserts a script of all inputs, which compares by
+numpy: it is the test `plus`, in the profile `scientific`, and all tasks are final, as in the JSONL
+of EvalPlus' releases.
 """
 
 import ast
@@ -10,11 +14,13 @@ from pydantic import Field
 
 from roundsmith.benchmarks.files import Fields
 from roundsmith.benchmarks.heads import arrange, defined_names, parse, unix_lines
-from roundsmith.benchmarks.problems import BadField
+from roundsmith.benchmarks.problems import BadField, shown
 from roundsmith.benchmarks.rows import Filled, PublishedRow, checked
-from roundsmith.types import AssertTest, Split, Task
+from roundsmith.benchmarks.verbatim import PROFILE, SCIENTIFIC
+from roundsmith.types import AssertTest, OwnLimits, Split, Task
 
 LICENCE = "CC-BY-4.0"
+PLUS_LIMITS = OwnLimits(cpu_s=20.0)
 
 
 class MbppRow(PublishedRow):
@@ -27,6 +33,8 @@ class MbppRow(PublishedRow):
     prompt: str = ""
     test_setup_code: str = ""
     test_imports: list[str] = Field(default_factory=list)
+    test: str = ""
+    """Of MBPP+ as the hub has it."""
 
 
 def is_mbpp(fields: Fields) -> bool:
@@ -46,21 +54,35 @@ def mbpp_task(fields: Fields) -> Task:
     setup = unix_lines(row.test_setup_code).strip()
     return Task(
         task_id=f"mbpp/{row.task_id}",
-        split=_split(row.task_id),
+        split=Split.FINAL if row.test else _split(row.task_id),
         description=description,
         head=arranged.head,
         entry_point=entry_point,
         # The set-up code builds values of the program's own classes, so it comes after it.
-        tests=tuple(
-            AssertTest(f"t{i}", f"{setup}\n{test.strip()}" if setup else test.strip())
-            for i, test in enumerate(row.test_list)
+        tests=(
+            *(
+                AssertTest(f"t{i}", f"{setup}\n{test.strip()}" if setup else test.strip())
+                for i, test in enumerate(row.test_list)
+            ),
+            *_plus(row, entry_point),
         ),
         reference=arranged.reference,
         setup="".join(f"{line.strip()}\n" for line in row.test_imports),
         example=example(row.test_list[0]),
-        source="mbpp-sanitized" if row.prompt else "mbpp",
+        source="mbpp-plus" if row.test else "mbpp-sanitized" if row.prompt else "mbpp",
         licence=LICENCE,
+        meta={PROFILE: SCIENTIFIC} if row.test else {},
     )
+
+
+def _plus(row: MbppRow, entry_point: str) -> list[AssertTest]:
+    """The script of MBPP+'s inputs. Raises BadField for one that does not call the program."""
+    if not row.test:
+        return []
+    tree = parse(row.test, "test")
+    if entry_point not in {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}:
+        raise BadField("test", shown(row.test), f"a script that calls {entry_point}")
+    return [AssertTest("plus", row.test.strip(), PLUS_LIMITS)]
 
 
 def example(test: str) -> str:

@@ -33,6 +33,10 @@ from roundsmith.types import OwnLimits, Split, StdioTest, Task
 
 LICENCE = "MIT"
 LIMITS = OwnLimits(cpu_s=5.0)
+WRITTEN = {"go_test.go": "go"}
+"""Languages as the published rows write them, by the end of a file's name, where ours is another
+word.
+"""
 _NAME = re.compile(r"(HumanEval|mbpp)_(\d+)_(\w+)")
 
 
@@ -54,13 +58,14 @@ def is_multipl_e(fields: Fields) -> bool:
 def multipl_e_task(fields: Fields) -> Task:
     """One row as a task. Raises BadField, also for a language that is not read."""
     row = checked(MultiplERow, fields)
-    language = LANGUAGES.get(row.language)
+    spoken = WRITTEN.get(row.language, row.language)
+    language = LANGUAGES.get(spoken)
     if language is None:
         raise BadField("language", shown(row.language), f"one of {', '.join(LANGUAGES)}")
     named = _NAME.fullmatch(row.name)
     if named is None:
         raise BadField("name", shown(row.name), "HumanEval_N_name or mbpp_N_name")
-    task_id = f"multipl-e/{row.language}/{row.name}"
+    task_id = f"multipl-e/{spoken}/{row.name}"
     word = passed_word(task_id)
     tests, ids = parted(language, row.tests, row.prompt, named[3])
     return Task(
@@ -76,7 +81,7 @@ def multipl_e_task(fields: Fields) -> Task:
         source=f"multipl-e-{named[1].lower()}",
         licence=LICENCE,
         meta={
-            "language": row.language,
+            "language": spoken,
             PROFILE: language.profile,
             PROMPT: row.prompt,
             FENCE: language.fence,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from roundsmith.benchmarks.heads import parse
 from roundsmith.benchmarks.problems import BadField
-from roundsmith.benchmarks.verbatim import with_test
+from roundsmith.benchmarks.verbatim import ABOVE, with_test
 from roundsmith.types import StdioTest, Task
 
 SCRIPT_ENTRY = "main"
@@ -14,8 +14,12 @@ SCRIPT_HEAD = f"def {SCRIPT_ENTRY}() -> None:"
 
 def runnable(task: Task, program: str) -> str:
     """A model's program as the executor runs it: that of a stdin/stdout task with its call, that of
-    a benchmark which brings a script with the script.
+    a benchmark which brings a script with the script, below what its benchmark imports.
     """
+    return task.meta.get(ABOVE, "") + _started(task, program)
+
+
+def _started(task: Task, program: str) -> str:
     script = with_test(task, program)
     if script is not None:
         return script

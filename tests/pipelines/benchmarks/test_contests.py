@@ -10,9 +10,12 @@ import os
 import pickle
 import sys
 import zlib
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
+import pyarrow.parquet as pq  # type: ignore[import-untyped]  # ships no types
 import pytest
 
 from roundsmith.benchmarks.asserted import shown_tests
@@ -215,8 +218,34 @@ def test_methods_of_livecodebench_are_called_with_the_lines_of_their_input(
 ) -> None:
     (task,) = loaded(tmp_path, LCB_METHOD)
     assert task.entry_point == "order"
-    program = f"from typing import List\n{code_prompt(task, task.description)}{body}"
-    assert passes(task, program) is right
+    assert passes(task, f"{code_prompt(task, task.description)}{body}") is right
+
+
+def test_programs_have_what_their_benchmarks_runner_imports_for_them(tmp_path: Path) -> None:
+    (method,) = loaded(tmp_path, LCB_METHOD)
+    body = "        return nsmallest(2, [a, b]) if gcd(a, b) else list(accumulate([a, b]))"
+    assert passes(method, f"{code_prompt(method, method.description)}{body}\n")
+    starter = "class Solution:\n    def back(self, values: List[int]) -> List[int]:\n        "
+    (apps,) = loaded(tmp_path, APPS_CALL | {"starter_code": starter})
+    body = "        return list(deque(reversed(values)))"
+    assert passes(apps, f"{code_prompt(apps, apps.description)}{body}\n")
+    for script in scripts(tmp_path, "4\n", "2.0\n"):
+        assert passes(script, "def main() -> None:\n    print(sqrt(int(input())))\n")
+
+
+def test_a_function_may_be_named_as_what_the_runner_imports(tmp_path: Path) -> None:
+    said = {"fn_name": "combinations", "inputs": [[1, 2]], "outputs": [3]}
+    row = APPS_CALL | {"input_output": json.dumps(said), "starter_code": ""}
+    (task,) = loaded(tmp_path, row)
+    assert passes(task, "def combinations(a, b):\n    return a + b\n")
+    assert not passes(task, "def combinations(a, b):\n    return a - b\n")
+
+
+def test_the_hubs_parquet_has_a_time_for_the_date_of_a_contest(tmp_path: Path) -> None:
+    row = LCB_SCRIPT | {"contest_date": datetime(2024, 1, 6)}
+    pq.write_table(pa.Table.from_pylist([row]), tmp_path / "rows.parquet")
+    (task,) = load_tasks(str(tmp_path / "rows.parquet")).tasks
+    assert task.meta["date"] == LCB_SCRIPT["contest_date"]
 
 
 def test_the_prompt_of_a_method_keeps_its_indentation(tmp_path: Path) -> None:
@@ -256,6 +285,29 @@ def test_functions_of_apps_may_be_methods_and_answer_in_a_list_of_one(tmp_path: 
         task, "class Solution:\n    def back(self, values):\n        return values[::-1]\n"
     )
     assert not passes(task, "def back(values):\n    return values\n")
+
+
+def test_keys_of_apps_are_whole_numbers_and_its_tuples_lists_at_any_depth(tmp_path: Path) -> None:
+    said = {
+        "fn_name": "back",
+        "inputs": [[{"1": 5, "2": 6}], [{"a": 7}]],
+        "outputs": [[{"5": 1, "6": 2}], [{"7": "a"}]],
+    }
+    row = APPS_CALL | {"input_output": json.dumps(said)}
+    (task,) = loaded(tmp_path, row)
+    assert passes(task, "def back(values):\n    return {values[k]: k for k in values}\n")
+    assert not passes(task, "def back(values):\n    return {str(values[k]): k for k in values}\n")
+    pairs = {"fn_name": "back", "inputs": [[[1, 2]]], "outputs": [[[[1, 1], [2, 2]]]]}
+    (task,) = loaded(tmp_path, row | {"input_output": json.dumps(pairs)})
+    assert passes(task, "def back(values):\n    return [(v, v) for v in values]\n")
+    assert not passes(task, "def back(values):\n    return [(v, -v) for v in values]\n")
+
+
+def test_the_hubs_files_of_apps_call_a_problems_number_id(tmp_path: Path) -> None:
+    row = {**APPS_SCRIPT, "id": 7}
+    del row["problem_id"]
+    (task,) = loaded(tmp_path, row)
+    assert task.task_id == "apps/7"
 
 
 def test_classes_of_bigcodebench_judge_every_method(tmp_path: Path) -> None:

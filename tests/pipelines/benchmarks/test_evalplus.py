@@ -17,6 +17,7 @@ from roundsmith.benchmarks import evalplus_rules
 from roundsmith.benchmarks.evalplus import evalplus_task, is_evalplus
 from roundsmith.benchmarks.evalplus_inputs import as_called
 from roundsmith.benchmarks.load import load_tasks
+from roundsmith.benchmarks.verbatim import profile_of
 from roundsmith.errors import ConfigError
 from roundsmith.executor.pool import Pool
 from roundsmith.executor.settings import ExecutorSettings
@@ -266,3 +267,78 @@ def test_a_program_that_knows_the_test_process_does_not_find_the_reference() -> 
     )
     assert not verdicts([task], [seeking])[0] & {Verdict.PASS}
     assert all(isinstance(test, AssertTest) for test in task.tests)
+
+
+HUB_ASSERTION = """
+import numpy as np
+
+def assertion(out, exp, atol):
+    if isinstance(exp, float) and atol != 0:
+        assert np.allclose(out, exp, rtol=1e-07, atol=atol)
+    else:
+        assert out == exp, f"out: {out}, exp: {exp}"
+"""
+HUB_HUMANEVAL: Row = {
+    "task_id": "HumanEval/900",
+    "prompt": 'def add(a, b):\n    """Add.\n    >>> add(1, 2)\n    3\n    """\n',
+    "canonical_solution": "    return a + b\n",
+    "entry_point": "add",
+    "test": HUB_ASSERTION
+    + """
+def check(candidate):
+    inputs = [[1, 2], [2, 3]]
+    results = [3, 5]
+    for i, (inp, exp) in enumerate(zip(inputs, results)):
+        assertion(candidate(*inp), exp, 0)
+""",
+}
+HUB_MBPP: Row = {
+    "task_id": 2,
+    "code": "def add(a, b):\n    return a + b\n",
+    "prompt": "Write a function to add.",
+    "source_file": "of the hub",
+    "test_imports": [],
+    "test_list": ["assert add(1, 2) == 3"],
+    "test": HUB_ASSERTION
+    + """
+inputs = [[1, 2], [2, 3]]
+results = [3, 5]
+for i, (inp, exp) in enumerate(zip(inputs, results)):
+    assertion(add(*inp), exp, 0)
+""",
+}
+
+
+@pytest.mark.parametrize(
+    ("row", "source", "ids"),
+    [
+        (HUB_HUMANEVAL, "humaneval-plus", ["check"]),
+        (HUB_MBPP, "mbpp-plus", ["t0", "plus"]),
+    ],
+)
+def test_the_hubs_rows_are_judged_by_all_inputs_where_numpy_is(
+    tmp_path: Path, row: Row, source: str, ids: list[str]
+) -> None:
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    (task,) = load_tasks(str(tmp_path / "rows.jsonl")).tasks
+    assert (task.source, task.split, profile_of(task)) == (source, Split.FINAL, "scientific")
+    assert [test.test_id for test in task.tests] == ids
+    by_rote = "def add(a, b):\n    return 3\n"
+    assert task.reference is not None
+
+    async def judged(program: str) -> list[Verdict]:
+        item = ExecuteItem("i", (Program("c", program),), task.tests, profile=profile_of(task))
+        async with Pool(ExecutorSettings(slots=1)) as pool:
+            if why := pool.capabilities().missing_profiles.get(item.profile):
+                pytest.skip(f"{item.profile}: {why}")
+            return [outcome.verdict async for outcome in pool.execute(item)]
+
+    assert asyncio.run(judged(task.reference)) == [Verdict.PASS] * len(ids)
+    assert asyncio.run(judged(by_rote))[-1] is Verdict.FAIL
+
+
+def test_a_script_of_mbpp_plus_that_calls_something_else_is_refused(tmp_path: Path) -> None:
+    row = HUB_MBPP | {"test": "assert True"}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    with pytest.raises(ConfigError, match="test: saw 'assert True', expected a script that calls"):
+        load_tasks(str(tmp_path / "rows.jsonl"))

@@ -263,3 +263,8 @@ def test_another_language_is_refused_by_name(tmp_path: Path) -> None:
 def test_a_context_without_a_test_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"code_context: .* expected a function test_execution"):
         read({**DS1000, "code_context": "import numpy"}, tmp_path)
+
+
+def test_gos_rows_are_published_under_the_end_of_their_files_names(tmp_path: Path) -> None:
+    task, named = read(GO | {"language": "go_test.go"}, tmp_path), read(GO, tmp_path)
+    assert task == named
