@@ -68,7 +68,15 @@ def _task(name: str, instruction: str, answer: str, fields: Fields) -> Task:
 
 
 def _pair(fields: Fields) -> tuple[str, str]:
-    """Instruction and answer of a row. Raises BadRow when it has none."""
+    """Instruction and answer of a row. Raises BadRow when it has none that can be stored."""
+    found = _both(fields)
+    for text in found:
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise BadField("", shown(text), "valid Unicode, no half of a surrogate pair")
+    return found
+
+
+def _both(fields: Fields) -> tuple[str, str]:
     for asked, answered in PAIRS:
         if asked in fields and answered in fields:
             instruction, answer = _texts(fields, asked, answered)

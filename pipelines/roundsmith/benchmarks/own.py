@@ -8,8 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 from roundsmith.benchmarks.files import Fields
 from roundsmith.benchmarks.own_code import own_code
 from roundsmith.benchmarks.own_tests import OwnTest, own_tests
+from roundsmith.benchmarks.problems import BadField, shown
 from roundsmith.benchmarks.rows import Filled, checked
 from roundsmith.benchmarks.splits import hash_split
+from roundsmith.benchmarks.verbatim import RESERVED
 from roundsmith.models.licence import known_licence
 from roundsmith.types import Split, Task
 
@@ -43,6 +45,12 @@ class OwnRow(BaseModel):
 def own_task(fields: Fields) -> Task:
     """One row as a task; a row without `split` gets one by the hash of its id. Raises BadRow."""
     row = checked(OwnRow, fields)
+    if taken := sorted(RESERVED & row.meta.keys()):
+        raise BadField(
+            f"meta.{taken[0]}",
+            shown(row.meta[taken[0]]),
+            "another name: this one is the system's own, and would change how the task is run",
+        )
     code = own_code(row.head or row.signature, row.reference, row.entry_point, row.tests, row.setup)
     return Task(
         task_id=row.id,

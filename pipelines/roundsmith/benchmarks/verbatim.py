@@ -31,6 +31,8 @@ expression and text.
 """
 AS_TEXT = "as_text"
 """The name under which `BELOW` finds the program as a string, in the place of the program."""
+RESERVED = frozenset({PROMPT, FENCE, STOPS, ABOVE, BELOW, REPLACED, AS_TEXT, "style"})
+"""What no user's own row may have in its meta: it would change its prompt, or how it is run."""
 
 
 def profile_of(task: Task) -> str:

@@ -70,7 +70,14 @@ class Atomic(Recipe):
         return 0
 
     def check(self, tasks: Sequence[Task]) -> None:
-        """Only tasks that name their set can be told apart."""
+        """Only tasks that name their set can be told apart, and composites their place in it."""
+        for task in tasks:
+            if task.meta.get(SET) == "A" and not task.meta.get(PLACE, "").isdecimal():
+                raise UnfitTasks(
+                    f"atomic: task {task.task_id}: expected a task of the set A whose meta names "
+                    f"its {PLACE} among them, a whole number from 0 on, saw "
+                    f"{task.meta.get(PLACE)!r}: use --tasks atomic, or name places"
+                )
         if not any(self._trained_on(task) for task in tasks):
             raise UnfitTasks(
                 "atomic: expected training tasks whose meta names the set atom or A, saw none that "

@@ -25,6 +25,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"id": ""}, "id: saw '', expected a text that is not empty"),
     ({"id": "good"}, "id: saw 'good' again, first in row 1, expected ids that are unique"),
     ({"description": "  "}, "description: saw '  ', expected a text that is not empty"),
+    ({"meta": {"prompt": "Add."}}, "meta.prompt: saw 'Add.', expected another name: this one is"),
+    ({"meta": {"a": "b", "style": "x"}}, "meta.style: saw 'x', expected another name"),
     ({"tests": []}, "tests: saw [], expected at least one"),
     ({"tests": "assert total([1])"}, "tests: saw 'assert total([1])', expected a list"),
     ({"tests": ["assert total(("]}, "tests.0: saw '(' was never closed"),

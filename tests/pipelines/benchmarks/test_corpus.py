@@ -93,3 +93,12 @@ def test_an_instruction_and_its_answer_that_are_both_empty_are_told_together(
     assert str(refused.value).startswith("1 bad corpus row(s):")
     assert "corpus.jsonl:1: instruction: saw ' '" in str(refused.value)
     assert "corpus.jsonl:1: response: saw ''" in str(refused.value)
+
+
+def test_half_of_a_surrogate_pair_is_a_bad_row_that_can_be_left_out(tmp_path: Path) -> None:
+    good, bad = {"query": "Return x.", "answer": ANSWER}, {"query": "\ud83d x.", "answer": ANSWER}
+    file = written(tmp_path, good, bad)
+    with pytest.raises(ConfigError, match=r"corpus.jsonl:2: saw .*, expected valid Unicode"):
+        load_corpus(file)
+    assert len(load_corpus(file, skip_bad_rows=True).tasks) == 1
+    assert load_corpus(written(tmp_path, good | {"query": "\U0001f600"})).tasks[0].description

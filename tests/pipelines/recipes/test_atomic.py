@@ -57,6 +57,13 @@ def test_tasks_that_name_no_set_are_refused() -> None:
         Atomic(AtomicConfig(atoms=False, composites=0)).check([of("atom"), of("A")])
 
 
+def test_a_composite_that_names_no_place_is_refused_by_name() -> None:
+    for place in ({}, {"place": "first"}, {"place": "-1"}):
+        own = replace(TASK, meta={"set": "A", **place})
+        with pytest.raises(ConfigError, match=r"task .*: expected a task of the set A whose meta"):
+            Atomic(AtomicConfig()).check([of("atom"), own])
+
+
 def test_one_atom_of_each_topic_is_withheld() -> None:
     assert {atom.topic for atom in WITHHELD} == {topic.TOPIC for topic in TOPICS}
     assert len(WITHHELD) == 10
