@@ -26,6 +26,7 @@ LAYERS = (
         "installing",
         "cpu_time",
         "leftovers",
+        "startup",
     },
     {"wire", "clients", "config", "storage", "bench", "kubernetes_login"},
     {"generator", "executor", "scorer", "pair_builder", "serve", "models"},

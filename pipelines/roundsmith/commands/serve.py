@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from roundsmith.commands.serve_options import Admin, Engine, Listen, Model, Process, Weights
 from roundsmith.config import ServeSettings, Settings, WeightsSettings, let_threads_sleep
 from roundsmith.errors import ConfigError
-from roundsmith.serve import run
+from roundsmith.serve import Service, run
 from roundsmith.serve.server import die_with_parent as follow_parent
+from roundsmith.startup import hold_searches, resume_searches
 from roundsmith.steps.inputs import model_source
 from roundsmith.storage import make_output_folder
 
@@ -37,7 +38,9 @@ def generator(
     del given["engine"]
     settings = _settings(kinds[engine.engine], {**_model(model), **given})
     kept = _weights(weights)
-    asyncio.run(run(lambda: start(settings, serve, kept), serve, process.ready_file))
+    if engine.engine == "transformers":  # vLLM's processes would inherit it
+        hold_searches()
+    asyncio.run(run(lambda: _started(start(settings, serve, kept)), serve, process.ready_file))
 
 
 def scorer(model: Model, listen: Listen, admin: Admin, weights: Weights, process: Process) -> None:
@@ -49,7 +52,8 @@ def scorer(model: Model, listen: Listen, admin: Admin, weights: Weights, process
     serve = _begin(process, listen, admin)
     settings = _settings(ScorerSettings, _model(model))
     kept = _weights(weights)
-    asyncio.run(run(lambda: start(settings, serve, kept), serve, process.ready_file))
+    hold_searches()
+    asyncio.run(run(lambda: _started(start(settings, serve, kept)), serve, process.ready_file))
 
 
 def executor(options: Options, listen: Listen, process: Process) -> None:
@@ -115,6 +119,12 @@ def everything(model: str, out: Path) -> None:
             await platform.close()
 
     asyncio.run(until_interrupted())
+
+
+async def _started(starting: Awaitable[Service]) -> Service:
+    service = await starting
+    resume_searches()
+    return service
 
 
 def _begin(process: Process, listen: Listen, admin: Admin | None = None) -> ServeSettings:

@@ -15,6 +15,7 @@ from pathlib import Path
 from roundsmith.config import child_environment, let_threads_sleep
 from roundsmith.errors import RoundsmithError
 from roundsmith.leftovers import temporary_folder
+from roundsmith.startup import hold_searches
 from roundsmith.training.full_disk import EXIT_CODE, NoSpace, full_disk_told
 from roundsmith.training.job import TrainingJob
 
@@ -48,10 +49,12 @@ def main() -> int:
             die_with_parent()
         job = TrainingJob.read(options.job)
         if options.kept_at:
+            hold_searches()
             run_stored(job, options.kept_at)
         elif options.processes > 1:
             share(options.job, options.processes, options.die_with_parent)
         else:
+            hold_searches()
             from roundsmith.training.run import train
 
             with full_disk_told(job.out):

@@ -8,6 +8,7 @@ from typing import Any
 
 from roundsmith.config import cpu_count
 from roundsmith.models.folder import check, refuse_quantized
+from roundsmith.startup import resume_searches
 from roundsmith.training.folder import JobFolder
 from roundsmith.training.job import TrainingJob
 from roundsmith.training.keeping import FolderKeeping, Keep, Keeping
@@ -86,6 +87,7 @@ def _train(job: TrainingJob, folder: JobFolder, device: str, peers: Any, keeping
     writer = ProgressWriter(plan, keeping.progress if peers.is_main_process else None)
     log.info("%d rows, %d steps, from step %d on %s", len(tokens.lengths), plan.steps, step, device)
     trainer = objective.build(job, keeping, plan, config, model, [writer])
+    resume_searches()
     began_s = time.monotonic()
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     log.info("%d steps in %.1f s", plan.steps - step, time.monotonic() - began_s)

@@ -17,17 +17,20 @@ from roundsmith.clients.channels import open_channel
 from roundsmith.clients.services import ScorerClient
 from roundsmith.errors import ConfigError, NotAllowed
 from roundsmith.types import ScoreItem
+from tests.processes import searches, telling
 from tests.services.serve.authority import Authority
 
+MODEL_LOADED = 300_000
+"""Fewer objects than torch and transformers make."""
 COMMAND = [sys.executable, "-m", "roundsmith.cli", "serve"]
 
 
 @contextmanager
 def served(folder: Path, *arguments: str | Path) -> Iterator[dict[str, str]]:
-    """The addresses of a service in a process of its own."""
+    """The addresses of a service in a process of its own, which tells of its searches."""
     ready = folder / "ready.json"
-    words = [*COMMAND, *map(str, arguments), "--ready-file", str(ready), "--die-with-parent"]
-    with subprocess.Popen(words) as process:
+    words = ["serve", *arguments, "--ready-file", ready, "--die-with-parent"]
+    with subprocess.Popen(telling(folder / "told", "roundsmith.cli", *words)) as process:
         try:
             until = time.monotonic() + 600
             while not ready.exists():
@@ -67,6 +70,9 @@ def test_tls_owners_and_metrics_are_flags(tmp_path: Path) -> None:
         metrics = f"http://{addresses['metrics_address']}/metrics"
         with urllib.request.urlopen(metrics, timeout=60) as page:
             assert 'items_finished_total{method="ScoreStream"' in page.read().decode()
+    enabled, left_out = searches(tmp_path / "told")
+    assert enabled
+    assert left_out > MODEL_LOADED, "what it loaded to start is not searched for garbage again"
 
 
 @pytest.mark.parametrize(

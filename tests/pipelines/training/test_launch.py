@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from roundsmith.training.progress import read_progress
 from roundsmith.training.run import train
 from tests.pipelines.training.conftest import MakeJob, close
 from tests.pipelines.training.doomed import cut_short, killed_at
-from tests.processes import children, command_line
+from tests.processes import children, command_line, searches, telling
 from tests.services.test_leftovers import folder_of, holder
 
 
@@ -86,6 +87,17 @@ def test_a_killed_training_is_a_platform_error_that_says_to_run_again(make_job: 
 
     with pytest.raises(PlatformError, match=r"saw SIGKILL .*run again, it goes on from its last"):
         asyncio.run(launch(job, on_progress=kill))
+
+
+def test_a_training_steps_with_searches_for_garbage_but_among_what_it_loaded(
+    make_job: MakeJob, tmp_path: Path
+) -> None:
+    path, told = tmp_path / "job.json", tmp_path / "told"
+    path.write_text(make_job(max_steps=1).model_dump_json())
+    assert subprocess.run(telling(told, "roundsmith.training", path), check=False).returncode == 0
+    enabled, left_out = searches(told)
+    assert enabled
+    assert left_out > 300_000, "torch and transformers make more objects"
 
 
 def test_cancelling_ends_the_process(make_job: MakeJob) -> None:
