@@ -2,6 +2,7 @@
 pretrained model.
 """
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,12 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("roundsmith")
+
+
+def pytest_collection_finish() -> None:
+    """What all test modules have imported stays: no search for garbage looks through it again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
