@@ -34,11 +34,11 @@ round: $(VENV)/local.stamp ## run one GiFT round on the lab and write its report
 	$(BIN)/roundsmith run --recipe gift --preset lab --out $(OUT)
 
 # Two at a time, for two cores, the longest first, beside that of the cluster, which mostly waits; the first is seen
-# as it goes, the others at their end.
+# as it goes, the others at their end. Types come last: they fill what a core has left.
 .PHONY: test
-test: lint $(if $(WITH_VLLM),vllm-environment) ## check everything: lint, types, the protos and every test; WITH_VLLM=1 adds test-vllm
+test: style $(if $(WITH_VLLM),vllm-environment) ## check everything: lint, types, the protos and every test; WITH_VLLM=1 adds test-vllm
 	$(MAKE) --jobs=2 --keep-going test-part-rounds test-part-cluster test-part-services test-part-rest \
-	  $(if $(WITH_VLLM),test-part-vllm)
+	  $(if $(WITH_VLLM),test-part-vllm) test-part-types
 
 SERVED := tests/services tests/sandbox
 ROUNDS := tests/chaos $(addprefix tests/pipelines/,commands platform reproduce round training)
@@ -60,6 +60,10 @@ test-part-cluster: $(VENV)/dev.stamp
 .PHONY: test-part-services
 test-part-services: $(VENV)/dev.stamp
 	@$(call at-its-end,$(BIN)/pytest $(SERVED))
+
+.PHONY: test-part-types
+test-part-types: $(VENV)/dev.stamp
+	@$(call at-its-end,$(MAKE) types)
 
 .PHONY: test-part-vllm
 test-part-vllm: $(VENV)/dev.stamp
@@ -101,9 +105,15 @@ cluster-round: cluster images ## install the chart on the cluster of KUBECONFIG 
 	$(BIN)/roundsmith submit --namespace $(NAMESPACE) --release $(RELEASE) --name $(RUN) -- $(ROUND)
 
 .PHONY: lint
-lint: $(VENV)/dev.stamp ## check format, lint and types
+lint: style types ## check format, lint and types
+
+.PHONY: style
+style: $(VENV)/dev.stamp
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
+
+.PHONY: types
+types: $(VENV)/dev.stamp
 	$(BIN)/mypy
 
 .PHONY: format
