@@ -5,13 +5,21 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import takewhile
 from textwrap import dedent
 
 from roundsmith.hashing import content_hash
 from roundsmith.recipes.identities import prompt_json
 from roundsmith.recipes.prompts import FENCE as CLOSING
 from roundsmith.recipes.snippets import FENCE, code_of
-from roundsmith.recipes.styles import ChatStyle, CompletionStyle, without_docstrings
+from roundsmith.recipes.styles import (
+    ChatStyle,
+    CompletionStyle,
+    style_of_prompt,
+    without_docstrings,
+)
+from roundsmith.steps.banned import text_of
+from roundsmith.steps.shingles import words_of
 from roundsmith.types import Example, Prompt, Row, Task
 
 
@@ -45,7 +53,8 @@ class HeldOut:
         if task is None:
             return False
         answer = row.completion if isinstance(row, Example) else row.chosen
-        return words(task.description) in self.descriptions or self._answered(task, answer)
+        descriptions = {words(task.description), " ".join(asked(row.prompt, task))} - {""}
+        return bool(descriptions & self.descriptions) or self._answered(task, answer)
 
     def holds(self, answer: str) -> bool:
         """Whether an answer without a code head is one of the programs, or a block in it is."""
@@ -90,7 +99,23 @@ def words(text: str) -> str:
     """The words and numbers of a text in lower case: layout and punctuation do not tell texts
     apart.
     """
-    return " ".join(re.findall(r"\w+", text.casefold()))
+    return " ".join(words_of(text))
+
+
+def asked(prompt: Prompt, task: Task) -> list[str]:
+    """The words of the description in a prompt: those that a prompt without one has not, at its
+    beginning and at its end.
+    """
+    said = words_of(text_of(prompt))
+    frame = words_of(text_of(style_of_prompt(prompt).code(task, "")))
+    before = sum(1 for _ in takewhile(_same, zip(said, frame, strict=False)))
+    ends = zip(reversed(said[before:]), reversed(frame[before:]), strict=False)
+    after = sum(1 for _ in takewhile(_same, ends))
+    return said[before : len(said) - after]
+
+
+def _same(both: tuple[str, str]) -> bool:
+    return both[0] == both[1]
 
 
 @lru_cache(maxsize=4096)

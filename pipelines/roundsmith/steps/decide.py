@@ -58,7 +58,7 @@ async def decide(
         decision = await asyncio.to_thread(decided, ctx.store, settings, seen, ctx.round)
         return Made((), decision_stats(decision))
 
-    return reference(await ctx.once("decide", 6, settings, parents, make))
+    return reference(await ctx.once("decide", 7, settings, parents, make))
 
 
 def decided(store: Store, settings: Mapping[str, Any], seen: Seen, number: int) -> GateDecision:

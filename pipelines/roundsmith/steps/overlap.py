@@ -8,19 +8,18 @@ another structure, is not found.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import takewhile
 
 import numpy as np
 from pydantic import Field
 
 from roundsmith.config import Settings
 from roundsmith.recipes.identities import row_id
-from roundsmith.recipes.styles import reference_body, style_of_prompt
-from roundsmith.steps.banned import Banned, text_of
-from roundsmith.steps.contamination import HeldOut
+from roundsmith.recipes.styles import reference_body
+from roundsmith.steps.banned import Banned
+from roundsmith.steps.contamination import HeldOut, asked
 from roundsmith.steps.shingles import Alike, Hashes, shingles, words_of
 from roundsmith.store import DroppedRow
-from roundsmith.types import Example, Prompt, Row, Task
+from roundsmith.types import Example, Row, Task
 
 SHINGLE = 3
 """Words of a shingle of near-duplicates."""
@@ -114,26 +113,10 @@ def _words(row: Row, task: Task | None) -> Iterator[list[str]]:
     if task is not None:
         given = words_of(task.description)
         yield given
-        if (own := _asked(row.prompt, task)) != given:
+        if (own := asked(row.prompt, task)) != given:
             yield own
     answers = (row.completion,) if isinstance(row, Example) else (row.chosen, row.rejected)
     yield from map(words_of, answers)
-
-
-def _asked(prompt: Prompt, task: Task) -> list[str]:
-    """The words of the description in a prompt: those that a prompt without one has not, at its
-    beginning and at its end.
-    """
-    said = words_of(text_of(prompt))
-    frame = words_of(text_of(style_of_prompt(prompt).code(task, "")))
-    before = sum(1 for _ in takewhile(_same, zip(said, frame, strict=False)))
-    ends = zip(reversed(said[before:]), reversed(frame[before:]), strict=False)
-    after = sum(1 for _ in takewhile(_same, ends))
-    return said[before : len(said) - after]
-
-
-def _same(both: tuple[str, str]) -> bool:
-    return both[0] == both[1]
 
 
 def _dropped(row: Row, why: str, held_out: str, evidence: str) -> DroppedRow:

@@ -55,6 +55,17 @@ def test_the_description_of_a_held_out_task_is_found_in_other_letters() -> None:
 
 
 @pytest.mark.parametrize("style", [CompletionStyle(), ChatStyle()])
+@pytest.mark.parametrize("head", [TASK.head, ""])
+def test_a_self_made_description_that_is_a_held_out_one_by_words_is_found(
+    style: Style, head: str
+) -> None:
+    task = replace(TASK, head=head)
+    for said, repeats in (("add the number to itself", True), ("Add the number to it.", False)):
+        made = gold_example(task, style.code(task, said), "    return 2 * x", "inverse_instruct")
+        assert bool(found(made, task=task)) is repeats, said
+
+
+@pytest.mark.parametrize("style", [CompletionStyle(), ChatStyle()])
 def test_the_prompt_of_a_held_out_task_is_found_whatever_the_row_was_made_from(
     style: Style,
 ) -> None:
