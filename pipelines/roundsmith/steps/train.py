@@ -1,6 +1,7 @@
 """Training: the rows become a checkpoint, stage by stage, in processes of its own."""
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -17,7 +18,10 @@ from roundsmith.steps.slow_start import slow_start
 from roundsmith.store import EXAMPLES, PAIRS, TASKS, Manifest
 from roundsmith.training.progress import Progress
 from roundsmith.training.request import StoredTraining
+from roundsmith.training.schedule import highest_factor
 from roundsmith.types import Example, Split, Task
+
+log = logging.getLogger(__name__)
 
 AT_ONCE = 200
 """Tasks whose rows are in memory at once while they are held against what is held out."""
@@ -149,6 +153,8 @@ async def _made(
     async with slow_start(ctx.progress, "start training") as begun:
         done = await ctx.platform.train(request, tell)
     result = done.result
+    if told := short_training(request.stage, result.steps):
+        log.warning("%s", told)
     before: Mapping[str, Any] = earlier.stats if earlier else {}
     cost: Mapping[str, Any] = earlier.cost if earlier else {}
     loss = list(before.get("loss", ()))
@@ -170,6 +176,21 @@ async def _made(
     stored = ctx.store.folder_bytes(done.folder) + cost.get("bytes", 0)
     took = {name: cost[name] for name in ("seconds", "cpu_s") if name in cost}
     return Made([done.folder.object], stats, {"bytes": stored}, took)
+
+
+def short_training(stage: Stage, steps: int) -> str | None:
+    """What is to be said of a training that ended within its warm-up; None of another."""
+    reached = highest_factor(steps, stage.warmup_steps, stage.warmup_start_ratio)
+    if reached == 1:
+        return None
+    what = f"at most {100 * reached:.0f} % of the learning rate was reached"
+    if not reached:
+        what = "the learning rate was 0 throughout, so that nothing was learnt"
+    return (
+        f"{stage.objective}: expected more optimizer steps than the {stage.warmup_steps} of the "
+        f"warm-up, saw {steps}: {what}; give more rows or epochs, a smaller batch_size, or fewer "
+        "warmup_steps"
+    )
 
 
 def training_request(

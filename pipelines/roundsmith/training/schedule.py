@@ -57,6 +57,13 @@ def micro_batch(batch_size: int, processes: int, largest: int) -> int:
     return max(size for size in range(1, min(largest, share) + 1) if share % size == 0)
 
 
+def highest_factor(steps: int, warmup_steps: int, start: float) -> float:
+    """The highest learning rate of a training as a part of the one that was asked for: less than 1
+    where its steps end within the warm-up.
+    """
+    return learning_rate_factor(min(steps - 1, warmup_steps), steps, warmup_steps, start)
+
+
 def learning_rate_factor(step: int, steps: int, warmup_steps: int, start: float) -> float:
     """The learning rate of a step (from 0) as a part of the highest: linear from `start` to 1,
     then to 0.

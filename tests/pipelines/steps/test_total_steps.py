@@ -15,10 +15,12 @@ from roundsmith.types import Split
 from tests.pipelines.steps.contexts import context
 
 pytestmark = pytest.mark.slow
-STAGE = {"epochs": 1, "batch_size": 2, "warmup_steps": 1}
+STAGE = {"epochs": 1, "batch_size": 2, "warmup_steps": 2}
 
 
-def test_steps_of_earlier_rounds_count_for_the_control(tmp_path: Path) -> None:
+def test_steps_of_earlier_rounds_count_for_the_control(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     settings = {"style": "completion", "training": STAGE}
     ctx = context(tmp_path, recipe_config=settings)
     style = CompletionStyle()
@@ -45,3 +47,4 @@ def test_steps_of_earlier_rounds_count_for_the_control(tmp_path: Path) -> None:
     steps, totals = asyncio.run(play())
     assert steps == [2, 3, 5]
     assert totals == [2, 5, 5]
+    assert caplog.text.count("more optimizer steps than the 2 of the warm-up, saw 2:") == 1

@@ -4,13 +4,16 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from roundsmith.config import cpu_count
 from roundsmith.lab.splits import tasks
 from roundsmith.recipes.contract import gold_example
+from roundsmith.recipes.stage import Stage
 from roundsmith.recipes.styles import CompletionStyle
 from roundsmith.steps import run_step
 from roundsmith.steps.context import Context, Made
-from roundsmith.steps.train import training_key, training_request
+from roundsmith.steps.train import short_training, training_key, training_request
 from roundsmith.store import EXAMPLES, Manifest
 from roundsmith.training import StoredTraining, TrainingJob
 from roundsmith.types import Split
@@ -91,3 +94,19 @@ def test_every_setting_of_a_stage_reaches_its_training(tmp_path: Path) -> None:
 def test_a_request_outlives_its_journey(tmp_path: Path) -> None:
     asked = request(tmp_path)
     assert StoredTraining.parse(asked.model_dump_json().encode(), "it") == asked
+
+
+@pytest.mark.parametrize(
+    ("steps", "start", "said"),
+    [
+        (1, 0.0, "saw 1: the learning rate was 0 throughout, so that nothing was learnt; give"),
+        (4, 0.0, "than the 5 of the warm-up, saw 4: at most 60 % of the learning rate"),
+        (1, 0.25, "at most 25 % of the learning rate"),
+        (6, 0.0, None),
+    ],
+)
+def test_a_training_that_ends_within_its_warm_up_is_told(
+    steps: int, start: float, said: str | None
+) -> None:
+    told = short_training(Stage(warmup_steps=5, warmup_start_ratio=start), steps)
+    assert said in told if said and told else told is said

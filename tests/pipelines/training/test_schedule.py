@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from roundsmith.errors import ConfigError
 from roundsmith.training.schedule import (
+    highest_factor,
     learning_rate_factor,
     micro_batch,
     num_steps,
@@ -79,3 +80,7 @@ def test_a_warm_up_longer_than_the_training_never_decays() -> None:
     factors = [learning_rate_factor(step, 10, 30, 0.25) for step in range(10)]
     assert factors == sorted(factors)
     assert factors[-1] < 1
+    assert highest_factor(10, 30, 0.25) == factors[-1]
+    assert highest_factor(30, 30, 0.25) < highest_factor(31, 30, 0.25) == 1
+    assert highest_factor(1, 5, 0.0) == 0
+    assert highest_factor(1, 0, 0.0) == 1
