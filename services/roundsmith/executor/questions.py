@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from roundsmith.errors import ConfigError
 from roundsmith.executor.asserts import SplitAssert, needs_one_process, split
@@ -34,6 +35,7 @@ _BESIDE_EXPECTED_BYTES = 2**16
 _MOST_NAMES_BYTES = 2**16
 # How much longer one encoding may be than another that Python calls equal (1e300 as an int).
 _LONGEST_RATIO = 200
+_KEPT_SOURCES, _KEPT_CHARACTERS = 4096, 2**12
 
 CALL, CALLS, TESTER, INSIDE, SCRIPT = b"C", b"M", b"T", b"X", b""
 
@@ -122,33 +124,60 @@ def _check_tolerances(test: CallTest | StdioTest) -> None:
 
 
 def _assert_question(test: AssertTest) -> Question:
-    parts = split(test.source)
-    calls = [(part.entry_point, part.args, part.kwargs) for part in parts]
-    if not parts:
+    source = test.source
+    try:
+        asked = _kept_asked(source) if len(source) <= _KEPT_CHARACTERS else _asked(source)
+    except CodecError as error:
+        raise _too_large(test, error) from error
+    if asked is None:
         return beside(test)
-    expected = [_encoded(test, part.expected) for part in parts]
-    if len(parts) > 1:
+    kind, body, expected, parts = asked
+    if kind == CALLS:
         return Question(
             test,
-            CALLS,
-            _encoded(test, calls),
+            kind,
+            body,
             JudgedAt.OUTSIDE,
-            lambda answer: _compare_asserts(answer, expected, parts),
+            lambda found: _compare_asserts(found, expected, parts),
         )
     return Question(
         test,
-        CALL,
-        _encoded(test, calls[0]),
+        kind,
+        body,
         JudgedAt.OUTSIDE,
         lambda answer: _compare_assert(answer, expected[0], parts[0]),
     )
+
+
+Asked = tuple[bytes, bytes, tuple[bytes, ...], tuple[SplitAssert, ...]]
+"""Kind and body of the frame, what is expected of each call, and the splits."""
+
+
+def _asked(source: str) -> Asked | None:
+    """What the asserts of a source come to; None where they are not split. Raises CodecError."""
+    parts = split(source)
+    if not parts:
+        return None
+    expected = tuple(encode(part.expected) for part in parts)
+    calls = [(part.entry_point, part.args, part.kwargs) for part in parts]
+    if len(parts) > 1:
+        return CALLS, encode(calls), expected, parts
+    return CALL, encode(calls[0]), expected, parts
+
+
+_kept_asked = lru_cache(maxsize=_KEPT_SOURCES)(_asked)
+"""A round asks the tests of its tasks of program after program, in item after item."""
 
 
 def _encoded(test: Test, value: object) -> bytes:
     try:
         return encode(value)
     except CodecError as error:
-        raise ConfigError(f"test {test.test_id}: {error}: make its values smaller") from error
+        raise _too_large(test, error) from error
+
+
+def _too_large(test: Test, error: CodecError) -> ConfigError:
+    return ConfigError(f"test {test.test_id}: {error}: make its values smaller")
 
 
 def _compare(answer: bytes, expected: bytes, test: CallTest) -> Judgement:
@@ -164,7 +193,7 @@ def _compare(answer: bytes, expected: bytes, test: CallTest) -> Judgement:
 
 
 def _compare_asserts(
-    answer: bytes, expected: list[bytes], parts: tuple[SplitAssert, ...]
+    answer: bytes, expected: tuple[bytes, ...], parts: tuple[SplitAssert, ...]
 ) -> Judgement:
     """The first assert that does not hold decides. All calls are made before one is compared."""
     found = nodes(answer)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import fields, replace
 from typing import Any, Protocol
 
 from roundsmith.config import ServeSettings
@@ -17,6 +18,10 @@ from roundsmith.wire.outcomes import outcomes_to_message
 _LARGE_BYTES = 2**20
 _MOST_TOGETHER = 256
 """Outcomes of one message: a program may have very many tests, and a message has a largest size."""
+_DEFAULTS: list[tuple[str, Any]] = [
+    (f.name, f.default) for f in fields(Limits) if f.name != "cpu_s"
+]
+"""Of the limits that are zero where a message lacks them; a time that is there may be zero."""
 
 
 class ExecutorEngine(Protocol):
@@ -100,19 +105,11 @@ def bindings(engine: ExecutorEngine, settings: ServeSettings) -> list[Binding]:
 
 def _item(message: pb2.ExecuteItem) -> ExecuteItem:
     """The item; limits that are zero or absent take their defaults; an empty matrix is refused."""
-    limits = pb2.Limits.FromString(to_message(Limits()).SerializeToString())
-    for field, value in message.limits.ListFields():
-        if field.message_type is None:
-            setattr(limits, field.name, value)
-        else:
-            getattr(limits, field.name).CopyFrom(value)
-    filled = pb2.ExecuteItem.FromString(message.SerializeToString())
-    filled.limits.CopyFrom(limits)
-    filled.profile = filled.profile or "base"
-    item = from_message(ExecuteItem, filled)
+    item = from_message(ExecuteItem, message)
     if not item.programs or not item.tests:
         raise ConfigError(
             f"item {item.item_id!r}: expected at least one program and one test, saw "
             f"{len(item.programs)} and {len(item.tests)}"
         )
-    return item
+    unset = {name: default for name, default in _DEFAULTS if not getattr(item.limits, name)}
+    return replace(item, limits=replace(item.limits, **unset), profile=item.profile or "base")

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from roundsmith.errors import ConfigError
 from roundsmith.executor.asserts import SplitAssert, needs_one_process, split
 from roundsmith.executor.matrix import takes_long
+from roundsmith.executor.questions import question
 from roundsmith.types import AssertTest, ExecuteItem, Program, UnittestTest
 
 
@@ -81,6 +83,17 @@ def test_asserts_of_one_call_each_are_split_together() -> None:
     assert split(ASSERTS.format("f").replace("    ", "")) == whole
     head = "METADATA = {'author': 'x'}\ndef check(candidate):\n    'says'\n"
     assert split(f"{head}{ASSERTS.format('candidate')}\ncheck(f)\n") == whole
+
+
+def test_a_source_that_was_read_before_asks_the_same_for_whoever_asks() -> None:
+    sources = ["assert f(1) == 2", "assert f(1) == 2\nassert g([3]) == [4]", "assert a.f(1) == 1"]
+    for source in sources:
+        first, again = (question(AssertTest(test_id, source)) for test_id in "ab")
+        assert (first.kind, first.body) == (again.kind, again.body)
+        assert (first.test.test_id, again.test.test_id) == ("a", "b")
+    for test_id in "ab":
+        with pytest.raises(ConfigError, match=f"test {test_id}: .*nested"):
+            question(AssertTest(test_id, f"assert f({'[' * 80}{']' * 80}) == 1"))
 
 
 @pytest.mark.parametrize(("word", "shared"), [("open", True), ("opened", False)])

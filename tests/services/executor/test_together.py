@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
+import pytest
 
 from roundsmith.config import ServeSettings
 from roundsmith.executor.pool import Pool
@@ -72,6 +73,29 @@ def test_each_way_to_ask_for_the_same_ids_has_its_own_kind_of_answer() -> None:
         assert len((await stub.Execute(whole, timeout=60)).outcomes) == 3
         alone = pb2.ExecuteStreamRequest(request_id="c", item=asked)
         assert await streamed(stub, alone) == [("outcome", 1)] * 3
+
+    with_stub(work)
+
+
+def test_what_a_message_leaves_out_of_its_limits_takes_the_default_and_what_it_says_stands() -> (
+    None
+):
+    """Of bare messages, as a client in another language writes them."""
+
+    async def work(stub: Any) -> None:
+        asked = item(1)
+        asked.ClearField("limits")
+        asked.ClearField("profile")
+        asked.programs[0].source = f"large = bytearray(2**27)\n{SOURCE}"
+        (outcome,) = (await stub.Execute(pb2.ExecuteRequest(item=asked), timeout=60)).outcomes
+        assert outcome.verdict == pb2.VERDICT_PASS
+        asked.limits.memory_bytes = 2**26
+        (outcome,) = (await stub.Execute(pb2.ExecuteRequest(item=asked), timeout=60)).outcomes
+        assert outcome.verdict == pb2.VERDICT_MEMORY
+        asked.limits.Clear()
+        asked.limits.cpu.SetInParent()
+        with pytest.raises(grpc.aio.AioRpcError, match=r"expected 0 < cpu_s"):
+            await stub.Execute(pb2.ExecuteRequest(item=asked), timeout=60)
 
     with_stub(work)
 
