@@ -9,7 +9,7 @@ from typing import Any
 from roundsmith.errors import ConfigError
 from roundsmith.lineage.history import History
 from roundsmith.lineage.meant import meant_run
-from roundsmith.lineage.rounds import report_told, round_folders
+from roundsmith.lineage.rounds import checkpoint_of, decision_of, report_told, round_folders
 from roundsmith.report.dotted import flat
 from roundsmith.report.summary import from_json
 from roundsmith.statistics import Evaluation, PairedDifference, paired_difference
@@ -47,11 +47,12 @@ def read_run(folder: str, split: str) -> FinishedRun:
     that is finished, or its last checkpoint was not looked at on the split.
     """
     path = meant_run(folder)
-    summaries = [from_json(p.read_text("utf-8")) for p in round_folders(path).values()]
+    folders = list(round_folders(path).values())
+    summaries = [from_json(folder.read_text("utf-8")) for folder in folders]
     settings = json.loads((path / "run.json").read_text("utf-8"))
-    last = summaries[-1].result
     store = Store(str(path / "store"))
-    found = _evaluation(store, str(last.checkpoint_sha256), split, settings)
+    history = History(store)
+    found = evaluation_told(history, report_told(history, folders[-1]), split)
     if found is None:
         raise ConfigError(
             f"{folder}: expected an evaluation of the last checkpoint on {split}, saw none: final "
@@ -107,25 +108,15 @@ def differences(runs: Sequence[FinishedRun]) -> dict[str, list[Any]]:
     return {name: of for name, of in values.items() if any(value != of[0] for value in of)}
 
 
-def _evaluation(
-    store: Store, weights_sha256: str, split: str, settings: Mapping[str, Any]
-) -> Manifest | None:
-    """The evaluation of these weights on a split, with the settings of the run."""
-    of_weights = {
-        m.hash
-        for step in ("train", "model")
-        for m in store.manifests(step)
-        if m.stats["weights_sha256"] == weights_sha256
-    }
-    drawn = {name: value for name, value in settings["evaluation"].items() if name != "ks"}
-    wanted = {"split": split, "seed": settings["seed"]}
-    return next(
-        (
-            m
-            for m in store.manifests("evaluate")
-            if of_weights & set(m.parents)
-            and all(m.config[n] == v for n, v in wanted.items())
-            and all(m.config["evaluation"][n] == v for n, v in drawn.items())
-        ),
-        None,
-    )
+def evaluation_told(history: History, report: Manifest, split: str) -> Manifest | None:
+    """The evaluation of a reported round's checkpoint on a split of the run's own tasks: those of
+    files that must not get worse are kept under a split, too.
+    """
+    decision = decision_of(history, report)
+    checkpoint = None if decision is None else checkpoint_of(history, decision)
+    for found in history.parents(report):
+        if checkpoint is not None and found.step == "evaluate" and found.config["split"] == split:
+            parents = history.parents(found)
+            if checkpoint in parents and any(parent.step == "tasks" for parent in parents):
+                return found
+    return None

@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 
 from roundsmith.errors import ConfigError
+from roundsmith.lineage.history import History
 from roundsmith.lineage.side_by_side import (
     FinishedRun,
     beside,
     differences,
+    evaluation_told,
     measuring_executions,
 )
 from roundsmith.report.dotted import flat
@@ -57,3 +59,29 @@ def test_executions_that_only_measured_a_choice_are_those_of_the_runs_own_rounds
         (tmp_path / f"round-{number}").mkdir()
         (tmp_path / f"round-{number}/summary.json").write_text(f"summary {number}")
     assert measuring_executions(store, tmp_path) == 130
+
+
+def test_an_evaluation_is_that_of_the_runs_own_tasks_and_of_the_rounds_own_checkpoint(
+    tmp_path: Path,
+) -> None:
+    """Beside it lie those of a file that must not get worse, and of other tasks of the folder."""
+    store = Store(str(tmp_path))
+
+    def made(step: str, key: str, *parents: Manifest, **config: object) -> Manifest:
+        manifest = Manifest(step, key * 64, (), tuple(m.hash for m in parents), config)
+        return store.commit(manifest)
+
+    tasks, other, kept = made("tasks", "a"), made("tasks", "b"), made("kept", "c")
+    model = made("train", "d")
+    looked = [
+        made("evaluate", key, of, model, split=split)
+        for key, of, split in (("1", kept, "gate"), ("2", other, "gate"), ("3", tasks, "gate"))
+    ]
+    final = made("evaluate", "4", tasks, model, split="final")
+    before = made("evaluate", "5", tasks, made("model", "e"), split="gate")
+    decision = made("decide", "f", before, looked[2], looked[0])
+    report = made("report", "0", looked[0], tasks, before, looked[2], final, decision)
+    history = History(store)
+    assert evaluation_told(history, report, "gate") == looked[2]
+    assert evaluation_told(history, report, "final") == final
+    assert evaluation_told(history, made("report", "9", before, decision), "final") is None
