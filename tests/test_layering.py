@@ -209,3 +209,12 @@ def test_a_foreign_import_in_the_sandbox_is_found() -> None:
 def test_a_relative_import_is_found() -> None:
     with pytest.raises(AssertionError, match="line 1"):
         imports("from . import judge")
+
+
+def test_a_service_begins_without_the_steps_of_a_run() -> None:
+    starts = ", ".join(f"roundsmith.{name}.start" for name in ("executor", "generator", "scorer"))
+    code = f"import sys, roundsmith.commands.serve, {starts}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "grpc" in loaded
+    assert not loaded & (HEAVY | {"pandas", "pyarrow", "roundsmith.steps", "scipy"})

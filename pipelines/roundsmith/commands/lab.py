@@ -17,12 +17,12 @@ from roundsmith.commands.progress import ProgressView
 from roundsmith.config import let_threads_sleep
 from roundsmith.errors import ConfigError, RoundsmithError, SandboxError
 from roundsmith.hashing import derive_seed
+from roundsmith.lab import model_source
 from roundsmith.lab import tasks as lab_tasks
 from roundsmith.lab.card import Card, card
 from roundsmith.platform.local import LocalPlatform
 from roundsmith.steps.config import RunConfig
 from roundsmith.steps.context import Progress
-from roundsmith.steps.inputs import model_source
 from roundsmith.types import (
     CallTest,
     ExecuteItem,

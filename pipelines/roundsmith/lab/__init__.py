@@ -11,4 +11,10 @@ MODELS = {"lab": MODEL, "lab-1": MODEL.with_name("model_1"), "lab-2": MODEL.with
 seeds 0, 1 and 2, so that methods are compared on more than one base.
 """
 
-__all__ = ["MODEL", "MODELS", "tasks"]
+
+def model_source(name: str) -> str:
+    """The folder of the word `lab`, `lab-1` or `lab-2`, or the name as it is."""
+    return str(MODELS.get(name, name))
+
+
+__all__ = ["MODEL", "MODELS", "model_source", "tasks"]

@@ -13,6 +13,7 @@ from roundsmith.benchmarks.problems import num_rows
 from roundsmith.config import offline
 from roundsmith.errors import ConfigError, UnfitTasks
 from roundsmith.hashing import content_hash, derive_seed
+from roundsmith.lab import model_source
 from roundsmith.recipes.contract import Recipe
 from roundsmith.statistics import fewest_tasks, least_p_value
 from roundsmith.steps.config import RunConfig
@@ -174,13 +175,6 @@ def is_here(ctx: Context) -> bool:
             f"one with safetensors weights, or a hub id (OWNER/NAME){near_by(Path(source))}"
         )
     return False
-
-
-def model_source(name: str) -> str:
-    """The folder of the word `lab`, `lab-1` or `lab-2`, or the name as it is."""
-    from roundsmith.lab import MODELS
-
-    return str(MODELS.get(name, name))
 
 
 def tasks_of(ctx: Context, tasks: Manifest, split: Split) -> Iterator[Task]:

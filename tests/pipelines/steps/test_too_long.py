@@ -16,6 +16,7 @@ from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.executor.start import start as start_executor
 from roundsmith.generator.settings import GeneratorSettings
 from roundsmith.generator.start import start as start_generator
+from roundsmith.lab import model_source
 from roundsmith.platform.local import LocalPlatform
 from roundsmith.recipes.contract import Recipe
 from roundsmith.recipes.gift import Gift, GiftConfig
@@ -27,7 +28,6 @@ from roundsmith.serve import listening
 from roundsmith.steps import run_step
 from roundsmith.steps.config import RunConfig
 from roundsmith.steps.context import Made, reference
-from roundsmith.steps.inputs import model_source
 from roundsmith.store import GROUPS
 from roundsmith.types import Group, Kind, Limits, Sampling
 from tests.pipelines.recipes.groups import TASK, code, passes

@@ -186,21 +186,21 @@ def _executor(asked: Asked) -> list[BenchResult]:
 
 def _generator(asked: Asked) -> list[BenchResult]:
     from roundsmith.generator.bench import bench as measure
-    from roundsmith.steps.inputs import model_source
+    from roundsmith.lab import model_source
 
     return measure(model_source(asked.model))
 
 
 def _scorer(asked: Asked) -> list[BenchResult]:
+    from roundsmith.lab import model_source
     from roundsmith.scorer.bench import bench as measure
-    from roundsmith.steps.inputs import model_source
 
     return measure(model_source(asked.model), asked.vllm)
 
 
 def _trainer(asked: Asked) -> list[BenchResult]:
+    from roundsmith.lab import model_source
     from roundsmith.models.folder import resolve
-    from roundsmith.steps.inputs import model_source
     from roundsmith.training.bench import bench as measure
 
     return measure(resolve(model_source(asked.model)).path)

@@ -24,6 +24,7 @@ from roundsmith.commands.bench.turns import in_turns, seconds
 from roundsmith.commands.run import preset_elsewhere
 from roundsmith.generator.settings import GeneratorSettings
 from roundsmith.hashing import content_hash
+from roundsmith.lab import model_source
 from roundsmith.lab import tasks as lab_tasks
 from roundsmith.platform.local import LocalPlatform, service_commands
 from roundsmith.platform.processes import ServiceProcesses
@@ -31,7 +32,6 @@ from roundsmith.presets import run_config
 from roundsmith.recipes.session import Session
 from roundsmith.steps.config import RunConfig
 from roundsmith.steps.context import Context
-from roundsmith.steps.inputs import model_source
 from roundsmith.store import Manifest, Store
 from roundsmith.types import Split, Task
 
