@@ -45,20 +45,25 @@ ROUNDS := tests/chaos $(addprefix tests/pipelines/,commands platform reproduce r
 ON_VLLM = $(if $(WITH_VLLM),env VLLM_ENVIRONMENT=$(abspath $(VLLM)))
 at-its-end = said=$$(mktemp); $(1) > "$$said" 2>&1; code=$$?; cat "$$said"; rm "$$said"; exit $$code
 
+# Tests start hundreds of processes, which read bytecode also where the shell has Python write none.
+.PHONY: bytecode
+bytecode: $(VENV)/dev.stamp
+	@$(BIN)/python -m compileall -q services pipelines sandbox-image protos
+
 .PHONY: test-part-rest
-test-part-rest: $(VENV)/dev.stamp
+test-part-rest: bytecode
 	@$(call at-its-end,$(BIN)/pytest $(addprefix --ignore=,tests/cluster $(SERVED) $(ROUNDS)))
 
 .PHONY: test-part-rounds
-test-part-rounds: $(VENV)/dev.stamp
+test-part-rounds: bytecode
 	$(BIN)/pytest $(ROUNDS)
 
 .PHONY: test-part-cluster
-test-part-cluster: $(VENV)/dev.stamp
+test-part-cluster: bytecode
 	@$(call at-its-end,$(ON_VLLM) $(BIN)/pytest tests/cluster)
 
 .PHONY: test-part-services
-test-part-services: $(VENV)/dev.stamp
+test-part-services: bytecode
 	@$(call at-its-end,$(BIN)/pytest $(SERVED))
 
 .PHONY: test-part-types
