@@ -31,7 +31,7 @@ def play_recipe(out: Path, recipe: str, *options: str) -> str:
 
 def printed(words: list[str]) -> str:
     """What a command printed, when it ends well."""
-    done = subprocess.run(words, capture_output=True, text=True, timeout=600, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=1800, check=False)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     return done.stdout + done.stderr
 

@@ -64,8 +64,8 @@ class Driven:
         return self.run(ask_all())
 
     async def idle(self) -> None:
-        """Returns when no completion runs or waits; fails after two minutes."""
-        async with asyncio.timeout(120):
+        """Returns when no completion runs or waits; fails after five minutes."""
+        async with asyncio.timeout(300):
             while self.engine.running or self.engine.waiting:
                 await asyncio.sleep(0.002)
 

@@ -16,6 +16,7 @@ from roundsmith.generator.metrics import GeneratorMetrics
 from roundsmith.generator.service import GeneratorEngine, GeneratorServicer
 from roundsmith.serve import Binding, listening
 from roundsmith.v1 import generator_pb2_grpc
+from tests.ports import kept_port
 
 START_S = 600.0
 
@@ -47,16 +48,16 @@ async def client_of(
 
 
 class GeneratorProcess:
-    """`roundsmith serve generator` with these options; the same ports when it starts again."""
+    """`roundsmith serve generator` with these options, on the same ports when it starts again."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._ready, self.log = folder / "ready.json", folder / "log"
-        self._options, self._ports = options, ("0", "0")
+        self._options, self._ports = options, (str(kept_port()), str(kept_port()))
         self.start()
 
     def start(self) -> None:
-        """Starts it, on the ports that it had before."""
+        """Starts it."""
         self._ready.unlink(missing_ok=True)
         command = [sys.executable, "-m", "roundsmith.cli", "serve", "generator", *self._options]
         port, admin = self._ports
@@ -76,7 +77,6 @@ class GeneratorProcess:
                 await asyncio.sleep(0.05)
         found = json.loads(self._ready.read_text())
         self.address, self.admin = found["address"], found["admin_address"]
-        self._ports = tuple(found[n].rpartition(":")[2] for n in ("address", "admin_address"))
 
     def stop(self) -> None:
         """SIGSTOP: it answers nothing from now on."""

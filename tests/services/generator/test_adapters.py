@@ -153,7 +153,7 @@ def test_what_draws_with_a_replaced_adapter_ends_on_it(two: Driven, folders: lis
 
     async def scenario() -> list[Any]:
         asked = asyncio.create_task(two.collect(long))
-        while not two.engine.running:
+        while not (two.engine.running or asked.done()):
             await asyncio.sleep(0.001)
         await two.engine.load_adapter("a", folders[2], other)
         return await asked

@@ -1,6 +1,7 @@
 """The bench compares equal work."""
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
@@ -37,15 +38,18 @@ def test_the_replay_tells_how_much_of_its_rate_arrives() -> None:
 
 
 def test_a_swap_is_measured_to_the_first_token_of_the_new_weights(tiny: Path) -> None:
-    async def swap() -> float:
+    async def swap() -> tuple[float, float]:
         engine = await start_engine(GeneratorSettings(model=str(tiny), slots=2))
         before = engine.describe().weights_sha256
+        begun = time.monotonic()
         result = await bench_swap(engine, str(tiny))
+        took_s = time.monotonic() - begun
         assert engine.describe().weights_sha256 == before
         await engine.close()
-        return result.value
+        return result.value, took_s
 
-    assert 0 < asyncio.run(swap()) < 30
+    value, took_s = asyncio.run(swap())
+    assert 0 < value < took_s
 
 
 @pytest.mark.slow

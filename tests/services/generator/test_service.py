@@ -19,7 +19,7 @@ from roundsmith.v1 import generator_pb2, generator_pb2_grpc
 from roundsmith.wire import to_message
 from tests.processes import alive, command_line, descendants
 from tests.services.generator.driven import ENGINES, Driven, need
-from tests.services.generator.serving import GeneratorProcess, client_of, served
+from tests.services.generator.serving import START_S, GeneratorProcess, client_of, served
 
 LONG = Sampling(200, temperature=0.0)
 
@@ -31,7 +31,7 @@ def request(item: GenerateItem) -> generator_pb2.GenerateRequest:
 
 async def running(driven: Driven, number: int) -> None:
     """Returns when so many completions run or wait."""
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(300):
         while driven.engine.running + driven.engine.waiting < number:
             await asyncio.sleep(0.002)
 
@@ -43,8 +43,8 @@ def test_a_cancelled_call_and_one_past_its_deadline_end_their_work(driven: Drive
             grpc.aio.insecure_channel(address) as channel,
         ):
             stub = generator_pb2_grpc.GeneratorServiceStub(channel)
-            call = stub.Generate(request(GenerateItem("a", "def", LONG, 0, n=20)), timeout=60)
-            await running(driven, 20)
+            call = stub.Generate(request(GenerateItem("a", "def", LONG, 0, n=60)), timeout=600)
+            await running(driven, 20)  # of 60: some may be over when we look
             call.cancel()
             await driven.idle()
             with pytest.raises(grpc.aio.AioRpcError) as seen:
@@ -62,10 +62,10 @@ def test_a_full_queue_says_so_with_a_time_to_come_back(driven: Driven) -> None:
             grpc.aio.insecure_channel(address) as channel,
         ):
             stub = generator_pb2_grpc.GeneratorServiceStub(channel)
-            call = stub.Generate(request(GenerateItem("a", "def", LONG, 0, n=60)), timeout=60)
-            await running(driven, 60)
+            call = stub.Generate(request(GenerateItem("a", "def", LONG, 0, n=64)), timeout=600)
+            await running(driven, 32)
             with pytest.raises(grpc.aio.AioRpcError) as seen:
-                await stub.Generate(request(GenerateItem("b", "def", LONG, 0, n=40)), timeout=60)
+                await stub.Generate(request(GenerateItem("b", "def", LONG, 0, n=60)), timeout=600)
             assert seen.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
             error = call_error(seen.value)
             assert isinstance(error, Overloaded)
@@ -120,7 +120,7 @@ def test_a_server_killed_in_mid_stream_repeats_no_sample(
 
     async def scenario() -> list[Completion | CompletionDelta]:
         await server.ready()
-        patient = StreamSettings(give_up_s=200.0)
+        patient = StreamSettings(give_up_s=START_S)
         told: list[Completion | CompletionDelta] = []
         async with client_of(server.address, settings=patient) as client:
             item = GenerateItem("i", "def", LONG, 0, n=6, deltas=True)
@@ -162,11 +162,11 @@ def test_a_dead_engine_ends_the_service_which_says_so_and_a_dead_service_ends_it
             grpc.aio.insecure_channel(server.address) as channel,
         ):
             stub: Any = health_pb2_grpc.HealthStub(channel)
-            watched = stub.Watch(health, timeout=120)
+            watched = stub.Watch(health, timeout=START_S)
             serving = await watched.read()
             assert serving.status == health_pb2.HealthCheckResponse.SERVING
-            asked = asyncio.create_task(client.generate(GenerateItem("i", "def", LONG, 0, n=60)))
-            await asyncio.sleep(1.0)
+            told = client.told(GenerateItem("i", "def", LONG, 0, n=200, deltas=True))
+            await anext(told)
             below = descendants(server.process.pid)
             engine = next(pid for pid in below if b"EngineCore" in command_line(pid))
             environment = Path(f"/proc/{engine}/environ").read_text().split("\0")
@@ -176,7 +176,7 @@ def test_a_dead_engine_ends_the_service_which_says_so_and_a_dead_service_ends_it
             gone = await watched.read()
             assert gone.status == health_pb2.HealthCheckResponse.NOT_SERVING
             with pytest.raises(Unavailable):
-                await asked
+                _ = [one async for one in told]
         assert await server.ended() == 1
         assert "the vLLM engine died" in server.log.read_text()
         assert not Path(sockets).exists()
@@ -185,7 +185,7 @@ def test_a_dead_engine_ends_the_service_which_says_so_and_a_dead_service_ends_it
         below = descendants(server.process.pid)
         assert below
         server.kill()
-        end = time.monotonic() + 120
+        end = time.monotonic() + 300
         while any(map(alive, below)):
             assert time.monotonic() < end, "the engine outlives its service"
             await asyncio.sleep(0.2)
