@@ -17,7 +17,9 @@ from roundsmith.clients.stream import ItemRequest, ItemResponse, ItemStream
 LANES = 8
 """Streams of a client: with fewer replicas than these, all are kept busy."""
 _CONNECT_S, _OTHERS_S = 1.0, 0.1
-"""How long the first replica is waited for, and then the others."""
+"""How long the first replica is waited for, and then the others: at least so long, and as long as
+it took itself, since what keeps one of them keeps all.
+"""
 Request = TypeVar("Request", bound=ItemRequest)
 Response = TypeVar("Response", bound=ItemResponse)
 
@@ -77,9 +79,11 @@ class Lanes(Generic[Request, Response]):
     async def _connect(self) -> None:
         """Once: what is opened as soon as one replica is there is all opened to that one."""
         with contextlib.suppress(TimeoutError):  # the streams say so if there is none
+            clock = asyncio.get_running_loop().time
+            began = clock()
             async with asyncio.timeout(_CONNECT_S):
                 await self._channel.channel_ready()
-            await asyncio.sleep(_OTHERS_S)
+            await asyncio.sleep(max(_OTHERS_S, clock() - began))
 
     async def close(self) -> None:
         """Ends the streams; items under way fail as Unavailable."""

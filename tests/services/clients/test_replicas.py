@@ -1,7 +1,7 @@
 """A generator's client over the replicas behind a name: all are used, by turns, while healthy."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -10,6 +10,7 @@ from roundsmith.clients.channels import open_channel
 from roundsmith.config import ServeSettings
 from roundsmith.generator.bench_replay import ReplayEngine
 from roundsmith.generator.metrics import GeneratorMetrics
+from roundsmith.generator.model_info import ModelInfo
 from roundsmith.generator.service import GeneratorServicer
 from roundsmith.serve import Binding, listening
 from roundsmith.types import Completion, CompletionDelta, GenerateItem, Sampling
@@ -25,6 +26,11 @@ class Noting(ReplayEngine):
     def __init__(self) -> None:
         super().__init__(STEP_S)
         self.asked: list[str] = []
+        self.told = 0
+
+    def describe(self) -> ModelInfo:
+        self.told += 1
+        return super().describe()
 
     async def generate(self, item: GenerateItem) -> AsyncGenerator[Completion | CompletionDelta]:
         self.asked.append(item.item_id)
@@ -74,7 +80,7 @@ class Service:
 
 @asynccontextmanager
 async def headless(*addresses: str) -> AsyncIterator[tuple[Service, GeneratorClient]]:
-    """A Service with these replicas, and a client of its name."""
+    """A Service with these replicas, and a client of its name, which is connected to all."""
     async with name_server() as (names, server):
         service = Service(names)
         try:
@@ -83,11 +89,23 @@ async def headless(*addresses: str) -> AsyncIterator[tuple[Service, GeneratorCli
             target = f"dns://{server}/generator.models.svc:{service.port}"
             async with open_channel(target) as channel:
                 client = GeneratorClient(channel)
+                await connected(client, list(service.engines.values()))
                 yield service, client
                 await client.stream.close()
         finally:
             for stack in service.running.values():
                 await stack.aclose()
+
+
+async def connected(client: GeneratorClient, engines: Sequence[Noting]) -> None:
+    """Returns when each has been asked by a call, which goes to those that are connected by turns:
+    a stream that is opened before stays with the others. On a busy machine they come up one after
+    another.
+    """
+    before = [engine.told for engine in engines]
+    async with asyncio.timeout(300):
+        while any(e.told == told for e, told in zip(engines, before, strict=True)):
+            await client.model()
 
 
 async def draw(client: GeneratorClient, prefix: str, count: int) -> None:

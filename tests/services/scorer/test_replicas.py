@@ -1,8 +1,11 @@
 """One client over several replicas: all are kept busy, and a prompt stays with one of them."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
+
+import grpc
 
 from roundsmith.clients import ScorerClient
 from roundsmith.clients.channels import open_channel
@@ -14,6 +17,8 @@ from roundsmith.serve import listening
 from roundsmith.serve.checkpoints import checkpoints_under
 from roundsmith.serve.weights import Reloads
 from roundsmith.types import Score, ScoreItem
+from roundsmith.v1 import scorer_pb2, scorer_pb2_grpc
+from roundsmith.wire import to_message
 
 PROMPTS = [f"def task_{i}(a, b):" for i in range(24)]
 ITEMS = [
@@ -35,6 +40,19 @@ class Counting(TransformersScorer):
         return await super().score(item)
 
 
+async def connected(channel: grpc.aio.Channel, replicas: Sequence[Counting]) -> None:
+    """Returns when each has been asked by a call, which goes to those that are connected by turns:
+    a stream that is opened before stays with the others. Then nothing is noted yet.
+    """
+    stub = scorer_pb2_grpc.ScorerServiceStub(channel)
+    request = scorer_pb2.ScoreRequest(item=to_message(ITEMS[0]))
+    async with asyncio.timeout(300):
+        while not all(replica.prompts for replica in replicas):
+            await stub.Score(request, timeout=300, wait_for_ready=True)
+    for replica in replicas:
+        replica.prompts.clear()
+
+
 def test_replicas_share_the_work_and_a_prompt_stays_with_one(tiny: Path) -> None:
     async def play() -> None:
         serve = ServeSettings()
@@ -49,6 +67,7 @@ def test_replicas_share_the_work_and_a_prompt_stays_with_one(tiny: Path) -> None
                 addresses.append(found["address"])
             target = "ipv4:" + ",".join(addresses)
             async with open_channel(target) as channel:
+                await connected(channel, replicas)
                 client = ScorerClient(channel)
                 scores = await asyncio.gather(*map(client.score, ITEMS))
                 alone = [await replicas[0].score(item) for item in ITEMS[:7]]
