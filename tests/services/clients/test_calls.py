@@ -57,16 +57,19 @@ def test_a_call_that_a_server_drops_as_it_goes_is_made_again(code: grpc.StatusCo
 
 
 @pytest.mark.parametrize(
-    ("code", "kind"),
-    [(grpc.StatusCode.UNAVAILABLE, Unavailable), (grpc.StatusCode.NOT_FOUND, UnknownName)],
+    ("code", "kind", "timeout_s"),
+    [
+        (grpc.StatusCode.UNAVAILABLE, Unavailable, 1.0),
+        (grpc.StatusCode.NOT_FOUND, UnknownName, 600.0),
+    ],
 )
 def test_what_is_refused_or_never_answered_is_raised(
-    code: grpc.StatusCode, kind: type[RoundsmithError]
+    code: grpc.StatusCode, kind: type[RoundsmithError], timeout_s: float
 ) -> None:
     began = time.monotonic()
     with pytest.raises(kind):
-        asyncio.run(recipes(Going(code, 1000), timeout_s=1.0))
-    assert time.monotonic() - began < 120
+        asyncio.run(recipes(Going(code, 1000), timeout_s))
+    assert time.monotonic() - began < 300
 
 
 async def time_to_reload(settings: StreamSettings) -> list[float]:

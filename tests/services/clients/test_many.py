@@ -13,11 +13,14 @@ from tests.services.generator.serving import client_of, served
 
 
 class Counting(ReplayEngine):
-    """Notes how many items were asked for, and the most at once; refuses every tenth."""
+    """Notes how many items were asked for, and the most at once; refuses every tenth. None of the
+    others ends before so many were under way together.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, together: int) -> None:
         super().__init__(step_s=0.001)
         self.asked = self.most = 0
+        self._together, self._met = together, asyncio.Event()
 
     async def generate(self, item: GenerateItem) -> AsyncGenerator[Completion | CompletionDelta]:
         self.asked += 1
@@ -25,15 +28,19 @@ class Counting(ReplayEngine):
             raise ConfigError(f"item {item.item_id}: refused")
         async for told in super().generate(item):
             self.most = max(self.most, self.running)
+            if self.most >= self._together:
+                self._met.set()
+            async with asyncio.timeout(120):
+                await self._met.wait()
             yield told
 
 
 @asynccontextmanager
 async def counting(
-    settings: StreamSettings | None = None,
+    settings: StreamSettings | None = None, together: int = 1
 ) -> AsyncIterator[tuple[Counting, GeneratorClient]]:
     """The engine behind its servicer, and a client."""
-    engine = Counting()
+    engine = Counting(together)
     async with served(engine) as address, client_of(address, settings=settings) as client:
         yield engine, client
 
@@ -47,7 +54,7 @@ def test_items_are_answered_few_at_once_and_progress_is_told() -> None:
     told: list[Progress] = []
 
     async def play() -> None:
-        async with counting() as (engine, client):
+        async with counting(together=2) as (engine, client):
             found = {}
             asked = map(item, range(40))
             async for one, answer in answers(client.generate, asked, 8, told.append):
@@ -82,7 +89,7 @@ def test_a_caller_who_takes_no_answers_is_asked_for_no_more_items() -> None:
 def test_a_stream_sends_no_more_items_than_its_settings_say() -> None:
     async def play() -> None:
         # eight streams, one item each
-        async with counting(StreamSettings(max_in_flight=1)) as (engine, client):
+        async with counting(StreamSettings(max_in_flight=1), together=8) as (engine, client):
             kept = [item(number) for number in range(60) if number % 10 != 9]
             await asyncio.gather(*map(client.generate, kept))
             assert (engine.asked, engine.most) == (54, 8)

@@ -344,10 +344,10 @@ def test_a_stream_outlives_its_deadline() -> None:
 
     async def play() -> None:
         servicer = Servicer(slow)
-        brief = StreamSettings(deadline_s=0.4, first_backoff_s=0.01)
+        brief = StreamSettings(deadline_s=2.0, first_backoff_s=0.01, max_sends=100)
         async with client_of(servicer, brief) as client:
-            for wave in range(4):
-                assert await ask(client, "1", "4") == [["done"]] * 2, wave
+            for wave in range(6):
+                assert await ask(client, "1", "8") == [["done"]] * 2, wave
         assert servicer.streams > 1
 
     asyncio.run(play())

@@ -12,6 +12,7 @@ import pytest
 from roundsmith.clients import PairBuilderClient, StreamSettings
 from roundsmith.config import child_environment
 from roundsmith.errors import Unavailable
+from tests.ports import kept_port
 from tests.services.serve.world import PATIENCE_S, begun, child, connected, group
 
 
@@ -91,10 +92,10 @@ def test_a_server_killed_in_mid_stream_and_started_again_answers_every_item_once
     names = [f"t{number}" for number in range(60)]
 
     async def play() -> None:
-        with child(tmp_path) as server:
-            address = await server.address()
-            port = int(address.rsplit(":", 1)[1])
-            async with connected(address) as client:
+        port = kept_port()
+        with child(tmp_path, port=port) as server:
+            patient = StreamSettings(give_up_s=PATIENCE_S)
+            async with connected(await server.address(), patient) as client:
                 undisturbed = [await client.build("echo", {}, 1, group(name)) for name in names]
                 config = {"pause_s": 0.05}
                 builds = [
@@ -154,7 +155,7 @@ child = subprocess.Popen(
     [sys.executable, "-c", code], env=child_environment(), stdin=subprocess.PIPE
 )
 print(child.pid, flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 
 

@@ -371,7 +371,7 @@ def test_a_deadline_that_passes_cancels_the_items(tmp_path: Path) -> None:
             stub: Any = pair_builder_pb2_grpc.PairBuilderServiceStub(channel)
 
             async def requests() -> AsyncIterator[pb2.BuildStreamRequest]:
-                for number in range(9):
+                for number in range(60):
                     yield build(str(number), config)
 
             stream = stub.BuildStream(requests(), timeout=1.0)
@@ -379,6 +379,6 @@ def test_a_deadline_that_passes_cancels_the_items(tmp_path: Path) -> None:
                 async for _ in stream:
                     pass
             await ended(addresses["metrics_address"])
-        assert note.read_text().count("\n") < 5
+        assert note.read_text().count("\n") < 30, "the deadline is that of two or three"
 
     asyncio.run(play())

@@ -124,7 +124,7 @@ def test_a_trace_goes_from_the_caller_through_client_and_server_to_the_engine(
             ran = subprocess.run(asked, capture_output=True, text=True, check=True)
             assert ran.stdout == "refused\n"
             process.terminate()
-            _, log = process.communicate(timeout=180)
+            _, log = process.communicate(timeout=600)
         served = "roundsmith.v1.ScorerService"
         root = collector.find("caller", "the caller")
         asked_for = [

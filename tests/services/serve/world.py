@@ -19,7 +19,7 @@ from roundsmith.serve import listening
 from roundsmith.types import CallTest, Group, Split, Task
 
 NAME = "roundsmith.v1.PairBuilderService"
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 """How long a busy machine may take for what takes no time."""
 
 ECHO = '''
@@ -47,7 +47,7 @@ class Echo(Settings):
             with open(self.note, "a") as note:
                 note.write(task_id + chr(10))
         time.sleep(self.pause_s)
-        given_up = time.monotonic() + 300  # so that a test that fails ends
+        given_up = time.monotonic() + 900  # so that a test that fails ends
         while self.held_by and Path(self.held_by).exists() and time.monotonic() < given_up:
             time.sleep(0.01)
         seen = random.randrange(1000 // self.divide_by)
