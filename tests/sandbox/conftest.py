@@ -73,7 +73,7 @@ class Box:
 
     def matrix(self, item: ExecuteItem) -> list[Outcome]:
         """The outcomes of an item, in the order in which they came."""
-        return asyncio.run_coroutine_threadsafe(self._collect(item), self._loop).result(300)
+        return asyncio.run_coroutine_threadsafe(self._collect(item), self._loop).result(1800)
 
     def given_up(self, item: ExecuteItem, after_s: float) -> bool:
         """Whether the item was still running when it was cancelled after that time."""
@@ -85,7 +85,7 @@ class Box:
                 return True
             return False
 
-        return asyncio.run_coroutine_threadsafe(give_up(), self._loop).result(120)
+        return asyncio.run_coroutine_threadsafe(give_up(), self._loop).result(600)
 
     async def _collect(self, item: ExecuteItem) -> list[Outcome]:
         return [outcome async for outcome in self._pool.execute(item)]
@@ -215,14 +215,14 @@ def box(request: pytest.FixtureRequest) -> Iterator[Box]:
         else:
             settings = ExecutorSettings(slots=2, highest=place, cache_bytes=0, launcher=launcher)
         loop = stack.enter_context(_looping())
-        pool = asyncio.run_coroutine_threadsafe(Pool.start(settings), loop).result(300)
+        pool = asyncio.run_coroutine_threadsafe(Pool.start(settings), loop).result(600)
         try:
             expected = "T3" if place == "T3" else settings.highest
             if pool.capabilities().tier != expected:
                 pytest.skip(f"{expected} does not hold here")
             yield Box(pool, loop, place)
         finally:
-            asyncio.run_coroutine_threadsafe(pool.close(), loop).result(60)
+            asyncio.run_coroutine_threadsafe(pool.close(), loop).result(600)
 
 
 def _scientific_pod() -> AbstractContextManager[SandboxPod]:

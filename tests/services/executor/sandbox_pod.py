@@ -20,11 +20,12 @@ import roundsmith.sandbox
 from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.sandbox import packages
 from roundsmith.sandbox.profiles import open_to_all
+from tests.ports import kept_port
 
 ROOT = Path(__file__).parents[3]
 SANDBOX_USER = 65532
 SANDBOX = Path(roundsmith.sandbox.__file__).parent
-_START_S = 60
+_START_S = 600
 # By exec of another interpreter: gRPC's threads do not survive the plain fork of `user=`.
 _BECOME = (
     "import os, sys; user = int(sys.argv[1]); os.setgroups([]); os.setgid(user); os.setuid(user); "
@@ -63,7 +64,7 @@ class SandboxPod:
     """
 
     def __init__(self, folder: Path, beside: Sequence[Path] = ()) -> None:
-        self.folder, self.beside, self._port = folder, beside, 0
+        self.folder, self.beside, self._port = folder, beside, kept_port()
         self.socket = folder / "run" / "supervisors.sock"
         self.scratch = folder / "scratch"
         self.other_user = os.geteuid() == 0
@@ -98,13 +99,12 @@ class SandboxPod:
         self.worker = subprocess.Popen(command, env={**os.environ, "COLUMNS": "200"})
 
     def wait(self) -> None:
-        """Until the worker serves; it is then found at the same address again."""
+        """Until the worker serves, always at the same address."""
         deadline = time.monotonic() + _START_S
         while not self._ready.exists():
             assert self.worker.poll() is None, "the worker ended"
             assert time.monotonic() < deadline, "the worker did not get ready"
             time.sleep(0.05)
-        self._port = int(self.address.rpartition(":")[2])
 
     @property
     def address(self) -> str:

@@ -24,7 +24,7 @@ from roundsmith.wire import to_message
 from roundsmith.wire.status import from_status
 
 SOURCE = "def f(x):\n    return x + 1\n"
-DEADLINE_S = 120
+DEADLINE_S = 600
 
 
 class Caller:
@@ -183,7 +183,7 @@ def test_what_is_given_up_frees_its_slot_for_the_next_caller(by: str) -> None:
 
     async def race() -> None:
         async with two_callers() as (a, b, told):
-            timeout_s = 5.0 if by == "deadline" else DEADLINE_S
+            timeout_s = 12.0 if by == "deadline" else DEADLINE_S
             task = asyncio.create_task(a.execute(endless, timeout_s=timeout_s))
             await asyncio.sleep(0.5)
             waiting = asyncio.create_task(b.execute(matrix("few", 1, 1)))
@@ -191,7 +191,7 @@ def test_what_is_given_up_frees_its_slot_for_the_next_caller(by: str) -> None:
             assert not told
             if by == "cancelling":
                 task.cancel()
-            async with asyncio.timeout(120):  # its programs would have run for an hour
+            async with asyncio.timeout(300):  # its programs would have run for an hour
                 assert len(await waiting) == 1
             with pytest.raises((asyncio.CancelledError, grpc.aio.AioRpcError)):
                 await task

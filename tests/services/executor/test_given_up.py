@@ -12,9 +12,9 @@ from roundsmith.sandbox.codec import encode
 from roundsmith.types import CallTest, ExecuteItem, Limits, Outcome, Program
 from roundsmith.verdicts import Verdict
 
-SLOW = Program("c", "import time\ndef f(x):\n    time.sleep(0.3)\n    return x\n")
+SLOW = Program("c", "import time\ndef f(x):\n    time.sleep(1.5)\n    return x\n")
 ITEM = ExecuteItem("i", (SLOW,), (CallTest("t", "f", (1,), 1),), no_cache=True)
-PATIENCE_S = 60.0
+PATIENCE_S = 300.0
 
 
 async def outcomes(pool: Pool, item: ExecuteItem) -> list[Outcome]:

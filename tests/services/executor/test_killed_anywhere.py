@@ -21,6 +21,7 @@ import pytest
 from roundsmith.clients import ExecutorClient, StreamSettings
 from roundsmith.clients.channels import open_channel
 from roundsmith.types import CallTest, ExecuteItem, Limits, Outcome, Program
+from tests.ports import kept_port
 from tests.services.executor.sandbox_pod import SandboxPod, sandbox_pod
 
 SEED = 20
@@ -34,7 +35,7 @@ BODIES = (
     "seen.append(x); return x + len(seen)",
     "import os; os._exit(0) if x == 7 else None; return x + 1",
 )
-PATIENT = StreamSettings(give_up_s=120.0, max_sends=100, max_backoff_s=0.5)
+PATIENT = StreamSettings(give_up_s=900.0, max_sends=100, max_backoff_s=0.5)
 
 
 def items() -> list[ExecuteItem]:
@@ -58,7 +59,7 @@ class Server:
     """`roundsmith serve executor` on the pod, started again on its port after it was killed."""
 
     def __init__(self, folder: Path, pod: SandboxPod) -> None:
-        self._ready, self._pod, self._port = folder / "server.json", pod, 0
+        self._ready, self._pod, self._port = folder / "server.json", pod, kept_port()
         self.process: subprocess.Popen[bytes]
 
     def start(self) -> None:
@@ -69,14 +70,12 @@ class Server:
         self.process = subprocess.Popen(command, env={**os.environ, "COLUMNS": "200"})
 
     def wait(self) -> str:
-        deadline = time.monotonic() + 300
+        deadline = time.monotonic() + 600
         while not self._ready.exists():
             assert self.process.poll() is None, "the server ended"
             assert time.monotonic() < deadline, "the server did not get ready"
             time.sleep(0.05)
-        address = str(json.loads(self._ready.read_text())["address"])
-        self._port = int(address.rpartition(":")[2])
-        return address
+        return str(json.loads(self._ready.read_text())["address"])
 
     def kill(self) -> None:
         self.process.kill()

@@ -256,8 +256,8 @@ from roundsmith.types import CallTest, ExecuteItem, Limits, Program
 async def main():
     pool = await Pool.start(ExecutorSettings(slots=2))
     print(*pool.supervisor_pids(), flush=True)
-    program = Program("c", "import time\\ndef f():\\n    time.sleep(60)\\n")
-    item = ExecuteItem("i", (program,), (CallTest("t", "f", (), 1),), limits=Limits(cpu_s=60))
+    program = Program("c", "import time\\ndef f():\\n    time.sleep(9999)\\n")
+    item = ExecuteItem("i", (program,), (CallTest("t", "f", (), 1),), limits=Limits(cpu_s=9999))
     async for _ in pool.execute(item):
         pass
 asyncio.run(main())
@@ -276,7 +276,7 @@ def test_a_killed_server_takes_its_supervisors_and_programs_with_it() -> None:
     assert len(family) > len(pids)
     server.kill()
     server.communicate()
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline and any(os.path.exists(f"/proc/{pid}") for pid in family):
         time.sleep(0.05)
     assert not any(os.path.exists(f"/proc/{pid}") for pid in family)

@@ -49,7 +49,7 @@ class Executor:
 
     async def until(self, name: str, labels: str, value: float) -> Samples:
         """The samples when this one has the value."""
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(300):
             while (seen := await self.samples())[name, labels] != value:
                 await asyncio.sleep(0.02)
         return seen
@@ -110,9 +110,11 @@ def test_the_queue_is_seen_by_items_cells_and_slots_and_is_empty_after_giving_up
             assert seen[f"{name}open_cells", ""] == 6
             for task in tasks:
                 task.cancel()
-            seen = await executor.until(f"{name}slots", "idle", 1)
-            seen = await executor.until(f"{name}open_cells", "", 0)
-            assert seen[f"{name}items", "waiting"] == seen[f"{name}items", "running"] == 0
+            for what, labels, value in (
+                *(("slots", "idle", 1), ("open_cells", "", 0)),
+                *(("items", "waiting", 0), ("items", "running", 0)),
+            ):
+                await executor.until(f"{name}{what}", labels, value)
 
     asyncio.run(queued())
 

@@ -11,8 +11,8 @@ from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.types import AssertTest, ExecuteItem, JudgedAt, Limits, Outcome, Program
 from roundsmith.verdicts import Verdict
 
-STOPPED_S = 4.0
-LIMITS = Limits(cpu_s=1.0, wall_factor=1.5)
+STOPPED_S = 9.0
+LIMITS = Limits(cpu_s=1.0, wall_factor=4.0)
 PROGRAM = Program("c", "def f():\n    return 1\n")
 
 

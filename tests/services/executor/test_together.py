@@ -50,7 +50,7 @@ async def streamed(stub: Any, request: pb2.ExecuteStreamRequest) -> list[tuple[s
         yield request
 
     told = []
-    async for answer in stub.ExecuteStream(requests(), timeout=120):
+    async for answer in stub.ExecuteStream(requests(), timeout=600):
         together = answer.WhichOneof("result") == "outcomes"
         told.append((answer.WhichOneof("result"), len(answer.outcomes.outcomes) if together else 1))
     return told
@@ -68,9 +68,9 @@ def test_each_way_to_ask_for_the_same_ids_has_its_own_kind_of_answer() -> None:
                 assert {kind for kind, _ in told} == {"outcomes" if together else "outcome"}
                 assert sum(count for _, count in told) == 3
                 whole = pb2.ExecuteRequest(request_id=request_id, item=asked)
-                assert len((await stub.Execute(whole, timeout=60)).outcomes) == 3
+                assert len((await stub.Execute(whole, timeout=600)).outcomes) == 3
         whole = pb2.ExecuteRequest(request_id="c", item=asked)
-        assert len((await stub.Execute(whole, timeout=60)).outcomes) == 3
+        assert len((await stub.Execute(whole, timeout=600)).outcomes) == 3
         alone = pb2.ExecuteStreamRequest(request_id="c", item=asked)
         assert await streamed(stub, alone) == [("outcome", 1)] * 3
 
@@ -120,7 +120,7 @@ def test_nobody_waits_for_a_caller_that_does_not_read_the_same_cells() -> None:
         programs = tuple(Program(f"c{at}", f"{SOURCE}# {at}\n") for at in range(4))
         many = to_message(ExecuteItem("i", programs, TESTS, rerun_share=0.0))
         assert isinstance(many, pb2.ExecuteItem)
-        unread = stub.ExecuteStream(timeout=300)
+        unread = stub.ExecuteStream(timeout=900)
         await unread.write(pb2.ExecuteStreamRequest(request_id="unread", item=many))
         await unread.read()
         told = await streamed(stub, pb2.ExecuteStreamRequest(request_id="read", item=many))

@@ -41,7 +41,7 @@ def pod() -> Iterator[SandboxPod]:
 
 @asynccontextmanager
 async def attached(
-    pod: SandboxPod, timeout: float | None = 60
+    pod: SandboxPod, timeout: float | None = 600
 ) -> AsyncIterator[tuple[Call, pb2.StartedSupervisor]]:
     """A stream of its own connection, and what it says was started."""
     async with grpc.aio.insecure_channel(pod.address) as channel:
@@ -80,7 +80,7 @@ async def send(call: Call, content: bytes) -> None:
 
 
 def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not holds():
         assert time.monotonic() < deadline, "it did not come to hold"
         time.sleep(0.05)
@@ -172,7 +172,8 @@ def test_a_supervisor_that_reads_nothing_more_is_killed_with_its_stream(pod: San
     async def stop(call: Call, started: pb2.StartedSupervisor) -> None:
         await send(call, encode((False, 1, True)))
         await frame(call)
-        assert len(pod.processes()) == 2, "expected the supervisor and its zygote"
+        # The supervisor and its zygote: what it probed with may still be about to go.
+        await asyncio.to_thread(until, lambda: len(pod.processes()) == 2)
         os.kill(started.pid, signal.SIGSTOP)
         for _ in range(4):
             await call.write(pb2.AttachRequest(content=bytes(2**20)))
@@ -246,7 +247,7 @@ def test_a_program_can_not_reach_what_stands_around_it(pod: SandboxPod, attack: 
     assert pod.worker.poll() is None
 
 
-@pytest.mark.parametrize("how", ["os.fork()", "os.posix_spawn('/bin/sleep', ['sleep', '99'], {})"])
+@pytest.mark.parametrize("how", ["os.fork()", "os.posix_spawn('/bin/sleep', ['sleep', '999'], {})"])
 def test_a_program_leaves_no_background_process(pod: SandboxPod, how: str) -> None:
     source = f"import os\ndef f():\n    if {how} == 0:\n        while True: pass\n"
     item = ExecuteItem("i", (Program("c", source),), (CallTest("t", "f", (), None),))
