@@ -86,7 +86,7 @@ def test_a_full_disk_is_a_clear_stop_and_with_room_the_run_goes_on(
         out = disk / "run"
         for size in range(64, 600, 40):
             done = subprocess.run(
-                command(out, *options), capture_output=True, text=True, timeout=600, check=False
+                command(out, *options), capture_output=True, text=True, timeout=1800, check=False
             )
             if done.returncode == 0:
                 break
@@ -110,7 +110,7 @@ def test_a_nodes_last_warning_ends_a_run_in_order_and_it_goes_on(
     wait_for(ready)
     time.sleep(2.0)
     run.send_signal(signal.SIGTERM)
-    assert run.wait(timeout=300) == 130
+    assert run.wait(timeout=600) == 130
     assert "interrupted: run the same command again" in (tmp_path / "log").read_text()
     play(out, *options)
     assert differences(out, undisturbed) == []
@@ -133,7 +133,7 @@ def test_two_runs_at_once_on_one_root_make_one_run(undisturbed: Path, tmp_path: 
         subprocess.Popen([sys.executable, "-c", SHARED, str(tmp_path / name), str(store)])
         for name in ("one", "two")
     ]
-    assert [run.wait(timeout=900) for run in runs] == [0, 0]
+    assert [run.wait(timeout=1800) for run in runs] == [0, 0]
     results = [
         json.loads((folder / "round-1/summary.json").read_text())["result"]
         for folder in (tmp_path / "one/run", tmp_path / "two/run", undisturbed)

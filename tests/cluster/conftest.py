@@ -202,6 +202,6 @@ def round_of_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def play_as_processes(options: Sequence[str], out: Path) -> Path:
     """The folder of a round that was played on this machine."""
     command = [str(BIN / "roundsmith"), "run", *options, "--out", str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=1800)
     assert done.returncode == 0, done.stderr
     return out / "round-1"

@@ -17,7 +17,7 @@ def interrupted(begun: Path | str, *arguments: str) -> tuple[int, str, str]:
     pipe = subprocess.PIPE
     environment = child_environment(NO_COLOR="1")
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment) as process:
-        deadline = time.monotonic() + 240
+        deadline = time.monotonic() + 600
         assert process.stdout is not None
         if isinstance(begun, str):
             while process.stdout.readline() not in (begun, ""):
@@ -26,7 +26,7 @@ def interrupted(begun: Path | str, *arguments: str) -> tuple[int, str, str]:
             while not begun.exists() and process.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=240)
+        out, err = process.communicate(timeout=600)
     assert "Traceback" not in err, err
     return process.returncode, out, " ".join(err.split())
 

@@ -40,7 +40,7 @@ def served(folder: Path, *arguments: str | Path) -> Iterator[dict[str, str]]:
             yield json.loads(ready.read_text())
         finally:
             process.terminate()
-            assert process.wait(240) == 0
+            assert process.wait(600) == 0
 
 
 def test_tls_owners_and_metrics_are_flags(tmp_path: Path) -> None:

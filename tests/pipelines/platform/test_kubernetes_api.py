@@ -145,7 +145,7 @@ def said(config: Path, script: str) -> str:
 
 FOLLOW = """
 from roundsmith.platform import kubernetes_api
-kubernetes_api.TIMEOUT_S = 1
+kubernetes_api.TIMEOUT_S = 5
 print(list(kubernetes_api.KubernetesApi("ml").follow("p", "control")))
 """
 

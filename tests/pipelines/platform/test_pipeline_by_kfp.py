@@ -31,7 +31,9 @@ PLAYER = Path(__file__).with_name("play_locally.py")
 
 def command(*arguments: str) -> None:
     """Runs a command in a process of its own, and tells all that it said when it fails."""
-    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=600)
+    done = subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, timeout=1800
+    )
     assert done.returncode == 0, f"{arguments}\n{done.stdout[-6000:]}\n{done.stderr[-4000:]}"
 
 

@@ -45,6 +45,6 @@ def test_a_process_whose_peers_never_come_ends_and_says_so() -> None:
 
 def test_processes_that_met_wait_for_each_other_as_long_as_torch_does() -> None:
     store = agents_store()
-    both = [start(rank, store, meet_s=120) for rank in (0, 1)]
+    both = [start(rank, store, meet_s=250) for rank in (0, 1)]
     said = [process.communicate(timeout=300) for process in both]
     assert [out.strip() for out, _ in said] == [f"{rank} 2 0:30:00" for rank in (0, 1)], said

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import subprocess
 
 import pytest
 
@@ -13,6 +12,7 @@ from roundsmith.training.progress import Progress, read_progress
 from roundsmith.training.run import train
 from tests.pipelines.training.conftest import MakeJob, close
 from tests.pipelines.training.doomed import killed_at
+from tests.processes import command_line, descendants
 
 pytestmark = pytest.mark.slow
 
@@ -63,15 +63,16 @@ def test_a_process_that_crashes_costs_the_steps_since_the_last_checkpoint(
     train(alone)
     shared = make_job(out="shared", sharded=True, **settings)
     crashed: list[int] = []
+    own = f"{shared.out / 'request.json'}\0--die-with-parent\0".encode()  # torchrun's has more
 
     def crash(_: Progress) -> None:
-        if not crashed:
-            own = f"{shared.out / 'request.json'} --die-with-parent$"  # torchrun's has more options
-            found = subprocess.run(["pgrep", "-f", own], capture_output=True, text=True, check=True)
-            crashed.append(int(found.stdout.split()[0]))
-            os.kill(crashed[0], signal.SIGSEGV)
+        living = (pid for pid in descendants(os.getpid()) if command_line(pid).endswith(own))
+        if not crashed and (pid := next(living, None)):
+            crashed.append(pid)
+            os.kill(pid, signal.SIGSEGV)
 
     asyncio.run(launch(shared, nproc=2, on_progress=crash))
+    assert crashed, "the training was over before a process of it could crash"
     assert "crashed (SIGSEGV): all go on" in (shared.out / "training.log").read_text()
     assert losses(shared) == pytest.approx(losses(alone), rel=1e-4)
     assert close(shared.out / "model", alone.out / "model")

@@ -1,13 +1,10 @@
 """A training of several machines, as processes on loopback that share a storage root alone."""
 
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +20,7 @@ from roundsmith.training.area import TrainingArea
 from roundsmith.training.run import train
 from roundsmith.training.sharding import OPTIMIZER_FILE
 from tests.pipelines.training.conftest import example
+from tests.ports import kept_port
 
 ROWS = 24
 SHARED_BOUND = 1e-7
@@ -52,19 +50,11 @@ def ask(
     return area
 
 
-def free_port() -> int:
-    """One that the kernel gives nobody who asks for any, because it is bound only seconds later."""
-    while True:
-        port = random.randrange(15_000, 32_000)
-        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
-
-
 def start(area: TrainingArea, disk: Path, pods: int) -> list[subprocess.Popen[bytes]]:
     """A process for each pod, in the environment that the Training Operator gives it; each has a
     disk of its own.
     """
-    meeting = {"PET_MASTER_ADDR": "127.0.0.1", "PET_MASTER_PORT": free_port(), "PET_NNODES": pods}
+    meeting = {"PET_MASTER_ADDR": "127.0.0.1", "PET_MASTER_PORT": kept_port(), "PET_NNODES": pods}
     command = [sys.executable, "-m", "roundsmith.training.stored", area.request_uri, "--folder"]
     return [
         subprocess.Popen(
@@ -84,7 +74,7 @@ def start(area: TrainingArea, disk: Path, pods: int) -> list[subprocess.Popen[by
 def finish(area: TrainingArea, disk: Path, pods: int) -> StoredResult:
     """Runs all pods to their end."""
     running = start(area, disk, pods)
-    assert [pod.wait(300) for pod in running] == [0] * pods
+    assert [pod.wait(900) for pod in running] == [0] * pods
     result = area.result()
     assert result is not None
     return result
@@ -97,7 +87,7 @@ def kill_one_after(area: TrainingArea, disk: Path, pods: int, victim: int, step:
         assert all(pod.poll() is None for pod in running), "it ended before it was killed"
         time.sleep(0.01)
     os.killpg(running[victim].pid, signal.SIGKILL)
-    codes = [pod.wait(300) for pod in running]
+    codes = [pod.wait(900) for pod in running]
     assert codes[victim] == -signal.SIGKILL
     assert [code for rank, code in enumerate(codes) if rank != victim] == [1] * (pods - 1)
     assert area.result() is None
@@ -170,7 +160,7 @@ def test_a_pod_of_two_killed_at_any_time_changes_nothing(tmp_path: Path, model: 
 def test_a_training_that_can_not_be_says_so_to_who_asked(tmp_path: Path, model: Path) -> None:
     area = ask(tmp_path, model, "wrong", max_length=2)
     (pod,) = start(area, tmp_path / "disk", 1)
-    assert pod.wait(300) == 1
+    assert pod.wait(900) == 1
     failure = area.failure()
     assert isinstance(failure, ConfigError)
     assert "expected examples of at most 2 tokens, saw none" in str(failure)
@@ -181,7 +171,7 @@ def test_a_training_that_can_not_be_says_so_to_who_asked(tmp_path: Path, model: 
 def test_a_pod_without_a_request_is_refused(tmp_path: Path) -> None:
     nowhere = TrainingArea(str(tmp_path / "training" / "none"))
     (pod,) = start(nowhere, tmp_path / "disk", 1)
-    assert pod.wait(300) == ConfigError.exit_code
+    assert pod.wait(900) == ConfigError.exit_code
     with pytest.raises(ConfigError, match=r"expected a URI that ends in /request\.json"):
         TrainingArea.of(str(tmp_path / "request.toml"))
 
