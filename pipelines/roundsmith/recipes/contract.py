@@ -9,7 +9,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from roundsmith.config import Settings
 from roundsmith.errors import UnfitTasks
@@ -32,7 +32,9 @@ from roundsmith.types import (
 
 
 class RecipeConfig(Settings):
-    """Settings that every recipe has."""
+    """Settings that every recipe has; no number of a recipe may be infinite or no number."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     style: Literal["auto", "completion", "chat"] = "auto"
     """`auto` is chat for a model with a chat template."""

@@ -52,6 +52,15 @@ class DstcConfig(RecipeConfig):
     training: PreferenceTuning = PreferenceTuning()
 
     @model_validator(mode="after")
+    def _tests_that_a_code_fails(self) -> Self:
+        if self.min_passes >= self.num_codes:
+            raise ValueError(
+                f"min_passes: expected less than num_codes, {self.num_codes}, since a code must "
+                f"fail the rejected test, saw {self.min_passes}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _tests_to_join(self) -> Self:
         if self.rule == "best_worst" and self.join_tests:
             raise ValueError(

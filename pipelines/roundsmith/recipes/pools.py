@@ -3,6 +3,7 @@ the pools of a round.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import isnan
 from statistics import mean
 
 from roundsmith.recipes.tail import Reals, effective_sizes
@@ -27,10 +28,15 @@ def pool(group: Group) -> list[Sample]:
 
 
 def scored_pool(group: Group, dedup: bool) -> list[Sample]:
-    """What is drawn from: the codes of the pool that have a perplexity; with `dedup` the first of
-    equal ones.
+    """What is drawn from: the codes of the pool that have a perplexity, which is a number; with
+    `dedup` the first of equal ones.
     """
-    codes = [code for code in pool(group) if code.sample_id in group.scores]
+    scores = group.scores
+    codes = [
+        code
+        for code in pool(group)
+        if code.sample_id in scores and not isnan(scores[code.sample_id].perplexity)
+    ]
     return distinct(codes) if dedup else codes
 
 

@@ -3,16 +3,21 @@
 Defaults are GiFT's (arXiv 2502.11466, released code): AdamW, linear warm-up and decay.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from roundsmith.config import Settings
 from roundsmith.types.generation import MAX_TEMPERATURE, MIN_TEMPERATURE
 
+Beta = Annotated[float, Field(ge=0, lt=1)]
+"""Of Adam's running means."""
+
 
 class Tuning(Settings):
     """What a person may change of a training, whatever its objective."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     epochs: float = Field(2.0, gt=0)
     learning_rate: float = Field(2e-5, gt=0)
@@ -29,7 +34,7 @@ class Tuning(Settings):
     warmup_start_ratio: float = Field(0.25, ge=0, le=1)
     """The first step's learning rate, as a part of `learning_rate` (GiFT: 5e-6 of 2e-5)."""
     weight_decay: float = Field(0.05, ge=0)
-    adam_betas: tuple[float, float] = (0.9, 0.999)
+    adam_betas: tuple[Beta, Beta] = (0.9, 0.999)
     adam_epsilon: float = Field(1e-6, gt=0)
     max_grad_norm: float = Field(1.0, ge=0)
     """0 clips nothing."""

@@ -9,13 +9,18 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+LARGEST = float(np.finfo(np.float64).max) / 2
 Reals = NDArray[np.float64]
 Places = NDArray[np.intp]
 
 
 def weights(perplexities_N: ArrayLike, tail: float, starts_P: Sequence[int] = (0,)) -> Reals:
-    """w_j = softmax_j(T * PPL_j) in each pool, from the largest down so that it never overflows."""
-    scaled_N = tail * np.asarray(perplexities_N, float)
+    """w_j = softmax_j(T * PPL_j) in each pool, from the largest down so that it never overflows.
+    What is more than a float holds is equally large.
+    """
+    with np.errstate(over="ignore"):
+        scaled_N = tail * np.minimum(perplexities_N, LARGEST)
+    scaled_N = np.clip(scaled_N, -LARGEST, LARGEST)
     sizes_P = _sizes(starts_P, len(scaled_N))
     top_P = np.maximum.reduceat(scaled_N, starts_P)
     raw_N = np.exp(scaled_N - np.repeat(top_P, sizes_P))

@@ -237,3 +237,9 @@ def test_by_default_a_training_is_ours_whatever_else_is_said_of_it() -> None:
         tuning = Dstc.from_config({"training": said}).config.training
         assert (tuning.epochs, tuning.learning_rate, tuning.warmup_steps) == (1, 1e-6, 10)
         assert (tuning.warmup_start_ratio, tuning.weight_decay) == (0, 0)
+
+
+def test_a_rejected_test_that_every_code_must_pass_is_refused() -> None:
+    with pytest.raises(ValidationError, match="min_passes: expected less than num_codes, 10"):
+        DstcConfig(min_passes=10)
+    assert DstcConfig(min_passes=9).min_passes == 9

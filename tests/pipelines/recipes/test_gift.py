@@ -8,6 +8,7 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from roundsmith.errors import ConfigError
 from roundsmith.recipes.gift import Gift, GiftConfig
@@ -165,3 +166,23 @@ def test_the_summary_tells_how_even_the_weights_are() -> None:
     assert told["effective sample size"] == pytest.approx(1.648054, abs=1e-5)
     assert told["distinct codes drawn"] == 1.0  # both are one code, of two iterations
     assert recipe.measure([(empty, [])], seed=0) == {"tasks with a pool": 0}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"tail": math.nan},
+        {"tail": math.inf},
+        {"training": {"learning_rate": math.inf}},
+        {"training": {"adam_betas": [0.9, 1.0]}},
+    ],
+)
+def test_settings_that_no_training_or_draw_can_use_are_refused(settings: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Gift.from_config(settings)
+
+
+def test_a_code_whose_perplexity_is_no_number_is_not_drawn() -> None:
+    a, b = code("a", 0), code("b", 1)
+    whole = group((a, b), passes(a, b), a=1.0, b=math.nan)
+    assert [s.sample_id for s in scored_pool(whole, False)] == ["a"]

@@ -37,6 +37,22 @@ def test_no_weight_overflows_however_large_the_perplexity() -> None:
     assert found.tolist() == [1.0, 0.0, 0.5, 0.5]
 
 
+@pytest.mark.parametrize(
+    ("perplexities", "tail", "expected"),
+    [
+        ([1.0, math.inf], 2.0, [0.0, 1.0]),
+        ([math.inf, 1.0, math.inf], 2.0, [0.5, 0.0, 0.5]),
+        ([1e308, 1e300], 4.0, [1.0, 0.0]),
+        ([1.0, math.inf], 0.0, [0.5, 0.5]),
+        ([1.0, math.inf], -1.0, [1.0, 0.0]),
+    ],
+)
+def test_what_a_float_does_not_hold_is_the_largest_there_is(
+    perplexities: list[float], tail: float, expected: list[float]
+) -> None:
+    assert weights(perplexities, tail) == pytest.approx(expected)
+
+
 def test_draws_stay_in_their_pool_and_follow_the_weights() -> None:
     starts = [0, 2, 3]
     drawn = weights([1.0, 1.5, 7.0, 1.0, 1.5], 2.0, starts)
