@@ -1,29 +1,43 @@
 """Which processes there are, by /proc."""
 
+import json
 import sys
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 _TELLING = """
-import atexit, gc, runpy, sys
+import atexit, gc, json, runpy, sys
 from pathlib import Path
 told, *sys.argv = sys.argv[1:]
-atexit.register(lambda: Path(told).write_text(f"{gc.isenabled()} {gc.get_freeze_count()}"))
+def tell():
+    loaded = sorted(name for name, module in sys.modules.items() if module is not None)
+    Path(told).write_text(json.dumps([gc.isenabled(), gc.get_freeze_count(), loaded]))
+atexit.register(tell)
 runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 """
 
 
 def telling(told: Path, module: str, *arguments: str | Path) -> list[str]:
-    """The command `python -m MODULE`, which writes to a file, at its end, what `searches` reads."""
+    """The command `python -m MODULE`, which writes to a file, at its end, what `end_of` reads."""
     return [sys.executable, "-c", _TELLING, str(told), module, *map(str, arguments)]
 
 
-def searches(told: Path) -> tuple[bool, int]:
-    """Whether Python looked for garbage at the end of a process, and how many objects it left
-    out.
-    """
-    enabled, left_out = told.read_text().split()
-    return enabled == "True", int(left_out)
+@dataclass(frozen=True)
+class End:
+    """How a process was at its end."""
+
+    searches: bool
+    """Whether Python looked for garbage."""
+    left_out: int
+    """Objects that it left out."""
+    loaded: list[str]
+    """Modules."""
+
+
+def end_of(told: Path) -> End:
+    """What a process of `telling` told."""
+    return End(*json.loads(told.read_text()))
 
 
 def alive(pid: int) -> bool:

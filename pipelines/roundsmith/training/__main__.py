@@ -41,6 +41,8 @@ def main() -> int:
     os.environ |= {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
     # grpo hands TRL a rollout function, which TRL calls experimental in a warning.
     os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
+    # TRL would load wandb, where that is installed, though nothing is reported.
+    sys.modules["wandb"] = None  # type: ignore[assignment]  # which means that there is none
     let_threads_sleep()
     try:
         if options.die_with_parent:

@@ -17,7 +17,7 @@ from roundsmith.clients.channels import open_channel
 from roundsmith.clients.services import ScorerClient
 from roundsmith.errors import ConfigError, NotAllowed
 from roundsmith.types import ScoreItem
-from tests.processes import searches, telling
+from tests.processes import end_of, telling
 from tests.services.serve.authority import Authority
 
 MODEL_LOADED = 300_000
@@ -27,7 +27,7 @@ COMMAND = [sys.executable, "-m", "roundsmith.cli", "serve"]
 
 @contextmanager
 def served(folder: Path, *arguments: str | Path) -> Iterator[dict[str, str]]:
-    """The addresses of a service in a process of its own, which tells of its searches."""
+    """The addresses of a service in a process of its own, which tells of its end."""
     ready = folder / "ready.json"
     words = ["serve", *arguments, "--ready-file", ready, "--die-with-parent"]
     with subprocess.Popen(telling(folder / "told", "roundsmith.cli", *words)) as process:
@@ -70,9 +70,9 @@ def test_tls_owners_and_metrics_are_flags(tmp_path: Path) -> None:
         metrics = f"http://{addresses['metrics_address']}/metrics"
         with urllib.request.urlopen(metrics, timeout=60) as page:
             assert 'items_finished_total{method="ScoreStream"' in page.read().decode()
-    enabled, left_out = searches(tmp_path / "told")
-    assert enabled
-    assert left_out > MODEL_LOADED, "what it loaded to start is not searched for garbage again"
+    end = end_of(tmp_path / "told")
+    assert end.searches
+    assert end.left_out > MODEL_LOADED, "what it loaded to start is not searched for garbage again"
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import Any
 
 from roundsmith.config import child_environment
 from roundsmith.serve.server import die_with_parent
+from roundsmith.startup import hold_searches
 from roundsmith.training import TrainingJob
 from roundsmith.training.folder import JobFolder
 from roundsmith.training.keeping import FolderKeeping
@@ -76,6 +77,7 @@ def main() -> None:
         program = ["-m", __spec__.name, job, step, "1"]
         where = ["--standalone", f"--nproc-per-node={processes}", f"--log-dir={job}.logs"]
         torchrun([*where, *program])
+    hold_searches()
     torchruns = (os.getppid(),) if "RANK" in os.environ else ()
     cut_short(TrainingJob.read(Path(job)), int(step), (*torchruns, os.getpid()))
 

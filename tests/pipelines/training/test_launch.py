@@ -14,7 +14,7 @@ from roundsmith.training.progress import read_progress
 from roundsmith.training.run import train
 from tests.pipelines.training.conftest import MakeJob, close
 from tests.pipelines.training.doomed import cut_short, killed_at
-from tests.processes import children, command_line, searches, telling
+from tests.processes import children, command_line, end_of, telling
 from tests.services.test_leftovers import folder_of, holder
 
 
@@ -89,15 +89,17 @@ def test_a_killed_training_is_a_platform_error_that_says_to_run_again(make_job: 
         asyncio.run(launch(job, on_progress=kill))
 
 
-def test_a_training_steps_with_searches_for_garbage_but_among_what_it_loaded(
+def test_a_training_searches_garbage_but_in_what_it_loaded_and_loads_no_tracker(
     make_job: MakeJob, tmp_path: Path
 ) -> None:
     path, told = tmp_path / "job.json", tmp_path / "told"
     path.write_text(make_job(max_steps=1).model_dump_json())
     assert subprocess.run(telling(told, "roundsmith.training", path), check=False).returncode == 0
-    enabled, left_out = searches(told)
-    assert enabled
-    assert left_out > 300_000, "torch and transformers make more objects"
+    end = end_of(told)
+    assert end.searches
+    assert end.left_out > 300_000, "torch and transformers make more objects"
+    assert "trl" in end.loaded
+    assert not {"wandb", "mlflow", "tensorboard"} & set(end.loaded), "nothing is reported"
 
 
 def test_cancelling_ends_the_process(make_job: MakeJob) -> None:
