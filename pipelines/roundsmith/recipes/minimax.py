@@ -25,7 +25,9 @@ class Skip(IntEnum):
     SUSPECT_TESTS = 3
     """Of the tests that a code fails, too few codes pass any: the tests may be the wrong ones."""
     SAME_CODE = 4
-    """The chosen code is the only one that could be rejected."""
+    """The code that would be rejected is the chosen one, as where all of the best fail the test: of
+    equals the first is taken on both sides.
+    """
 
 
 @dataclass(frozen=True, slots=True)
