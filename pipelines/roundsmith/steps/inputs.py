@@ -198,9 +198,11 @@ def _refuse_empty(
     empty = [split for split in needed if not tasks[split]]
     if empty:
         seen = ", ".join(f"{len(of)} of {split}" for split, of in tasks.items())
+        others = " or ".join(f"--split {split}" for split, of in tasks.items() if of)
+        asked = f"ask for {others}, or " if others and len(needed) == 1 else ""
         raise ConfigError(
             f"tasks {source}: expected at least one of split {' and '.join(empty)}, saw {seen}: "
-            "give the rows a `split` of train, gate or final"
+            f"{asked}give the rows a `split` of train, gate or final"
         )
 
 
