@@ -19,6 +19,7 @@ from roundsmith.types import AssertTest, CallTest, ExecuteItem, Limits, Outcome,
 from roundsmith.types import Test as AnyTest
 from roundsmith.verdicts import Verdict
 from roundsmith.wire import from_message, to_message
+from tests.processes import alive, descendants
 
 PROGRAMS = (
     Program("right", "def f(x):\n    return x + 1\n"),
@@ -265,23 +266,21 @@ asyncio.run(main())
 
 
 def test_a_killed_server_takes_its_supervisors_and_programs_with_it() -> None:
-    server = subprocess.Popen(
-        [sys.executable, "-c", _KILLED_SERVER], stdout=subprocess.PIPE, text=True
-    )
-    assert server.stdout is not None
-    pids = server.stdout.readline().split()
-    assert len(pids) == 2
-    time.sleep(0.5)
-    family = {pid for parent in pids for pid in (parent, *_children_of(parent))}
-    assert len(family) > len(pids)
-    server.kill()
-    server.communicate()
+    command = [sys.executable, "-c", _KILLED_SERVER]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        try:
+            pids = [int(pid) for pid in server.stdout.readline().split()]
+            assert len(pids) == 2
+            _until(lambda: set(pids) < set(descendants(server.pid)))
+            family = descendants(server.pid)
+        finally:
+            server.kill()
+    _until(lambda: not any(map(alive, family)))
+
+
+def _until(holds: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 300
-    while time.monotonic() < deadline and any(os.path.exists(f"/proc/{pid}") for pid in family):
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come to hold"
         time.sleep(0.05)
-    assert not any(os.path.exists(f"/proc/{pid}") for pid in family)
-
-
-def _children_of(pid: str) -> list[str]:
-    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as stream:
-        return stream.read().split()
