@@ -4,6 +4,7 @@ from tests.sandbox.mutation import Mutation, without
 
 EXCHANGE, ENDINGS = "sandbox/exchange.py", "executor/endings.py"
 TESTER_SIDE = "sandbox/tester.py"
+MIRROR, FILLING = "sandbox/mirror.py", "sandbox/filling.py"
 CODEC, JUDGE = "sandbox/codec.py", "executor/judge.py"
 CLAIMS = "        Verdict.FAIL,\n        Verdict.ERROR,\n        Verdict.COMPILE_ERROR,\n"
 STRICT = 'if rule is Rule.PYTHON else ("L", name'
@@ -68,9 +69,39 @@ VERDICTS = (
         (2,),
     ),
     Mutation(
-        "what can be sent back",
-        without(TESTER_SIDE, "self.stand_in(value.value)", "value.value"),
-        (96,),
+        "what is shown stays the test's",
+        without(TESTER_SIDE, '_SHOWS = ("!contains", "!getitem", "!delitem")', "_SHOWS = ()"),
+        (102,),
+    ),
+    Mutation(
+        "rows that were agreed on",
+        without(FILLING, "if not 0 <= first <= first + count <= len(columns[0]):", "if False:"),
+        (102,),
+    ),
+    Mutation(
+        "members are no two alike",
+        without(FILLING, "if len(container) != len(columns[0]) and", "if False and"),
+        (102,),
+    ),
+    Mutation(
+        "members of a message are counted",
+        without(MIRROR, "if self._num_rows > _MOST_ROWS:", "if False:"),
+        (102,),
+    ),
+    Mutation(
+        "what both hold is changed once",
+        without(MIRROR, "!= len(changed):", "!= len(changed) and False:"),
+        (102,),
+    ),
+    Mutation(
+        "numbers of what both hold follow",
+        without(MIRROR, "if type(first) is not int or first != self._held.next:", "if False:"),
+        (102,),
+    ),
+    Mutation(
+        "what both hold costs no label",
+        without(MIRROR, "if self._held.work > _MOST_WORK:", "if False:"),
+        (102,),
     ),
     Mutation(
         "a built-in's value is one",

@@ -37,17 +37,17 @@ def f(x): return 0
 def zero(x): return 0
 """
 SENDS_A_REFERENCE_IN_A_SUBCLASS = """
-sent = Exposure._sent
+leave = Exposure.leave
 class Text(tuple): pass
-Exposure._sent = lambda self, v: (
-    codec.Lowered('#0', (codec.Opaque('#0'),)) if type(v) is Text else sent(self, v))
+Exposure.leave = lambda self, v, *how: (
+    codec.Lowered('#0', (codec.Opaque('#0'),)) if type(v) is Text else leave(self, v, *how))
 def encode(text): return Text()
 def decode(coded): return Agreeing()
 """
 CHANGES_AN_ARGUMENT_TO_A_REFERENCE = """
-sent = Exposure._sent
-Exposure._sent = lambda self, v: [codec.Opaque('#0')] if type(v) is list else sent(self, v)
-def f(xs): return Agreeing()
+def f(xs):
+    xs[:] = [Agreeing()]
+    return Agreeing()
 """
 
 
@@ -246,7 +246,7 @@ exposure._OURS['own'] = lambda value: told.append(1) or ([0, 0, 0] if told[1:] e
 def f(): return answer
 """
 SENDS_A_LIST_THAT_NEVER_CHANGES = """
-Exposure._sent = lambda self, value: codec.Lowered('#0', [1])
+Exposure.leave = lambda self, *value: codec.Lowered('#0', [1])
 class Answer: pass
 def f(): return Answer()
 """
@@ -313,6 +313,8 @@ def test_a_class_of_the_tests_below_one_of_the_programs_is_run_beside_it(box: "B
 SAYS_MUCH = """
 def small(): return 'x'
 def large(): return 'x' * 2**21
+def long(): return [0] * 2**18
+LONG = [0] * 2**18
 def deep():
     made = None
     for _ in range(99): made = (made,)
@@ -321,7 +323,7 @@ def size(text): return len(text)
 """
 
 
-@pytest.mark.parametrize("call", ["large()", "deep()", "size('x' * 2**21)"])
+@pytest.mark.parametrize("call", ["large()", "long()", "LONG[0]", "deep()", "size('x' * 2**21)"])
 def test_case_71_what_is_too_large_to_be_sent_is_no_exception_and_gives_no_label(
     box: "Box", call: str
 ) -> None:

@@ -27,15 +27,16 @@ _SCALARS = (
 
 def install() -> None:
     """Makes the codec of this process carry them."""
+    changing = (np.ndarray, pd.Series, pd.DataFrame)
     for kind in _SCALARS:
         taught.extend(kind, _scalar_parts)
-    taught.extend(np.ndarray, _array_parts)
+    taught.extend(np.ndarray, _array_parts, changing)
     taught.extend(pd.RangeIndex, lambda i: ("RangeIndex", (i.start, i.stop, i.step, i.name)))
     for kind in (pd.Index, pd.DatetimeIndex, pd.TimedeltaIndex):
         taught.extend(kind, _index_parts)
     taught.extend(pd.MultiIndex, _multi_index_parts)
-    taught.extend(pd.Series, lambda s: ("Series", (_column(s), s.index, s.name)))
-    taught.extend(pd.DataFrame, _frame_parts)
+    taught.extend(pd.Series, lambda s: ("Series", (_column(s), s.index, s.name)), changing)
+    taught.extend(pd.DataFrame, _frame_parts, changing)
     taught.extend(pd.Timestamp, _time_parts)
     taught.extend(pd.Timedelta, _time_parts)
     taught.extend(type(pd.NaT), lambda value: ("NaT", None))

@@ -52,6 +52,13 @@ class Opaque:
         return hash(self.type_name)
 
 
+class Node(NamedTuple):
+    """One decoded value, not yet hashed: its tag; a scalar, a tuple of nodes, or (name, node)."""
+
+    tag: str
+    content: Any
+
+
 CONTAINERS = (list, tuple, set, frozenset, dict)
 
 
@@ -165,6 +172,14 @@ def _write_dict(out: bytearray, value: dict[object, object], max_bytes: int, dep
         _write(out, item, max_bytes, depth - 1)
 
 
+def _write_node(out: bytearray, value: Node, max_bytes: int, depth: int) -> None:
+    """A container of that tag, whose members are values or nodes."""
+    out += value.tag.encode() + HEADER.pack(len(value.content))
+    for item in value.content:
+        for part in item if value.tag == "m" else (item,):
+            _write(out, part, max_bytes, depth - 1)
+
+
 def _constant(tag: bytes) -> Callable[[bytearray, object, int, int], None]:
     def write(out: bytearray, value: object, max_bytes: int, depth: int) -> None:
         out += tag
@@ -197,6 +212,7 @@ _WRITERS: dict[type, Callable[[bytearray, Any, int, int], None]] = {
     set: _sequence(b"S"),
     frozenset: _sequence(b"Z"),
     dict: _write_dict,
+    Node: _write_node,
 }
 # The built-in's own methods, so that an overriding subclass can not answer for its value.
 _LOWER: dict[type, Callable[[Any], object]] = {
@@ -220,14 +236,7 @@ def decode(content: bytes, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPT
     Builds sets and dicts, so an enemy can choose colliding keys: the judge reads answers with
     `nodes` instead.
     """
-    return read_whole(content, max_bytes, max_depth, _value)
-
-
-class Node(NamedTuple):
-    """One decoded value, not yet hashed: its tag; a scalar, a tuple of nodes, or (name, node)."""
-
-    tag: str
-    content: Any
+    return read_whole(content, max_bytes, max_depth, valued)
 
 
 def nodes(content: bytes, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> Node:
@@ -236,7 +245,8 @@ def nodes(content: bytes, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH
     return node
 
 
-def _value(tag: str, content: Any) -> Any:
+def valued(tag: str, content: Any) -> Any:
+    """What a tag and its content make, members already made. Raises CodecError for nothing."""
     make = _MAKERS.get(tag)
     return content if make is None else make(content)
 

@@ -8,29 +8,32 @@ import itertools
 import operator
 import types
 from collections.abc import Callable
-from functools import cache, partial
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
-from roundsmith.sandbox import seeds
+from roundsmith.sandbox import seeds, taught
 from roundsmith.sandbox.codec import (
     CONTAINERS,
+    MAX_BYTES,
     CodecError,
     Lowered,
     Node,
     Opaque,
     base_of,
-    decode,
     encode,
-    mapped,
     nodes,
     own_value,
 )
-from roundsmith.sandbox.failures import lineage
+from roundsmith.sandbox.failures import OVERSIZED, classify, lineage
+from roundsmith.sandbox.mirror import Mirror
+from roundsmith.sandbox.mirrored import KINDS
 
 _PYTHONS_OWN = (builtins, operator, itertools, copy)
 COROUTINE = "coroutine"
 _DEEPEST = 16
-CHANGING = {kind.__name__: kind for kind in (list, dict, set)}
+_MOST_OF_A_GLOBAL = MAX_BYTES // 4
+"""Bytes; a larger list, dict or set is looked at where it is."""
+CHANGING = {kind.__name__: kind for kind in KINDS}
 """Built-in types whose instances a call may change, so that a tester looks at one anew each time
 that it compares it.
 """
@@ -45,12 +48,16 @@ class Exposure:
         self._namespace = namespace
         self._held: list[Any] = []
         self._at: dict[int, int] = {}
+        self._below = 0
+        self._mirror = Mirror(self, follows=True)
 
     def describe(self, body: bytes) -> bytes:
         """Of the names asked for: (name, kind, value), kind `missing`, `module`, `value`,
         `exception` (a class of them: its reference and lineage) or `object`.
         """
-        return encode([self._describe(name) for name in decode(body)])
+        (names,) = self._mirror.read(body)
+        draft = self._mirror.draft(tuple(map(self._describe, names)))
+        return self._mirror.sealed(draft)
 
     def _describe(self, name: str) -> tuple[str, str, object]:
         if name not in self._namespace:
@@ -59,25 +66,36 @@ class Exposure:
         if isinstance(value, types.ModuleType):
             return name, "module", value.__name__
         if isinstance(value, type) and issubclass(value, BaseException):
-            return name, "exception", (self._reference(value), lineage(value))
-        if crosses(value) and type(value) not in CHANGING.values():
+            return name, "exception", (value, lineage(value))
+        if type(value) in KINDS:
+            fits = self._mirror.fits(value, _MOST_OF_A_GLOBAL)
+            return name, *(("value", value) if fits else ("object", Apart(value)))
+        if crosses(value):
             return name, "value", value
-        kept = type(value) in CONTAINERS
-        return name, "object", self._reference(value) if kept else self._sent(value)
+        return name, "object", Apart(value) if type(value) in CONTAINERS else value
 
     def call(self, body: bytes) -> bytes:
         """Calls a function, object or method: (which argument the result is, result, the arguments
-        after it).
+        after it, of those that are copied here and may have changed).
         """
-        target, name, args, kwargs = decode(body)
-        args = tuple(map(self._resolved, args))
-        kwargs = {key: self._resolved(value) for key, value in kwargs.items()}
-        function = self._resolved(target)
+        function, name, args, named = self._mirror.read(body)
+        kwargs = dict(named)
         result = (getattr(function, name) if name else function)(*args, **kwargs)
         alias = next((at for at, argument in enumerate(args) if argument is result), -1)
-        after = tuple(map(self._sent, args))
-        after_by_name = {key: self._sent(value) for key, value in kwargs.items()}
-        return encode((alias, self._sent(result), after, after_by_name))
+        after = tuple(map(_after, args)), tuple(map(_after, kwargs.values()))
+        draft = self._mirror.draft((alias, result, *after))
+        # What only this call holds is let go.
+        del function, args, named, kwargs, result, after
+        return self._mirror.sealed(draft)
+
+    def failure(self, told: tuple[str, str], raised: tuple[Any, ...]) -> bytes:
+        """What a call ended in instead, with what it changed before, unless that is too much."""
+        try:
+            if told[0] != OVERSIZED:
+                return self._mirror.sealed(self._mirror.draft((*told, *raised)))
+        except CodecError as error:
+            told = classify(error, "")
+        return self._mirror.only(told)
 
     def function(self, name: str) -> Callable[..., Any]:
         """The program's function, or the built-in, of a name. Raises NameError."""
@@ -87,45 +105,69 @@ class Exposure:
         found: Callable[..., Any] = function
         return found
 
-    def _resolved(self, value: Any) -> Any:
-        if isinstance(value, Opaque):
-            kind, key = value.type_name[:1], value.type_name[1:]
-            match kind:
-                case "#":
-                    return self._held[int(key.partition(" ")[0])]
-                case "!" if key in _OURS:
-                    return _OURS[key]
-                case "!":
-                    return next(getattr(m, key) for m in _PYTHONS_OWN if hasattr(m, key))
-            return self.function(key)
-        return mapped(value, self._resolved)
+    def arrive(self, tag: str, name: str, value: Any) -> Any:
+        """What a name of the tester's means: an object that it holds, or a function."""
+        kind, key = name[:1], name[1:]
+        match kind:
+            case "#":
+                return self._held[int(key.partition(" ")[0])]
+            case "!" if key in _OURS:
+                return _OURS[key]
+            case "!":
+                return next(getattr(m, key) for m in _PYTHONS_OWN if hasattr(m, key))
+        return self.function(key)
 
-    def _sent(self, value: Any, below: int = 0) -> Any:
+    def leave(self, value: Any, depth: int, hashed: bool) -> Any:
         """Itself where it is plain; a reference, with what it is as a built-in that never changes,
         where its class is below one, but for what is in too many such; else a reference.
         """
-        if crosses(value):
+        if type(value) is Apart:
+            return self._reference(value.value, hashed)
+        if taught.parted(value) and crosses(value):
             return value
-        if type(value) in CONTAINERS:
-            return mapped(value, partial(self._sent, below=below))
         base = base_of(value)
-        if base is None or base in CHANGING.values() or below == _DEEPEST:
-            return self._reference(value)
-        own = mapped(own_value(value), partial(self._sent, below=below + 1))
-        return Lowered(self._reference(value).type_name, own)
+        if base is None or base in KINDS or self._below == _DEEPEST:
+            return self._reference(value, hashed)
+        self._below += 1
+        try:
+            own = self._mirror.wire(own_value(value), depth, hashed)
+        finally:
+            self._below -= 1
+        return Lowered(self._reference(value, hashed).type_name, own)
 
-    def _reference(self, value: Any) -> Opaque:
+    def _reference(self, value: Any, hashed: bool) -> Opaque:
         """The object's reference, the same one every time."""
         at = self._at.setdefault(id(value), len(self._held))
         if at == len(self._held):
             self._held.append(value)
         word = COROUTINE if isinstance(value, types.CoroutineType) else _changing(value)
-        return Opaque(f"#{at} {word}".rstrip())
+        name = f"#{at} {word}".rstrip()
+        if hashed:
+            self._mirror.tell(name, _hash(value))
+        return Opaque(name)
+
+
+class Apart(NamedTuple):
+    """An object that is sent by reference, whatever it is."""
+
+    value: Any
+
+
+def _after(argument: Any) -> Any:
+    return argument if taught.may_change(argument) else None
+
+
+def _hash(value: Any) -> int:
+    """Of a key or member, whose own method may say anything by now."""
+    try:
+        return hash(value)
+    except Exception:
+        return id(value)
 
 
 def _changing(value: Any) -> str:
     base = base_of(value)
-    return next((word for word, kind in CHANGING.items() if kind is base), "")
+    return base.__name__ if base in KINDS else ""
 
 
 def _awaited(awaitable: Any) -> Any:

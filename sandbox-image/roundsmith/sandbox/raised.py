@@ -23,7 +23,7 @@ _JUDGES = "unittest"
 
 def described(error: BaseException, causes: int = _MOST_CAUSES) -> tuple[Any, ...]:
     """In the solver: the lineage of what was raised, its arguments and its attributes, None for
-    those that do not cross, and the same with a text before of what it was raised from.
+    those that are not plain, and the same with a text before of what it was raised from.
     """
     cause, told = error.__cause__, None
     if causes and isinstance(cause, Exception):

@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeAlias
 
 from roundsmith.sandbox.codec import Opaque
 from roundsmith.sandbox.failures import SolverFailure
+from roundsmith.sandbox.mirrored import KINDS
 
 _MOST_AT_ONCE = 256
 COMPARED = "lt le gt ge"
@@ -19,7 +20,7 @@ BETWEEN = "add sub mul truediv floordiv mod pow matmul and_ or_ xor lshift rshif
 """Of `operator`; its functions take both and follow Python's protocol, reflected methods too."""
 SIGNS = "abs neg pos invert"
 _OF_LIBRARIES = ("__array_", "__dataframe__")
-_OF_ONE = SIGNS + " index int float complex hash repr str bool len reversed"
+_OF_ONE = SIGNS + " index int float complex repr str bool len reversed"
 
 
 class Caller(Protocol):
@@ -27,6 +28,8 @@ class Caller(Protocol):
 
     num_calls: int
     """How often it asked for anything that may change what the program holds."""
+    updating: bool
+    """Whether dicts and sets here are made what they are there: then nothing is asked."""
 
     def call(
         self, target: Opaque, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -34,6 +37,9 @@ class Caller(Protocol):
 
     def failure(self, kind: str, detail: str) -> SolverFailure:
         """What ends the test, even if it catches everything."""
+
+    def hash_of(self, remote: "Remote", reference: Opaque) -> int:
+        """The hash of an object there."""
 
 
 class Remote:
@@ -86,7 +92,10 @@ class Remote:
                 return
             chunk = ask(ask(source, "islice", size), "list")
             ahead.extend(chunk)
-            ended, size = len(chunk) < size, min(2 * size, _MOST_AT_ONCE)
+            ended = len(chunk) < size
+            # One that is one thing for both may be another when the next is made.
+            if not any(type(member) in KINDS for member in chunk):
+                size = min(2 * size, _MOST_AT_ONCE)
 
     def __next__(self) -> Any:
         return self.__ahead.popleft() if self.__ahead else ask(self, "next")
@@ -94,7 +103,13 @@ class Remote:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Remote | Based):
             return False
+        if self.__link.updating:
+            return self is other
         return self.__reference == reference_of(other) or ask(self, "eq", other) is True
+
+    def __hash__(self) -> int:
+        found: int = self.__link.hash_of(self, self.__reference)
+        return found
 
     def __format__(self, how: str) -> str:
         text: str = ask(self, "format", how)

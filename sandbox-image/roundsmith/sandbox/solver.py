@@ -156,7 +156,8 @@ class Solver:
         if kind == b"T":
             write_frame(self._control, *tester.run(self._control, nonce, body))
             return
-        letter, result = _attempt(self._works[kind], body, to_tester=kind in b"DN")
+        failed = self._tell_tester if kind in b"DN" else _failure
+        letter, result = _attempt(self._works[kind], body, failed)
         self.unloadable = kind == b"P" and letter == b"E"
         _flush()
         self.printed = _unread(1, _PRINTED) or _unread(2, _PRINTED)
@@ -196,6 +197,9 @@ class Solver:
     def _run(self, body: bytes) -> bytes:
         return encode(tester.run_in(body, lambda source, tree: dict(self._module.__dict__)))
 
+    def _tell_tester(self, error: BaseException) -> bytes:
+        return self._exposure.failure(classify(error, TEST), described(error))
+
     def _nothing(self, body: bytes) -> bytes:
         return b""
 
@@ -220,13 +224,19 @@ def _encoded(value: Any) -> bytes:
         return encode_opaque(str(error))
 
 
-def _attempt(work: Callable[[bytes], bytes], body: bytes, to_tester: bool) -> tuple[bytes, bytes]:
+def _attempt(
+    work: Callable[[bytes], bytes], body: bytes, failed: Callable[[BaseException], bytes]
+) -> tuple[bytes, bytes]:
     try:
         return b"A", work(body)
-    except _CompileFailure as error:
-        return b"E", encode(("COMPILE_ERROR", str(error)))
     except BaseException as error:
-        return b"E", encode((*classify(error, TEST), *(described(error) if to_tester else ())))
+        return b"E", failed(error)
+
+
+def _failure(error: BaseException) -> bytes:
+    if isinstance(error, _CompileFailure):
+        return encode(("COMPILE_ERROR", str(error)))
+    return encode(classify(error, TEST))
 
 
 def _end_script() -> None:

@@ -1,6 +1,6 @@
 """The types that a process was taught to send by their parts, and to make of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from roundsmith.sandbox.reading import CodecError
@@ -10,13 +10,18 @@ Parts = tuple[str, Any]
 _parts_by_type: dict[type, Callable[[Any], Parts | None]] = {}
 _making: dict[str, Callable[[Any], Any]] = {}
 _taking_over: list[Callable[[Any, Any], None]] = []
+_changing: set[type] = set()
 
 
-def extend(kind: type, parts: Callable[[Any], Parts | None]) -> None:
+def extend(
+    kind: type, parts: Callable[[Any], Parts | None], changing: Collection[type] = ()
+) -> None:
     """Teaches this process to write a type, by a name and parts that cross. `parts` may raise
     CodecError for a value that does not, or give None for one that crosses as what it is besides.
+    `changing` has the type if its values can be changed.
     """
     _parts_by_type[kind] = parts
+    _changing.update({kind}.intersection(changing))
 
 
 def make_parted(
@@ -38,6 +43,14 @@ def parts_of(value: Any) -> Parts | None:
 def parted(value: object) -> bool:
     """Whether this process was taught the type of a value."""
     return type(value) in _parts_by_type
+
+
+def may_change(value: object) -> bool:
+    """Whether a value is of a taught type whose values can be changed, or holds one of these."""
+    kind = type(value)
+    if kind is tuple or kind is frozenset:
+        return any(map(may_change, value))  # type: ignore[call-overload]  # it is one of the two
+    return kind in _changing
 
 
 def made(name: str, parts: Any) -> Any:

@@ -21,21 +21,15 @@ from roundsmith.sandbox.anew import Globals
 from roundsmith.sandbox.asked_names import PROGRAM as SOLUTION
 from roundsmith.sandbox.asked_names import is_given, may_be_asked
 from roundsmith.sandbox.based import Changing, based, cross_to_json
-from roundsmith.sandbox.codec import (
-    CodecError,
-    Lowered,
-    Opaque,
-    decode,
-    encode,
-    mapped,
-)
-from roundsmith.sandbox.crossing import DoesNotCross, crossed, take_over
+from roundsmith.sandbox.codec import CodecError, Opaque, decode, encode
+from roundsmith.sandbox.crossing import DoesNotCross, left, take_over
 from roundsmith.sandbox.events import unpack_blobs
 from roundsmith.sandbox.exposure import CHANGING, COROUTINE
 from roundsmith.sandbox.failures import OVERSIZED, Lineage, SolverFailure, classify
 from roundsmith.sandbox.frames import read_frame, write_frame
+from roundsmith.sandbox.mirror import Mirror
 from roundsmith.sandbox.raised import Classes, caught, raised_by
-from roundsmith.sandbox.remote import Awaited, Remote
+from roundsmith.sandbox.remote import Awaited, Remote, ask
 from roundsmith.sandbox.setup_names import imported
 
 UNSUPPORTED = "UNSUPPORTED"
@@ -43,6 +37,8 @@ ASSERT, UNITTEST = "assert", "unittest"
 TEST = "<test>"
 NONCE_BYTES = 8
 _GIVES = ("!setattr", "!setitem")
+_SHOWS = ("!contains", "!getitem", "!delitem")
+"""What gives the program nothing: what it is shown stays the test's own."""
 
 
 def run(control: int, nonce: bytes, asked: bytes) -> tuple[bytes, bytes, bytes]:
@@ -110,9 +106,11 @@ class Link:
         """The names by which the test expects exceptions."""
         self._raises: Collection[type[BaseException]] = ()
         """The classes of what it raises itself."""
-        self._theirs: dict[tuple[type, str], Any] = {}
+        self._theirs: dict[tuple[str, str], Any] = {}
         """What stands here for an object of the program's, the same one every time."""
+        self._mirror = Mirror(self, follows=False)
         self.num_calls = 0
+        self.updating = False
         self.failed: SolverFailure | None = None
         """The first failure that is no exception of the program's."""
 
@@ -124,6 +122,7 @@ class Link:
         names = sorted(asked_names.used(tree))
         self._expected = set(caught(tree))
         self._raises = raised_by(tree)
+        self._mirror.keeps = "id" in names
         given = imported(self._setup, names)
         there = self._described(names)
         own = [entry for entry in there if not is_given(entry[0], given)]
@@ -152,7 +151,7 @@ class Link:
 
     def _described(self, names: list[str]) -> list[tuple[str, str, Any]]:
         """What the program has of these names. An answer about others is forged."""
-        described = self.ask(b"N", names)
+        described = self.ask(b"N", (tuple(names),))
         if [name for name, _, _ in described] != names:
             raise self.failure("TAMPERED", "names that were not asked for")
         return [entry for entry in described if entry[1] != "missing"]
@@ -164,14 +163,11 @@ class Link:
             if kind == "module":
                 namespace[name] = importlib.import_module(value)
             elif kind == "exception":
-                reference, lineage = value
-                namespace[name] = (
-                    self._expected_class(name, lineage)
-                    if name in self._expected
-                    else self.stand_in(reference)
-                )
+                theirs, lineage = value
+                expected = name in self._expected
+                namespace[name] = self._expected_class(name, lineage) if expected else theirs
             else:
-                namespace[name] = self.stand_in(value)
+                namespace[name] = value
         return namespace
 
     def _expected_class(self, name: str, lineage: Lineage) -> type[BaseException]:
@@ -183,67 +179,100 @@ class Link:
             )
         return made
 
-    def stand_in(self, value: Any) -> Any:
-        """What represents an answer here: itself, or what stands for an object over there."""
-        if not isinstance(value, Opaque | Lowered):
-            return mapped(value, self.stand_in)
-        key = type(value), value.type_name
-        if key not in self._theirs:
-            self._theirs[key] = self._made(value)
-        return self._theirs[key]
+    def leave(self, value: Any, depth: int, hashed: bool) -> Any:
+        """What stands for a value of the test's there."""
+        return value if type(value) is Opaque else left(value)
 
-    def _made(self, value: Opaque | Lowered) -> Any:
-        if isinstance(value, Lowered):
-            return based(self, Opaque(value.type_name), self.stand_in(value.value))
-        word = value.type_name.partition(" ")[2]
+    def arrive(self, tag: str, name: str, value: Any) -> Any:
+        """What represents an object over there: the same one every time."""
+        if (tag, name) not in self._theirs:
+            self._theirs[tag, name] = self._made(tag, Opaque(name), value)
+        return self._theirs[tag, name]
+
+    def _made(self, tag: str, reference: Opaque, value: Any) -> Any:
+        if tag == "L":
+            return based(self, reference, value)
+        word = reference.type_name.partition(" ")[2]
         if word in CHANGING:
-            return Changing(self, value, CHANGING[word])
-        return (Awaited if word == COROUTINE else Remote)(self, value)
+            return Changing(self, reference, CHANGING[word])
+        return (Awaited if word == COROUTINE else Remote)(self, reference)
+
+    def hash_of(self, remote: Remote, reference: Opaque) -> int:
+        """The hash of an object over there, as it is now; or as it was told last, while dicts and
+        sets are made what they are there. Raises CodecError then for one that was not told.
+        """
+        hashes, name = self._mirror.hashes, reference.type_name
+        if not self.updating:
+            hashes[name] = ask(remote, "hash")
+        elif name not in hashes:
+            raise CodecError("a key or member whose hash was not told")
+        return hashes[name]
 
     def call(self, target: Opaque, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Calls something of the solver's; what it did to lists, dicts and sets is done to ours.
+        """Calls something of the solver's; what it did to arguments that are copies there is done.
 
         A function of the test's that is given to the program makes it UNSUPPORTED. What an operator
         is given does not: which one meets an object of the program's is for the program to choose.
         """
+        reads, shows = target.type_name[:1] == "!", target.type_name in _SHOWS
+        sent = target, name, args, tuple(kwargs.items())
         try:
-            crossing = tuple(map(crossed, args)), {k: crossed(v) for k, v in kwargs.items()}
+            said = self.ask(b"D", sent, shows)
         except DoesNotCross as error:
-            if target.type_name.startswith("!") and target.type_name not in _GIVES:
+            if reads and target.type_name not in _GIVES:
                 raise
             raise self.failure(UNSUPPORTED, str(error)) from error
         self.num_calls += target.type_name != "!own"
-        sent = target, name, *crossing
-        alias, result, after, after_by_name = self.ask(b"D", sent)
-        for given, changed in zip(args, after, strict=True):
-            take_over(given, self.stand_in(changed))
-        for key, given in kwargs.items():
-            take_over(given, self.stand_in(after_by_name[key]))
-        return args[alias] if alias >= 0 else self.stand_in(result)
+        given = *args, *kwargs.values()
+        match said:
+            case (int(alias), result, tuple(after), tuple(after_by_name)):
+                after += after_by_name
+            case _:
+                raise self.failure("TAMPERED", "no answer to a call")
+        if len(after) != len(given) or not -1 <= alias < len(args):
+            raise self.failure("TAMPERED", "an answer about other arguments")
+        for own, changed in zip(given, after, strict=True):
+            take_over(own, changed)
+        return args[alias] if alias >= 0 else result
 
     def seed(self, module: str, *args: Any, **kwargs: Any) -> None:
         """Seeds the generator that the program draws from."""
         self.call(Opaque("!seed"), "", (module, *args), kwargs)
 
-    def ask(self, kind: bytes, request: object) -> Any:
-        """What a request is answered by; raises what the solver's side raised. A value over the
-        limits ends the test: as an exception the test could expect it.
+    def ask(self, kind: bytes, said: tuple[Any, ...], shows: bool = False) -> Any:
+        """What is answered; raises what the solver's side raised, and DoesNotCross for what is
+        said. A value over the limits ends the test: as an exception the test could expect it.
         """
+        if self.failed:
+            raise self.failed
         try:
-            body = encode(request)
+            body = self._mirror.sealed(self._mirror.draft(said, shows))
         except CodecError as error:
             raise self.failure(OVERSIZED, str(error)) from error
+        except DoesNotCross as error:
+            if self._mirror.saying:
+                raise
+            raise self.failure(UNSUPPORTED, str(error)) from error
         write_frame(self._control, kind, self.nonce, body)
         frame = read_frame(self._control)
         # Each answer from the supervisor is its next question, with a nonce of its own.
         self.nonce, reply = frame[1 : 1 + NONCE_BYTES], frame[1 + NONCE_BYTES :]
-        try:
-            said = decode(reply)
-        except CodecError as error:
-            raise self.failure("TAMPERED", f"an answer that is no value: {error}") from error
+        answer = self._read(reply)
         if frame[:1] == b"A":
-            return said
-        raise self._exception(*said)
+            return answer
+        raise self._exception(*answer)
+
+    def _read(self, reply: bytes) -> Any:
+        """What an answer says, and what it changes done; nothing is asked meanwhile."""
+        self.updating = True
+        try:
+            return self._mirror.read(reply)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise self.failure("TAMPERED", f"an answer that is none: {error}") from error
+        finally:
+            self.updating = False
 
     def _exception(self, kind: str, detail: str, *said: Any) -> BaseException:
         """The solver's failure as an exception here, of the same class, so that a test may expect
@@ -259,8 +288,7 @@ class Link:
     def _raised(
         self, detail: str, lineage: Lineage, args: Any, attributes: Any, cause: Any
     ) -> BaseException:
-        given, held = self.stand_in(args), self.stand_in(attributes)
-        made = self._classes.raised(lineage, given, held, detail.partition(": ")[2])
+        made = self._classes.raised(lineage, args, attributes, detail.partition(": ")[2])
         if cause is not None:
             made.__cause__ = self._raised(*cause)
         return made

@@ -36,11 +36,14 @@ _NOTHING: dict[Any, Any] = {}
 _KEYS, _VALUES, _ITEMS = type(_NOTHING.keys()), type(_NOTHING.values()), type(_NOTHING.items())
 
 
+_CHANGING = (bytearray, deque, Counter, OrderedDict, defaultdict, _KEYS, _VALUES, _ITEMS)
+
+
 def install() -> None:
     """Makes the codec of this process carry them."""
     for kind, (name, parts, _) in _BY_TYPE.items():
-        taught.extend(kind, partial(_named, name, parts))
-    taught.extend(defaultdict, _defaults)
+        taught.extend(kind, partial(_named, name, parts), _CHANGING)
+    taught.extend(defaultdict, _defaults, _CHANGING)
     for kind in map(type, _BUILT_IN.values()):
         taught.extend(kind, _built_in)
     makers = {name: make for name, _, make in _BY_TYPE.values()}
