@@ -15,7 +15,7 @@ from roundsmith.lab.splits import tasks
 from roundsmith.steps.context import Context
 from roundsmith.steps.plan import NotDone, PlannedContext
 from roundsmith.steps.shards import Job, Shards, sharded
-from roundsmith.store import TASKS, Manifest
+from roundsmith.store import TASKS, Manifest, shard_step
 from roundsmith.store.overlay import Overlay
 from roundsmith.types import Split, Task
 from tests.pipelines.steps.contexts import context
@@ -39,13 +39,18 @@ def count(rows: Sequence[Task]) -> dict[str, int]:
 def run(
     folder: Path, shard_tasks: int, refused: str = "", items: Sequence[Task] = ITEMS
 ) -> tuple[Manifest, list[str]]:
-    """Shards of this size, and which items were worked on; work on `refused` fails."""
+    """Shards of this size, and which items were worked on; work on `refused` fails when every other
+    shard is committed.
+    """
     ctx, worked = context(folder, shard_tasks=shard_tasks), []
 
     async def work(task: Task) -> list[Task]:
         worked.append(task.task_id)
-        await asyncio.sleep(0.05 if task.task_id == refused else 0)
+        await asyncio.sleep(0)
         if task.task_id == refused:
+            async with asyncio.timeout(300):
+                while len(ctx.store.keys(shard_step("copy"))) < (len(items) - 1) // shard_tasks:
+                    await asyncio.sleep(0.01)
             raise OSError(refused)
         return [task]
 
