@@ -36,7 +36,7 @@ round: $(VENV)/local.stamp ## run one GiFT round on the lab and write its report
 # Two at a time, for two cores, the longest first, beside that of the cluster, which mostly waits; the first is seen
 # as it goes, the others at their end. Types come last: they fill what a core has left.
 .PHONY: test
-test: style $(if $(WITH_VLLM),vllm-environment) ## check everything: lint, types, the protos and every test; WITH_VLLM=1 adds test-vllm
+test: style bytecode $(if $(WITH_VLLM),vllm-environment) ## check everything: lint, types, the protos and every test; WITH_VLLM=1 adds test-vllm
 	$(MAKE) --jobs=2 --keep-going test-part-rounds test-part-cluster test-part-services test-part-rest \
 	  $(if $(WITH_VLLM),test-part-vllm) test-part-types
 
@@ -51,19 +51,19 @@ bytecode: $(VENV)/dev.stamp
 	@$(BIN)/python -m compileall -q services pipelines sandbox-image protos
 
 .PHONY: test-part-rest
-test-part-rest: bytecode
+test-part-rest: $(VENV)/dev.stamp
 	@$(call at-its-end,$(BIN)/pytest $(addprefix --ignore=,tests/cluster $(SERVED) $(ROUNDS)))
 
 .PHONY: test-part-rounds
-test-part-rounds: bytecode
+test-part-rounds: $(VENV)/dev.stamp
 	$(BIN)/pytest $(ROUNDS)
 
 .PHONY: test-part-cluster
-test-part-cluster: bytecode
+test-part-cluster: $(VENV)/dev.stamp
 	@$(call at-its-end,$(ON_VLLM) $(BIN)/pytest tests/cluster)
 
 .PHONY: test-part-services
-test-part-services: bytecode
+test-part-services: $(VENV)/dev.stamp
 	@$(call at-its-end,$(BIN)/pytest $(SERVED))
 
 .PHONY: test-part-types
