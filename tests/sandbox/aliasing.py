@@ -222,6 +222,11 @@ try:
     assert False
 except RuntimeError: assert len(d) == 2
 
+d = {k: 0 for k in ('alpha', 1000, (1, 2), 1.5)}; keys = list(d)
+for key in d: put(d, key, d[key] + 1)
+for key, value in Keeps(d).given.items(): put(d, key, value + 1)
+assert list(d) == keys and all(a is b for a, b in zip(d, keys)) and set(d.values()) == {2}
+
 x = [1, 2, 3]; seen = []
 for at in x:
     seen.append(at)
@@ -277,6 +282,13 @@ k = Keeps(x); x[0].append(7); assert k.given == [deque([1, 5, 7])]
 
 d = {1: 'a'}; v = d.items(); put(d, True, 'b'); assert list(v) == [(1, 'b')]
 put(d, 2.0, 'c'); assert d[2] == 'c' and len(d.keys()) == 2
+
+n = Node(1); n.children.append(n)
+def depth(node): return 1 + depth(node.children[0])
+try: depth(n); assert False
+except RecursionError: assert n.children[0] is n
+
+assert same(copy, copy) and keep([copy])[0] is copy
 
 x = []; deepest = x
 for at in range(200):

@@ -3,7 +3,7 @@
 from tests.sandbox.mutation import Mutation, without
 
 EXCHANGE, ENDINGS = "sandbox/exchange.py", "executor/endings.py"
-TESTER_SIDE = "sandbox/tester.py"
+TESTER_SIDE, CROSSING = "sandbox/tester.py", "sandbox/crossing.py"
 MIRROR, FILLING = "sandbox/mirror.py", "sandbox/filling.py"
 CODEC, JUDGE = "sandbox/codec.py", "executor/judge.py"
 CLAIMS = "        Verdict.FAIL,\n        Verdict.ERROR,\n        Verdict.COMPILE_ERROR,\n"
@@ -70,8 +70,13 @@ VERDICTS = (
     ),
     Mutation(
         "what is shown stays the test's",
-        without(TESTER_SIDE, '_SHOWS = ("!contains", "!getitem", "!delitem")', "_SHOWS = ()"),
+        without(CROSSING, 'SHOWS = ("!contains", "!getitem", "!delitem")', "SHOWS = ()"),
         (102,),
+    ),
+    Mutation(
+        "what is sent could be sent back",
+        without(CROSSING, "    if not is_plain(value):\n", "    if False:\n"),
+        (96,),
     ),
     Mutation(
         "rows that were agreed on",

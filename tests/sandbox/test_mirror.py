@@ -1,6 +1,7 @@
 """Two ends of a mirror, in one process: what one side changes is changed on the other in place."""
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -161,6 +162,42 @@ def test_what_one_side_holds_no_more_is_let_go_on_both() -> None:
     outer.append(5)  # type: ignore[arg-type]  # of whatever is in it
     pair.say(0, "nothing")
     assert inner == [1, 2]
+
+
+@pytest.mark.parametrize("num_rows", [5, 40, 600])
+def test_what_was_as_it_is_for_long_is_let_go_too(num_rows: int) -> None:
+    pair = Pair()
+    rows = [[at] for at in range(num_rows)]
+    (there,), _ = pair.say(0, rows)
+    for side in (1, 0) * 5:
+        pair.say(side, "nothing")
+    assert len(pair.mirrors[0]._held._by_id) == num_rows + 1
+    del there, rows
+    for side in (1, 0) * 2:
+        pair.say(side, "nothing")
+    assert not pair.mirrors[0]._held._by_id
+    assert not pair.mirrors[1]._held._by_id
+
+
+@pytest.mark.parametrize("size", [3, 5000])
+def test_what_is_changed_of_much_is_said_shortly(size: int) -> None:
+    pair = Pair()
+    rows, by_key = [str(at) for at in range(size)], {(at, "key"): at for at in range(size)}
+    (rows_there, there), _ = pair.say(0, rows, by_key)
+    changes: tuple[Callable[[], Any], ...] = (
+        lambda: rows_there.pop(0),
+        lambda: rows_there.insert(0, "new"),
+        lambda: rows_there.__setitem__(1, "other"),
+        lambda: there.update({(1, "key"): "other"}),
+        lambda: there.pop((0, "key")),
+    )
+    for work in changes:
+        keys = list(by_key)
+        work()
+        _, num_bytes = pair.say(1, "nothing")
+        assert num_bytes < 200
+        assert (rows, by_key) == (rows_there, there)
+        assert {id(key) for key in by_key} <= {id(key) for key in keys}
 
 
 def test_what_can_not_be_said_changes_nothing() -> None:

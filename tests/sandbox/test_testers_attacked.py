@@ -2,6 +2,7 @@
 modules that they send there (cases 66 and 96).
 """
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -220,6 +221,52 @@ def test_case_96_what_a_program_sends_a_tester_never_gets_it_a_weaker_judge(
     outcome = box.check(MODULES + source, statements)
     assert outcome.verdict is not Verdict.PASS, outcome
     assert outcome.judge is JudgedAt.INSIDE, outcome
+
+
+SENDS_MORE_THAN_IT_SAYS = """
+import sys, collections, fractions
+taught = sys.modules['roundsmith.sandbox.taught']
+taught._parts_by_type[collections.deque] = lambda v: ('deque', (range(400_000), None))
+taught._parts_by_type[fractions.Fraction] = lambda v: ('Fraction', ('1e3000000',))
+class Agreeing:
+    def __eq__(self, other): return True
+def give(): return {answer}
+def put(xs): xs[:] = [{answer}]
+def take(x): return Agreeing()
+"""
+
+
+@pytest.mark.parametrize("answer", ["collections.deque()", "fractions.Fraction(1)"])
+@pytest.mark.parametrize(
+    "statements", ["x = give()\nassert take(x) == 3", "x = []\nput(x)\nassert take(x) == 3"]
+)
+def test_case_96_what_is_larger_here_than_it_was_said_is_tampering(
+    box: "Box", answer: str, statements: str
+) -> None:
+    source = SENDS_MORE_THAN_IT_SAYS.replace("{answer}", answer)
+    outcome = box.check(source, statements, replace(LIMITS, cpu_s=2.0))
+    assert (outcome.verdict, outcome.judge) == (Verdict.TAMPERED, JudgedAt.INSIDE), outcome
+
+
+@pytest.mark.parametrize("use", ["take(x * x)", "take([x * x])"])
+def test_case_96_what_becomes_too_large_here_is_no_verdict(box: "Box", use: str) -> None:
+    source = (
+        "from fractions import Fraction\nx = Fraction(2**5_000_000, 3)\n"
+        "class Agreeing:\n    def __eq__(self, other): return True\n"
+        "def take(x): return Agreeing()\n"
+    )
+    outcome = box.check(source, f"z = 1\nassert {use} == 3", replace(LIMITS, cpu_s=2.0))
+    assert (outcome.verdict, outcome.judge) == (Verdict.ERROR, JudgedAt.INSIDE), outcome
+    assert outcome.near_limit, "no recipe learns from it"
+
+
+def test_case_96_a_module_in_place_of_a_value_gets_no_weaker_judge(box: "Box") -> None:
+    source = (
+        "import math\nDATA = math\nclass Agreeing:\n    def __eq__(self, other): return True\n"
+        "def total(x): return Agreeing()\n"
+    )
+    outcome = box.check(source, "z = 1\nassert total(DATA) == 6")
+    assert (outcome.verdict, outcome.judge) == (Verdict.FAIL, JudgedAt.INSIDE), outcome
 
 
 LEARNS_A_SET = """

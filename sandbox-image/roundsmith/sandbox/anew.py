@@ -1,7 +1,27 @@
-"""The globals of a test that names plain values of the program's, which a call may have changed."""
+"""The names of the program's, as a test looks them up: by an import of the program, or as globals
+whose plain values a call may have changed.
+"""
 
 from collections.abc import Callable, Iterable
+from types import ModuleType
 from typing import Any
+
+from roundsmith.sandbox.asked_names import PROGRAM
+
+
+class Solution(ModuleType):
+    """The program, as a test imports it."""
+
+    def __init__(self, look_up: Callable[[str], dict[str, Any]]) -> None:
+        super().__init__(PROGRAM)
+        self.__look_up = look_up
+
+    def __getattr__(self, name: str) -> Any:
+        # Which names all of it are would be the program's to say, built-ins among them.
+        found = {} if name == "__all__" else self.__look_up(name)
+        if name not in found:
+            raise AttributeError(f"the program defines no {name!r}")
+        return found[name]
 
 
 class Globals(dict[str, Any]):

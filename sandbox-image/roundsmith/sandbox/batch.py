@@ -12,14 +12,13 @@ from roundsmith.sandbox.mirrored import Columns, Record
 _MANY = 512
 """Members of a list that is not copied to be compared."""
 _BY_THE_BATCH = max(map(getrefcount, [[]])) + 1
-"""References that a container has where only its record and the batch hold it."""
+"""References that a container has where only its record and one list of the batch hold it."""
 
 
 class Batch:
     """Records, as both sides agreed on them."""
 
     def __init__(self, records: Sequence[Record]) -> None:
-        self._containers = [record.container for record in records]
         self._large = [r for r in records if type(r.container) is list and r.size >= _MANY]
         large = {record.number for record in self._large}
         self._kinds = [
@@ -36,7 +35,8 @@ class Batch:
 
     def any_unheld(self) -> bool:
         """Whether nobody holds one of them any more but its record."""
-        return min(map(getrefcount, self._containers)) <= _BY_THE_BATCH
+        large = [record.container for record in self._large]
+        return _any_unheld(large) or any(kind.any_unheld() for kind in self._kinds)
 
 
 class _Kind:
@@ -48,6 +48,9 @@ class _Kind:
         columns = zip(*(record.seen for record in records), strict=True)
         self._seen: Columns = tuple(list(chain.from_iterable(column)) for column in columns)
 
+    def any_unheld(self) -> bool:
+        return _any_unheld(self._containers)
+
     def differs(self) -> bool:
         held = self._containers
         if not held:
@@ -58,3 +61,8 @@ class _Kind:
         if type(held[0]) is dict:
             rows.append(chain.from_iterable(map(dict.values, held)))
         return not all(same(list(now), seen) for now, seen in zip(rows, self._seen, strict=True))
+
+
+def _any_unheld(containers: list[Any]) -> bool:
+    """Whether nobody holds one of them but its record and this list."""
+    return min(map(getrefcount, containers), default=_BY_THE_BATCH + 1) <= _BY_THE_BATCH

@@ -14,6 +14,7 @@ from roundsmith.sandbox import taught
 from roundsmith.sandbox.reading import COMPLEX, DOUBLE, read_whole
 from roundsmith.sandbox.reading import HEADER as HEADER
 from roundsmith.sandbox.reading import CodecError as CodecError
+from roundsmith.sandbox.reading import OverLimit as OverLimit
 
 MAX_BYTES = 2**20
 MAX_DEPTH = 64
@@ -88,7 +89,7 @@ def encode_opaque(why: str) -> bytes:
 
 def _write(out: bytearray, value: Any, max_bytes: int, depth: int) -> None:
     if depth < 0:
-        raise CodecError("the value is nested deeper than the limit")
+        raise OverLimit("the value is nested deeper than the limit")
     kind = type(value)
     writer = _WRITERS.get(kind)
     if writer is None:
@@ -96,7 +97,7 @@ def _write(out: bytearray, value: Any, max_bytes: int, depth: int) -> None:
     else:
         writer(out, value, max_bytes, depth)
     if len(out) > max_bytes:
-        raise CodecError(f"the value is larger than {max_bytes} bytes")
+        raise OverLimit(f"the value is larger than {max_bytes} bytes")
 
 
 def _write_foreign(out: bytearray, value: Any, max_bytes: int, depth: int) -> None:
@@ -137,21 +138,21 @@ def _blob(out: bytearray, content: bytes) -> None:
 def _write_int(out: bytearray, value: int, max_bytes: int, depth: int) -> None:
     size = (value.bit_length() + 8) // 8
     if size > max_bytes:
-        raise CodecError(f"the value is larger than {max_bytes} bytes")
+        raise OverLimit(f"the value is larger than {max_bytes} bytes")
     out += b"i"
     _blob(out, value.to_bytes(size, "big", signed=True))
 
 
 def _write_str(out: bytearray, value: str, max_bytes: int, depth: int) -> None:
     if len(value) > max_bytes:
-        raise CodecError(f"the value is larger than {max_bytes} bytes")
+        raise OverLimit(f"the value is larger than {max_bytes} bytes")
     out += b"s"
     _blob(out, value.encode("utf-8", "surrogatepass"))
 
 
 def _write_bytes(out: bytearray, value: bytes, max_bytes: int, depth: int) -> None:
     if len(value) > max_bytes:
-        raise CodecError(f"the value is larger than {max_bytes} bytes")
+        raise OverLimit(f"the value is larger than {max_bytes} bytes")
     out += b"b"
     _blob(out, value)
 

@@ -27,6 +27,15 @@ def agreed(columns: Columns, first: object, count: object) -> Columns:
     return tuple(column[first : first + count] for column in columns)
 
 
+def revalued(columns: Columns, first: object, values: list[Any]) -> Columns:
+    """Rows of a dict with the keys that were agreed on and other values. Raises CodecError for rows
+    that were not agreed on, and for those of a list or set.
+    """
+    if len(columns) == 1:
+        raise CodecError("values without keys")
+    return agreed(columns, first, len(values))[0], values
+
+
 def fill(container: Any, columns: Columns) -> None:
     """Makes the container have these rows. Those that it has already stay what they are, so that
     who is going through it meanwhile sees no more of it than in one process. Raises CodecError for

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 from roundsmith.sandbox import taught
 from roundsmith.sandbox.codec import MAX_BYTES, MAX_DEPTH, Node, Opaque, encode, valued
-from roundsmith.sandbox.filling import agreed, fill, rows_of
+from roundsmith.sandbox.filling import agreed, fill, revalued, rows_of
 from roundsmith.sandbox.held import Held
 from roundsmith.sandbox.mirrored import KINDS, SCALARS, Columns, Part, Record, columns_of, flat
 from roundsmith.sandbox.reading import CodecError, read_whole
@@ -39,7 +39,9 @@ class End(Protocol):
         """What stands for it there; `hashed` if it is a key or member there, or in one."""
 
     def arrive(self, tag: str, name: str, value: Any) -> Any:
-        """What is meant by a name; by `L` and a name beside its value as a built-in."""
+        """What is meant by a name; by `L` and a name beside its value as a built-in; by `P` and a
+        value of a taught type that was made here.
+        """
 
 
 class Draft(NamedTuple):
@@ -80,6 +82,7 @@ class Mirror:
         try:
             changed = [(record, *record.change(stale)) for record, stale in self._changed()]
             changes = tuple((record.number, self._parts(record, p)) for record, *_, p in changed)
+            self._held.work += sum(record.work_of(parts) for record, *_, parts in changed)
             begun, self.saying = self._held.next, True
             wired = self.wire(said, _DEPTH)
             for record, columns, seen, _ in changed:
@@ -147,10 +150,16 @@ class Mirror:
 
     def _parts(self, record: Record, parts: list[Part]) -> tuple[Any, ...]:
         kind = type(record.container)
-        return tuple(
-            part if isinstance(part, tuple) else Node("l", self._wired(part, kind, MAX_DEPTH))
-            for part in parts
-        )
+
+        def written(part: Part) -> Any:
+            match part:
+                case tuple((first, list(values))):
+                    return first, Node("l", self._wired(values, list, MAX_DEPTH))
+                case tuple():
+                    return part
+            return Node("l", self._wired(part, kind, MAX_DEPTH))
+
+        return tuple(map(written, parts))
 
     def _changed(self) -> list[tuple[Record, set[int]]]:
         """What was changed here since both agreed on it, and which members were."""
@@ -212,7 +221,11 @@ class Mirror:
             if type(part) is Node and part.tag == "l":
                 rows = rows_of(list(map(self._made, part.content)), len(columns))
             else:
-                rows = agreed(record.columns, *_tuple(part, 2))
+                first, what = _tuple(part, 2)
+                if type(what) is Node and what.tag == "l":
+                    rows = revalued(record.columns, first, list(map(self._made, what.content)))
+                else:
+                    rows = agreed(record.columns, first, what)
             for column, more in zip(columns, rows, strict=True):
                 column += more
             self._count(len(rows[0]))
@@ -234,7 +247,7 @@ class Mirror:
             case "t" | "Z":
                 return valued(tag, tuple(map(self._made, content)))
             case "P":
-                return _copied(part)
+                return self._end.arrive(tag, "", _copied(part))
             case "O" if content.startswith(_HELD):
                 word = content[1:]
                 number = int(word) if word.isascii() and word.isdigit() else None

@@ -7,17 +7,29 @@ stands at one place in all of them.
 
 from itertools import chain
 from operator import and_, is_
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from roundsmith.sandbox.identity import same
 
 SCALARS = frozenset({type(None), bool, int, float, complex, str, bytes})
 KINDS: dict[type, str] = {list: "l", set: "S", dict: "m"}
 _OF_ONE, _MANY, _AT_ONCE = 16, 64, 16
+_OF_A_CHANGE, _OF_A_PART = 4, 32
+_FRESH = SCALARS - {float, complex} | set(KINDS)
+"""Kinds of members that may be sent anew: the other side can not tell, or finds the same one."""
 _SIMPLE = SCALARS | set(KINDS)
 Columns: TypeAlias = tuple[list[Any], ...]
-Part: TypeAlias = tuple[int, int] | list[Any]
-"""The first of rows that are as they were, and how many; or new rows, flat."""
+
+
+class Revalued(NamedTuple):
+    """Rows of a dict that have the keys which they had, and other values."""
+
+    first: int
+    values: list[Any]
+
+
+Part: TypeAlias = tuple[int, int] | Revalued | list[Any]
+"""The first of rows that are as they were, and how many; such with other values; new rows, flat."""
 
 
 class Record:
@@ -74,31 +86,58 @@ class Record:
         else:
             columns = seen
         alike = 0 if stale else _num_alike(old, columns)
-        rest = tuple(column[alike:] for column in columns)
-        if alike == len(old[0]) and SCALARS.issuperset(map(type, chain.from_iterable(rest))):
-            return columns, seen, [(0, alike), flat(rest)]
-        return columns, seen, [(0, alike), *_parts(old, rest, alike, stale)]
+        was, rest = _within(old, alike, None), _within(columns, alike, None)
+        ends = 0 if stale else _num_alike(_turned(was), _turned(rest))
+        was, new = _within(was, 0, len(was[0]) - ends), _within(rest, 0, len(rest[0]) - ends)
+        parts = _quickly(alike, was, new)
+        if stale or parts is None:
+            parts = _parts(old, new, alike, stale)
+        return columns, seen, [(0, alike), *parts, (len(old[0]) - ends, ends)]
+
+    def work_of(self, parts: list[Part]) -> int:
+        """What it costs to make and read parts of it, besides their members."""
+        return _OF_A_CHANGE * self.size + _OF_A_PART * len(parts)
+
+
+def _quickly(first: int, was: Columns, new: Columns) -> list[Part] | None:
+    """Those parts, where no row of `new` needs to be looked for among all that there were."""
+    if not (was[0] or new[0]):
+        return []
+    kinds = set(map(type, new[-1]))
+    if len(new) == 1:
+        return [flat(new)] if kinds <= _FRESH else None
+    same_keys = len(was[0]) == len(new[0]) and all(map(is_, was[0], new[0]))
+    return [Revalued(first, new[1])] if same_keys and kinds <= _FRESH else None
 
 
 def _parts(old: Columns, rest: Columns, alike: int, stale: set[int]) -> list[Part]:
     """The rows that follow those at the start which are the same."""
     old_ids = [ids if stale.isdisjoint(ids) else None for ids in _ids(old)]
     at = {ids: row for row, ids in enumerate(old_ids) if ids is not None}
+    keys = {id(key): row for row, key in enumerate(old[0])} if len(old) > 1 else {}
     parts: list[Part] = []
     follows = alike
     for ids, row in zip(_ids(rest), zip(*rest, strict=True), strict=True):
         found = follows if old_ids[follows : follows + 1] == [ids] else at.get(ids)
         last = parts[-1] if parts else None
+        if found is None and (key := keys.get(ids[0])) is not None and ids[0] not in stale:
+            if isinstance(last, Revalued) and last.first + len(last.values) == key:
+                last.values.append(row[1])
+            else:
+                parts.append(Revalued(key, [row[1]]))
+            follows = key + 1
+            continue
         if found is None:
             if isinstance(last, list):
                 last += row
             else:
                 parts.append([*row])
             continue
-        if isinstance(last, tuple) and sum(last) == found:
-            parts[-1] = last[0], last[1] + 1
-        else:
-            parts.append((found, 1))
+        match last:
+            case tuple((int(first), int(count))) if first + count == found:
+                parts[-1] = first, count + 1
+            case _:
+                parts.append((found, 1))
         follows = found + 1
     return parts
 
@@ -115,6 +154,14 @@ def flat(columns: Columns) -> list[Any]:
     if len(columns) == 1:
         return columns[0]
     return list(chain.from_iterable(zip(*columns, strict=True)))
+
+
+def _turned(columns: Columns) -> Columns:
+    return tuple(column[::-1] for column in columns)
+
+
+def _within(columns: Columns, first: int, end: int | None) -> Columns:
+    return tuple(column[first:end] for column in columns)
 
 
 def _ids(columns: Columns) -> list[tuple[int, ...]]:

@@ -13,6 +13,10 @@ class CodecError(ValueError):
     """Bytes that are not one value, or a value over the limits."""
 
 
+class OverLimit(CodecError):
+    """A value that would cross, were it not over the limits."""
+
+
 Make = Callable[[str, Any], Any]
 """What a reader makes of a tag and its content, members already made."""
 

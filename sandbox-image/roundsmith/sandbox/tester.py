@@ -17,12 +17,12 @@ from types import ModuleType
 from typing import Any
 
 from roundsmith.sandbox import asked_names, classes, seeds
-from roundsmith.sandbox.anew import Globals
+from roundsmith.sandbox.anew import Globals, Solution
 from roundsmith.sandbox.asked_names import PROGRAM as SOLUTION
 from roundsmith.sandbox.asked_names import is_given, may_be_asked
 from roundsmith.sandbox.based import Changing, based, cross_to_json
 from roundsmith.sandbox.codec import CodecError, Opaque, decode, encode
-from roundsmith.sandbox.crossing import DoesNotCross, left, take_over
+from roundsmith.sandbox.crossing import GIVES, SHOWS, DoesNotCross, arrived, left, take_over
 from roundsmith.sandbox.events import unpack_blobs
 from roundsmith.sandbox.exposure import CHANGING, COROUTINE
 from roundsmith.sandbox.failures import OVERSIZED, Lineage, SolverFailure, classify
@@ -30,15 +30,13 @@ from roundsmith.sandbox.frames import read_frame, write_frame
 from roundsmith.sandbox.mirror import Mirror
 from roundsmith.sandbox.raised import Classes, caught, raised_by
 from roundsmith.sandbox.remote import Awaited, Remote, ask
+from roundsmith.sandbox.room import with_room
 from roundsmith.sandbox.setup_names import imported
 
 UNSUPPORTED = "UNSUPPORTED"
 ASSERT, UNITTEST = "assert", "unittest"
 TEST = "<test>"
 NONCE_BYTES = 8
-_GIVES = ("!setattr", "!setitem")
-_SHOWS = ("!contains", "!getitem", "!delitem")
-"""What gives the program nothing: what it is shown stays the test's own."""
 
 
 def run(control: int, nonce: bytes, asked: bytes) -> tuple[bytes, bytes, bytes]:
@@ -47,7 +45,7 @@ def run(control: int, nonce: bytes, asked: bytes) -> tuple[bytes, bytes, bytes]:
     """
     setup, body = unpack_blobs(asked)
     link = Link(control, nonce, setup.decode("utf-8", "surrogatepass"))
-    sys.modules[SOLUTION] = Solution(link)
+    sys.modules[SOLUTION] = Solution(link.named)
     if b"seed" in body:
         seeds.share(link.seed)
     error: BaseException | None = None
@@ -81,21 +79,6 @@ def run_in(body: bytes, namespace: Callable[[str, ast.AST], dict[str, Any]]) -> 
     return classes.run(made, TEST)
 
 
-class Solution(ModuleType):
-    """The program, as a test imports it."""
-
-    def __init__(self, link: "Link") -> None:
-        super().__init__(SOLUTION)
-        self.__link = link
-
-    def __getattr__(self, name: str) -> Any:
-        # Which names all of it are would be the program's to say, built-ins among them.
-        found = {} if name == "__all__" else self.__link.named(name)
-        if name not in found:
-            raise AttributeError(f"the program defines no {name!r}")
-        return found[name]
-
-
 class Link:
     """The way to the solver: a request frame out, an answer frame in."""
 
@@ -108,6 +91,8 @@ class Link:
         """The classes of what it raises itself."""
         self._theirs: dict[tuple[str, str], Any] = {}
         """What stands here for an object of the program's, the same one every time."""
+        self._modules: dict[int, Opaque] = {}
+        """By their `id`, the modules that names of the program's stand for."""
         self._mirror = Mirror(self, follows=False)
         self.num_calls = 0
         self.updating = False
@@ -161,7 +146,8 @@ class Link:
         namespace: dict[str, Any] = {}
         for name, kind, value in described:
             if kind == "module":
-                namespace[name] = importlib.import_module(value)
+                namespace[name] = module = importlib.import_module(value)
+                self._modules[id(module)] = Opaque(f"={name}")
             elif kind == "exception":
                 theirs, lineage = value
                 expected = name in self._expected
@@ -180,11 +166,15 @@ class Link:
         return made
 
     def leave(self, value: Any, depth: int, hashed: bool) -> Any:
-        """What stands for a value of the test's there."""
+        """What stands for a value of the test's there: of a module that the program names, too."""
+        if type(value) is ModuleType and id(value) in self._modules:
+            return self._modules[id(value)]
         return value if type(value) is Opaque else left(value)
 
     def arrive(self, tag: str, name: str, value: Any) -> Any:
         """What represents an object over there: the same one every time."""
+        if tag == "P":
+            return arrived(value)
         if (tag, name) not in self._theirs:
             self._theirs[tag, name] = self._made(tag, Opaque(name), value)
         return self._theirs[tag, name]
@@ -214,12 +204,12 @@ class Link:
         A function of the test's that is given to the program makes it UNSUPPORTED. What an operator
         is given does not: which one meets an object of the program's is for the program to choose.
         """
-        reads, shows = target.type_name[:1] == "!", target.type_name in _SHOWS
+        reads, shows = target.type_name[:1] == "!", target.type_name in SHOWS
         sent = target, name, args, tuple(kwargs.items())
         try:
             said = self.ask(b"D", sent, shows)
         except DoesNotCross as error:
-            if reads and target.type_name not in _GIVES:
+            if reads and target.type_name not in GIVES:
                 raise
             raise self.failure(UNSUPPORTED, str(error)) from error
         self.num_calls += target.type_name != "!own"
@@ -239,10 +229,13 @@ class Link:
         """Seeds the generator that the program draws from."""
         self.call(Opaque("!seed"), "", (module, *args), kwargs)
 
+    @with_room
     def ask(self, kind: bytes, said: tuple[Any, ...], shows: bool = False) -> Any:
         """What is answered; raises what the solver's side raised, and DoesNotCross for what is
         said. A value over the limits ends the test: as an exception the test could expect it.
         """
+        if self.updating:
+            raise self.failure("TAMPERED", "an answer that has more to be asked while it is read")
         if self.failed:
             raise self.failed
         try:
