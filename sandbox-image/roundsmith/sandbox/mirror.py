@@ -9,6 +9,7 @@ changed on both.
 Not handled: what is of a class below list, dict or set, or within a value of a taught type.
 """
 
+from collections import deque
 from collections.abc import Callable
 from itertools import chain
 from typing import Any, NamedTuple, Protocol
@@ -25,7 +26,7 @@ _MOST_ROWS = MAX_BYTES
 _MOST_WORK = 2**25
 """For looking what was changed, in looks at one member: about half a second."""
 _MAKE: dict[str, Callable[[], Any]] = {tag: kind for kind, tag in KINDS.items()}
-_HELD = "@"
+_HELD, _MOST_RECENT = "@", 4096
 _PARTED = frozenset("ltSZmLPO")
 """Tags of what is more than one scalar."""
 _DEPTH, _AROUND = MAX_DEPTH + 4, 6
@@ -63,6 +64,7 @@ class Mirror:
         """The number that was the next as the other side spoke last."""
         self._filling: list[tuple[Record, Columns]] = []
         self._num_rows = 0
+        self._recent: deque[Any] = deque(maxlen=0 if follows else 8)  # often asked for again
         self.saying = False
         """Whether changes are written, and what is written now is what is said."""
         self.keeps = False
@@ -211,6 +213,7 @@ class Mirror:
         for number in gone:
             self._held.forget(self._held.known(number))
         self._agreed, self._filling = self._held.next, []
+        self._recent.extend(m for m in made if type(m) in KINDS and len(m) <= _MOST_RECENT)
         return made
 
     def _change(self, change: Any) -> tuple[Record, Columns]:
