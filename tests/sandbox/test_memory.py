@@ -98,7 +98,8 @@ def f(n=0):
     return f(n + 1) + 1
 """
     # CPython 3.11 answers a failed frame allocation with a SystemError that has no MemoryError.
-    allowed = (Verdict.MEMORY, Verdict.ERROR, Verdict.SIGNALED, Verdict.CPU_TIMEOUT)
+    allowed = (Verdict.MEMORY, Verdict.ERROR, Verdict.SIGNALED, Verdict.CPU_TIMEOUT, Verdict.FLAKY)
+    # On a busy machine, in gVisor above all, its two runs may meet one limit each: that is FLAKY.
     assert box.call(source, limits=SMALL).verdict in allowed
 
 
