@@ -63,14 +63,6 @@ class Node(NamedTuple):
 CONTAINERS = (list, tuple, set, frozenset, dict)
 
 
-def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
-    """A plain container with its members changed; anything else as it is."""
-    kind = type(value)
-    if kind is dict:
-        return {change(key): change(item) for key, item in value.items()}
-    return kind(change(member) for member in value) if kind in CONTAINERS else value
-
-
 def encode(value: object, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> bytes:
     """The bytes of one value. Raises CodecError over `max_bytes` or `max_depth`, so a cycle ends
     too.
