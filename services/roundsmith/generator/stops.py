@@ -9,6 +9,10 @@ _UNFINISHED_TOKENS = 7
 """Tokens at the end of a text in which a character may still be begun: three, for it has four bytes
 at most and a token carries at least one; the rest is for special tokens, which carry none.
 """
+_FURTHER_BYTES = 3
+"""Of a character, after its first."""
+_NO_CHARACTER = "\ufffd"
+"""What bytes are read as that are no character, or only begin one."""
 
 
 class StopStrings:
@@ -59,19 +63,34 @@ class TextAsDrawn:
 
     def completed(self, token_ids: Sequence[int]) -> str:
         """What can be told of the completion's tokens that was not told before."""
-        stop = len(token_ids)
-        text = decode(self._tokenizer, token_ids[self._before :])
-        if text.endswith("\ufffd"):  # the first bytes of a character, or bytes that are none
-            stop -= _UNFINISHED_TOKENS
-            if stop <= self._told:
-                return ""
-            text = decode(self._tokenizer, token_ids[self._before : stop])
+        text, stop = self._settled(token_ids)
+        if stop <= self._told:
+            return ""
         known = decode(self._tokenizer, token_ids[self._before : self._told])
         self._before, self._told = self._told, stop
         pending = self._held + text[len(known) :]
         kept = _begun(pending, self._stop)
         self._held = pending[len(pending) - kept :]
         return pending[: len(pending) - kept]
+
+    def _settled(self, token_ids: Sequence[int]) -> tuple[str, int]:
+        """The text from `before` on that no token changes any more, and after which token it ends.
+
+        That is the last one that ends a character. Where none of the last few does, their bytes
+        are none, and what comes before them is told unless it is cut within a character.
+        """
+        stop = len(token_ids)
+        whole = decode(self._tokenizer, token_ids[self._before :])
+        if not whole.endswith(_NO_CHARACTER):
+            return whole, stop
+        for back in range(1, _UNFINISHED_TOKENS + _FURTHER_BYTES + 1):
+            if stop - back <= self._told:
+                break
+            text = decode(self._tokenizer, token_ids[self._before : stop - back])
+            ends = not text.endswith(_NO_CHARACTER)
+            if ends or (back >= _UNFINISHED_TOKENS and whole.startswith(text)):
+                return text, stop - back
+        return "", self._told
 
 
 def _begun(text: str, stop: Sequence[str]) -> int:

@@ -63,6 +63,30 @@ def test_text_is_told_as_soon_as_its_bytes_can_be_no_other_character(
     assert tokenizer.decode(ids).startswith(told)
 
 
+@given(
+    st.lists(st.sampled_from([*"é☃😀ab".encode(), 0xFF, 0xF0]), max_size=40),
+    st.lists(st.integers(1, 12), min_size=40, max_size=40),
+)
+def test_text_is_told_right_where_several_tokens_come_at_once(
+    tokenizer: Any, drawn: list[int], steps: list[int]
+) -> None:
+    by_byte = ids_of_bytes(tokenizer)
+    ids = [by_byte[byte] for byte in drawn]
+    told, text, number = "", TextAsDrawn(tokenizer, ()), 0
+    for step in steps:
+        number = min(len(ids), number + step)
+        told += text.completed(ids[:number])
+        assert tokenizer.decode(ids).startswith(told)
+        assert len(told) >= len(tokenizer.decode(ids[: max(0, number - 8)]))
+
+
+def test_whole_characters_are_told_where_the_last_is_not_whole(tokenizer: Any) -> None:
+    by_byte = ids_of_bytes(tokenizer)
+    ids = [by_byte[byte] for byte in "😀☃😀".encode()]
+    text = TextAsDrawn(tokenizer, ())
+    assert [text.completed(ids[:number]) for number in (9, 11)] == ["😀☃", "😀"]
+
+
 def test_bytes_that_never_become_a_character_are_told_all_the_same(tokenizer: Any) -> None:
     no_character = ids_of_bytes(tokenizer)[0xFF]
     text = TextAsDrawn(tokenizer, ())
