@@ -24,11 +24,11 @@ class RowKind(Generic[RowT]):
     name: str
     version: int
     schema: pa.Schema
+    row: type[RowT]
     encode: Callable[[RowT], dict[str, Any]]
-    decode: Callable[[dict[str, Any]], RowT]
     rows_per_group: int = 1024
     still_read: tuple[int, ...] = ()
-    """Earlier versions, whose rows lack only what `decode` has a word for where it is missing."""
+    """Earlier versions, whose rows lack only what has a default."""
 
     def hash_of(self, rows: Iterable[RowT]) -> str:
         """The sha256 of what is stored of these rows, as canonical JSON: the same rows have the
@@ -39,27 +39,21 @@ class RowKind(Generic[RowT]):
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-TASKS: RowKind[Task] = RowKind(
-    "task", 2, schemas.TASK_SCHEMA, codecs.task_columns, codecs.columns_task
-)
+TASKS: RowKind[Task] = RowKind("task", 2, schemas.TASK_SCHEMA, Task, codecs.task_columns)
 # A group holds all samples of a task, so that fewer of them fill the same memory.
-GROUPS: RowKind[Group] = RowKind(
-    "group", 3, schemas.GROUP_SCHEMA, codecs.group_columns, codecs.columns_group, 64
-)
+GROUPS: RowKind[Group] = RowKind("group", 3, schemas.GROUP_SCHEMA, Group, codecs.group_columns, 64)
 EXAMPLES: RowKind[Example] = RowKind(
-    "example", 2, schemas.EXAMPLE_SCHEMA, codecs.example_columns, codecs.columns_example
+    "example", 2, schemas.EXAMPLE_SCHEMA, Example, codecs.example_columns
 )
-PAIRS: RowKind[Pair] = RowKind(
-    "pair", 2, schemas.PAIR_SCHEMA, codecs.pair_columns, codecs.columns_pair
-)
+PAIRS: RowKind[Pair] = RowKind("pair", 2, schemas.PAIR_SCHEMA, Pair, codecs.pair_columns)
 EVALS: RowKind[EvalRecord] = RowKind(
-    "eval", 3, schemas.EVAL_SCHEMA, codecs.eval_columns, codecs.columns_eval, still_read=(2,)
+    "eval", 3, schemas.EVAL_SCHEMA, EvalRecord, codecs.eval_columns, still_read=(2,)
 )
 RESULTS: RowKind[TaskResult] = RowKind(
-    "result", 1, schemas.RESULT_SCHEMA, codecs.result_columns, codecs.columns_result
+    "result", 1, schemas.RESULT_SCHEMA, TaskResult, codecs.result_columns
 )
 DROPPED: RowKind[DroppedRow] = RowKind(
-    "dropped", 1, schemas.DROPPED_SCHEMA, codecs.dropped_columns, codecs.columns_dropped
+    "dropped", 1, schemas.DROPPED_SCHEMA, DroppedRow, codecs.dropped_columns
 )
 KINDS: dict[str, RowKind[Any]] = {
     kind.name: kind for kind in (TASKS, GROUPS, EXAMPLES, PAIRS, EVALS, RESULTS, DROPPED)

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]  # ships no types
 from roundsmith.errors import StoreError
 from roundsmith.store.kinds import RowKind
 from roundsmith.store.manifest import ObjectRef
+from roundsmith.store.reading import reader
 from roundsmith.store.sink import HashingFile, synced
 
 RowT = TypeVar("RowT")
@@ -115,8 +116,7 @@ def read_file(kind: RowKind[RowT], path: Path) -> Iterator[RowT]:
         with pq.ParquetFile(path) as file:
             _check(kind, path, file.schema_arrow.metadata or {})
             for group in range(file.num_row_groups):
-                for columns in file.read_row_group(group).to_pylist():
-                    yield kind.decode(columns)
+                yield from _rows(kind, file.read_row_group(group))
     except (pa.ArrowInvalid, OSError) as error:
         raise StoreError(
             f"{path}: expected a Parquet file of {kind.name} rows, saw {error}: write it again"
@@ -137,8 +137,8 @@ def search_file(
         for group in range(file.num_row_groups):
             narrow = file.read_row_group(group, columns=list(columns)).to_pylist()
             places = [place for place, row in enumerate(narrow) if wanted(row)]
-            whole = file.read_row_group(group).take(places).to_pylist() if places else []
-            yield from map(kind.decode, whole)
+            if places:
+                yield from _rows(kind, file.read_row_group(group).take(places))
 
 
 def read_columns(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -146,6 +146,12 @@ def read_columns(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]
     with pq.ParquetFile(path) as file:
         for group in range(file.num_row_groups):
             yield from file.read_row_group(group, columns=list(columns)).to_pylist()
+
+
+def _rows(kind: RowKind[RowT], table: pa.Table) -> Iterator[RowT]:
+    read = reader(kind.row)
+    for batch in table.to_batches():
+        yield from read(batch.to_struct_array())
 
 
 def _check(kind: RowKind[Any], path: Path, metadata: dict[bytes, bytes]) -> None:

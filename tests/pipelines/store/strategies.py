@@ -15,6 +15,7 @@ from roundsmith.types import (
     OutputRule,
     OwnLimits,
     Pair,
+    Phase,
     Provenance,
     Sample,
     Sampling,
@@ -158,6 +159,7 @@ outcomes = st.builds(
     image=text,
     near_limit=st.booleans(),
     detail=text,
+    phase=st.sampled_from(Phase),
 )
 scores = st.builds(
     Score, logprob_sum=reals, token_count=counts, weights_sha256=text, p_yes=st.none() | reals

@@ -20,6 +20,7 @@ from roundsmith.store import (
     PAIRS,
     RESULTS,
     TASKS,
+    DroppedRow,
     EvalRecord,
     RowKind,
     read_file,
@@ -58,6 +59,14 @@ def test_rows_come_back_as_they_were_and_equal_rows_give_equal_bytes(
         write_file(kind, two, read)
         assert read == written
         assert one.read_bytes() == two.read_bytes()
+
+
+def test_what_rows_say_again_and_again_is_held_once(tmp_path: Path) -> None:
+    file = tmp_path / "rows.parquet"
+    write_file(DROPPED, file, (DroppedRow(f"row {n}", "a task", "", "", "") for n in range(9)))
+    texts = [row.task_id for row in read_file(DROPPED, file)]
+    assert texts == ["a task"] * 9
+    assert len({id(text) for text in texts}) == 1
 
 
 @given(rows.values)
