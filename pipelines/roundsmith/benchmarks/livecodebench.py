@@ -125,7 +125,8 @@ def _test(test_id: str, case: Case, entry_point: str) -> Test:
         )
     if case.testtype != "functional":
         raise BadField(test_id, shown(case.testtype), "the testtype stdin or functional")
-    args = [decoded(line, test_id, "one JSON value a line") for line in case.input.splitlines()]
+    lines = filter(str.strip, case.input.split("\n"))  # U+2028 in a JSON string ends no line
+    args = [decoded(line, test_id, "one JSON value a line") for line in lines]
     expected = decoded(case.output, test_id, "a JSON value")
     return call_test(test_id, entry_point, args, expected, LIMITS, unwrap=False)
 

@@ -5,6 +5,7 @@ docstring; a paraphrase of it, or a program with other names, is not.
 """
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -46,9 +47,10 @@ class Banned:
 
 
 def plain(text: str) -> str:
-    """A text in lower case without quotes, their escapes and comment signs, its white space single
-    spaces.
+    """A text in lower case, composed (NFKC), without quotes, their escapes and comment signs, its
+    white space single spaces.
     """
+    text = unicodedata.normalize("NFKC", text)
     spaced = _ESCAPED_SPACE.sub(" ", text) if "\\" in text else text
     return " ".join(spaced.translate(_UNQUOTED).lower().split())
 

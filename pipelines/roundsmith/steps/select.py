@@ -50,7 +50,7 @@ async def select(ctx: Context, groups: str, model: str, tasks: str) -> str:
         )
         return Made(chosen.objects, _stats(chosen, measured, drops_texts(ctx)))
 
-    manifest = await ctx.once("select", 8, settings, (scored, task_set), make)
+    manifest = await ctx.once("select", 9, settings, (scored, task_set), make)
     if ctx.config.control and not manifest.stats["gold"]:
         raise ConfigError(
             f"control: expected gold rows, on which alone it is trained, saw none among "

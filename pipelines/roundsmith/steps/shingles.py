@@ -5,6 +5,7 @@ so that nothing is found that is not alike. What is alike is missed as seldom as
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from hashlib import blake2b
@@ -20,8 +21,10 @@ _SEED = 20_250_101
 
 
 def words_of(text: str) -> list[str]:
-    """The words and numbers of a text in lower case."""
-    return re.findall(r"\w+", text.casefold())
+    """The words and numbers of a text in lower case, composed (NFKC): an accent may be a character
+    of its own in one file and not in another.
+    """
+    return re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold())
 
 
 def shingles(words: Sequence[str], n: int) -> Hashes:

@@ -221,6 +221,15 @@ def test_methods_of_livecodebench_are_called_with_the_lines_of_their_input(
     assert passes(task, f"{code_prompt(task, task.description)}{body}") is right
 
 
+def test_a_line_of_input_may_hold_what_only_python_takes_for_its_end(tmp_path: Path) -> None:
+    public = json.dumps([case('"a\u2028b"\n\n2\n', "[3, 2]", "functional")])
+    hidden = json.dumps([])
+    row = LCB_METHOD | {"public_test_cases": public, "private_test_cases": hidden}
+    (task,) = loaded(tmp_path, row)
+    body = "        return [len(a), b]\n"
+    assert passes(task, f"{code_prompt(task, task.description)}{body}")
+
+
 def test_programs_have_what_their_benchmarks_runner_imports_for_them(tmp_path: Path) -> None:
     (method,) = loaded(tmp_path, LCB_METHOD)
     body = "        return nsmallest(2, [a, b]) if gcd(a, b) else list(accumulate([a, b]))"

@@ -144,6 +144,13 @@ def test_docstrings_go_and_nothing_else() -> None:
     assert without_docstrings("def broken(:") == "def broken(:"
 
 
+@pytest.mark.parametrize("mark", ["\f", "\v", "\x1c", "\x85", "\u2028"])
+def test_what_ends_no_line_for_python_moves_no_docstring(mark: str) -> None:
+    before = f"A = '{mark}'  # {mark}\r\n"
+    code = f'{before}def f(x):\n    """ says """\n    return x\n'
+    assert without_docstrings(code) == f"{before}def f(x):\n    return x\n"
+
+
 def test_a_reference_that_does_not_begin_with_the_head_is_refused() -> None:
     with pytest.raises(ConfigError, match="begins with the code head"):
         reference_body(replace(TASK, reference="def other():\n    pass"))

@@ -1,5 +1,6 @@
 """Rows that come too near to a held-out task are dropped, with the reason."""
 
+import unicodedata
 from dataclasses import replace
 
 import numpy as np
@@ -121,6 +122,20 @@ def test_a_text_anywhere_in_a_row_is_asked_for_by_the_recipe() -> None:
     assert found is not None
     assert (found.why, found.evidence) == ("text", LONG.lower())
     assert why("Turn a text around.", answer, ngram=0, similarity=0) is None
+
+
+@pytest.mark.parametrize("by", ["exact", "text", "n-gram"])
+def test_an_accent_of_its_own_character_hides_no_text(by: str) -> None:
+    held = replace(TASK, task_id="held", description="Zähle für jeden Tag die Grüße aus Köln, ohne")
+    told = unicodedata.normalize("NFD", held.description)
+    assert told != held.description
+    task = replace(TASK, description=told if by == "exact" else "Turn a text around.")
+    answer = "    return 1" if by == "exact" else f"    # Please: {told}\n    return 1"
+    row = gold_example(task, CompletionStyle().code(task, task.description), answer, "gift")
+    config = ContaminationConfig(ngram=6 if by == "n-gram" else 0, similarity=0)
+    found = Overlap([held], config, by == "text").dropped(row, {task.task_id: task})
+    assert found is not None
+    assert found.why == by
 
 
 def test_no_held_out_task_drops_nothing() -> None:

@@ -29,7 +29,7 @@ def test_a_control_without_gold_rows_is_refused_before_anything_is_trained(
             **held_out_key(ctx, await kept_apart(ctx)),
         }
         parents = (ctx.manifest(model), ctx.manifest(tasks))
-        found = reference(await ctx.once("select", 8, settings, parents, selected))
+        found = reference(await ctx.once("select", 9, settings, parents, selected))
         again = await run_step(ctx, "select", groups=model, model=model, tasks=tasks)
         assert again == found, "the rows that were found"
         return again
