@@ -62,11 +62,14 @@ def status(
     from rich.table import Table
     from rich.text import Text
 
+    from roundsmith.commands.installation import find_installation
     from roundsmith.platform.followed_run import find_run, runs
     from roundsmith.platform.kubernetes_api import KubernetesApi
 
     api = KubernetesApi(namespace)
     found = runs(api, release) if run is None else [find_run(api, release, run)]
+    if not found:
+        find_installation(api, release)  # else it is another namespace that has runs
     if json_:
         told = [asdict(state) for state in found]
         typer.echo(json.dumps(told if run is None else told[0], indent=2))

@@ -22,6 +22,10 @@ roundsmith doctor --release roundsmith --namespace ml
 roundsmith doctor --cluster /etc/roundsmith/cluster.json"""
 
 
+HELD_S = 60.0
+"""How long the pod that looks may be kept from beginning: an image is asked for again meanwhile."""
+
+
 def doctor(
     json_: Annotated[bool, typer.Option("--json", help="Print the checks as a JSON list.")] = False,
     cluster: Annotated[
@@ -41,7 +45,10 @@ def doctor(
         str | None,
         typer.Option(help="Check the cluster of this installation, from a pod as runs have it."),
     ] = None,
-    namespace: Annotated[str, typer.Option(help="Where the installation is.")] = "roundsmith",
+    namespace: Annotated[
+        str | None,
+        typer.Option(help="Where the installation is.", show_default="roundsmith"),
+    ] = None,
     patience: Annotated[
         float, typer.Option(help="Seconds that a service of --cluster may take to answer.")
     ] = 30.0,
@@ -59,8 +66,9 @@ def doctor(
     """
     from roundsmith.platform.checks import checks
 
+    _refuse_what_is_not_looked_at(release, namespace, cluster, runs)
     if release is not None:
-        found = _in_a_pod(release, namespace)
+        found = _in_a_pod(release, namespace or "roundsmith")
     elif cluster is None:
         found = checks()
     else:
@@ -70,6 +78,26 @@ def doctor(
     _show(found, json_)
     if not all(check.ok for check in found):
         raise typer.Exit(1)
+
+
+def _refuse_what_is_not_looked_at(
+    release: str | None, namespace: str | None, cluster: Path | None, runs: bool
+) -> None:
+    """Raises ConfigError for an option that would be left out: this machine may be well, and the
+    cluster not.
+    """
+    from roundsmith.errors import ConfigError
+
+    for option, given, wanted, there in (
+        (f"--namespace {namespace}", namespace is not None, "--release", release is not None),
+        (f"--cluster {cluster}", cluster is not None, "no --release", release is None),
+        ("--runs", runs, "--cluster", cluster is not None),
+    ):
+        if given and not there:
+            raise ConfigError(
+                f"{option}: expected {wanted} with it, saw {release or 'none'}: name the "
+                "installation by --release and --namespace, or its JSON by --cluster"
+            )
 
 
 def _show(found: "list[Check]", as_json: bool) -> None:
@@ -94,7 +122,7 @@ def _show(found: "list[Check]", as_json: bool) -> None:
 
 async def _cluster(cluster: "ClusterConfig", patience: float, runs: bool) -> "list[Check]":
     """What is looked at on a cluster: its services, and with `runs` what runs need beside them."""
-    from roundsmith.platform.cluster_checks import cluster_checks, isolation
+    from roundsmith.platform.cluster_checks import cluster_checks, explained, isolation
     from roundsmith.platform.service_checks import serve_check, service_checks
 
     services = await service_checks(cluster.endpoints, patience)
@@ -103,6 +131,7 @@ async def _cluster(cluster: "ClusterConfig", patience: float, runs: bool) -> "li
     if not runs:
         return services
     seen = await asyncio.to_thread(cluster_checks, cluster)
+    services = await asyncio.to_thread(explained, cluster, services)
     return [*seen, *services, await isolation(cluster)]
 
 
@@ -114,7 +143,7 @@ def _in_a_pod(release: str, namespace: str) -> "list[Check]":
     from roundsmith.platform.checks import Check
     from roundsmith.platform.cluster_checks import scheduling
     from roundsmith.platform.control_job import DOCTOR, doctor_job, job_name, submit_job
-    from roundsmith.platform.followed_run import Followed
+    from roundsmith.platform.followed_run import Followed, Held
     from roundsmith.platform.kubernetes_api import KubernetesApi
 
     api = KubernetesApi(namespace)
@@ -123,7 +152,13 @@ def _in_a_pod(release: str, namespace: str) -> "list[Check]":
     here = {check.name: check for check in scheduling(api, cluster)}
     submit_job(api, doctor_job(cluster, name, owner))
     printed: list[str] = []
-    code = Followed(api, name, show=printed.append, warn=say).to_its_end()
+    followed = Followed(api, name, show=printed.append, warn=say, held_s=HELD_S)
+    try:
+        code = followed.to_its_end()
+    except Held as held:
+        api.delete("jobs", name)
+        remedy = "mend that: no pod of a run begins either; what is looked at in it comes then"
+        return [Check("pod", False, str(held), remedy), *here.values()]
     if "[" not in printed or "]" not in printed:
         told = "\n".join(printed)
         raise PlatformError(

@@ -4,7 +4,8 @@ They are asked from where a run plays: with the service account of its pod, over
 """
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from roundsmith.clients import connect
@@ -14,6 +15,7 @@ from roundsmith.platform.cluster_config import TRAINING_CONTAINER, ClusterConfig
 from roundsmith.platform.kubernetes_api import PATHS, KubernetesApi
 from roundsmith.platform.manifests import container_of
 from roundsmith.platform.model_registry import ModelRegistry
+from roundsmith.platform.pod_troubles import troubles, waits_silently
 from roundsmith.platform.training_job import TrainingKind
 from roundsmith.platform.training_kinds import find_kind
 from roundsmith.store.root import Root
@@ -21,6 +23,7 @@ from roundsmith.store.root import Root
 OLDEST = (1, 30)
 """The first Kubernetes that the chart is for, as its Chart.yaml says."""
 GPU = "nvidia.com/gpu"
+INSTANCE = "app.kubernetes.io/instance"
 ISOLATION_S = 10.0
 """How long its executor, which the check of the services has found, may take to tell the tier."""
 KSERVE, KUEUE = "/apis/serving.kserve.io", "/apis/kueue.x-k8s.io"
@@ -96,6 +99,30 @@ async def isolation(cluster: ClusterConfig) -> Check:
         return Check("isolation", False, str(error), "look at the log of the executor")
     remedy = "" if tier == "T3" else "set sandbox.runtimeClassName to gVisor's or Kata's class"
     return Check("isolation", tier in LEAVES, f"{tier}: {LEAVES.get(tier, 'not known')}", remedy)
+
+
+def explained(cluster: ClusterConfig, services: Sequence[Check]) -> list[Check]:
+    """The checks of services; one that failed tells what keeps its pods, as far as it is seen."""
+    labels = cluster.control.template["metadata"]["labels"]
+    release = labels.get(INSTANCE)
+    if release is None or all(check.ok for check in services):
+        return list(services)
+    api = KubernetesApi(cluster.namespace)
+    return [check if check.ok else _explained(api, str(release), check) for check in services]
+
+
+def _explained(api: KubernetesApi, release: str, check: Check) -> Check:
+    name = check.name.replace(" ", "-")
+    label = f"{INSTANCE}={release},app.kubernetes.io/component"
+    try:
+        pods = api.select("pods", label, name)
+    except RoundsmithError:  # who looks may not see them
+        return check
+    told = [str(trouble) for trouble in troubles(pods)]
+    for pod in filter(waits_silently, pods):
+        if why := api.warned(pod["metadata"]["name"]):
+            told.append(f"{pod['metadata']['name']}: {why}")
+    return replace(check, detail="; ".join([check.detail, *told])) if told else check
 
 
 def gpus(api: KubernetesApi, cluster: ClusterConfig) -> Check:

@@ -1,22 +1,30 @@
 """A run on a cluster as it is looked at from outside: its log as it comes, and how far it is."""
 
 import json
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from roundsmith.errors import ConfigError, UnknownName
+from roundsmith.errors import ConfigError, PlatformError, UnknownName
 from roundsmith.platform.cluster_config import CONTROL_CONTAINER
 from roundsmith.platform.control_job import (
     JOB_LABEL,
     LOOK_S,
     OPTIONS,
+    TAKEN,
     exit_code,
     finished,
 )
 from roundsmith.platform.kubernetes_api import Json, KubernetesApi
 from roundsmith.platform.manifests import RUN
-from roundsmith.platform.pod_troubles import Podless, troubles
+from roundsmith.platform.pod_troubles import (
+    Podless,
+    Trouble,
+    Unbegun,
+    troubles,
+    waits_silently,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +78,7 @@ def find_run(api: KubernetesApi, release: str, run: str) -> RunState:
     """A run by its name. Raises UnknownName with those that there are."""
     job = api.get("jobs", f"{release}-{run}")
     # Others that the installation has made, such as one that promotes, are no runs.
-    if job is not None and job["metadata"].get("labels", {}).get(RUN) == run:
+    if job is not None and job["metadata"].get("labels", {}).get(RUN) and _of(job, release):
         return _looked_at(api, job)
     known = ", ".join(found.name for found in runs(api, release)) or "none"
     raise UnknownName(
@@ -80,21 +88,33 @@ def find_run(api: KubernetesApi, release: str, run: str) -> RunState:
 
 
 def _looked_at(api: KubernetesApi, job: Json) -> RunState:
-    """A run as its Job and pods are; where none of them can be made, with what Kubernetes says."""
+    """A run as its Job and pods are; where none of them can be made, or one does not begin and does
+    not say why, with what Kubernetes says.
+    """
     found = run_state(job, pods := _pods(api, job["metadata"]["name"]))
-    if pods or found.state != "waiting" or not (why := api.warned(found.job)):
+    if found.state != "waiting":
         return found
-    return replace(found, troubles=(f"{found.job}: no pod of it: {why}",))
+    if not pods:
+        why = api.warned(found.job)
+        return replace(found, troubles=(f"{found.job}: no pod of it: {why}",)) if why else found
+    silent = [pod["metadata"]["name"] for pod in pods if waits_silently(pod)]
+    told = [f"{name}: it has not begun: {why}" for name in silent if (why := api.warned(name))]
+    return replace(found, troubles=(*found.troubles, *told))
 
 
 def _of(job: Json, release: str) -> bool:
     metadata = job["metadata"]
-    return bool(metadata["name"] == f"{release}-{metadata['labels'][RUN]}")
+    run = metadata["labels"][RUN]
+    return bool(metadata["name"] == f"{release}-{run}" and run not in TAKEN)
 
 
 def _pods(api: KubernetesApi, job: str) -> list[Json]:
     pods = api.select("pods", JOB_LABEL, job)
     return sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+
+
+class Held(PlatformError):
+    """A job whose pod is kept from beginning."""
 
 
 @dataclass
@@ -105,13 +125,16 @@ class Followed:
     name: str
     show: Callable[[str], None]
     warn: Callable[[str], None]
+    held_s: float = math.inf
+    """How long its pod may be kept from beginning by what was told of it."""
     _shown: dict[str, str] = field(default_factory=dict)
     """The time of the last line shown, by pod."""
     _warned: set[str] = field(default_factory=set)
+    _held_since_s: float | None = None
 
     def to_its_end(self) -> int:
-        """The exit code of the run; every line that its pods printed was shown."""
-        podless = Podless(self.api, "jobs", self.name)
+        """The exit code of the run; every line that its pods printed was shown. Raises Held."""
+        podless, unbegun = Podless(self.api, "jobs", self.name), Unbegun(self.api)
         while True:
             job = self.api.get("jobs", self.name)
             if job is None:
@@ -123,7 +146,9 @@ class Followed:
                 self._warn_once(f"job {self.name} is queued: it starts when its queue has quota")
             pods = _pods(self.api, self.name)
             waits = not pods and not job["spec"].get("suspend") and finished(job) is None
-            if (trouble := podless.trouble(waits=waits)) is not None:
+            lack = podless.trouble(waits=waits)
+            overdue = [*([lack] if lack else []), *unbegun.troubles(pods)]
+            for trouble in overdue:
                 self._warn_once(str(trouble))
             for pod in pods:
                 self._show(pod)
@@ -132,7 +157,20 @@ class Followed:
                     self._show(pod)
                 codes = [code for pod in pods if (code := exit_code(pod)) is not None]
                 return 0 if good else (codes[-1] if codes and codes[-1] else 1)
+            self._look_whether_held(pods, overdue)
             time.sleep(LOOK_S)
+
+    def _look_whether_held(self, pods: Sequence[Json], overdue: Sequence[Trouble]) -> None:
+        begun = any(pod["status"].get("phase") != "Pending" for pod in pods)
+        told = [*overdue, *([] if begun else troubles(pods))]
+        if not told:
+            self._held_since_s = None
+            return
+        now_s = time.monotonic()
+        self._held_since_s = self._held_since_s or now_s
+        waited_s = math.inf if overdue else now_s - self._held_since_s
+        if waited_s > self.held_s:
+            raise Held("; ".join(map(str, told)))
 
     def _show(self, pod: Json) -> None:
         name = pod["metadata"]["name"]

@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from roundsmith.platform.kubernetes_api import Kind, KubernetesApi
 
 NO_POD_S = 60.0
-"""How long a job may be without a pod before a word is said of it."""
+"""How long a job may be without a pod, and a pod may wait and not say why, before a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ class Podless:
     api: KubernetesApi
     kind: Kind
     name: str
+    lacks: str = "no pod of it"
     _since_s: float | None = None
     _next_s: float = 0.0
 
@@ -57,7 +58,34 @@ class Podless:
         if not why:
             look = f"kubectl describe {self.kind} {self.name} --namespace {self.api.namespace}"
             why = f"its events tell why: {look}"
-        return Trouble(self.name, f"no pod of it for {waited_s:.0f} s: {why}")
+        return Trouble(self.name, f"{self.lacks} for {waited_s:.0f} s: {why}")
+
+
+@dataclass
+class Unbegun:
+    """Pods that have a node and do not begin: what a volume lacks, or how long an image takes, is
+    told by events alone. Told as of what has no pod.
+    """
+
+    api: KubernetesApi
+    _pods: dict[str, Podless] = field(default_factory=dict)
+
+    def troubles(self, pods: Sequence[Mapping[str, Any]]) -> list[Trouble]:
+        """What is to be told now of pods that wait and do not say why."""
+        found = []
+        for pod in pods:
+            name = pod["metadata"]["name"]
+            watched = self._pods.setdefault(
+                name, Podless(self.api, "pods", name, "it has not begun")
+            )
+            found.append(watched.trouble(waits=waits_silently(pod)))
+        return [trouble for trouble in found if trouble is not None]
+
+
+def waits_silently(pod: Mapping[str, Any]) -> bool:
+    """Whether a pod has not begun, and its status does not say why."""
+    pending = pod.get("status", {}).get("phase") == "Pending"
+    return pending and not any(True for _ in _troubles(pod))
 
 
 def _troubles(pod: Mapping[str, Any]) -> Iterator[Trouble]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from roundsmith.errors import PlatformError
 from roundsmith.platform.kubernetes_api import Json, Kind, KubernetesApi
 from roundsmith.platform.manifests import same_spec
-from roundsmith.platform.pod_troubles import Podless, Trouble, troubles
+from roundsmith.platform.pod_troubles import Podless, Trouble, Unbegun, troubles
 from roundsmith.platform.training_job import Asked, State, TrainingKind
 from roundsmith.training.area import TrainingArea
 from roundsmith.training.progress import Progress, ProgressTail
@@ -114,10 +114,12 @@ class _Followed:
     there when the container and its log are gone.
     """
     podless: Podless = field(init=False)
+    unbegun: Unbegun = field(init=False)
 
     def __post_init__(self) -> None:
         kind, rest = self.kind.pods_by
         self.podless = Podless(self.api, kind, self.name + rest)
+        self.unbegun = Unbegun(self.api)
 
     async def to_its_end(self) -> None:
         wait_s = FIRST_LOOK_S
@@ -150,7 +152,7 @@ class _Followed:
             self.found = found
             log.info("%s %s is %s%s", self.kind.title, self.name, found, f": {said}" * bool(said))
         pods = self.api.select("pods", self.kind.pod_label, self.name)
-        for trouble in troubles(pods):
+        for trouble in (*troubles(pods), *self.unbegun.troubles(pods)):
             self._note(trouble)
         waits = not pods and found in (State.WAITING, State.RUNNING, State.RESTARTING)
         if (lack := self.podless.trouble(waits=waits)) is not None:

@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any, ClassVar
 
+import pytest
 from typer.testing import CliRunner
 
 from roundsmith.cli import app
+from roundsmith.errors import ConfigError
 from roundsmith.platform.cluster_config import CONTROL_CONTAINER
 from tests.pipelines.platform.clusters import described
 from tests.pipelines.platform.loopback import Answering, kubeconfig, listening
@@ -73,6 +75,22 @@ class Cluster(Answering):
         told = self.sent().decode()
         self.jobs.append(json.loads(told))
         self.answer(201, told)
+
+
+@pytest.mark.parametrize(
+    ("asked", "lacks"),
+    [
+        (("--namespace", "ml"), "--namespace ml: expected --release"),
+        (("--runs",), "--runs: expected --cluster"),
+        (("--release", "r", "--cluster", "c.json"), "--cluster c.json: expected no --release"),
+    ],
+)
+def test_no_other_place_is_looked_at_than_who_asks_means(
+    asked: tuple[str, ...], lacks: str
+) -> None:
+    done = CliRunner().invoke(app, ["doctor", *asked])
+    assert isinstance(done.exception, ConfigError)
+    assert lacks in str(done.exception)
 
 
 def test_what_a_pod_may_not_see_of_the_cluster_is_looked_at_by_who_asks(tmp_path: Path) -> None:

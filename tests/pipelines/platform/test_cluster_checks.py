@@ -14,6 +14,7 @@ from roundsmith.platform.cluster_config import ClusterConfig
 from roundsmith.platform.control_job import doctor_job
 from roundsmith.platform.training_kinds import KINDS
 from tests.pipelines.platform.clusters import cluster, described
+from tests.pipelines.platform.loopback import Answering, kubeconfig, listening
 from tests.pipelines.platform.test_control_job import OWNER
 
 
@@ -84,3 +85,47 @@ def test_it_looks_from_a_pod_as_runs_have_it() -> None:
 def test_it_waits_for_no_queue_and_no_priority_that_may_be_wrong() -> None:
     made = doctor_job(cluster({"queue": "typo", "priority_class": "typo"}), "r-doctor", OWNER)
     assert "typo" not in json.dumps(made)
+
+
+EXPLAIN = """
+from roundsmith.platform.checks import Check
+from roundsmith.platform.cluster_checks import explained
+from tests.pipelines.platform.clusters import cluster
+here = cluster()
+here.control.template["metadata"]["labels"]["app.kubernetes.io/instance"] = "r"
+away = [Check(name, name == "scorer", "away") for name in ("generator", "scorer", "pair builder")]
+print([check.detail for check in explained(here, away)])
+"""
+
+
+class Waiting(Answering):
+    """A generator that finds no GPU, a pair builder that does not say why it does not begin."""
+
+    def do_GET(self) -> None:
+        unscheduled = {"type": "PodScheduled", "status": "False", "message": "no nvidia.com/gpu"}
+        status = {"phase": "Pending", "conditions": [unscheduled]}
+        warned = {"reason": "FailedMount", "message": "no secret", "lastTimestamp": "2026-01-01"}
+        answers = {
+            "instance%3Dr%2Capp.kubernetes.io/component%3Dgenerator": ("g", status),
+            "instance%3Dr%2Capp.kubernetes.io/component%3Dpair-builder": (
+                "p",
+                {"phase": "Pending"},
+            ),
+        }
+        if "/events" in self.path:
+            self.answer(200, {"items": [warned]})
+            return
+        asked = self.path.replace("%2F", "/")
+        (found,) = (pod for end, pod in answers.items() if asked.endswith(end))
+        self.answer(200, {"items": [{"metadata": {"name": found[0]}, "status": found[1]}]})
+
+
+def test_a_service_that_is_away_tells_what_keeps_its_pods(tmp_path: Path) -> None:
+    with listening(Waiting) as url:
+        environment = {**os.environ, "KUBECONFIG": str(kubeconfig(tmp_path, url))}
+        done = subprocess.run(
+            [sys.executable, "-c", EXPLAIN], env=environment, capture_output=True, text=True,
+            check=True,
+        )  # fmt: skip
+    seen = ["away; g: not scheduled: no nvidia.com/gpu", "away", "away; p: FailedMount: no secret"]
+    assert done.stdout == f"{seen}\n"

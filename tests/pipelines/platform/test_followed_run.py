@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from roundsmith.errors import UnknownName
-from roundsmith.platform.followed_run import Followed, find_run, run_state
+from roundsmith.platform.followed_run import Followed, Held, find_run, run_state, runs
 from roundsmith.platform.kubernetes_api import Json, Kind, KubernetesApi
 
 MADE, ENDED = "2026-01-01T00:00:00Z", "2026-01-01T00:05:00Z"
@@ -79,6 +79,22 @@ def test_another_job_of_the_installation_is_no_run() -> None:
         find_run(Installation(), "r", "promote-1")
 
 
+def test_what_looks_at_the_cluster_is_no_run() -> None:
+    looks = job()
+    looks["metadata"] |= {"name": "r-doctor", "labels": {"roundsmith.dev/run": "doctor"}}
+
+    class Looked(Installation):
+        def get(self, kind: Kind, name: str) -> Json | None:
+            return looks
+
+        def select(self, kind: Kind, label: str, value: str = "") -> list[Json]:
+            return [looks] if kind == "jobs" else []
+
+    assert runs(Looked(), "r") == []
+    with pytest.raises(UnknownName, match="run 'doctor': expected one of none"):
+        find_run(Looked(), "r", "doctor")
+
+
 class Queue(KubernetesApi):
     """A cluster with one Job, which is held back until it was looked at twice."""
 
@@ -142,5 +158,25 @@ class Full(KubernetesApi):
 def test_a_run_whose_pod_can_not_be_made_says_what_kubernetes_warns_of_its_job() -> None:
     found = find_run(Full(), "r", "first")
     assert found.troubles == ("r-first: no pod of it: FailedCreate: r-first: exceeded quota",)
-    there = {**pod("Pending"), "metadata": {"name": "p", "creationTimestamp": MADE}}
+    there = {**pod("Running"), "metadata": {"name": "p", "creationTimestamp": MADE}}
     assert find_run(Full(there), "r", "first").troubles == ()
+
+
+def test_a_run_whose_pod_does_not_begin_says_what_kubernetes_warns_of_that() -> None:
+    there = {**pod("Pending"), "metadata": {"name": "p", "creationTimestamp": MADE}}
+    found = find_run(Full(there), "r", "first")
+    assert found.troubles == ("p: it has not begun: FailedCreate: p: exceeded quota",)
+    why = {"type": "PodScheduled", "status": "False", "message": "0/1 nodes: memory"}
+    told = {**there, "status": {"phase": "Pending", "conditions": [why]}}
+    assert find_run(Full(told), "r", "first").troubles == ("p: not scheduled: 0/1 nodes: memory",)
+
+
+def test_who_looks_at_a_cluster_gives_up_a_pod_that_is_kept_from_beginning() -> None:
+    waiting = {"reason": "CreateContainerConfigError", "message": 'secret "keys" not found'}
+    status = {"phase": "Pending", "containerStatuses": [{"state": {"waiting": waiting}}]}
+    there = {"metadata": {"name": "p", "creationTimestamp": MADE}, "status": status}
+    warned: list[str] = []
+    followed = Followed(Full(there), "r-doctor", warned.append, warned.append, held_s=0.0)
+    with pytest.raises(Held, match='CreateContainerConfigError: secret "keys" not found'):
+        followed.to_its_end()
+    assert warned == ['p: CreateContainerConfigError: secret "keys" not found']

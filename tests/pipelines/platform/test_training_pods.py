@@ -77,6 +77,8 @@ class Answers(Answering):
     message: ClassVar[str] = ""
     podless: ClassVar[int] = 0
     """Where no pod is made, what is answered to who asks for events."""
+    silent: ClassVar[list[dict[str, Any]]] = []
+    """The pods that are there instead of none."""
 
     def do_GET(self) -> None:
         path, _, query = self.path.partition("?")
@@ -87,7 +89,7 @@ class Answers(Answering):
             assert "type%3DWarning" in query
             self.answer(self.podless, {"items": WARNED, "message": "forbidden"})
         elif path.endswith("/pods") and self.podless:
-            self.answer(200, {"items": []})
+            self.answer(200, {"items": Answers.silent})
         elif path.endswith("/pods"):
             self.answer(200, {"items": [pod(min(Answers.looks - 1, 1), Answers.message)]})
         elif "watch" in query:
@@ -186,9 +188,21 @@ def test_what_a_pod_printed_is_told_though_its_log_could_never_be_read(
 def test_a_job_none_of_whose_pods_can_be_made_tells_why(
     script: str, status: int, why: str, config: Path, tmp_path: Path
 ) -> None:
-    Answers.looks, Answers.podless = 0, status
+    Answers.looks, Answers.podless, Answers.silent = 0, status, []
     told = said(script.replace("FOLDER", repr(str(tmp_path))), config)
     assert re.search(rf"no pod of it for \d+ s: {why}", told)
+
+
+@pytest.mark.parametrize("script", [FOLLOW, SUBMITTED], ids=["training", "run"])
+def test_a_pod_that_does_not_begin_and_does_not_say_why_tells_what_its_events_do(
+    script: str, config: Path, tmp_path: Path
+) -> None:
+    created = {"name": "pytorch", "state": {"waiting": {"reason": "ContainerCreating"}}}
+    status = {"phase": "Pending", "containerStatuses": [created]}
+    waits = {"metadata": {"name": "master-0", "creationTimestamp": ""}, "status": status}
+    Answers.looks, Answers.podless, Answers.silent = 0, 200, [waits]
+    told = said(script.replace("FOLDER", repr(str(tmp_path))), config)
+    assert re.search(r"master-0: it has not begun for \d+ s: FailedCreate: exceeded", told)
 
 
 def said(script: str, config: Path) -> str:
