@@ -106,12 +106,18 @@ def asked(prompt: Prompt, task: Task) -> list[str]:
     """The words of the description in a prompt: those that a prompt without one has not, at its
     beginning and at its end.
     """
-    said = words_of(text_of(prompt))
-    frame = words_of(text_of(style_of_prompt(prompt).code(task, "")))
+    frame = text_of(style_of_prompt(prompt).code(task, ""))
+    return list(_between(text_of(prompt), frame))
+
+
+@lru_cache(maxsize=64)
+def _between(text: str, around: str) -> Sequence[str]:
+    """All rows of a task are asked by one prompt."""
+    said, frame = words_of(text), words_of(around)
     before = sum(1 for _ in takewhile(_same, zip(said, frame, strict=False)))
     ends = zip(reversed(said[before:]), reversed(frame[before:]), strict=False)
     after = sum(1 for _ in takewhile(_same, ends))
-    return said[before : len(said) - after]
+    return tuple(said[before : len(said) - after])
 
 
 def _same(both: tuple[str, str]) -> bool:
@@ -127,14 +133,27 @@ def structure(program: str, entry_point: str | None) -> str:
     every seed.
     """
     try:
-        tree = ast.parse(without_docstrings(program))
+        tree = ast.parse(program)
+        nodes = list(ast.walk(tree))
+        if any(_begins_with_text(node) for node in nodes):
+            tree = ast.parse(without_docstrings(program))
+            nodes = list(ast.walk(tree))
         tree.body = [node for node in tree.body if not isinstance(node, ast.Assert)]
         if entry_point is None:
             _cut_below_definitions(tree)
-        _rename(tree, entry_point)
+            nodes = list(ast.walk(tree))
+        _rename(nodes, entry_point)
         return ast.dump(tree)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return words(program)
+
+
+def _begins_with_text(node: ast.AST) -> bool:
+    """Whether a definition may have a docstring."""
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return False
+    first = node.body[0]
+    return isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
 
 
 def _cut_below_definitions(tree: ast.Module) -> None:
@@ -144,8 +163,7 @@ def _cut_below_definitions(tree: ast.Module) -> None:
         del tree.body[at + 1 :]
 
 
-def _rename(tree: ast.Module, entry_point: str | None) -> None:
-    nodes = list(ast.walk(tree))
+def _rename(nodes: Sequence[ast.AST], entry_point: str | None) -> None:
     functions = [n for n in nodes if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
     names: dict[str, str] = {}
     if entry_point is not None:

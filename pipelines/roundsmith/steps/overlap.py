@@ -8,6 +8,7 @@ another structure, is not found.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 from pydantic import Field
@@ -67,6 +68,7 @@ class Overlap:
         sets = [shingles(words, SHINGLE) if config.similarity else _NONE for _, words in told]
         long = [members if len(members) >= LEAST_SHINGLES else _NONE for members in sets]
         self._alike = Alike(long, config.similarity)
+        self._like = lru_cache(maxsize=1024)(self._compared)  # a task's rows share what they say
 
     def dropped(self, row: Row, tasks: Mapping[str, Task]) -> DroppedRow | None:
         """Why a row is dropped, None for one that is kept; `tasks` are the training tasks by id."""
@@ -76,10 +78,12 @@ class Overlap:
         if (text := self._banned.held_by(row)) is not None:
             return _dropped(row, TEXT, "", text)
         for words in _words(row, task):
-            found = self._shared(words) or self._near(words)
-            if found is not None:
+            if (found := self._like(tuple(words))) is not None:
                 return _dropped(row, *found)
         return None
+
+    def _compared(self, words: Sequence[str]) -> tuple[str, str, str] | None:
+        return self._shared(words) or self._near(words)
 
     def _shared(self, words: Sequence[str]) -> tuple[str, str, str] | None:
         if not self._ngram or not len(self._grams):
