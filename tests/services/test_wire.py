@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from roundsmith import types, wire
 from roundsmith.errors import ConfigError
 from roundsmith.types import Value
-from roundsmith.v1 import executor_pb2, task_pb2, value_pb2
+from roundsmith.v1 import executor_pb2, pair_builder_pb2, task_pb2, value_pb2
 from roundsmith.verdicts import Label, Verdict
-from roundsmith.wire.outcomes import outcomes_to_message
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 scalars = (
@@ -241,11 +240,26 @@ def same(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
-@given(st.lists(outcomes, max_size=4))
+@given(st.lists(samples, max_size=4), st.lists(outcomes, max_size=4))
 @settings(max_examples=40, deadline=None)
-def test_outcomes_that_come_together_are_each_as_alone(together: list[types.Outcome]) -> None:
-    alone = executor_pb2.Outcomes(outcomes=map(wire.to_message, together))
-    assert outcomes_to_message(together) == alone
+def test_what_comes_together_is_each_as_alone(
+    some: list[types.Sample], others: list[types.Outcome]
+) -> None:
+    group = pair_builder_pb2.Group()
+    wire.add_messages(some, group.samples)
+    wire.add_messages(others, group.outcomes)
+    assert list(group.samples) == list(map(wire.to_message, some))
+    assert list(group.outcomes) == list(map(wire.to_message, others))
+    assert same(wire.from_messages(types.Sample, group.samples), some)
+    assert same(wire.from_messages(types.Outcome, group.outcomes), others)
+
+
+@given(st.lists(examples | pairs, max_size=5))
+@settings(max_examples=40, deadline=None)
+def test_rows_of_both_kinds_keep_their_order(rows: list[types.Row]) -> None:
+    message = wire.rows_to_message(rows)
+    again = pair_builder_pb2.RowList.FromString(message.SerializeToString())
+    assert same(wire.rows_from_message(again), rows)
 
 
 @pytest.mark.parametrize("name", sorted(everything))
@@ -316,6 +330,8 @@ def test_a_verdict_of_a_later_server_has_no_label() -> None:
 def test_a_message_without_its_oneof_is_refused() -> None:
     with pytest.raises(ConfigError, match="expected one of"):
         wire.test_from_message(task_pb2.Test(test_id="1"))
+    with pytest.raises(ConfigError, match="expected an example or a pair"):
+        wire.rows_from_message(pair_builder_pb2.RowList(rows=[pair_builder_pb2.Row()]))
     with pytest.raises(ConfigError, match="expected one kind"):
         wire.value_from_message(value_pb2.Value())
     with pytest.raises(ConfigError, match="int_value"):

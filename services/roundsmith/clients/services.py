@@ -38,7 +38,7 @@ from roundsmith.v1 import (
     scorer_pb2,
     scorer_pb2_grpc,
 )
-from roundsmith.wire import from_message, row_from_message, to_message
+from roundsmith.wire import from_message, from_messages, rows_from_message, to_message
 
 _WITH_WEIGHTS = ("generator", "scorer")
 
@@ -131,7 +131,7 @@ class ExecutorClient:
             # A server that does not know of `together` sends them one by one.
             one = answer.WhichOneof("result") == "outcome"
             outcomes = [answer.outcome] if one else answer.outcomes.outcomes
-            found += [from_message(Outcome, outcome) for outcome in outcomes]
+            found += from_messages(Outcome, outcomes)
         return found
 
     async def capabilities(
@@ -175,7 +175,7 @@ class PairBuilderClient:
             group=to_message(group),
         )
         answers = await ask(self.stream, request)
-        return [row_from_message(row) for row in answers[0].rows.rows]
+        return rows_from_message(answers[0].rows)
 
     async def recipes(self, timeout_s: float | None = None) -> list[str]:
         """The names that the server knows; waits as long as an item does where no other time is

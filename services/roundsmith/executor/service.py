@@ -1,7 +1,7 @@
 """The executor's servicer: message, value, engine, value, message."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import fields, replace
 from typing import Any, Protocol
 
@@ -12,8 +12,7 @@ from roundsmith.serve import Binding, ItemCalls
 from roundsmith.types import ExecuteItem, Limits, Outcome
 from roundsmith.v1 import executor_pb2 as pb2
 from roundsmith.v1 import executor_pb2_grpc
-from roundsmith.wire import from_message, to_message
-from roundsmith.wire.outcomes import outcomes_to_message
+from roundsmith.wire import add_messages, from_message, to_message
 
 _LARGE_BYTES = 2**20
 _MOST_TOGETHER = 256
@@ -84,7 +83,7 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
         async for batch in self._engine.batches(item, caller):
             if request.together:
                 for at in range(0, len(batch), _MOST_TOGETHER):
-                    yield outcomes_to_message(batch[at : at + _MOST_TOGETHER])
+                    yield _outcomes(batch[at : at + _MOST_TOGETHER])
                 continue
             for outcome in batch:
                 yield to_message(outcome)
@@ -101,6 +100,12 @@ def bindings(engine: ExecutorEngine, settings: ServeSettings) -> list[Binding]:
             ),
         )
     ]
+
+
+def _outcomes(outcomes: Sequence[Outcome]) -> pb2.Outcomes:
+    message = pb2.Outcomes()
+    add_messages(outcomes, message.outcomes)
+    return message
 
 
 def _item(message: pb2.ExecuteItem) -> ExecuteItem:

@@ -12,7 +12,7 @@ from roundsmith.serve import Binding, ItemCalls
 from roundsmith.types import Group
 from roundsmith.v1 import pair_builder_pb2 as pb2
 from roundsmith.v1 import pair_builder_pb2_grpc
-from roundsmith.wire import from_message, row_to_message
+from roundsmith.wire import from_message, rows_to_message
 
 Request = pb2.BuildRequest | pb2.BuildStreamRequest
 
@@ -58,7 +58,7 @@ def bindings(rules: Rules, settings: ServeSettings) -> list[Binding]:
 def _rows(rules: Rules, request: Request) -> pb2.RowList:
     chosen, group = request.selection, from_message(Group, request.group)
     rows = select(rules, chosen.recipe, _config(chosen.config_json), chosen.seed, group)
-    return pb2.RowList(rows=[row_to_message(row) for row in rows])
+    return rows_to_message(rows)
 
 
 def _config(text: str) -> Mapping[str, Any]:

@@ -8,10 +8,11 @@ because descriptors are dynamic.
 
 import dataclasses
 import functools
+import itertools
 import operator
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING
 from enum import StrEnum
 from typing import Any, TypeVar, cast
@@ -21,6 +22,7 @@ from google.protobuf.message import Message
 from roundsmith import types as values
 from roundsmith.errors import ConfigError
 from roundsmith.types import ChatMessage, Prompt, Test
+from roundsmith.types.filled import filled
 from roundsmith.v1 import (
     executor_pb2,
     generator_pb2,
@@ -36,11 +38,15 @@ from roundsmith.wire.codecs import (
     SECONDS,
     VALUE,
     Codec,
+    Column,
+    each,
     enum_codec,
     map_reader,
     map_writer,
+    of_each,
     repeated_reader,
     repeated_writer,
+    set_all,
     single_writer,
 )
 
@@ -56,7 +62,6 @@ _TEST_KINDS = {
 _TESTS = tuple(_TEST_KINDS.values())
 _ON_THE_TEST = frozenset({"test_id", "limits"})
 """Fields of every kind of test that are on the Test message around it."""
-_ROW_KINDS = {"example": values.Example, "pair": values.Pair}
 
 
 def to_message(value: Any) -> Any:
@@ -64,11 +69,28 @@ def to_message(value: Any) -> Any:
 
     Raises ConfigError when a Python value inside it can not cross the wire.
     """
+    message: Any = None
     if isinstance(value, _TESTS):
-        return _filled(task_pb2.Test(), _fill_test, value)
-    if isinstance(value, (str, tuple)):
-        return _filled(prompt_pb2.Prompt(), _fill_prompt, value)
-    return _filled(_message_class(type(value))(), _fill, value)
+        _fill_test(value, message := task_pb2.Test())
+    elif isinstance(value, (str, tuple)):
+        _fill_prompt(value, message := prompt_pb2.Prompt())
+    else:
+        _fill([value], [message := _message_class(type(value))()])
+    return message
+
+
+def add_messages(values: Column, field: Any) -> None:
+    """Appends the messages of values of one dataclass to a repeated field."""
+    _fill(values, [field.add() for _ in values])
+
+
+def fill_parts(values: Column, messages: Column) -> None:
+    """Writes dataclasses of one type into parts of other messages, which are there then even when
+    they hold nothing but zeros.
+    """
+    for message in messages:
+        message.SetInParent()
+    _fill(values, messages)
 
 
 def from_message(cls: type[T], message: Message) -> T:
@@ -77,7 +99,12 @@ def from_message(cls: type[T], message: Message) -> T:
     """
     if cls in _TESTS:
         raise TypeError("a test's id is on its Test message: use test_from_message")
-    return cls(*_read(cls, message))
+    return from_messages(cls, [message])[0]
+
+
+def from_messages(cls: type[T], messages: Sequence[Message]) -> list[T]:
+    """The same of many messages, a field of all of them at a time."""
+    return filled(cls, len(messages), _read(cls, list(messages)))
 
 
 def test_from_message(message: task_pb2.Test) -> Test:
@@ -88,8 +115,10 @@ def test_from_message(message: task_pb2.Test) -> Test:
             f"test {message.test_id!r}: expected one of {list(_TEST_KINDS)}, saw none"
         )
     cls, inner = _TEST_KINDS[kind], getattr(message, kind)
-    limits = _OWN_LIMITS(message.limits) if message.HasField("limits") else None
-    return cast(Test, cls(message.test_id, *_read(cls, inner), limits=limits))
+    own = message.HasField("limits")
+    limits = from_message(values.OwnLimits, message.limits) if own else None
+    found = (column[0] for column in _read(cls, [inner]))
+    return cast(Test, cls(message.test_id, *found, limits=limits))
 
 
 def prompt_from_message(message: prompt_pb2.Prompt) -> Prompt:
@@ -104,79 +133,52 @@ def prompt_from_message(message: prompt_pb2.Prompt) -> Prompt:
     raise ConfigError("prompt: expected text, tokens or chat, saw none of them")
 
 
-def row_to_message(row: values.Row) -> pair_builder_pb2.Row:
-    """The Row message of an example or a pair."""
-    name = "example" if isinstance(row, values.Example) else "pair"
-    return pair_builder_pb2.Row(**{name: to_message(row)})
-
-
-def row_from_message(message: pair_builder_pb2.Row) -> values.Row:
-    """The example or pair in a Row message."""
-    kind = message.WhichOneof("kind")
-    if kind is None:
-        raise ConfigError("row: expected an example or a pair, saw neither")
-    return cast(values.Row, from_message(_ROW_KINDS[kind], getattr(message, kind)))
-
-
 class _Field(typing.NamedTuple):
-    """One field of a dataclass. `write` puts it into a message; without it, it is only set."""
+    """One field of a dataclass. `write` puts it into messages; without it, it is only set."""
 
     name: str
     wire_name: str
     """Empty where several fields of the message, and so the message itself, are the value."""
     pack: Callable[[Any], Any] | None = None
-    write: Callable[[Any, Any], None] | None = None
-    unpack: Callable[[Any], Any] | None = None
+    write: Callable[[Column, Column], None] | None = None
+    unpack: Callable[[Column], Column] | None = None
     optional: bool = False
     """Whether a message may lack it; then it is the default."""
     default: Any = MISSING
+    unset: Any = None
+    """What it reads as where it is not set, if that is told by `==`."""
+    told: bool = False
+    """Whether it is a property, which is written for other clients and not read."""
 
 
-class _Plan(typing.NamedTuple):
-    """How a dataclass and its message become each other, with few steps in Python for a field."""
-
-    values: Callable[[Any], Sequence[Any]]
-    """What is only set, all at once."""
-    setters: tuple[tuple[str, Callable[[Any], Any] | None], ...]
-    """The name on the wire and `pack` of each of those."""
-    writers: tuple[tuple[str, Callable[[Any, Any], None]], ...]
-    read: Callable[[Any], Sequence[Any]]
-    """All fields of a message, in the dataclass's order."""
-    unpacks: tuple[tuple[int, Callable[[Any], Any]], ...]
-    """By place, what reads a field that is always there into another value."""
-    optional: tuple[tuple[int, _Field], ...]
+def _fill(values: Column, messages: Column) -> None:
+    for field in _plan(type(values[0])) if values else ():
+        column = list(map(operator.attrgetter(field.name), values))
+        if field.write is not None:
+            field.write(column, messages)
+        elif field.unset is None or column.count(field.unset) < len(column):
+            set_all(field.wire_name, field.pack, column, messages)
 
 
-def _filled(message: Any, fill: Callable[[Any, Any], None], value: Any) -> Any:
-    fill(value, message)
-    return message
+def _read(cls: type, messages: Column) -> Iterator[Column]:
+    """The columns of the dataclass's fields."""
+    for field in (field for field in _plan(cls) if not field.told):
+        there = messages
+        if field.optional:
+            present = [message.HasField(field.wire_name) for message in messages]
+            there = list(itertools.compress(messages, present))
+        at = operator.attrgetter(field.wire_name) if field.wire_name else None
+        column = there if at is None else list(map(at, there))
+        found = column if field.unpack is None else field.unpack(column)
+        yield found if len(there) == len(messages) else _spread(field, cls, found, present)
 
 
-def _fill(value: Any, message: Any) -> None:
-    plan = _plan(type(value))
-    for (wire_name, pack), found in zip(plan.setters, plan.values(value), strict=True):
-        setattr(message, wire_name, found if pack is None else pack(found))
-    for name, write in plan.writers:
-        write(getattr(value, name), message)
-
-
-def _read(cls: type, message: Any) -> list[Any]:
-    plan = _plan(cls)
-    found = list(plan.read(message))
-    for place, unpack in plan.unpacks:
-        found[place] = unpack(found[place])
-    for place, field in plan.optional:
-        if not message.HasField(field.wire_name):
-            found[place] = _absent(field, cls)
-        elif field.unpack is not None:
-            found[place] = field.unpack(found[place])
-    return found
-
-
-def _absent(field: _Field, cls: type) -> Any:
+def _spread(field: _Field, cls: type, found: Column, present: Sequence[bool]) -> Column:
+    """The values that are there, and the default where there is none."""
     if field.default is MISSING:
         raise ConfigError(f"{cls.__name__}: expected {field.name}, saw none: give it")
-    return field.default
+    values = iter(found)
+    return [next(values) if there else field.default for there in present]
 
 
 def _find_message_class(cls: type) -> Any:
@@ -192,23 +194,16 @@ _message_class: Callable[[type], Any] = functools.cache(_find_message_class)
 def _fill_test(test: Any, message: task_pb2.Test) -> None:
     kind = next(name for name, cls in _TEST_KINDS.items() if isinstance(test, cls))
     message.test_id = test.test_id
-    getattr(message, kind).SetInParent()
-    _fill(test, getattr(message, kind))
+    fill_parts([test], [getattr(message, kind)])
     if test.limits is not None:
-        _fill_part(test.limits, message.limits)
-
-
-def _fill_part(value: Any, message: Any) -> None:
-    message.SetInParent()
-    _fill(value, message)
+        fill_parts([test.limits], [message.limits])
 
 
 def _fill_prompt(prompt: Any, message: prompt_pb2.Prompt) -> None:
     if isinstance(prompt, str):
         message.text = prompt
     elif prompt and isinstance(prompt[0], ChatMessage):
-        for turn in prompt:
-            _fill(turn, message.chat.messages.add())
+        _fill(prompt, [message.chat.messages.add() for _ in prompt])
     else:
         message.tokens.SetInParent()
         message.tokens.ids.extend(prompt)
@@ -228,39 +223,23 @@ def _read_completion(message: scorer_pb2.ScoreItem) -> str | tuple[int, ...]:
     return message.text
 
 
-def _make_plan(cls: type) -> _Plan:
+def _make_plan(cls: type) -> tuple[_Field, ...]:
     hints, descriptor = typing.get_type_hints(cls), _message_class(cls).DESCRIPTOR
     outside = _ON_THE_TEST if cls in _TESTS else frozenset[str]()
     own = [field for field in dataclasses.fields(cls) if field.name not in outside]
-    read = [_field(field, hints[field.name], descriptor) for field in own]
-    written = [*read, _label(descriptor)] if cls is values.Outcome else read
-    bare = [field for field in written if field.write is None]
-    return _Plan(
-        values=_reader([field.name for field in bare]),
-        setters=tuple((field.wire_name, field.pack) for field in bare),
-        writers=tuple((field.name, field.write) for field in written if field.write),
-        read=_reader([field.wire_name for field in read]),
-        unpacks=tuple((i, f.unpack) for i, f in enumerate(read) if f.unpack and not f.optional),
-        optional=tuple((i, f) for i, f in enumerate(read) if f.optional),
-    )
+    known = tuple(_field(field, hints[field.name], descriptor) for field in own)
+    return (*known, _label(descriptor)) if cls is values.Outcome else known
 
 
-_OWN_LIMITS: Callable[[Any], values.OwnLimits] = functools.partial(from_message, values.OwnLimits)
-_plan: Callable[[type], _Plan] = functools.cache(_make_plan)
-
-
-def _reader(names: list[str]) -> Callable[[Any], Sequence[Any]]:
-    """Reads these attributes; an empty name is the thing itself."""
-    if len(names) > 1 and all(names):
-        return operator.attrgetter(*names)
-    return lambda thing: [getattr(thing, name) if name else thing for name in names]
+_plan: Callable[[type], tuple[_Field, ...]] = functools.cache(_make_plan)
 
 
 def _field(field: "dataclasses.Field[Any]", hint: Any, descriptor: Any) -> _Field:
     known, name = descriptor.fields_by_name, field.name
     fd = known.get(name) or known.get(name.removesuffix("_s"))
     if fd is None:  # ScoreItem.completion, a oneof of text and tokens
-        return _Field(name, "", write=_fill_completion, unpack=_read_completion)
+        write, unpack = each(_fill_completion), of_each(_read_completion)
+        return _Field(name, "", write=write, unpack=unpack)
     wire_name, arguments = fd.name, typing.get_args(hint)
     if typing.get_origin(hint) is Mapping:
         codec = _codec(arguments[1], fd.message_type.fields_by_name["value"])
@@ -268,11 +247,12 @@ def _field(field: "dataclasses.Field[Any]", hint: Any, descriptor: Any) -> _Fiel
         return _Field(name, wire_name, write=write, unpack=unpack)
     if fd.is_repeated:
         codec = CELL if name == "cells" else _codec(arguments[0], fd)
-        write, read = repeated_writer(wire_name, codec), repeated_reader(codec)
-        return _Field(name, wire_name, write=write, unpack=read)
+        write, unpack = repeated_writer(wire_name, codec), repeated_reader(codec)
+        return _Field(name, wire_name, write=write, unpack=unpack)
     codec = _codec(hint, fd)
     if not fd.has_presence:
-        return _Field(name, wire_name, codec.pack, unpack=codec.unpack)
+        unset = hint() if hint in (str, int, bool) else None
+        return _Field(name, wire_name, codec.pack, unpack=codec.unpack, unset=unset)
     write = single_writer(wire_name, codec, nullable=codec is not VALUE)
     return _Field(name, wire_name, None, write, codec.unpack, True, field.default)
 
@@ -280,21 +260,21 @@ def _field(field: "dataclasses.Field[Any]", hint: Any, descriptor: Any) -> _Fiel
 def _label(descriptor: Any) -> _Field:
     """A property of Outcome that its message carries for other clients."""
     codec = enum_codec(Label, descriptor.fields_by_name["label"].enum_type)
-    return _Field("label", "label", codec.pack)
+    return _Field("label", "label", codec.pack, told=True)
 
 
 def _codec(hint: Any, fd: Any) -> Codec:
-    """How one value of a type becomes what the field holds, and back."""
+    """How values of a type become what the field holds, and back."""
     if hint is Any:
         return VALUE
     if hint == Prompt:
-        return Codec(fill=_fill_prompt, unpack=prompt_from_message)
+        return Codec(fill=each(_fill_prompt), unpack=of_each(prompt_from_message))
     if hint == Test:
-        return Codec(fill=_fill_test, unpack=test_from_message)
+        return Codec(fill=each(_fill_test), unpack=of_each(test_from_message))
     if typing.get_origin(hint) in (typing.Union, types.UnionType):  # X | None: absence is None
         return _codec(next(a for a in typing.get_args(hint) if a is not type(None)), fd)
     if issubclass(hint, StrEnum):
         return enum_codec(hint, fd.enum_type)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        return Codec(fill=_fill_part, unpack=functools.partial(from_message, hint))
+        return Codec(fill=fill_parts, unpack=functools.partial(from_messages, hint))
     return SECONDS if fd.message_type is not None else AS_IT_IS

@@ -21,7 +21,7 @@ from roundsmith.serve import Binding, answer_items, listening
 from roundsmith.types import Example, Provenance
 from roundsmith.v1 import pair_builder_pb2 as pb2
 from roundsmith.v1 import pair_builder_pb2_grpc
-from roundsmith.wire import row_to_message, to_message
+from roundsmith.wire import rows_to_message, to_message
 from tests.services.serve.world import NAME, connected, group, serving
 
 Work = Callable[[pb2.BuildStreamRequest], AsyncIterator[str]]
@@ -32,7 +32,7 @@ def answer(name: str, result: str | status_pb2.Status, last: bool) -> pb2.BuildS
     """A response that carries one text."""
     if isinstance(result, status_pb2.Status):
         return pb2.BuildStreamResponse(item_id=name, error=result, last=last)
-    row = row_to_message(Example(name, "", result, Provenance("t", "r", 1)))
+    (row,) = rows_to_message([Example(name, "", result, Provenance("t", "r", 1))]).rows
     return pb2.BuildStreamResponse(item_id=name, rows=pb2.RowList(rows=[row]), last=last)
 
 
