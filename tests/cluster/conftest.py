@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tests.cluster.world import (
     PROFILE,
     RELEASE,
     ROOT,
+    SANDBOX,
     Cluster,
     missing,
     new_storage,
@@ -46,6 +48,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
+READY = (
+    r"jsonpath={.metadata.labels.app\.kubernetes\.io/component}="
+    r'{.status.conditions[?(@.type=="Ready")].status}='
+    r'{.status.conditions[?(@.type=="Ready")].lastTransitionTime}{"\n"}'
+)
 OWNERS = r'jsonpath={range .metadata.ownerReferences[*]}{.kind}/{.name}{"\n"}{end}'
 
 
@@ -58,6 +65,10 @@ class Installed:
     """The names of objects, by namespace and of the cluster."""
     said: str
     """What the installation printed."""
+    ready_s: dict[str, float]
+    """After how many seconds the pod of each component was first ready, by the cluster's clock from
+    the installation's first objects on.
+    """
 
 
 @pytest.fixture(scope="session")
@@ -102,9 +113,33 @@ def installed(cluster: Cluster) -> Iterator[Installed]:
     cluster.kubectl("create", "serviceaccount", ACCOUNT, namespace=PROFILE)
     before = cluster.objects()
     try:
-        yield Installed(cluster, before, cluster.run(ROOT / "charts/install"))
+        with (
+            cluster.watched("pods", NAMESPACE, READY) as services,
+            cluster.watched("pods", SANDBOX, READY) as sandbox,
+        ):
+            said = cluster.run(ROOT / "charts/install")
+        yield Installed(cluster, before, said, ready_s(cluster, [*services, *sandbox]))
     finally:
         remove(cluster, NAMESPACE, PROFILE)
+
+
+def ready_s(cluster: Cluster, seen: Sequence[str]) -> dict[str, float]:
+    """When each component's pod was first ready: a busy machine may take it back for a moment."""
+    first: dict[str, str] = {}
+    for component, status, at in (word.split("=") for word in seen):
+        if status == "True":
+            first.setdefault(component, at)
+    for namespace in (NAMESPACE, SANDBOX):  # a watch may have been lost
+        for pod in cluster.get("pods", namespace=namespace)["items"]:
+            held = {c["type"]: c for c in pod["status"].get("conditions", ())}
+            if held.get("Ready", {}).get("status") == "True":
+                component = pod["metadata"]["labels"]["app.kubernetes.io/component"]
+                first.setdefault(component, held["Ready"]["lastTransitionTime"])
+    made = cluster.get(f"configmap/{RELEASE}-cluster")["metadata"]["creationTimestamp"]
+    began = datetime.fromisoformat(made)
+    return {
+        name: (datetime.fromisoformat(at) - began).total_seconds() for name, at in first.items()
+    }
 
 
 def remove(cluster: Cluster, home: str, *others: str) -> None:
