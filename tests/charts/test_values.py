@@ -66,6 +66,9 @@ UNFIT = {
     "executor.floor=T3,sandbox.runtimeClassName=gvisor": (
         "executor.slots: expected at most sandbox.replicas for T3, saw 2 and 1"
     ),
+    "sandbox.quota.pods=9": "sandbox.quota: expected no pods, saw 9: the chart counts them by",
+    "sandbox.quota.limits\\.memory=4Gi": "expected limits.memory for 2 pods, which is sandbox.repl",
+    "sandbox.quota.requests\\.cpu=299m": "expected requests.cpu for 2 pods",
     "storage.accessKeyId=id": "storage.secretAccessKey: expected the secret of storage.accessKeyId",
     "pairBuilder.scaling.by=hpa,pairBuilder.replicas=3,pairBuilder.scaling.maxReplicas=2": (
         "pairBuilder.scaling.maxReplicas: expected more than pairBuilder.replicas, saw 2 and 3"
@@ -189,6 +192,11 @@ def test_pods_with_a_model_alone_get_the_runtime_that_brings_the_gpu_in() -> Non
     models = {"r-generator", "r-scorer", "r-serve", "training"}
     assert {name for name, runtime in told.items() if runtime == "nvidia"} == models
     assert not [p for _, p in pods(objects(preset="gpu")) if "runtimeClassName" in p]
+
+
+def test_helms_test_runs_on_the_nodes_of_runs() -> None:
+    found = objects(*STORED, "control.placement.nodeSelector.pool=cpu")
+    assert one(found, "Pod", "r-test")["spec"]["nodeSelector"] == {"pool": "cpu"}
 
 
 def test_a_surge_starts_a_pod_first_and_in_place_lets_the_old_one_go_first() -> None:

@@ -77,6 +77,27 @@ spec:
 {{- mulf (regexFind "^[0-9.]+" $text | float64) (get $units (regexFind "[A-Za-z]*$" $text) | default 1.0) }}
 {{- end -}}
 
+{{/* A quota that pods of the sandbox would never fit into: `replicas`, and one more while they are replaced. */}}
+{{- define "roundsmith.checkQuota" -}}
+{{- $sandbox := .Values.sandbox }}
+{{- $pods := add (int $sandbox.replicas) 1 }}
+{{- range $what, $most := $sandbox.quota }}
+{{- if has $what (list "pods" "services" "services.nodeports" "services.loadbalancers" "persistentvolumeclaims") }}
+{{- fail (printf "sandbox.quota: expected no %s, saw %s: the chart counts them by sandbox.replicas and sandbox.maxReplicas" $what (toString $most)) }}
+{{- end }}
+{{- $of := regexFind "^(requests|limits)" $what | default "requests" }}
+{{- $resource := $what | trimPrefix "requests." | trimPrefix "limits." }}
+{{- $needed := 0.0 }}
+{{- range list $sandbox.worker.resources $sandbox.programs.resources }}
+{{- $each := index (index . $of | default dict) $resource | default (index .limits $resource) | default "0" }}
+{{- $needed = addf $needed (include "roundsmith.amount" $each | float64) }}
+{{- end }}
+{{- if lt (include "roundsmith.amount" $most | float64) (mulf $needed $pods) }}
+{{- fail (printf "sandbox.quota: expected %s for %d pods, which is sandbox.replicas and one more while they are replaced, saw %s: raise it, or lower sandbox.replicas or the resources of sandbox.worker and sandbox.programs" $what $pods (toString $most)) }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{/* One pod at a time may be evicted, where there is more than one. */}}
 {{- define "roundsmith.disruptions" -}}
 {{- $most := .values.replicas | default 1 | int }}
