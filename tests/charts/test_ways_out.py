@@ -1,13 +1,15 @@
 """Where pods may reach out to: names, a storage within the cluster, a model hub or none."""
 
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 import typer
 
 from roundsmith.cli import app
 from roundsmith.platform.cluster_checks import OLDEST
-from tests.charts.rendering import CHART, STORED, Object, cluster, objects, one, pods
+from tests.charts.rendering import CHART, STORED, Object, cluster, helm, objects, one, pods
 
 WORKLOADS = ("Deployment", "Job")
 
@@ -119,6 +121,31 @@ def test_chart_and_doctor_ask_for_the_same_kubernetes() -> None:
     assert (
         f"| Kubernetes | {version} or later" in (CHART.parents[1] / "docs/cluster.md").read_text()
     )
+
+
+NOTES = """{{ define "notes" }}%s{{ end }}
+apiVersion: v1
+kind: ConfigMap
+metadata: { name: notes }
+data: { notes: {{ include "notes" . | toJson }} }
+"""
+"""What shows the notes of an installation, which helm renders on a cluster alone."""
+
+
+def test_an_installation_says_where_kserve_makes_no_generator_of_its_name(tmp_path: Path) -> None:
+    chart = shutil.copytree(CHART, tmp_path / "roundsmith")
+    (chart / "templates/notes.yaml").write_text(NOTES % (chart / "templates/NOTES.txt").read_text())
+
+    def told(release: str, *values: str) -> str:
+        sets = [word for value in (*STORED, *values) for word in ("--set", value)]
+        shown = ("--namespace", "n" * 30, "--show-only", "templates/notes.yaml")
+        return str(helm("template", release, str(chart), *shown, *sets).stdout)
+
+    long = f"{'r' * 13}-generator-predictor-{'n' * 30} has 64 characters, of at most 63"
+    assert long in told("r" * 13)
+    assert "Play a round" in told("r" * 12)
+    for fits in (told("r" * 12), told("r" * 13, "kserve.enabled=false")):
+        assert "characters" not in fits
 
 
 def test_the_commands_that_an_installation_names_are_commands() -> None:

@@ -122,7 +122,7 @@ def _show(found: "list[Check]", as_json: bool) -> None:
 
 async def _cluster(cluster: "ClusterConfig", patience: float, runs: bool) -> "list[Check]":
     """What is looked at on a cluster: its services, and with `runs` what runs need beside them."""
-    from roundsmith.platform.cluster_checks import cluster_checks, explained, isolation
+    from roundsmith.platform.cluster_checks import cluster_checks, isolation
     from roundsmith.platform.service_checks import serve_check, service_checks
 
     services = await service_checks(cluster.endpoints, patience)
@@ -131,7 +131,6 @@ async def _cluster(cluster: "ClusterConfig", patience: float, runs: bool) -> "li
     if not runs:
         return services
     seen = await asyncio.to_thread(cluster_checks, cluster)
-    services = await asyncio.to_thread(explained, cluster, services)
     return [*seen, *services, await isolation(cluster)]
 
 
@@ -141,7 +140,7 @@ def _in_a_pod(release: str, namespace: str) -> "list[Check]":
     from roundsmith.commands.submit import say
     from roundsmith.errors import PlatformError
     from roundsmith.platform.checks import Check
-    from roundsmith.platform.cluster_checks import scheduling
+    from roundsmith.platform.cluster_checks import explained, scheduling
     from roundsmith.platform.control_job import DOCTOR, doctor_job, job_name, submit_job
     from roundsmith.platform.followed_run import Followed, Held
     from roundsmith.platform.kubernetes_api import KubernetesApi
@@ -168,4 +167,4 @@ def _in_a_pod(release: str, namespace: str) -> "list[Check]":
     # Between those lines alone is the JSON: others may have been logged beside it.
     listed = printed[printed.index("[") : printed.index("]") + 1]
     there = {told["name"]: Check(**told) for told in json.loads("\n".join(listed))}
-    return list((there | here).values())
+    return explained(cluster, list((there | here).values()))

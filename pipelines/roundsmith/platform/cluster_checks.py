@@ -3,6 +3,7 @@
 They are asked from where a run plays: with the service account of its pod, over its network.
 """
 
+import logging
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -20,10 +21,12 @@ from roundsmith.platform.training_job import TrainingKind
 from roundsmith.platform.training_kinds import find_kind
 from roundsmith.store.root import Root
 
+log = logging.getLogger(__name__)
+
 OLDEST = (1, 30)
 """The first Kubernetes that the chart is for, as its Chart.yaml says."""
 GPU = "nvidia.com/gpu"
-INSTANCE = "app.kubernetes.io/instance"
+INSTANCE, COMPONENT = "app.kubernetes.io/instance", "app.kubernetes.io/component"
 ISOLATION_S = 10.0
 """How long its executor, which the check of the services has found, may take to tell the tier."""
 KSERVE, KUEUE = "/apis/serving.kserve.io", "/apis/kueue.x-k8s.io"
@@ -101,28 +104,55 @@ async def isolation(cluster: ClusterConfig) -> Check:
     return Check("isolation", tier in LEAVES, f"{tier}: {LEAVES.get(tier, 'not known')}", remedy)
 
 
-def explained(cluster: ClusterConfig, services: Sequence[Check]) -> list[Check]:
-    """The checks of services; one that failed tells what keeps its pods, as far as it is seen."""
-    labels = cluster.control.template["metadata"]["labels"]
-    release = labels.get(INSTANCE)
-    if release is None or all(check.ok for check in services):
-        return list(services)
-    api = KubernetesApi(cluster.namespace)
-    return [check if check.ok else _explained(api, str(release), check) for check in services]
+def explained(cluster: ClusterConfig, checks: Sequence[Check]) -> list[Check]:
+    """The checks; that of a service which failed tells what keeps its pods, as far as whoever asks
+    may see it.
+    """
+    release = cluster.control.template["metadata"]["labels"].get(INSTANCE)
+    ends = cluster.endpoints
+    services = {"generator": ends.generator, "scorer": ends.scorer, "serve": cluster.serve.endpoint}
+    services |= {"executor": ends.executor, "pair builder": ends.pair_builder}
+    found = []
+    for check in checks:
+        told: list[str] = []
+        if release is not None and not check.ok and check.name in services:
+            # dns:///RELEASE-executor.NAMESPACE.svc.cluster.local:8033
+            namespace = [*services[check.name].split("."), cluster.namespace][1]
+            told = _kept(KubernetesApi(namespace), release, check.name.replace(" ", "-"))
+            if check.name == "executor":
+                told += _kept(KubernetesApi(f"{namespace}-sandbox"), release, "sandbox")
+        found.append(replace(check, detail="; ".join([check.detail, *told])))
+    return found
 
 
-def _explained(api: KubernetesApi, release: str, check: Check) -> Check:
-    name = check.name.replace(" ", "-")
-    label = f"{INSTANCE}={release},app.kubernetes.io/component"
+def _kept(api: KubernetesApi, release: str, component: str) -> list[str]:
+    """What keeps the pods of a component from beginning, or from being made."""
+    name = f"{release}-{component}"
     try:
-        pods = api.select("pods", label, name)
-    except RoundsmithError:  # who looks may not see them
-        return check
-    told = [str(trouble) for trouble in troubles(pods)]
-    for pod in filter(waits_silently, pods):
-        if why := api.warned(pod["metadata"]["name"]):
-            told.append(f"{pod['metadata']['name']}: {why}")
-    return replace(check, detail="; ".join([check.detail, *told])) if told else check
+        pods = api.select("pods", f"{INSTANCE}={release},{COMPONENT}", component)
+        if not pods:
+            return [f"{name} has no pod{why}" for why in _unmade(api, name)]
+        told = [str(trouble) for trouble in troubles(pods)]
+        for pod in (pod["metadata"]["name"] for pod in pods if waits_silently(pod)):
+            if why := api.warned(pod):
+                told.append(f"{pod}: {why}")
+    except RoundsmithError as error:  # who looks may not see them
+        log.debug("%s", error)
+        return []
+    return told
+
+
+def _unmade(api: KubernetesApi, name: str) -> list[str]:
+    """What the conditions of the object that makes pods say of it."""
+    of = f"namespaces/{api.namespace}"
+    for path, failing in (
+        (f"{PATHS['inferenceservices']}/{of}/inferenceservices/{name}", ("Ready", "False")),
+        (f"/apis/apps/v1/{of}/deployments/{name}", ("ReplicaFailure", "True")),
+    ):
+        for condition in ((api.read(path) or {}).get("status") or {}).get("conditions") or []:
+            if (condition["type"], condition["status"]) == failing:
+                return [f": {condition.get('message', '')}"]
+    return [""]
 
 
 def gpus(api: KubernetesApi, cluster: ClusterConfig) -> Check:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -93,31 +94,48 @@ from roundsmith.platform.cluster_checks import explained
 from tests.pipelines.platform.clusters import cluster
 here = cluster()
 here.control.template["metadata"]["labels"]["app.kubernetes.io/instance"] = "r"
-away = [Check(name, name == "scorer", "away") for name in ("generator", "scorer", "pair builder")]
-print([check.detail for check in explained(here, away)])
+names = ("generator", "scorer", "executor", "pair builder", "serve", "storage")
+for check in explained(here, [Check(name, name == "scorer", "away") for name in names]):
+    print(check.detail)
+"""
+TOLD = """\
+away; g: not scheduled: no nvidia.com/gpu
+away
+away; r-executor has no pod: exceeded quota; r-sandbox has no pod
+away; p: FailedMount: no secret
+away; r-serve has no pod: its name is too long
+away
 """
 
 
 class Waiting(Answering):
-    """A generator that finds no GPU, a pair builder that does not say why it does not begin."""
+    """A generator that finds no GPU, a pair builder that does not say why it does not begin, and
+    what makes no pods of the others.
+    """
 
     def do_GET(self) -> None:
         unscheduled = {"type": "PodScheduled", "status": "False", "message": "no nvidia.com/gpu"}
-        status = {"phase": "Pending", "conditions": [unscheduled]}
-        warned = {"reason": "FailedMount", "message": "no secret", "lastTimestamp": "2026-01-01"}
-        answers = {
-            "instance%3Dr%2Capp.kubernetes.io/component%3Dgenerator": ("g", status),
-            "instance%3Dr%2Capp.kubernetes.io/component%3Dpair-builder": (
-                "p",
-                {"phase": "Pending"},
-            ),
+        full = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}
+        long = {"type": "Ready", "status": "False", "message": "its name is too long"}
+        pods = {
+            "generator": ("g", {"phase": "Pending", "conditions": [unscheduled]}),
+            "pair-builder": ("p", {"phase": "Pending"}),
         }
-        if "/events" in self.path:
+        path, _, query = unquote(self.path).partition("?")
+        if path.endswith("/events"):
+            warned = {"reason": "FailedMount", "message": "no secret", "lastTimestamp": "2026"}
             self.answer(200, {"items": [warned]})
-            return
-        asked = self.path.replace("%2F", "/")
-        (found,) = (pod for end, pod in answers.items() if asked.endswith(end))
-        self.answer(200, {"items": [{"metadata": {"name": found[0]}, "status": found[1]}]})
+        elif path.endswith("/pods"):
+            asked = query.rpartition("instance=r,app.kubernetes.io/component=")[2]
+            found = [pods[asked]] if asked in pods else []
+            items = [{"metadata": {"name": name}, "status": status} for name, status in found]
+            self.answer(200, {"items": items})
+        elif path.endswith("/ml/deployments/r-executor"):
+            self.answer(200, {"status": {"conditions": [full]}})
+        elif path.endswith("/ml/inferenceservices/r-serve"):
+            self.answer(200, {"status": {"conditions": [long]}})
+        else:
+            self.answer(404, {"message": "not found"})
 
 
 def test_a_service_that_is_away_tells_what_keeps_its_pods(tmp_path: Path) -> None:
@@ -127,5 +145,4 @@ def test_a_service_that_is_away_tells_what_keeps_its_pods(tmp_path: Path) -> Non
             [sys.executable, "-c", EXPLAIN], env=environment, capture_output=True, text=True,
             check=True,
         )  # fmt: skip
-    seen = ["away; g: not scheduled: no nvidia.com/gpu", "away", "away; p: FailedMount: no secret"]
-    assert done.stdout == f"{seen}\n"
+    assert done.stdout == TOLD
