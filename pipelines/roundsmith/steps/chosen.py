@@ -1,9 +1,7 @@
-"""The rows of a round, written and read beside their groups, one shard of groups in memory."""
+"""The rows of a round, written and read beside their groups."""
 
-from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from itertools import islice
 from typing import Self
 
 from roundsmith.steps.overlap import Overlap
@@ -12,8 +10,8 @@ from roundsmith.types import Example, Group, Row
 
 
 class ChosenRows:
-    """A context that writes rows group by group as three objects, examples, pairs and why rows were
-    dropped, and knows of each group how many it kept.
+    """A context that writes rows group by group as three objects: examples, pairs and why rows were
+    dropped.
     """
 
     def __init__(self, store: Store, overlap: Overlap) -> None:
@@ -21,7 +19,6 @@ class ChosenRows:
         self._examples = self._stack.enter_context(store.writer(EXAMPLES))
         self._pairs = self._stack.enter_context(store.writer(PAIRS))
         self._dropped = self._stack.enter_context(store.writer(DROPPED))
-        self._num_examples, self._num_pairs = array("l"), array("l")
         self.gold = 0
 
     def __enter__(self) -> Self:
@@ -30,41 +27,37 @@ class ChosenRows:
     def __exit__(self, *failure: object) -> None:
         self._stack.__exit__(*failure)  # type: ignore[arg-type]  # the three that it was given
 
-    def add(self, groups: Sequence[Group], built: Sequence[Sequence[Row]]) -> None:
-        """The rows of some groups, the next ones; those too near to a held-out task are dropped."""
-        for group, rows in zip(groups, built, strict=True):
-            before = self._examples.num_rows, self._pairs.num_rows
-            for row in rows:
-                self._add(group, row)
-            self._num_examples.append(self._examples.num_rows - before[0])
-            self._num_pairs.append(self._pairs.num_rows - before[1])
+    def add(
+        self, groups: Sequence[Group], built: Sequence[Sequence[Row]]
+    ) -> list[tuple[Group, list[Row]]]:
+        """The rows of some groups, the next ones; those too near to a held-out task are dropped.
+        Returns every group with the rows that it kept, examples before pairs.
+        """
+        return [
+            (group, sorted((row for row in rows if self._add(group, row)), key=_is_pair))
+            for group, rows in zip(groups, built, strict=True)
+        ]
 
     @property
     def objects(self) -> tuple[ObjectRef, ObjectRef, ObjectRef]:
         """Examples, pairs and reasons; to be read after the context's end."""
         return self._examples.ref, self._pairs.ref, self._dropped.ref
 
-    def beside(self, scored: Manifest) -> Iterator[tuple[Group, list[Row]]]:
-        """Every group with the rows that it kept, read again, streamed."""
-        examples, pairs, _ = self.objects
-        one = self._store.read_rows(EXAMPLES, examples)
-        other = self._store.read_rows(PAIRS, pairs)
-        counts = zip(self._num_examples, self._num_pairs, strict=True)
-        for group, (num_examples, num_pairs) in zip(
-            self._store.read_all(GROUPS, scored), counts, strict=True
-        ):
-            yield group, [*islice(one, num_examples), *islice(other, num_pairs)]
-
-    def _add(self, group: Group, row: Row) -> None:
+    def _add(self, group: Group, row: Row) -> bool:
         why = self._overlap.dropped(row, {group.task.task_id: group.task})
         if why is not None:
             self._dropped.add(why)
-            return
+            return False
         self.gold += not row.provenance.parents
         if isinstance(row, Example):
             self._examples.add(row)
         else:
             self._pairs.add(row)
+        return True
+
+
+def _is_pair(row: Row) -> bool:
+    return not isinstance(row, Example)
 
 
 def chosen_samples(

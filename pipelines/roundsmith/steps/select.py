@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 
 from roundsmith.errors import ConfigError
+from roundsmith.steps.aside import Aside
 from roundsmith.steps.chosen import ChosenRows
 from roundsmith.steps.context import Context, Made, reference
 from roundsmith.steps.held_out import drops_texts, held_out_key, kept_apart, overlap_with
@@ -40,15 +41,16 @@ async def select(ctx: Context, groups: str, model: str, tasks: str) -> str:
             ctx.progress("select", done, scored.rows, "")
             return rows
 
-        with ChosenRows(ctx.store, overlap) as chosen:
+        measuring: Aside[tuple[Group, list[Row]], Mapping[str, float]] = Aside(
+            lambda kept: ctx.recipe.measure(kept, ctx.config.seed)
+        )
+        with ChosenRows(ctx.store, overlap) as chosen, measuring:
             for ref in scored.of_kind(GROUPS.name):
                 part = await asyncio.to_thread(list, ctx.store.read_rows(GROUPS, ref))
                 built = await asyncio.gather(*map(build, part))
-                await asyncio.to_thread(chosen.add, part, built)
-        measured = await asyncio.to_thread(
-            ctx.recipe.measure, chosen.beside(scored), ctx.config.seed
-        )
-        return Made(chosen.objects, _stats(chosen, measured, drops_texts(ctx)))
+                kept = await asyncio.to_thread(chosen.add, part, built)
+                await asyncio.to_thread(measuring.give, kept)
+        return Made(chosen.objects, _stats(chosen, measuring.result(), drops_texts(ctx)))
 
     manifest = await ctx.once("select", 9, settings, (scored, task_set), make)
     if ctx.config.control and not manifest.stats["gold"]:

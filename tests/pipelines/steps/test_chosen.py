@@ -21,9 +21,7 @@ def test_every_group_comes_back_with_the_rows_that_it_kept(tmp_path: Path) -> No
     scored = store.commit(Manifest("score", content_hash("score"), tuple(refs)))
     held_out = [made[2].task]
     with ChosenRows(store, Overlap(held_out, NONE)) as chosen:
-        chosen.add(made[:3], built[:3])
-        chosen.add(made[3:], built[3:])
-    beside = list(chosen.beside(scored))
+        beside = [*chosen.add(made[:3], built[:3]), *chosen.add(made[3:], built[3:])]
     assert [group for group, _ in beside] == made
     kept = [rows for _, rows in beside]
     assert kept == [*built[:2], [], *built[3:]]
