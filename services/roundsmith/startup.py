@@ -17,6 +17,14 @@ def resume_searches() -> None:
     made later, also when the process ends. Nothing is done where searches were not held.
     """
     if not gc.isenabled():
-        gc.collect()
-        gc.freeze()
+        search_what_follows()
         gc.enable()
+
+
+def search_what_follows() -> None:
+    """Python looks for garbage once, and from then on among what is made later: where values are
+    made by the million, looking through the modules' own objects again and again takes a sixth of
+    the time.
+    """
+    gc.collect()
+    gc.freeze()

@@ -33,6 +33,28 @@ assert gc.get_freeze_count() == 0
 """
 
 
+FOLLOWS = """
+import gc, weakref
+from roundsmith.startup import search_what_follows
+class Ring:
+    def __init__(self):
+        self.itself = self
+lost, kept = weakref.ref(Ring()), Ring()
+search_what_follows()
+assert lost() is None, "what nobody has is found"
+seen = weakref.ref(kept)
+del kept
+later = weakref.ref(Ring())
+gc.collect()
+assert seen() is not None, "what was there is not looked at again"
+assert later() is None, "what was made later is"
+"""
+
+
+def test_a_process_that_makes_much_looks_through_what_it_makes_alone() -> None:
+    subprocess.run([sys.executable, "-c", FOLLOWS], check=True)
+
+
 def test_what_is_loaded_to_start_is_looked_through_once_and_what_comes_later_as_ever() -> None:
     subprocess.run([sys.executable, "-c", HELD], check=True)
 

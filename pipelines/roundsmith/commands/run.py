@@ -25,6 +25,7 @@ from roundsmith.recipes.contract import Recipe
 from roundsmith.report.summary import Summary
 from roundsmith.report.tracking import check_trackers, tell
 from roundsmith.round import play_rounds
+from roundsmith.startup import search_what_follows
 from roundsmith.steps import run_step
 from roundsmith.steps.config import RunConfig
 from roundsmith.steps.context import Context, Platform
@@ -93,6 +94,7 @@ def play(
                 yield summary
                 keep(folder)
 
+        search_what_follows()
         try:
             return mended(context.store, lambda: _shown(over(), out, console))
         finally:

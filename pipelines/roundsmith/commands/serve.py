@@ -87,7 +87,8 @@ def pair_builder(recipes: Sequence[str], listen: Listen, process: Process) -> No
     from roundsmith.pair_builder.start import start
 
     serve = _begin(process, listen)
-    asyncio.run(run(lambda: start(recipes, serve), serve, process.ready_file))
+    hold_searches()
+    asyncio.run(run(lambda: _started(start(recipes, serve)), serve, process.ready_file))
 
 
 def everything(model: str, out: Path) -> None:

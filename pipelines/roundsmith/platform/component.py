@@ -28,6 +28,7 @@ from roundsmith.platform.training_kinds import kinds_of
 from roundsmith.report.metrics import metrics
 from roundsmith.report.summary import from_json
 from roundsmith.round import RoundRefs
+from roundsmith.startup import search_what_follows
 from roundsmith.steps import run_step
 from roundsmith.steps.context import Context
 from roundsmith.steps.inputs import check_inputs
@@ -202,6 +203,7 @@ class PlannedRound:
                     ended(context, reached)
                 return reached
 
+            search_what_follows()
             return mended(self._store, played)
 
     @contextmanager

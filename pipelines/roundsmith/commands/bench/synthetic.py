@@ -33,6 +33,7 @@ from roundsmith.lab import tasks
 from roundsmith.platform.local import LocalPlatform
 from roundsmith.platform.processes import ServiceProcesses
 from roundsmith.presets import run_config
+from roundsmith.startup import search_what_follows
 from roundsmith.steps.config import RECIPES
 from roundsmith.steps.context import Context
 from roundsmith.steps.select import select
@@ -122,6 +123,7 @@ class PairsOnly(Context):
 
 async def _play(num_samples: int, folder: Path) -> Stages:
     tasks(Split.TRAIN, 1)  # the lab makes all its tasks at the first call
+    search_what_follows()  # as a run does
     async with _pair_builder(folder) as running:
         await _staged(WARM_UP, folder / "warm", running)
         return await _staged(num_samples, folder / "measured", running)
