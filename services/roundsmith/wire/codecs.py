@@ -143,13 +143,16 @@ def map_reader(codec: Codec) -> Callable[[Column], Column]:
     return read
 
 
-def single_writer(name: str, codec: Codec, *, nullable: bool) -> Callable[[Column, Column], None]:
-    """Writes values into a field that has presence; where it is `nullable`, None leaves it out."""
+ALWAYS = object()
+
+
+def single_writer(name: str, codec: Codec, absent: object) -> Callable[[Column, Column], None]:
+    """Writes values into a field that has presence; what equals `absent` leaves it out."""
     pack, fill, at = codec.pack, codec.fill, attrgetter(name)
 
     def write(values: Column, messages: Column) -> None:
-        if nullable and None in values:
-            there = [place for place, value in enumerate(values) if value is not None]
+        if absent is not ALWAYS and absent in values:
+            there = [p for p, value in enumerate(values) if value is not absent and value != absent]
             values, messages = [values[p] for p in there], [messages[p] for p in there]
         if fill is None:
             set_all(name, pack, values, messages)

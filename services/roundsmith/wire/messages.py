@@ -33,6 +33,7 @@ from roundsmith.v1 import (
 )
 from roundsmith.verdicts import Label
 from roundsmith.wire.codecs import (
+    ALWAYS,
     AS_IT_IS,
     CELL,
     SECONDS,
@@ -253,7 +254,9 @@ def _field(field: "dataclasses.Field[Any]", hint: Any, descriptor: Any) -> _Fiel
     if not fd.has_presence:
         unset = hint() if hint in (str, int, bool) else None
         return _Field(name, wire_name, codec.pack, unpack=codec.unpack, unset=unset)
-    write = single_writer(wire_name, codec, nullable=codec is not VALUE)
+    # A time that is zero where none is told, as an outcome's, need not be told.
+    absent = 0.0 if codec is SECONDS and field.default == 0 else None
+    write = single_writer(wire_name, codec, ALWAYS if codec is VALUE else absent)
     return _Field(name, wire_name, None, write, codec.unpack, True, field.default)
 
 
