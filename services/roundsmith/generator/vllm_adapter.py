@@ -261,5 +261,8 @@ async def load(llm: Any, folder: Path, version: str) -> None:
 
 
 def shut_down(llm: Any) -> None:
-    """Ends the engine's processes."""
+    """Ends the engine's processes, once: vLLM would do so again when the interpreter has taken its
+    modules apart, and fail with a trace in the log.
+    """
     llm.shutdown(timeout=_SHUTDOWN_S)
+    llm.shutdown = lambda timeout=None: None

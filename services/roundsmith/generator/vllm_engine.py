@@ -262,7 +262,7 @@ class VllmEngine:
         self._closed = Unavailable(
             "the generator is shutting down: send the request to another replica"
         )
-        llm, self._llm = self._llm, None  # else it ends once more when the interpreter does
+        llm, self._llm = self._llm, None
         await asyncio.to_thread(vllm_adapter.shut_down, llm)
         self._started.sockets.cleanup()
 
