@@ -46,9 +46,13 @@ class Replicas:
     resolve: Resolve = addresses_of
 
     @property
-    def host(self) -> str:
-        """The name that certificates are expected to have."""
-        return self.target.rpartition("/")[2].rpartition(":")[0]
+    def host(self) -> str | None:
+        """The name that certificates are expected to have; None where no name leads to the
+        replicas, and each is expected to prove its own address.
+        """
+        if self.target.startswith(("ipv4:", "ipv6:")):
+            return None
+        return self.target.removeprefix("dns:").rpartition("/")[2].rpartition(":")[0]
 
 
 async def everywhere(

@@ -22,13 +22,13 @@ _LAST_CALLS_S = 3600.0
 
 class RotatingChannel(grpc.aio.Channel):
     """Opens another channel for the calls that begin after a file has changed; those under way end
-    on theirs. Files that can not be read change nothing.
+    on theirs. Files that can not be read, or of which some are not replaced yet, change nothing.
     """
 
     def __init__(
         self, tls: ClientTls, make: Callable[[grpc.ChannelCredentials], grpc.aio.Channel]
     ) -> None:
-        """Raises ConfigError when a file can not be read."""
+        """Raises ConfigError when a file can not be read, or the files do not fit together."""
         self._tls, self._make = tls, make
         self._pems = tls.read()
         self._channel = make(self._pems.credentials())

@@ -1,5 +1,6 @@
 """What a client shows and trusts: TLS, and mutual TLS where the servers ask for it."""
 
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +30,17 @@ class ClientTls(Settings):
         return self
 
     def read(self) -> "Pems":
-        """The files as they are now; raises ConfigError when one can not be read."""
+        """The files as they are now; raises ConfigError when one can not be read, or the key is
+        another certificate's, as it is while both are replaced.
+        """
+        while True:
+            found = self._files()
+            if self.certificate is not None and self.key is not None:
+                refuse_misfit(self.certificate, self.key)
+            if found == self._files():  # those are the ones that fit
+                return found
+
+    def _files(self) -> "Pems":
         ca, key, certificate = (
             read_pem(path) if path else None for path in (self.ca, self.key, self.certificate)
         )
@@ -47,6 +58,23 @@ class Pems:
     def credentials(self) -> grpc.ChannelCredentials:
         """What a secure channel is opened with."""
         return grpc.ssl_channel_credentials(self.ca, self.key, self.certificate)
+
+
+def refuse_misfit(certificate: Path, key: Path) -> None:
+    """Raises ConfigError unless the key is that of the certificate: gRPC would tell nobody, and
+    connect to nobody.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers("ALL:@SECLEVEL=0")  # which ones are strong enough is not asked here
+    try:
+        context.load_cert_chain(certificate, key, password=lambda: "")
+    except (ssl.SSLError, OSError) as error:
+        another = isinstance(error, ssl.SSLError) and error.reason == "KEY_VALUES_MISMATCH"
+        seen = "another" if another else f"one that can not be read ({error})"
+        raise ConfigError(
+            f"{key}: expected the key of {certificate}, saw {seen}: put the two that were made "
+            "together there, without a password"
+        ) from error
 
 
 def read_pem(path: Path) -> bytes:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import grpc
 
-from roundsmith.clients.tls import read_pem
+from roundsmith.clients.tls import read_pem, refuse_misfit
 from roundsmith.config import ServeSettings
 from roundsmith.errors import ConfigError
 
@@ -13,7 +13,8 @@ log = logging.getLogger(__name__)
 
 
 def server_credentials(settings: ServeSettings) -> grpc.ServerCredentials | None:
-    """None for plain text. Raises ConfigError when a file can not be read.
+    """None for plain text. Raises ConfigError when a file can not be read, or the key is another
+    certificate's.
 
     Files that are replaced later are shown to connections that open from then on; as long as they
     can not be read or do not fit together, the ones before are.
@@ -38,10 +39,14 @@ class _Files:
         self._seen: list[bytes] | None = None
 
     def read(self) -> grpc.ServerCertificateConfiguration | None:
-        """The files if they are others than before. Raises ConfigError when one can not be read."""
+        """The files if they are others than before. Raises ConfigError when one can not be read, or
+        they do not fit together.
+        """
         found = [read_pem(path) for path in self._paths]
         if found == self._seen:
             return None
+        key_path, certificate_path, *_ = self._paths
+        refuse_misfit(certificate_path, key_path)
         self._seen = found
         key, certificate, *ca = found
         return grpc.ssl_server_certificate_configuration(
@@ -49,7 +54,7 @@ class _Files:
         )
 
     def reread(self) -> grpc.ServerCertificateConfiguration | None:
-        """The same, where a file that can not be read is no news."""
+        """The same, where files that can not be read or used are no news."""
         try:
             return self.read()
         except ConfigError as error:

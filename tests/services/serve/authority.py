@@ -1,6 +1,7 @@
 """Certificates made here."""
 
 import datetime
+import ipaddress
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,16 @@ class Authority:
         self.ca = folder / f"{name}.pem"
         self.ca.write_bytes(_pem(certificate.sign(self._key, hashes.SHA256())))
 
-    def issue(self, subject: str, dns: str | None = None) -> dict[str, Path]:
+    def issue(
+        self, subject: str, dns: str | None = None, address: str | None = None
+    ) -> dict[str, Path]:
         """A certificate and its key."""
         key = ec.generate_private_key(ec.SECP256R1())
         builder = self._begin(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]), key)
-        if dns is not None:
-            names = x509.SubjectAlternativeName([x509.DNSName(dns)])
-            builder = builder.add_extension(names, False)
+        names: list[x509.GeneralName] = [] if dns is None else [x509.DNSName(dns)]
+        names += [] if address is None else [x509.IPAddress(ipaddress.ip_address(address))]
+        if names:
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), False)
         files = {
             kind: self.folder / f"{self.name}-{subject}-{kind}.pem"
             for kind in ("certificate", "key")

@@ -7,11 +7,13 @@ from typing import Any
 import grpc
 import pytest
 
-from roundsmith.clients import ClientTls, StreamSettings
+from roundsmith.clients import ClientTls, Replicas, StreamSettings
+from roundsmith.clients.replicas import everywhere
 from roundsmith.config import ServeSettings
 from roundsmith.errors import ConfigError, NotAllowed, Unavailable
 from roundsmith.pair_builder.service import bindings
 from roundsmith.serve import Binding, Service, caller_of, listening, run
+from roundsmith.v1 import pair_builder_pb2, pair_builder_pb2_grpc
 from tests.services.serve.authority import Authority
 from tests.services.serve.world import PATIENCE_S, connected, group, serving
 
@@ -186,6 +188,66 @@ def test_a_certificate_that_can_not_be_read_is_told_before_the_engine_is_loaded(
             ClientTls(ca=path).read()
     with pytest.raises(ValueError, match="together"):
         ClientTls(key=tmp_path / "k.pem")
+
+
+def test_a_key_of_another_certificate_is_told_before_anything_is_loaded_or_asked(
+    tmp_path: Path,
+) -> None:
+    async def start() -> Service:
+        raise AssertionError("the engine was loaded")
+
+    ours = Authority(tmp_path, "ours")
+    certificate, key = ours.issue("server")["certificate"], ours.issue("other")["key"]
+    settings = ServeSettings(tls_certificate=certificate, tls_key=key)
+    expected = "other-key.pem: expected the key of .*server-certificate.pem, saw another"
+    with pytest.raises(ConfigError, match=expected):
+        asyncio.run(run(start, settings))
+    tls = ClientTls(ca=ours.ca, certificate=certificate, key=key)
+    with pytest.raises(ConfigError, match=expected):
+        tls.read()
+
+
+def test_a_call_that_begins_while_a_clients_files_are_replaced_is_answered(tmp_path: Path) -> None:
+    ours = Authority(tmp_path, "ours")
+    mine, new = ours.issue("trainer"), ours.issue("renewed")
+    tls = ClientTls.model_validate({"ca": ours.ca, "server_name": "roundsmith.test"} | mine)
+
+    async def play() -> None:
+        given = server_settings(ours, mutual=True)
+        async with (
+            serving(tmp_path, **given) as addresses,
+            connected(addresses["address"], tls=tls) as client,
+        ):
+            assert await client.recipes() == ["echo"]
+            mine["certificate"].write_bytes(new["certificate"].read_bytes())
+            assert await client.recipes(timeout_s=20.0) == ["echo"]  # the key is not there yet
+            mine["key"].write_bytes(new["key"].read_bytes())
+            assert await client.recipes() == ["echo"]
+
+    asyncio.run(play())
+
+
+def test_every_replica_is_expected_to_prove_its_address_where_no_name_leads_to_it(
+    tmp_path: Path,
+) -> None:
+    ours = Authority(tmp_path, "ours")
+    files = ours.issue("server", address="127.0.0.1")
+    given = {"tls_certificate": files["certificate"], "tls_key": files["key"]}
+    settings = ServeSettings.model_validate(given)
+
+    async def play() -> None:
+        async with listening(bindings({}, settings), settings) as addresses:
+            target = f"ipv4:{addresses['address']}"
+            where = Replicas(f"{target},{addresses['address']}", ClientTls(ca=ours.ca))
+            await everywhere(
+                where,
+                lambda channel: pair_builder_pb2_grpc.PairBuilderServiceStub(channel).ListRecipes,
+                pair_builder_pb2.ListRecipesRequest(),
+                60.0,
+            )
+
+    asyncio.run(play())
+    assert [Replicas(f"{prefix}g:8034").host for prefix in ("", "dns:", "dns:///")] == ["g"] * 3
 
 
 def test_only_configured_subjects_reach_what_the_owner_of_the_weights_may_do(
