@@ -131,15 +131,15 @@ def _write_int(out: bytearray, value: int, max_bytes: int, depth: int) -> None:
     size = (value.bit_length() + 8) // 8
     if size > max_bytes:
         raise OverLimit(f"the value is larger than {max_bytes} bytes")
-    out += b"i"
-    _blob(out, value.to_bytes(size, "big", signed=True))
+    out += b"i" + HEADER.pack(size) + value.to_bytes(size, "big", signed=True)
 
 
 def _write_str(out: bytearray, value: str, max_bytes: int, depth: int) -> None:
     if len(value) > max_bytes:
         raise OverLimit(f"the value is larger than {max_bytes} bytes")
-    out += b"s"
-    _blob(out, value.encode("utf-8", "surrogatepass"))
+    content = value.encode("utf-8", "surrogatepass")
+    out += b"s" + HEADER.pack(len(content))
+    out += content
 
 
 def _write_bytes(out: bytearray, value: bytes, max_bytes: int, depth: int) -> None:
@@ -153,7 +153,14 @@ def _sequence(tag: bytes) -> Callable[[bytearray, Iterable[object], int, int], N
     def write(out: bytearray, value: Any, max_bytes: int, depth: int) -> None:
         out += tag + HEADER.pack(len(value))
         for item in value:
-            _write(out, item, max_bytes, depth - 1)
+            # As `_write` does, which is a call for each.
+            writer = _WRITERS.get(type(item)) if depth > 0 else None
+            if writer is None:
+                _write(out, item, max_bytes, depth - 1)
+            else:
+                writer(out, item, max_bytes, depth - 1)
+                if len(out) > max_bytes:
+                    raise OverLimit(f"the value is larger than {max_bytes} bytes")
 
     return write
 

@@ -2,14 +2,15 @@
 each reported.
 """
 
+import marshal
 from collections.abc import Callable, Iterator
 from itertools import takewhile
 from typing import NamedTuple
 
+from roundsmith.sandbox.calls import EVERY_PYTHON
 from roundsmith.sandbox.children import Child, Children
 from roundsmith.sandbox.clocks import Clocks
-from roundsmith.sandbox.codec import decode, encode
-from roundsmith.sandbox.events import Event, pack_blobs, unpack_blobs
+from roundsmith.sandbox.events import Event, pack_blobs
 from roundsmith.sandbox.exchange import ask, ask_all
 from roundsmith.sandbox.hardening import RunLimits
 from roundsmith.sandbox.questions import QUIET, Asked, Budget, Ended, Reply
@@ -42,16 +43,13 @@ class Run(NamedTuple):
     profile: str = "base"
 
     def pack(self) -> bytes:
-        """For the socket between server and supervisor, which trust each other."""
-        rest = encode((*self._replace(cells=()),), 2**31, 8)
-        return pack_blobs([rest, *(kind + body for kind, body in self.cells)])
+        """For the socket from the server, which the supervisor trusts: texts, bytes and numbers."""
+        return marshal.dumps(tuple(self), EVERY_PYTHON)
 
     @classmethod
     def unpack(cls, content: bytes) -> "Run":
-        rest, *cells = unpack_blobs(content)
-        return cls(*decode(rest, 2**31, 8))._replace(
-            cells=tuple((cell[:1], cell[1:]) for cell in cells)
-        )
+        """What the server packed."""
+        return cls(*marshal.loads(content))
 
     def limits(self) -> RunLimits:
         """The kernel's limits; its CPU limit only stands behind the supervisor's own clock."""
@@ -71,8 +69,7 @@ class Runner:
         """Loads, asks every cell until the child ends, and has every process ended."""
         run = self._run
         child = self._children.start(run.limits(), run.stdin)
-        texts = (run.name, run.setup, run.source)
-        program = pack_blobs([text.encode("utf-8", "surrogatepass") for text in texts])
+        program = marshal.dumps((run.name, run.setup, run.source), EVERY_PYTHON)
         try:
             if run.name == "__main__":
                 ended = ask(self._children, child, b"P", program, self._budget(fresh=True))

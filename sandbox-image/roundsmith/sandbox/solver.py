@@ -13,6 +13,7 @@ import builtins
 import fcntl
 import gc
 import io
+import marshal
 import os
 import random
 import socket
@@ -24,8 +25,8 @@ from functools import partial
 from typing import Any
 
 from roundsmith.sandbox import named_input, tester
-from roundsmith.sandbox.codec import HEADER, CodecError, decode, encode, encode_opaque
-from roundsmith.sandbox.events import pack_blobs, unpack_blobs
+from roundsmith.sandbox.calls import EVERY_PYTHON, MARSHALLED, pack_calls, unpack_calls
+from roundsmith.sandbox.codec import HEADER, CodecError, encode, encode_opaque
 from roundsmith.sandbox.exposure import Exposure
 from roundsmith.sandbox.failures import classify, compile_failure
 from roundsmith.sandbox.frames import write_frame
@@ -37,6 +38,7 @@ SOLUTION = "<solution>"
 _CHUNK = 1 << 16
 _LONG_S, _PAUSE_S = 0.002, 0.0001
 _clock, _sleep, _ioctl = time.monotonic, time.sleep, fcntl.ioctl
+_read, _write, _pack_size = os.read, os.write, HEADER.pack
 _PAUSES = 10_000
 _PRINTED, _SENT = 0x541B, 0x5411  # FIONREAD of a pipe, SIOCOUTQ of a socket
 _NO_BYTES = bytes(4)
@@ -94,8 +96,8 @@ def _rehearse() -> None:
     """Answers a few frames of a program of our own, before any fork: what the interpreter sets up
     at first use is then there, and a child does not copy the pages of it.
     """
-    program = pack_blobs((b"solution", b"", b"def f(x):\n    return [x]\n"))
-    asked = [(b"P", program), *[(b"C", encode(("f", (1,), {})))] * 16, (b"Q", b"")]
+    program = marshal.dumps(("solution", "", "def f(x):\n    return [x]\n"), EVERY_PYTHON)
+    asked = [(b"P", program), *[(b"C", pack_calls(("f", (1,), {})))] * 16, (b"Q", b"")]
     ours, theirs = socket.socketpair()
     with ours, theirs:
         for kind, body in asked:
@@ -119,7 +121,8 @@ class Solver:
         self.unloadable = False
         """Whether the program failed to load: then nothing more is answered."""
         self._module = types.ModuleType("solution")
-        self._exposure = Exposure(self._module.__dict__)
+        self._namespace = self._module.__dict__
+        self._exposure = Exposure(self._namespace)
         self._works: dict[bytes, Callable[[bytes], bytes]] = {
             b"P": self._load,
             b"C": self._call,
@@ -134,46 +137,72 @@ class Solver:
         """Answers frames until the supervisor closes the socket or kills the process."""
         gc.enable()
         waiting = b""
-        while chunk := os.read(control, _CHUNK):
-            waiting += chunk
-            at, size = 0, len(waiting)
-            while size - at >= _HEAD:
-                end = at + _HEAD + int.from_bytes(waiting[at : at + _HEAD])
-                if end > size:
-                    break
-                start = _clock()
-                if not self.unloadable:
-                    kind, body = at + _HEAD + 1, at + _HEAD + 1 + NONCE_BYTES
-                    self.answer(waiting[kind - 1 : kind], waiting[kind:body], waiting[body:end])
-                if (self.printed or _clock() - start > _LONG_S) and self._heard:
-                    # The supervisor reads clock and output now, and not after the next cells.
-                    _until_read(control)
-                at = end
-            waiting = waiting[at:]
+        while chunk := _read(control, _CHUNK):
+            waiting = self._answer_whole(waiting + chunk)
+
+    def _answer_whole(self, waiting: bytes) -> bytes:
+        """Answers the frames that are here whole; what comes after them."""
+        at, size = 0, len(waiting)
+        while size - at >= _HEAD:
+            end = at + _HEAD + int.from_bytes(waiting[at : at + _HEAD])
+            if end > size:
+                break
+            start = _clock()
+            if not self.unloadable:
+                kind, body = at + _HEAD + 1, at + _HEAD + 1 + NONCE_BYTES
+                self.answer(waiting[kind - 1 : kind], waiting[kind:body], waiting[body:end])
+            if (self.printed or _clock() - start > _LONG_S) and self._heard:
+                # The supervisor reads clock and output now, and not after the next cells.
+                _until_read(self._control)
+            at = end
+        return waiting[at:]
 
     def answer(self, kind: bytes, nonce: bytes, body: bytes) -> None:
         """Does what one frame asks and writes exactly one answer."""
         if kind == b"T":
             write_frame(self._control, *tester.run(self._control, nonce, body))
             return
-        failed = self._tell_tester if kind in b"DN" else _failure
-        letter, result = _attempt(self._works[kind], body, failed)
+        letter = b"A"
+        try:
+            result = self._works[kind](body)
+        except BaseException as error:
+            letter, result = b"E", self._failure(kind, error)
         self.unloadable = kind == b"P" and letter == b"E"
         _flush()
-        self.printed = _unread(1, _PRINTED) or _unread(2, _PRINTED)
-        write_frame(self._control, letter.lower() if self.printed else letter, nonce, result)
+        try:
+            printed = _ioctl(1, _PRINTED, _NO_BYTES) != _NO_BYTES or _unread(2, _PRINTED)
+        except OSError:
+            printed = _unread(2, _PRINTED)
+        if printed:
+            letter = letter.lower()
+        self.printed = printed
+        frame = b"".join((_pack_size(1 + len(nonce) + len(result)), letter, nonce, result))
+        sent = _write(self._control, frame)
+        while sent < len(frame):
+            sent += _write(self._control, memoryview(frame)[sent:])
+
+    def _failure(self, kind: bytes, error: BaseException) -> bytes:
+        if isinstance(error, _CompileFailure):
+            return encode(("COMPILE_ERROR", str(error)))
+        if kind in b"DN":  # for a tester
+            return self._exposure.failure(classify(error, TEST), described(error))
+        return encode(classify(error, TEST))
 
     def _load(self, body: bytes) -> bytes:
-        name, setup, source = [blob.decode("utf-8", "surrogatepass") for blob in unpack_blobs(body)]
+        name, setup, source = marshal.loads(body)
         self._module.__name__, self._module.__file__ = name, sys.argv[0]
         sys.modules[name] = self._module
         if name == "__main__" and named_input.is_named(source):
             named_input.give()
         try:
             if setup:
-                exec(_compile(setup, "<setup>"), self._module.__dict__)
+                exec(compile(setup, "<setup>", "exec", dont_inherit=True), self._module.__dict__)
             if source:
-                exec(_compile(source, SOLUTION), self._module.__dict__)
+                try:
+                    code = compile(source, SOLUTION, "exec", dont_inherit=True)
+                except BaseException as error:
+                    raise _CompileFailure(compile_failure(error)) from error
+                exec(code, self._module.__dict__)
         except SystemExit as leaving:
             # A script may end so; a module that tests call into may not.
             if name != "__main__":
@@ -185,20 +214,20 @@ class Solver:
         return _NOTHING
 
     def _call(self, body: bytes) -> bytes:
-        entry_point, args, kwargs = decode(body)
-        return _encoded(self._exposure.function(entry_point)(*args, **kwargs))
+        name, args, kwargs = marshal.loads(body) if body[:1] in MARSHALLED else unpack_calls(body)
+        function = self._namespace.get(name)
+        if function is None:
+            function = self._exposure.function(name)
+        return _encoded(function(*args, **kwargs))
 
     def _calls(self, body: bytes) -> bytes:
         results = []
-        for entry_point, args, kwargs in decode(body):
-            results.append(_encoded(self._exposure.function(entry_point)(*args, **kwargs)))
+        for name, args, kwargs in unpack_calls(body):
+            results.append(_encoded(self._exposure.function(name)(*args, **kwargs)))
         return _encoded(results)
 
     def _run(self, body: bytes) -> bytes:
         return encode(tester.run_in(body, lambda source, tree: dict(self._module.__dict__)))
-
-    def _tell_tester(self, error: BaseException) -> bytes:
-        return self._exposure.failure(classify(error, TEST), described(error))
 
     def _nothing(self, body: bytes) -> bytes:
         return b""
@@ -208,35 +237,11 @@ class _CompileFailure(Exception):
     pass
 
 
-def _compile(text: str, filename: str) -> types.CodeType:
-    try:
-        return compile(text, filename, "exec", dont_inherit=True)
-    except BaseException as error:
-        if filename == SOLUTION:
-            raise _CompileFailure(compile_failure(error)) from error
-        raise
-
-
 def _encoded(value: Any) -> bytes:
     try:
         return encode(value)
     except CodecError as error:
         return encode_opaque(str(error))
-
-
-def _attempt(
-    work: Callable[[bytes], bytes], body: bytes, failed: Callable[[BaseException], bytes]
-) -> tuple[bytes, bytes]:
-    try:
-        return b"A", work(body)
-    except BaseException as error:
-        return b"E", failed(error)
-
-
-def _failure(error: BaseException) -> bytes:
-    if isinstance(error, _CompileFailure):
-        return encode(("COMPILE_ERROR", str(error)))
-    return encode(classify(error, TEST))
 
 
 def _end_script() -> None:
@@ -255,8 +260,12 @@ def _first_thread(threading: Any) -> Any:
 
 
 def _flush() -> None:
+    out, error, own_out, own_error = sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__
+    streams = (
+        (out, error) if own_out is out and own_error is error else (out, error, own_out, own_error)
+    )
     # The program may have closed or replaced them.
-    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+    for stream in streams:
         try:
             stream.flush()  # type: ignore[union-attr]  # one that is None has none
         except BaseException:

@@ -10,6 +10,7 @@ from roundsmith.executor.asserts import SplitAssert, needs_one_process, split
 from roundsmith.executor.judge import Rule, Tolerance, equal, text, truth
 from roundsmith.executor.numbers import holds_parts
 from roundsmith.executor.outputs import difference
+from roundsmith.sandbox.calls import pack_calls
 from roundsmith.sandbox.codec import CodecError, Node, encode, nodes
 from roundsmith.sandbox.tester import ASSERT, UNITTEST
 from roundsmith.types import (
@@ -74,7 +75,7 @@ def question(test: Test) -> Question:
     match test:
         case CallTest():
             _check_tolerances(test)
-            body = _encoded(test, (test.entry_point, tuple(test.args), dict(test.kwargs)))
+            body = _call(test)
             expected = _encoded(test, test.expected)
             return Question(
                 test, CALL, body, JudgedAt.OUTSIDE, lambda answer: _compare(answer, expected, test)
@@ -161,12 +162,19 @@ def _asked(source: str) -> Asked | None:
     expected = tuple(encode(part.expected) for part in parts)
     calls = [(part.entry_point, part.args, part.kwargs) for part in parts]
     if len(parts) > 1:
-        return CALLS, encode(calls), expected, parts
-    return CALL, encode(calls[0]), expected, parts
+        return CALLS, pack_calls(calls), expected, parts
+    return CALL, pack_calls(calls[0]), expected, parts
 
 
 _kept_asked = lru_cache(maxsize=_KEPT_SOURCES)(_asked)
 """A round asks the tests of its tasks of program after program, in item after item."""
+
+
+def _call(test: CallTest) -> bytes:
+    try:
+        return pack_calls((test.entry_point, tuple(test.args), dict(test.kwargs)))
+    except CodecError as error:
+        raise _too_large(test, error) from error
 
 
 def _encoded(test: Test, value: object) -> bytes:

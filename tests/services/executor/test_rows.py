@@ -11,7 +11,8 @@ from roundsmith.executor.content import digest_of_test, selected
 from roundsmith.executor.matrix import Column, PlannedRow, Rules
 from roundsmith.executor.questions import question
 from roundsmith.executor.rows import Row, Stopping
-from roundsmith.sandbox.codec import decode, encode
+from roundsmith.sandbox.calls import unpack_calls
+from roundsmith.sandbox.codec import encode
 from roundsmith.sandbox.events import Event
 from roundsmith.sandbox.runs import LOADING, Run
 from roundsmith.types import CallTest, Limits, Program
@@ -71,7 +72,7 @@ def results(
 
 def asked(run: Run) -> list[int]:
     """Which tests a run asks."""
-    return [decode(body)[1][0] for _, body in run.cells]
+    return [unpack_calls(body)[1][0] for _, body in run.cells]
 
 
 @pytest.mark.parametrize(
