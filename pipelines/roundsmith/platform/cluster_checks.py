@@ -16,7 +16,7 @@ from roundsmith.platform.cluster_config import TRAINING_CONTAINER, ClusterConfig
 from roundsmith.platform.kubernetes_api import PATHS, KubernetesApi
 from roundsmith.platform.manifests import container_of
 from roundsmith.platform.model_registry import ModelRegistry
-from roundsmith.platform.pod_troubles import troubles, waits_silently
+from roundsmith.platform.pod_troubles import scheduled, troubles, waits_silently
 from roundsmith.platform.training_job import TrainingKind
 from roundsmith.platform.training_kinds import find_kind
 from roundsmith.store.root import Root
@@ -133,9 +133,9 @@ def _kept(api: KubernetesApi, release: str, component: str) -> list[str]:
         if not pods:
             return [f"{name} has no pod{why}" for why in _unmade(api, name)]
         told = [str(trouble) for trouble in troubles(pods)]
-        for pod in (pod["metadata"]["name"] for pod in pods if waits_silently(pod)):
-            if why := api.warned(pod):
-                told.append(f"{pod}: {why}")
+        for pod in filter(waits_silently, pods):
+            if why := api.warned(pod["metadata"]["name"], scheduled(pod)):
+                told.append(f"{pod['metadata']['name']}: {why}")
     except RoundsmithError as error:  # who looks may not see them
         log.debug("%s", error)
         return []

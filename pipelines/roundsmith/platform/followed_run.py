@@ -22,6 +22,7 @@ from roundsmith.platform.pod_troubles import (
     Podless,
     Trouble,
     Unbegun,
+    scheduled,
     troubles,
     waits_silently,
 )
@@ -97,8 +98,12 @@ def _looked_at(api: KubernetesApi, job: Json) -> RunState:
     if not pods:
         why = api.warned(found.job)
         return replace(found, troubles=(f"{found.job}: no pod of it: {why}",)) if why else found
-    silent = [pod["metadata"]["name"] for pod in pods if waits_silently(pod)]
-    told = [f"{name}: it has not begun: {why}" for name in silent if (why := api.warned(name))]
+    silent = [(pod["metadata"]["name"], scheduled(pod)) for pod in pods if waits_silently(pod)]
+    told = [
+        f"{name}: it has not begun: {why}"
+        for name, after in silent
+        if (why := api.warned(name, after))
+    ]
     return replace(found, troubles=(*found.troubles, *told))
 
 

@@ -43,6 +43,7 @@ _NOTHING = {"GET": (400, 404), "DELETE": (404, 409)}
 """What says that there is nothing, or that what is meant by its uid is there no more."""
 _GONE = re.compile(r"unable to retrieve container logs for \w+://\w+\n?")
 """What a kubelet answers, as if it were the log, for a container that its runtime has removed."""
+_WHEN = ("lastTimestamp", "eventTime")  # an event of the newer kind has no last time
 _WEBHOOK = "admission webhook"
 _NOT_SEEN_YET = re.compile(rf"{_WEBHOOK} .* not found: .* must be created before", re.DOTALL)
 """What the trainer's webhook answers for a TrainJob whose TrainingRuntime was made just before: it
@@ -124,20 +125,18 @@ class KubernetesApi:
         items: list[Json] = found["items"]
         return items
 
-    def warned(self, name: str) -> str:
-        """What Kubernetes last warned of an object of this name; empty where it did not, and where
-        events may not be seen.
-        """
+    def warned(self, name: str, after: str = "") -> str:
+        """What Kubernetes last warned of an object, after a time; empty where that is not seen."""
         query = {"fieldSelector": f"type=Warning,involvedObject.name={name}"}
         try:
             found = self._ask("GET", "events", query=query)
         except PlatformError as error:
             log.debug("%s", error)
             return ""
-        events = found["items"] if found else []
-        # An event of the newer kind has no last time.
-        when = ("lastTimestamp", "eventTime")
-        last = max(events, key=lambda event: max(event.get(k) or "" for k in when), default=None)
+        events = (found or {}).get("items", ())
+        told = [(max(e.get(k) or "" for k in _WHEN)[:19], e) for e in events]  # whole seconds
+        later = [each for each in told if each[0] > after[:19] or not after]
+        _, last = max(later, key=lambda each: each[0], default=("", None))
         return f"{last.get('reason')}: {last.get('message')}" if last else ""
 
     def create(self, kind: Kind, manifest: Json) -> Json | None:
@@ -288,7 +287,9 @@ def _message(error: Any) -> str:
 
 def _refused(method: str, url: str, error: Any) -> PlatformError:
     text, remedy = _message(error), "correct what it names"
-    if error.status in (401, 403) and not text.startswith(_WEBHOOK):
+    if error.status == 401:
+        remedy = "log in again, or name another kubeconfig by KUBECONFIG"
+    elif error.status == 403 and not text.startswith(_WEBHOOK):
         remedy = "grant it: the chart's role for runs does"
     elif error.status == 404:
         remedy = "install the Training Operator" if "pytorchjobs" in url else "check the namespace"

@@ -40,6 +40,8 @@ class Podless:
     kind: Kind
     name: str
     lacks: str = "no pod of it"
+    after: str = ""
+    """When what was warned of before is over."""
     _since_s: float | None = None
     _next_s: float = 0.0
 
@@ -54,7 +56,7 @@ class Podless:
         if waited_s < max(NO_POD_S, self._next_s):
             return None
         self._next_s = 2 * waited_s
-        why = self.api.warned(self.name)
+        why = self.api.warned(self.name, self.after)
         if not why:
             look = f"kubectl describe {self.kind} {self.name} --namespace {self.api.namespace}"
             why = f"its events tell why: {look}"
@@ -78,14 +80,26 @@ class Unbegun:
             watched = self._pods.setdefault(
                 name, Podless(self.api, "pods", name, "it has not begun")
             )
+            watched.after = scheduled(pod)
             found.append(watched.trouble(waits=waits_silently(pod)))
         return [trouble for trouble in found if trouble is not None]
 
 
 def waits_silently(pod: Mapping[str, Any]) -> bool:
     """Whether a pod has not begun, and its status does not say why."""
-    pending = pod.get("status", {}).get("phase") == "Pending"
-    return pending and not any(True for _ in _troubles(pod))
+    status = pod.get("status", {})
+    inits = status.get("initContainerStatuses") or []
+    if status.get("phase") != "Pending" or any("running" in c.get("state", {}) for c in inits):
+        return False
+    return not any(True for _ in _troubles(pod))
+
+
+def scheduled(pod: Mapping[str, Any]) -> str:
+    """When a pod got its node: what was warned of before is over. Empty where that is not told."""
+    for condition in pod.get("status", {}).get("conditions") or []:
+        if condition["type"] == "PodScheduled":
+            return str(condition.get("lastTransitionTime") or "")
+    return ""
 
 
 def _troubles(pod: Mapping[str, Any]) -> Iterator[Trouble]:

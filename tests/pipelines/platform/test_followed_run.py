@@ -151,7 +151,7 @@ class Full(KubernetesApi):
     def select(self, kind: Kind, label: str, value: str = "") -> list[Json]:
         return self.pods
 
-    def warned(self, name: str) -> str:
+    def warned(self, name: str, after: str = "") -> str:
         return f"FailedCreate: {name}: exceeded quota"
 
 

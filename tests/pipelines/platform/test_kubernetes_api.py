@@ -29,6 +29,16 @@ UNSEEN = (
 JOB = {"metadata": {"name": "r-promote-1", "annotations": {}}, "status": {}}
 
 
+EXPIRED = """
+from roundsmith.errors import PlatformError
+from roundsmith.platform.kubernetes_api import KubernetesApi
+try:
+    KubernetesApi("expired").select("jobs", "run")
+except PlatformError as error:
+    print(error)
+"""
+
+
 class Answers(Answering):
     """A log that falls silent after a line, a Job that is under way, a TrainJob; little else."""
 
@@ -75,6 +85,8 @@ class Answers(Answering):
             self.answer(200, {"metadata": {"annotations": self.annotations}})
         elif path.endswith("/pods"):
             self.answer(200, {"items": []})
+        elif path.endswith("/expired/jobs"):
+            self.answer(401, {"message": "Unauthorized"})
         elif path.endswith("/pytorchjobs"):
             self.answer(403, {"message": "a run has no role for them"})
         else:
@@ -127,6 +139,12 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with listening(Answers) as url:
         yield kubeconfig(tmp_path_factory.mktemp("kube"), url)
         Answers.over.set()
+
+
+def test_who_is_not_known_any_more_is_told_to_log_in_and_not_to_grant_it(config: Path) -> None:
+    told = said(config, EXPIRED)
+    remedy = "log in again, or name another kubeconfig by KUBECONFIG"
+    assert told.endswith(f"saw status 401: Unauthorized: {remedy}\n")
 
 
 def said(config: Path, script: str) -> str:

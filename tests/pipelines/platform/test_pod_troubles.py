@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from roundsmith.platform.pod_troubles import troubles
+from roundsmith.platform.pod_troubles import scheduled, troubles, waits_silently
 
 
 def pod(**status: Any) -> dict[str, Any]:
@@ -63,3 +63,15 @@ def container(**state: Any) -> dict[str, Any]:
 )
 def test_pods_tell_why_they_do_not_run(seen: dict[str, Any], told: list[str]) -> None:
     assert [str(trouble) for trouble in troubles([seen])] == told
+
+
+def test_a_pod_that_initializes_has_begun_and_what_was_warned_before_it_had_a_node_is_over() -> (
+    None
+):
+    at = "2026-01-01T00:00:00Z"
+    has_a_node = {"type": "PodScheduled", "status": "True", "lastTransitionTime": at}
+    waits = pod(phase="Pending", conditions=[has_a_node])
+    assert waits_silently(waits)
+    assert scheduled(waits) == at
+    init = {"name": "init-pytorch", "state": {"running": {}}}
+    assert not waits_silently(pod(phase="Pending", initContainerStatuses=[init]))

@@ -198,11 +198,17 @@ def test_a_pod_that_does_not_begin_and_does_not_say_why_tells_what_its_events_do
     script: str, config: Path, tmp_path: Path
 ) -> None:
     created = {"name": "pytorch", "state": {"waiting": {"reason": "ContainerCreating"}}}
-    status = {"phase": "Pending", "containerStatuses": [created]}
+    status: dict[str, Any] = {"phase": "Pending", "containerStatuses": [created]}
     waits = {"metadata": {"name": "master-0", "creationTimestamp": ""}, "status": status}
     Answers.looks, Answers.podless, Answers.silent = 0, 200, [waits]
     told = said(script.replace("FOLDER", repr(str(tmp_path))), config)
     assert re.search(r"master-0: it has not begun for \d+ s: FailedCreate: exceeded", told)
+    # Warned before it had a node.
+    at = "2026-01-03T00:00:00Z"
+    has_a_node = {"type": "PodScheduled", "status": "True", "lastTransitionTime": at}
+    Answers.looks, status["conditions"] = 0, [has_a_node]
+    told = said(script.replace("FOLDER", repr(str(tmp_path))), config)
+    assert re.search(r"not begun for \d+ s: its events tell why: kubectl describe pods mast", told)
 
 
 def said(script: str, config: Path) -> str:
