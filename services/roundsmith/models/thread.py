@@ -74,7 +74,9 @@ class ModelThread(ABC, Generic[Work]):
             self._changed.notify()
 
     def swap(self, loaded: LoadedModel) -> "Future[None]":
-        """Serve other weights; done when what is begun from then on is theirs alone."""
+        """Serve other weights; done when what is begun from then on is theirs alone. Cancelling it
+        before that leaves those there are.
+        """
         done: Future[None] = Future()
         with self._changed:
             self._refuse_closed()
@@ -113,6 +115,9 @@ class ModelThread(ABC, Generic[Work]):
     def _change_weights(self) -> None:
         assert self._swap is not None
         loaded, done = self._swap
+        if not done.set_running_or_notify_cancel():
+            self._swap = None
+            return
         try:
             self._use(loaded)
         except ConfigError as error:
@@ -173,7 +178,9 @@ class ModelThread(ABC, Generic[Work]):
         for work in left:
             self._refuse(work, self._closed)
         if self._swap is not None:
-            self._swap[1].set_exception(self._closed)
+            done = self._swap[1]
+            if done.running() or done.set_running_or_notify_cancel():
+                done.set_exception(self._closed)
 
     def _seconds_for(self, count: int) -> float:
         each_s = self._busy_s / self._answered if self._answered else _FIRST_S

@@ -61,6 +61,8 @@ class Counter(ModelThread[Asked]):
     def _use(self, loaded: LoadedModel) -> None:
         if loaded.context_tokens == 1:
             raise ConfigError("one token is too few")
+        if loaded.context_tokens == 2:
+            raise RuntimeError("a bug")
 
     def _take_all(self) -> list[Asked]:
         left = list(self._queue)
@@ -102,6 +104,17 @@ def test_weights_that_can_not_be_used_leave_the_old_ones_serving(counter: Counte
     assert counter.loaded is other
 
 
+def test_a_swap_that_is_given_up_changes_nothing_and_ends_nothing(counter: Counter) -> None:
+    old = counter.loaded
+    with counter._changed:  # before the thread takes it
+        assert counter.swap(replace(old, context_tokens=9)).cancel()
+    assert counter.ask("a b").result(120) > 0
+    assert counter.loaded is old
+    other = replace(old, context_tokens=9)
+    counter.swap(other).result(120)
+    assert counter.loaded is other
+
+
 def test_more_than_may_wait_is_refused_with_a_time(tiny: Path) -> None:
     with counting(tiny) as counter:
         accepted = [counter.ask("a") for _ in range(3)]
@@ -135,6 +148,12 @@ def test_a_bug_ends_the_thread_and_every_caller_is_told(counter: Counter) -> Non
     with pytest.raises(Unavailable, match=r"the counter failed \(InvalidStateError"):
         counter.ask("b")
     assert type(counter.failed.result(120)) is EngineError
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_swap_that_ends_the_thread_is_told(counter: Counter) -> None:
+    done = counter.swap(replace(counter.loaded, context_tokens=2))
+    assert isinstance(done.exception(120), Unavailable)
 
 
 @pytest.mark.parametrize("make", [lambda: bytearray(2**62), lambda: torch.empty(2**58)])
