@@ -110,7 +110,7 @@ class CompletionDelta:
 @dataclass(frozen=True, slots=True)
 class Completion:
     """One completion. `logprobs[t]` is the log-probability of `token_ids[t]`, before temperature
-    and cuts.
+    and cuts; where the item has a constraint, among the tokens that it leaves there.
 
     `token_ids` are all sampled tokens, the end token and a stop string's tokens included.
     """

@@ -1,6 +1,7 @@
 """What an item may ask for beyond temperature and cuts: penalties, constraints, deltas, seeds."""
 
 import json
+import math
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -117,6 +118,18 @@ def test_a_constraint_holds_or_is_refused_as_something_the_engine_can_not_do(
     ended = [c for c in found if c.finish_reason == "stop"]
     assert ended
     assert all(matches(c.text) for c in ended)
+
+
+def test_log_probabilities_under_a_constraint_are_among_the_tokens_that_it_leaves(
+    driven: Driven,
+) -> None:
+    if "regex" not in driven.engine.describe().constraint_kinds:
+        pytest.skip("this engine takes no constraints")
+    sampling = Sampling(9, constraint=Constraint(regex="x"))
+    ((drawn,),) = driven.ask([GenerateItem("i", PROMPT, sampling, 0, top_logprobs=2)])
+    assert (drawn.text, drawn.finish_reason) == ("x", "stop")
+    assert drawn.logprobs == (0.0, 0.0), "of the text and of its end, which are all it may be"
+    assert [top.logprobs for top in drawn.top_logprobs] == [(0.0, -math.inf)] * 2
 
 
 @pytest.mark.parametrize(
