@@ -11,7 +11,8 @@ import roundsmith.sandbox
 from roundsmith.sandbox import packages
 
 SANDBOX_VERSION = "1"
-_BOOT = """import sys
+_BOOT = """import os, sys
+del os.environ["LD_BIND_NOW"]
 sys.path.append(sys.argv[3])
 from roundsmith.sandbox.supervisor import main
 sys.path.remove(sys.argv[3])
@@ -25,6 +26,9 @@ ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
     "OMP_NUM_THREADS": "1",
 }
+# What the interpreter calls is looked up at its start, and not in each child, which would copy the
+# pages that hold the answers.
+_LINKING = {"LD_BIND_NOW": "1"}
 
 
 def image() -> str:
@@ -43,7 +47,7 @@ def spawn(theirs: socket.socket, scratch: str) -> subprocess.Popen[bytes]:
     arguments = (str(theirs.fileno()), scratch, root, *places)
     return subprocess.Popen(
         [interpreter, "-B", "-s", "-S", "-P", "-c", _BOOT, *arguments],
-        env=ENVIRONMENT,
+        env=ENVIRONMENT | _LINKING,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         pass_fds=[theirs.fileno()],

@@ -19,7 +19,7 @@ import struct
 from collections.abc import Callable, Collection
 from typing import NoReturn
 
-from roundsmith.sandbox import launcher, programs, solver
+from roundsmith.sandbox import launcher, pools, programs, solver
 from roundsmith.sandbox.exits import Exits
 from roundsmith.sandbox.frames import write_frame
 from roundsmith.sandbox.hardening import CONTROL_FD, PROGRAM_FD, Box, Hardening, RunLimits
@@ -59,6 +59,7 @@ class Zygote:
         self._hardening.protect_zygote()
         self._work = programs.serve if box.phase else solver.prepared()
         gc.collect()
+        pools.begin_pools()
         gc.freeze()
 
     def serve(self) -> None:

@@ -4,11 +4,12 @@ used.
 """
 
 import ctypes
+import gc
 import os
 import socket
 import sys
 
-from roundsmith.sandbox import packages
+from roundsmith.sandbox import huge_pages, packages
 from roundsmith.sandbox.children import Children
 from roundsmith.sandbox.hardening import Box, address_space_bytes
 from roundsmith.sandbox.profiles import ONLY, Profile, Profiles
@@ -89,6 +90,8 @@ class Zygotes:
                 os.closerange(first, last)
             if profile.packages:
                 packages.load(profile.packages, profile.modules)
+                gc.collect()
+                huge_pages.gather(self._proc)
             rights = profile.rights[phase]
             size = address_space_bytes(self._proc) + rights.address_space
             os.close(self._proc)
