@@ -6,7 +6,7 @@ stream. Who calls needs no setting: spans go to the provider that the program ha
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from importlib.util import find_spec
 from types import ModuleType
@@ -36,17 +36,22 @@ def trace_id(parent: str) -> str:
     return parts[1] if len(parts) == 4 and len(parts[1]) == 32 else ""
 
 
-@contextmanager
 def span(
     name: str, kind: str, attributes: Attributes | None = None, parent: str = ""
-) -> Iterator[str]:
+) -> AbstractContextManager[str]:
     """A span around the block, `kind` client, server or internal; yields its `traceparent`.
 
     It follows `parent` where that is one, else the present span. What the block raises is recorded.
     """
     if (trace := _api()) is None:
-        yield parent
-        return
+        return nullcontext(parent)
+    return _span(trace, name, kind, attributes, parent)
+
+
+@contextmanager
+def _span(
+    trace: Any, name: str, kind: str, attributes: Attributes | None, parent: str
+) -> Iterator[str]:
     with trace.get_tracer("roundsmith").start_as_current_span(
         name, _context(parent), trace.SpanKind[kind.upper()], dict(attributes or {})
     ):

@@ -132,14 +132,14 @@ def _assert_question(test: AssertTest) -> Question:
         raise _too_large(test, error) from error
     if asked is None:
         return beside(test)
-    kind, body, expected, parts = asked
+    kind, body, expected, parts, whole = asked
     if kind == CALLS:
         return Question(
             test,
             kind,
             body,
             JudgedAt.OUTSIDE,
-            lambda found: _compare_asserts(found, expected, parts),
+            lambda found: _compare_asserts(found, expected, parts, whole),
         )
     return Question(
         test,
@@ -150,8 +150,10 @@ def _assert_question(test: AssertTest) -> Question:
     )
 
 
-Asked = tuple[bytes, bytes, tuple[bytes, ...], tuple[SplitAssert, ...]]
-"""Kind and body of the frame, what is expected of each call, and the splits."""
+Asked = tuple[bytes, bytes, tuple[bytes, ...], tuple[SplitAssert, ...], bytes | None]
+"""Kind and body of the frame, what is expected of each call, the splits, and the answer to all
+calls that has just that.
+"""
 
 
 def _asked(source: str) -> Asked | None:
@@ -162,8 +164,18 @@ def _asked(source: str) -> Asked | None:
     expected = tuple(encode(part.expected) for part in parts)
     calls = [(part.entry_point, part.args, part.kwargs) for part in parts]
     if len(parts) > 1:
-        return CALLS, pack_calls(calls), expected, parts
-    return CALL, pack_calls(calls[0]), expected, parts
+        return CALLS, pack_calls(calls), expected, parts, _as_expected(expected, parts)
+    return CALL, pack_calls(calls[0]), expected, parts, None
+
+
+def _as_expected(expected: tuple[bytes, ...], parts: tuple[SplitAssert, ...]) -> bytes | None:
+    """None where the truth of one is asked, or where all are too large together."""
+    if any(part.truth is not None for part in parts):
+        return None
+    try:
+        return encode(list(expected))
+    except CodecError:
+        return None
 
 
 _kept_asked = lru_cache(maxsize=_KEPT_SOURCES)(_asked)
@@ -201,9 +213,14 @@ def _compare(answer: bytes, expected: bytes, test: CallTest) -> Judgement:
 
 
 def _compare_asserts(
-    answer: bytes, expected: tuple[bytes, ...], parts: tuple[SplitAssert, ...]
+    answer: bytes,
+    expected: tuple[bytes, ...],
+    parts: tuple[SplitAssert, ...],
+    whole: bytes | None,
 ) -> Judgement:
     """The first assert that does not hold decides. All calls are made before one is compared."""
+    if answer == whole:  # as that of a right program nearly always is
+        return Verdict.PASS, ""
     found = nodes(answer)
     if found.tag == "O":  # together too large
         raise NotSplittable

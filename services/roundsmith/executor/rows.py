@@ -116,7 +116,9 @@ class Row:
         self, places: list[int], columns: list[Column], shared: _Shared
     ) -> dict[int, Result]:
         """The results of these cells by place, each alone in a fresh child."""
-        results = {}
+        results: dict[int, Result] = {}
+        if not places:  # as nearly always
+            return results
         for at in shuffled(places, self._row.digest):
             slow = shared.slow_load
             if at in shared.doubtful:

@@ -117,4 +117,7 @@ def _item(message: pb2.ExecuteItem) -> ExecuteItem:
             f"{len(item.programs)} and {len(item.tests)}"
         )
     unset = {name: default for name, default in _DEFAULTS if not getattr(item.limits, name)}
-    return replace(item, limits=replace(item.limits, **unset), profile=item.profile or "base")
+    if unset or not item.profile:
+        limits = replace(item.limits, **unset)
+        item = replace(item, limits=limits, profile=item.profile or "base")
+    return item

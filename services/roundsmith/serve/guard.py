@@ -172,14 +172,26 @@ async def _until(
     """The requests of a stream until it ends or draining begins; each but a cancellation is an item
     that begins.
     """
-    while True:
-        following = asyncio.ensure_future(anext(requests, None))
-        try:
-            await asyncio.wait((following, draining), return_when=asyncio.FIRST_COMPLETED)
-            if not following.done() or (request := following.result()) is None:
+    reading: asyncio.Timeout | None = None
+
+    def stop(_: object) -> None:
+        if reading is not None:
+            reading.reschedule(0.0)
+
+    draining.add_done_callback(stop)
+    try:
+        while not draining.done():
+            async with asyncio.timeout(None) as reading:
+                request = await anext(requests, None)
+            reading = None
+            if request is None:
                 return
-        finally:
-            following.cancel()
-        if items is not None and not request.cancel_item_id:
-            items.begin(item_id_of(request))
-        yield request
+            if items is not None and not request.cancel_item_id:
+                items.begin(item_id_of(request))
+            yield request
+    except TimeoutError:
+        if reading is None or not reading.expired():
+            raise
+    finally:
+        reading = None
+        draining.remove_done_callback(stop)

@@ -8,7 +8,9 @@ from roundsmith.errors import ConfigError
 from roundsmith.executor.asserts import SplitAssert, needs_one_process, split
 from roundsmith.executor.matrix import takes_long
 from roundsmith.executor.questions import question
+from roundsmith.sandbox.codec import CodecError, encode
 from roundsmith.types import AssertTest, ExecuteItem, Program, UnittestTest
+from roundsmith.verdicts import Verdict
 
 
 @pytest.mark.parametrize(
@@ -103,6 +105,21 @@ def test_a_class_that_is_large_is_read_by_its_words_and_never_parsed(
     """What can not be parsed has no words for who parses it."""
     assert not needs_one_process("with open(: pass")
     assert needs_one_process(f"with {word}(: {'x ' * 2**15}") is shared
+
+
+def test_answers_to_several_calls_pass_as_what_is_expected_of_each_and_never_as_nothing() -> None:
+    values = question(AssertTest("t", "assert f(1) == 2\nassert f(2) == [3]")).judge
+    truths = question(AssertTest("t", "assert f(1)\nassert not f(2)")).judge
+    two, three = encode(2), encode([3])
+    assert values(encode([two, three]))[0] is Verdict.PASS
+    assert values(encode([encode(2.0), three]))[0] is Verdict.PASS
+    assert values(encode([three, two]))[0] is Verdict.FAIL
+    assert truths(encode([two, encode([])]))[0] is Verdict.PASS
+    assert truths(encode([two, three]))[0] is Verdict.FAIL
+    for judge in (values, truths):
+        for forged in (b"", encode(None), encode([]), encode([two]), encode([2, [3]])):
+            with pytest.raises(CodecError):
+                judge(forged)
 
 
 def test_what_takes_long_to_parse_is_planned_beside_the_event_loop() -> None:

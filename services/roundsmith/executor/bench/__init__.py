@@ -23,6 +23,7 @@ from roundsmith.executor.bench.served import Served, served
 from roundsmith.executor.bench.slices import Measured, Peer, measured, scientific
 from roundsmith.executor.bench.timeouts import timeouts
 from roundsmith.executor.settings import ExecutorSettings
+from roundsmith.startup import hold_searches, resume_searches
 
 
 def bench(
@@ -43,10 +44,12 @@ def bench(
     for peer in PEERS if peers else ():
         peer.install(peers or Path())
     os.sched_setaffinity(0, {max(cores)})
+    hold_searches()  # as a process does that serves
     try:
         return asyncio.run(_bench(slice_s, slices, programs, peers))
     finally:
         os.sched_setaffinity(0, cores)
+        resume_searches()
 
 
 async def _bench(
@@ -58,6 +61,7 @@ async def _bench(
         local = await _places(stack, _local())
         places = [*local, *await _places(stack, _pods(stack, folder))]
         others = _peers(folder, places, peers)
+        resume_searches()
         found: list[Measured] = []
         for number in range(slices):
             for workload in workloads:
