@@ -52,8 +52,8 @@ def _replace(folder: Path, partial: Path) -> None:
 def _tell_of_another(path: Path, made: Result) -> None:
     """Warns where files of another recipe, model, seed or tasks are about to be replaced."""
     try:
-        held = from_json(path.read_text("utf-8")).result
-    except (OSError, ConfigError):  # none, or an earlier release's
+        held = from_json(path.read_bytes(), path).result
+    except (OSError, ConfigError):  # none, an earlier release's, or a damaged one
         return
     names = ("recipe", "model", "seed", "tasks")
     before, after = (", ".join(f"{n} {getattr(r, n)}" for n in names) for r in (held, made))
@@ -75,4 +75,4 @@ def read_summary(folder: str) -> Summary:
             f"{path}: expected a finished round's summary, saw none: give the folder of a round, "
             "such as runs/lab/round-1"
         )
-    return from_json(text.decode())
+    return from_json(text, path)

@@ -38,7 +38,7 @@ def result_told(summary: str) -> Result:
     text = read_file(summary)
     if text is None:
         raise ConfigError(f"{summary}: expected a finished round's summary, saw none")
-    return from_json(text.decode()).result
+    return from_json(text, summary).result
 
 
 def decision_of(history: History, report: Manifest) -> Manifest | None:

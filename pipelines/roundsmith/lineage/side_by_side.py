@@ -48,7 +48,7 @@ def read_run(folder: str, split: str) -> FinishedRun:
     """
     path = meant_run(folder)
     folders = list(round_folders(path).values())
-    summaries = [from_json(folder.read_text("utf-8")) for folder in folders]
+    summaries = [from_json(folder.read_bytes(), folder) for folder in folders]
     settings = json.loads((path / "run.json").read_text("utf-8"))
     store = Store(str(path / "store"))
     history = History(store)

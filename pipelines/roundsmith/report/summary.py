@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -175,16 +176,21 @@ def to_json(summary: Summary) -> str:
     return json.dumps(fields, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def from_json(text: str) -> Summary:
-    """The summary of a summary.json; raises ConfigError for another version or other fields."""
+def from_json(text: str | bytes, path: str | Path = "summary.json") -> Summary:
+    """The summary of a summary.json, which `path` names; raises ConfigError for another version or
+    other fields, and for what is damaged.
+    """
     try:
         fields = json.loads(text)
     except ValueError as error:
-        raise ConfigError(f"summary.json: saw {error}, expected JSON") from error
+        raise ConfigError(
+            f"{path}: saw {error}, expected JSON: run `roundsmith run` again, which writes it from "
+            "the store"
+        ) from error
     version = fields.get("schema_version") if isinstance(fields, dict) else None
     if version != SCHEMA_VERSION:
         raise ConfigError(
-            f"summary.json: saw schema_version {version!r}, expected {SCHEMA_VERSION}: read "
+            f"{path}: saw schema_version {version!r}, expected {SCHEMA_VERSION}: read "
             "it with the version of Roundsmith that wrote it"
         )
     try:
@@ -192,4 +198,4 @@ def from_json(text: str) -> Summary:
     except ValidationError as invalid:
         first = invalid.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"summary.json: {place}: {first['msg']}") from invalid
+        raise ConfigError(f"{path}: {place}: {first['msg']}") from invalid

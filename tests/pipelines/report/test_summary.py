@@ -121,10 +121,12 @@ def test_another_shape_is_refused_with_its_place(change: dict[str, object], mess
         from_json(json.dumps(json.loads(to_json(SUMMARY)) | change))
 
 
-@pytest.mark.parametrize("text", ["", "[]", "null", "{}"])
-def test_what_is_no_summary_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match="expected"):
-        from_json(text)
+@pytest.mark.parametrize(
+    "text", ["", "[]", "null", "{}", b"\0\0", b"\xc8\xa0", to_json(SUMMARY)[:99]]
+)
+def test_what_is_no_summary_is_refused_by_its_path(text: str | bytes) -> None:
+    with pytest.raises(ConfigError, match=r"^runs/lab/summary\.json: saw .*expected.*: .+"):
+        from_json(text, "runs/lab/summary.json")
 
 
 def test_measured_numbers_are_paired_and_repeat() -> None:
