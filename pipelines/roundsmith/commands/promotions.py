@@ -52,8 +52,8 @@ def rollbacks(run: str) -> list[Rollback]:
         return [Rollback(**fields) for fields in json.loads(text)["rollbacks"]]
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(
-            f"{file}: expected what `roundsmith rollback` writes, saw {error!r}: restore the file, "
-            "or remove it to undo every rollback"
+            f"{file}: expected what `roundsmith rollback` writes, saw {type(error).__name__}: "
+            f"{error}: restore the file, or remove it to undo every rollback"
         ) from error
 
 

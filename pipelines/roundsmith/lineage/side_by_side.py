@@ -49,7 +49,7 @@ def read_run(folder: str, split: str) -> FinishedRun:
     path = meant_run(folder)
     folders = list(round_folders(path).values())
     summaries = [from_json(folder.read_bytes(), folder) for folder in folders]
-    settings = json.loads((path / "run.json").read_text("utf-8"))
+    settings = settings_told(path / "run.json")
     store = Store(str(path / "store"))
     history = History(store)
     found = evaluation_told(history, report_told(history, folders[-1]), split)
@@ -61,7 +61,7 @@ def read_run(folder: str, split: str) -> FinishedRun:
     measuring = measuring_executions(store, path)
     return FinishedRun(
         name=str(path),
-        settings=flat(settings),
+        settings=settings,
         evaluation=counted(store, found),
         tokens=sum(s.result.tokens["sampled"] + s.result.tokens["scored"] for s in summaries),
         executions=sum(
@@ -74,6 +74,17 @@ def read_run(folder: str, split: str) -> FinishedRun:
         measuring_executions=measuring,
         seconds=sum(sum(s.cost.seconds.values()) for s in summaries),
     )
+
+
+def settings_told(file: Path) -> Mapping[str, Any]:
+    """What a run.json tells, by dotted names. Raises ConfigError for one that is damaged."""
+    try:
+        return flat(json.loads(file.read_bytes()))
+    except (ValueError, AttributeError) as error:
+        raise ConfigError(
+            f"{file}: expected the settings that `roundsmith run` writes, saw "
+            f"{type(error).__name__}: {error}: run it again with them, which writes the file"
+        ) from error
 
 
 def measuring_executions(store: Store, run: Path) -> int:

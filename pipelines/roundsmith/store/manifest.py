@@ -123,7 +123,7 @@ def text_manifest(text: str | bytes, path: str) -> Manifest:
         fields = json.loads(text)
         version = fields["schema_version"]
     except (ValueError, KeyError, TypeError) as error:
-        raise _damaged(path, f"saw {error!r}") from error
+        raise _damaged(path, f"saw {type(error).__name__}: {error}") from error
     if not isinstance(version, int):
         raise _damaged(path, f"saw schema_version {version!r}, which is no whole number")
     if version > SCHEMA_VERSION:
@@ -140,7 +140,7 @@ def text_manifest(text: str | bytes, path: str) -> Manifest:
         manifest = Manifest(objects=objects, parents=tuple(fields.pop("parents")), **fields)
         seen = manifest.hash
     except (ValueError, KeyError, TypeError, AssertionError) as error:
-        raise _damaged(path, f"saw {error!r}") from error
+        raise _damaged(path, f"saw {type(error).__name__}: {error}") from error
     if stated != seen:
         raise _damaged(path, f"its content hashes to {seen}, it says {stated}")
     return manifest

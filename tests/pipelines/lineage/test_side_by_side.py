@@ -12,6 +12,7 @@ from roundsmith.lineage.side_by_side import (
     differences,
     evaluation_told,
     measuring_executions,
+    settings_told,
 )
 from roundsmith.report.dotted import flat
 from roundsmith.statistics import Evaluation, TaskCount
@@ -33,6 +34,14 @@ def test_only_settings_that_differ_are_told_by_their_dotted_names() -> None:
         "recipe_config.tail": [2, 2, None],
         "recipe_config.training.epochs": [1, 3, 1],
     }
+
+
+@pytest.mark.parametrize("text", [b"", b"[1]", b'{"seed"', b"\xc8\xa0"])
+def test_settings_that_are_damaged_are_refused_by_their_file(tmp_path: Path, text: bytes) -> None:
+    file = tmp_path / "run.json"
+    file.write_bytes(text)
+    with pytest.raises(ConfigError, match=r"run\.json: expected the settings .*, saw \w+Error: .+"):
+        settings_told(file)
 
 
 def test_runs_are_paired_on_the_tasks_that_both_looked_at() -> None:

@@ -170,6 +170,14 @@ def test_half_a_manifest_is_refused(tmp_path: Path) -> None:
         Store(str(tmp_path)).find("select", KEY)
 
 
+def test_a_manifest_of_other_bytes_is_refused_without_telling_them_all(tmp_path: Path) -> None:
+    path = rewritten(tmp_path)
+    path.write_bytes(b"\xc8" * 2**16)
+    with pytest.raises(StoreError, match="expected a whole manifest") as refused:
+        Store(str(tmp_path)).find("select", KEY)
+    assert len(str(refused.value)) < 1000
+
+
 def test_cost_and_code_version_are_in_no_hash_and_everything_else_is(tmp_path: Path) -> None:
     manifest = finished(Store(str(tmp_path)))
     same = replace(manifest, cost={"seconds": 2.5}, code_version="abc")
