@@ -28,7 +28,8 @@ class Aside(Generic[Item, Result]):
             self._parts.put(part)
 
     def result(self) -> Result:
-        """What the function came to, or what it raised; to be read after the context's end."""
+        """What the function came to, or what it raised; waits for it, which is given no more."""
+        self.give(None)
         return self._found.result()
 
     def __enter__(self) -> Self:

@@ -50,7 +50,8 @@ async def select(ctx: Context, groups: str, model: str, tasks: str) -> str:
                 built = await asyncio.gather(*map(build, part))
                 kept = await asyncio.to_thread(chosen.add, part, built)
                 await asyncio.to_thread(measuring.give, kept)
-        return Made(chosen.objects, _stats(chosen, measuring.result(), drops_texts(ctx)))
+            measured = await asyncio.to_thread(measuring.result)
+        return Made(chosen.objects, _stats(chosen, measured, drops_texts(ctx)))
 
     manifest = await ctx.once("select", 9, settings, (scored, task_set), make)
     if ctx.config.control and not manifest.stats["gold"]:

@@ -25,7 +25,7 @@ from functools import partial
 from typing import Any
 
 from roundsmith.sandbox import named_input, tester
-from roundsmith.sandbox.calls import EVERY_PYTHON, MARSHALLED, pack_calls, unpack_calls
+from roundsmith.sandbox.calls import EVERY_PYTHON, pack_calls, unpack_calls
 from roundsmith.sandbox.codec import HEADER, CodecError, encode, encode_opaque
 from roundsmith.sandbox.exposure import Exposure
 from roundsmith.sandbox.failures import classify, compile_failure
@@ -214,7 +214,7 @@ class Solver:
         return _NOTHING
 
     def _call(self, body: bytes) -> bytes:
-        name, args, kwargs = marshal.loads(body) if body[:1] in MARSHALLED else unpack_calls(body)
+        name, args, kwargs = unpack_calls(body)
         function = self._namespace.get(name)
         if function is None:
             function = self._exposure.function(name)

@@ -19,7 +19,8 @@ def test_it_sees_every_item_in_order() -> None:
     with Aside(_taken) as aside:
         for part in PARTS:
             aside.give(part)
-    assert aside.result() == [1, 2, 3, 4, 5]
+        within = aside.result()
+    assert within == aside.result() == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("few", [0, 1, 2])
