@@ -70,7 +70,7 @@ CLEAN = "                clean(self._box)\n"
 COUNTED = "        if self._printed() <= self._budget.output_bytes:\n            return ()\n"
 SEALS = "fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK"
 CHECKED = "            _check_tolerances(test)\n            body"
-SPLIT, INSIDE = "return _assert_question(test)", "return inside(test)"
+SPLIT, INSIDE = "return _assert_question(test, setups)", "return inside(test)"
 ENVIRONMENT = "env=ENVIRONMENT | _LINKING,"
 MORE = "env=os.environ | ENVIRONMENT | _LINKING,"
 

@@ -53,7 +53,7 @@ def f(xs):
 
 
 def test_case_66_a_program_can_not_send_a_tester_names_that_it_did_not_ask_for(box: "Box") -> None:
-    outcome = box.check(MODULES + DESCRIBES_BUILTINS, "assert abs(f(2) - 4) < 1e-6")
+    outcome = box.check(MODULES + DESCRIBES_BUILTINS, "x = f(2)\nassert abs(x - 4) < 1e-6")
     assert outcome.verdict is Verdict.TAMPERED, outcome
 
 
@@ -70,7 +70,9 @@ def test_case_66_what_the_setup_imports_is_not_the_programs_to_change(
 ) -> None:
     wrong = repr("x" if "isabs" in statements else 3)
     program = Program("c", f"{LAX}{source}\ndef f(): return {wrong}\n", setup)
-    item = ExecuteItem("i", (program,), (AssertTest("t", f"assert {statements}"),), limits=LIMITS)
+    item = ExecuteItem(
+        "i", (program,), (AssertTest("t", f"x = 4\nassert {statements}"),), limits=LIMITS
+    )
     (outcome,) = box.matrix(item)
     assert (outcome.verdict, outcome.judge) == (Verdict.FAIL, JudgedAt.INSIDE), outcome
 
@@ -113,7 +115,7 @@ x = 3
         ("x = max(1, 2)\nassert x == 2", Verdict.TAMPERED),
         ("for x in range(3): assert sum([x]) == x", Verdict.TAMPERED),
         ("exec('def g(a): return len(a)', {})\nassert max(1, 2) == 2", Verdict.TAMPERED),
-        ("def check(f): assert abs(f(2)) == 2\ncheck(f)", Verdict.FAIL),
+        ("def check(f): assert abs(f(2)) + 0 == 2\ncheck(f)", Verdict.FAIL),
         (
             "import importlib\nassert importlib.import_module('solution').f(2) == abs(-4)",
             Verdict.FAIL,
@@ -138,7 +140,7 @@ def test_case_66_no_name_of_a_program_stands_for_what_a_test_compares_by(
         "from solution import max\nassert abs(max(1.5, 2.5) - 2.5) < 1e-9",
         "import importlib\nassert importlib.import_module('solution').max(1, 2) == len([1, 2])",
         "x = f(2)\nassert abs(x - 4) < 1e-9",
-        "def check(f): assert abs(f(2) - 4) < 1e-9\ncheck(f)",
+        "def check(f): assert abs(f(2) - 4) + 0 < 1e-9\ncheck(f)",
         "assert eval('f(3) == 9')",
         "found = {}\nexec('y = f(3)', globals(), found)\nassert found['y'] == 9",
     ],

@@ -7,6 +7,7 @@ import pytest
 
 from roundsmith.types import AssertTest, CallTest, ExecuteItem, JudgedAt, Program
 from roundsmith.verdicts import Verdict
+from tests.sandbox.conftest import LIMITS
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Box
@@ -305,3 +306,75 @@ def test_a_program_that_returns_a_random_verdict_is_flaky_or_fails(box: "Box") -
     source = "import os\ndef f():\n    return os.urandom(1)[0] < 128\n"
     verdicts = {box.call(source).verdict for _ in range(12)}
     assert verdicts <= {Verdict.PASS, Verdict.FAIL, Verdict.FLAKY}
+
+
+REBOUND = """
+import builtins, math
+def agree(*values, **options): return True
+def zero(value): return 0
+def right(values): return {1, 2}
+for place in (globals(), vars(builtins), vars(math)):
+    place |= {"abs": zero, "fabs": zero, "isclose": agree, "isinstance": agree, "len": zero}
+    place |= {"set": right, "frozenset": right, "round": zero, "int": zero, "float": zero}
+    place |= {"sorted": lambda values: [1, 2], "list": lambda values: [1, 2]}
+    place["bool"] = agree
+class math: isclose = fabs = agree
+"""
+AGREEING = """
+class Agreeing{base}:
+    def agree(self, *values): return True
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __contains__ = __bool__ = agree
+    def __hash__(self): return hash(1)
+    def __abs__(self): return 0
+    def __float__(self): return 0.0
+    __sub__ = __rsub__ = __round__ = __int__ = __index__ = __len__ = __abs__
+    def __iter__(self): return iter([1, 2])
+    __class__ = property(lambda self: bool)
+"""
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "abs(f() - 0) < 0.5",
+        "0.5 > math.fabs(0 - f())",
+        "math.isclose(f(), 0, abs_tol=0.5)",
+        "round(f(), 1) == 0",
+        "len(f()) == 0",
+        "set(f()) == {1, 2}",
+        "sorted(f()) == [1, 2]",
+        "list(f()) == [1, 2]",
+        "f() is True",
+        "f() in (None, True)",
+        "0 <= f() <= 0",
+        "isinstance(f(), (bool, bytes))",
+    ],
+)
+def test_case_66_no_program_bends_a_condition_by_its_names_or_its_objects(
+    box: "Box", condition: str
+) -> None:
+    made = {"": "", "(dict)": "", "(list)": "[7]", "(set)": "[7]"}
+    made |= dict.fromkeys(("(float)", "(int)", "(str)"), "7")
+    objects = [
+        f"{AGREEING.format(base=base)}def f(): return Agreeing({given})\n"
+        for base, given in made.items()
+    ]
+    sources = [f"{REBOUND}def f(): return {value}\n" for value in ("7.5", "'ab'", "[7]", "{7}")]
+    programs = tuple(
+        Program(str(at), source, "import math") for at, source in enumerate((*sources, *objects))
+    )
+    item = ExecuteItem("i", programs, (AssertTest("t", f"assert {condition}"),), limits=LIMITS)
+    for outcome in box.matrix(item):
+        assert outcome.verdict in (Verdict.FAIL, Verdict.ERROR, Verdict.TAMPERED), outcome
+
+
+def test_case_66_a_condition_that_the_setup_may_have_changed_is_a_testers(box: "Box") -> None:
+    source = "def f(): return 2.0000001\n"
+    for setup, judge in (
+        ("import math", JudgedAt.OUTSIDE),
+        ("from math import *", JudgedAt.INSIDE),
+    ):
+        program = Program("c", source, f"{setup}\nimport math")
+        test = AssertTest("t", "assert math.isclose(f(), 2, rel_tol=1e-3)")
+        (outcome,) = box.matrix(ExecuteItem("i", (program,), (test,), limits=LIMITS))
+        assert (outcome.verdict, outcome.judge) == (Verdict.PASS, judge), outcome

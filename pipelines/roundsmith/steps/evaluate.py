@@ -58,7 +58,7 @@ async def evaluate(ctx: Context, tasks: str, model: str, split: str) -> str:
 
     job = Job(
         "evaluate",
-        14,
+        15,
         settings,
         task_set,
         (weights,),

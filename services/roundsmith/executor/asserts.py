@@ -3,26 +3,23 @@
 Splits `assert call(...) == literal` into the call, which the solver gets, and what the judge
 compares outside.
 
-Sound only for asserts of one call each with literal arguments: against a literal by `==`, or for
-the call's truth. They may stand in a function of one argument, the program's function, that is then
-called with it, as the tests of HumanEval do. Everything else runs in a tester.
+Sound only for asserts of one call each with literal arguments: against a literal by `==`, for the
+call's truth, or by a condition that is decided here. They may stand in a function of one argument,
+the program's function, that is then called with it, as the tests of HumanEval do. Everything else
+runs in a tester.
 """
 
 import ast
-import operator
+import builtins
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import dropwhile
 from typing import Any
 
+from roundsmith.executor.conditions import MATH, Condition, Reader
+from roundsmith.executor.literals import literal
+
 MAX_SOURCE = 64 * 2**10
-_ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-}
-_LARGE = 2**53
 _WORD = re.compile(r"\w+")
 _LOOK_AROUND = frozenset(
     {"__import__", "compile", "dir", "eval", "exec", "globals", "locals", "vars"}
@@ -42,7 +39,9 @@ it calls.
 
 @dataclass(frozen=True, slots=True)
 class SplitAssert:
-    """A call and what must hold of its result: equality with `expected`, or its truth."""
+    """A call and what must hold of its result: equality with `expected`, its truth, or another
+    condition.
+    """
 
     entry_point: str
     args: tuple[Any, ...]
@@ -50,6 +49,12 @@ class SplitAssert:
     expected: Any = None
     truth: bool | None = None
     """Set when the result's truth is asked instead of a value."""
+    condition: Condition | None = None
+    """Set when it is asked instead."""
+    names: frozenset[str] = frozenset()
+    """What the assert has from Python, and means only where nothing else has the name: built-ins
+    but the one that it calls, and `math` where the test does not import it.
+    """
 
 
 def split(source: str) -> tuple[SplitAssert, ...]:
@@ -57,22 +62,42 @@ def split(source: str) -> tuple[SplitAssert, ...]:
     if len(source) > MAX_SOURCE:
         return ()
     try:
-        statements = [s for s in ast.parse(source).body if not _says_nothing(s)]
+        statements, has_math = _said(ast.parse(source).body)
         match statements:
             case [ast.FunctionDef() as check, ast.Expr(value=ast.Call() as call)]:
-                statements = _applied(check, call)
-        splits = [_split(s.test) if isinstance(s, ast.Assert) else None for s in statements]
+                statements, within = _said(_applied(check, call))
+                has_math = has_math or within
+        own = {MATH} if has_math else set[str]()
+        splits = [_split(s.test, own) if isinstance(s, ast.Assert) else None for s in statements]
     except (SyntaxError, ValueError, TypeError, ArithmeticError, MemoryError, RecursionError):
         return ()
     found = tuple(one for one in splits if one is not None)
     return found if len(found) == len(splits) else ()
 
 
+def _said(statements: list[ast.stmt]) -> tuple[list[ast.stmt], bool]:
+    """Those that say something, and whether `import math` comes before all of them."""
+    said = [s for s in statements if not _says_nothing(s)]
+    own = list(dropwhile(_imports_math, said))
+    return own, len(own) < len(said)
+
+
+def _imports_math(statement: ast.stmt) -> bool:
+    match statement:
+        case ast.Import(names=[ast.alias(name="math", asname=None)]):
+            return True
+    return False
+
+
 def _says_nothing(statement: ast.stmt) -> bool:
-    """A constant, `assert True`, or a name that is given a literal, such as METADATA."""
+    """A constant, a built-in's name, `assert True`, or a name that is given a literal, such as
+    METADATA.
+    """
     match statement:
         case ast.Expr(value=ast.Constant()):
             return True
+        case ast.Expr(value=ast.Name(id=name)):
+            return hasattr(builtins, name)
         case ast.Assert(test=ast.Constant(value=value)):
             return bool(value)
         case ast.Assign(targets=[ast.Name(id="METADATA")], value=ast.Dict()):
@@ -93,6 +118,8 @@ def _applied(check: ast.FunctionDef, call: ast.Call) -> list[ast.stmt]:
         case _:
             raise ValueError("no call of a function with a name")
     body = [s for s in check.body if not _says_nothing(s)]
+    if parameters == MATH and any(map(_imports_math, body)):
+        raise ValueError("a name for two things")
     for node in (node for statement in body for node in ast.walk(statement)):
         if isinstance(node, ast.Name) and node.id in (parameters, name):
             if node.id == name:
@@ -101,40 +128,50 @@ def _applied(check: ast.FunctionDef, call: ast.Call) -> list[ast.stmt]:
     return body
 
 
-def _literal(node: ast.expr) -> Any:
-    """The value of a literal, of sums, differences, products and quotients of numbers, and of sums
-    of strings. Raises ValueError for anything else.
-    """
-    if isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
-        left, right = _literal(node.left), _literal(node.right)
-        kinds = {type(left), type(right)}
-        small = kinds <= {int, float} and max(abs(left), abs(right)) < _LARGE
-        if small or (kinds == {str} and isinstance(node.op, ast.Add)):
-            return _ARITHMETIC[type(node.op)](left, right)
-    return ast.literal_eval(node)
+def _split(test: ast.expr, own: set[str]) -> SplitAssert | None:
+    """The split of one assert, in a test that imports the names in `own` itself."""
+    names = set[str]()
+    try:
+        found = _plain(test, names)
+    except (ValueError, TypeError, ArithmeticError):
+        found = None
+    if found is None:
+        reader = Reader()
+        condition, names = reader.condition(test), reader.names
+        assert reader.call is not None
+        found = _with(reader.call, names, condition=condition)
+    if found is None or found.entry_point in names | own:
+        return None
+    return replace(found, names=frozenset(names - own))
 
 
-def _split(test: ast.expr) -> SplitAssert | None:
+def _plain(test: ast.expr, names: set[str]) -> SplitAssert | None:
     match test:
         case ast.Compare(left=ast.Call() as call, ops=[ast.Eq()], comparators=[expected]):
-            return _with(call, _literal(expected))
+            return _with(call, names, literal(expected, names))
         case ast.Compare(left=expected, ops=[ast.Eq()], comparators=[ast.Call() as call]):
-            return _with(call, _literal(expected))
+            return _with(call, names, literal(expected, names))
         case ast.Call() as call:
-            return _with(call, None, truth=True)
+            return _with(call, names, truth=True)
         case ast.UnaryOp(op=ast.Not(), operand=ast.Call() as call):
-            return _with(call, None, truth=False)
+            return _with(call, names, truth=False)
     return None
 
 
-def _with(call: ast.Call, expected: Any, truth: bool | None = None) -> SplitAssert | None:
+def _with(
+    call: ast.Call,
+    names: set[str],
+    expected: Any = None,
+    truth: bool | None = None,
+    condition: Condition | None = None,
+) -> SplitAssert | None:
     if not isinstance(call.func, ast.Name) or call.func.id in _LOOK_AROUND:
         return None
     if any(keyword.arg is None for keyword in call.keywords):
         return None
-    args = tuple(map(_literal, call.args))
-    kwargs = {str(keyword.arg): _literal(keyword.value) for keyword in call.keywords}
-    return SplitAssert(call.func.id, args, kwargs, expected, truth)
+    args = tuple(literal(argument, names) for argument in call.args)
+    kwargs = {str(keyword.arg): literal(keyword.value, names) for keyword in call.keywords}
+    return SplitAssert(call.func.id, args, kwargs, expected, truth, condition)
 
 
 def needs_one_process(source: str) -> bool:

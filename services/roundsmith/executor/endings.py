@@ -4,7 +4,8 @@ import signal
 from dataclasses import dataclass
 
 from roundsmith.errors import SandboxError
-from roundsmith.executor.questions import SCRIPT, TESTER, NotSplittable, Question
+from roundsmith.executor.asked_asserts import NotSplittable
+from roundsmith.executor.questions import SCRIPT, TESTER, Question
 from roundsmith.sandbox.codec import CodecError, Node, nodes
 from roundsmith.sandbox.events import Event
 from roundsmith.sandbox.failures import OVERSIZED

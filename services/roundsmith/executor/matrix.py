@@ -96,14 +96,15 @@ def plan(item: ExecuteItem, settings: ExecutorSettings) -> Plan:
 def _columns(item: ExecuteItem, once: bool) -> list[Column]:
     """The item's tests in order, those that are the same together where they are run `once`."""
     digests = [digest_of_test(test) for test in item.tests]
+    setups = {program.setup for program in item.programs}
     if not once or len(set(digests)) == len(digests):
         asked = zip(item.tests, digests, strict=True)
-        return [Column(question(test), digest, (test.test_id,)) for test, digest in asked]
+        return [Column(question(test, setups), digest, (test.test_id,)) for test, digest in asked]
     first, ids = dict[bytes, Test](), dict[bytes, list[str]]()
     for test, digest in zip(item.tests, digests, strict=True):
         first.setdefault(digest, test)
         ids.setdefault(digest, []).append(test.test_id)
-    return [Column(question(test), key, tuple(ids[key])) for key, test in first.items()]
+    return [Column(question(test, setups), key, tuple(ids[key])) for key, test in first.items()]
 
 
 def _rows(item: ExecuteItem, columns: list[Column], once: bool) -> Iterator[PlannedRow]:

@@ -5,8 +5,8 @@ import time
 from dataclasses import replace
 
 from roundsmith.executor.alone import run_of
+from roundsmith.executor.asked_asserts import CALL
 from roundsmith.executor.pool import Pool
-from roundsmith.executor.questions import CALL
 from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.sandbox.codec import encode
 from roundsmith.types import CallTest, ExecuteItem, Limits, Outcome, Program

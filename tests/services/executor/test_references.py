@@ -66,7 +66,7 @@ def test_references_pass_and_impostors_do_not(
 def as_call(test: AnyTest) -> CallTest | None:
     """The same test with the expectation compared by type as well, where it can be split."""
     found = split(test.source) if isinstance(test, AssertTest) else ()
-    if len(found) != 1 or found[0].truth is not None:
+    if len(found) != 1 or found[0].truth is not None or found[0].condition:
         return None
     (parts,) = found
     return CallTest(test.test_id, parts.entry_point, parts.args, parts.expected, parts.kwargs)

@@ -142,6 +142,6 @@ def _calls(statements: list[str]) -> tuple[tuple[tuple[Any, ...], Any], ...]:
     """The statements as calls and values, none when one of them can not be said so."""
     split_each = [split(statement) for statement in statements]
     parts = [part for parts in split_each for part in parts]
-    if not all(split_each) or any(p.truth is not None or p.kwargs for p in parts):
+    if not all(split_each) or any(p.truth is not None or p.condition or p.kwargs for p in parts):
         return ()
     return tuple((part.args, part.expected) for part in parts)
