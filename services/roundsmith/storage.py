@@ -203,8 +203,8 @@ def _s3_code(error: BaseException) -> str:
 
 
 def _remedy(url: str, error: BaseException) -> str:
-    if scheme_of(url) == "file" and isinstance(error, OSError) and error.errno in FORBIDDEN:
-        return f"make {error.filename or url} and what is below it writable for you"
+    if scheme_of(url) == "file" and isinstance(error, OSError):
+        return _local_remedy(url, error)
     if scheme_of(url) not in S3:
         return "check that the root exists, that its credentials and permissions hold"
     match error:
@@ -216,6 +216,15 @@ def _remedy(url: str, error: BaseException) -> str:
         "check AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_DEFAULT_REGION, "
         "and that the server runs"
     )
+
+
+def _local_remedy(url: str, error: OSError) -> str:
+    if error.errno in FORBIDDEN:
+        return f"make {error.filename or url} and what is below it writable for you"
+    above = Path(str(error.filename or url)).parents
+    if (file := next((at for at in above if at.exists() and not at.is_dir()), None)) is not None:
+        return f"{file} is a file: name a folder that is not below it"
+    return "check that the folder is there and may be read and written"
 
 
 def _failures() -> tuple[type[BaseException], ...]:
