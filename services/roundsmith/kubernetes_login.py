@@ -31,4 +31,6 @@ def log_in(wanted_by: str = "") -> Any:
             f"{str(error).rstrip('.')}: set KUBECONFIG to the file of your cluster, or in a pod "
             "mount its token"
         ) from error
-    return client.ApiClient()
+    configuration = client.Configuration.get_default_copy()
+    configuration.retries = False  # urllib3 would print each try; who asks does it again, and tells
+    return client.ApiClient(configuration)

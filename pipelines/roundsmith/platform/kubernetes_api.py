@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from roundsmith.errors import PlatformError
 from roundsmith.kubernetes_login import log_in
+from roundsmith.platform.api_server import Outage, message, passes, refused, unanswered
 
 log = logging.getLogger(__name__)
 
@@ -34,21 +35,13 @@ PATHS: dict[Kind, str] = {
     "events": "/api/v1",
 }
 TIMEOUT_S = 30
-PATIENCE_S = 120.0
-"""How long an API server may be away before a run gives up; its pods go on meanwhile."""
 SLOW_S = 30.0
 """How long an object may take to go before a word is said of it."""
-_BUSY = (429, 500, 502, 503, 504)
 _NOTHING = {"GET": (400, 404), "DELETE": (404, 409)}
 """What says that there is nothing, or that what is meant by its uid is there no more."""
 _GONE = re.compile(r"unable to retrieve container logs for \w+://\w+\n?")
 """What a kubelet answers, as if it were the log, for a container that its runtime has removed."""
 _WHEN = ("lastTimestamp", "eventTime")  # an event of the newer kind has no last time
-_WEBHOOK = "admission webhook"
-_NOT_SEEN_YET = re.compile(rf"{_WEBHOOK} .* not found: .* must be created before", re.DOTALL)
-"""What the trainer's webhook answers for a TrainJob whose TrainingRuntime was made just before: it
-reads a cache of its own, which hears of it a moment later.
-"""
 
 
 class KubernetesApi:
@@ -223,27 +216,25 @@ class KubernetesApi:
         import urllib3
         from kubernetes.client.exceptions import ApiException
 
-        began_s, wait_s = time.monotonic(), 0.5
+        request = f"{method} {url}"
+        outage = Outage(request)
         while True:
             try:
                 answer = self._call(method, url, query, body, read_s=TIMEOUT_S)
+                outage.over()
                 return str(answer.data.decode("utf-8", "replace"))
             except ApiException as error:
                 if error.status == absent or error.status in _NOTHING.get(method, ()):
+                    outage.over()
                     return None
-                soon = error.status in _BUSY or _NOT_SEEN_YET.search(_message(error))
-                if not soon or time.monotonic() - began_s > PATIENCE_S:
-                    raise _refused(method, url, error) from error
-                log.warning("%s %s: status %s, asking again", method, url, error.status)
+                if not passes(error) or outage.too_long:
+                    raise refused(request, error) from error
+                why = f"status {error.status}, {message(error)}"
             except urllib3.exceptions.HTTPError as error:
-                if time.monotonic() - began_s > PATIENCE_S:
-                    raise PlatformError(
-                        f"{method} {url}: expected the Kubernetes API server to answer, saw "
-                        f"{error}: check the kubeconfig and the network, and run again"
-                    ) from error
-                log.warning("%s %s: %s, asking again", method, url, type(error).__name__)
-            time.sleep(wait_s)
-            wait_s = min(2 * wait_s, 10.0)
+                if outage.too_long:
+                    raise unanswered(request, str(error)) from error
+                why = str(error)
+            outage.wait(why)
 
     def _call(
         self,
@@ -275,25 +266,3 @@ def _timed(line: bytes) -> tuple[str, str]:
     """A line of a log, its time apart."""
     time_, _, text = line.decode("utf-8", "replace").partition(" ")
     return time_, text
-
-
-def _message(error: Any) -> str:
-    """What an API server says of its refusal."""
-    try:
-        return str(json.loads(error.body)["message"])
-    except (TypeError, ValueError, KeyError):
-        return str(error.reason)
-
-
-def _refused(method: str, url: str, error: Any) -> PlatformError:
-    text, remedy = _message(error), "correct what it names"
-    if error.status == 401:
-        remedy = "log in again, or name another kubeconfig by KUBECONFIG"
-    elif error.status == 403 and not text.startswith(_WEBHOOK):
-        remedy = "grant it: the chart's role for runs does"
-    elif error.status == 404:
-        remedy = "install the Training Operator" if "pytorchjobs" in url else "check the namespace"
-    return PlatformError(
-        f"{method} {url}: expected the Kubernetes API server to do it, saw status {error.status}: "
-        f"{text}: {remedy}"
-    )

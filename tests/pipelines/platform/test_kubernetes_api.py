@@ -148,17 +148,55 @@ def test_who_is_not_known_any_more_is_told_to_log_in_and_not_to_grant_it(config:
 
 
 def said(config: Path, script: str) -> str:
-    """What a process prints; the client reads KUBECONFIG once, when it is imported."""
-    environment = {**os.environ, "KUBECONFIG": str(config)}
-    done = subprocess.run(
+    """What a process prints."""
+    return played(config, script).stdout
+
+
+def played(config: Path, script: str) -> subprocess.CompletedProcess[str]:
+    """A process that ended; the client reads KUBECONFIG once, when it is imported."""
+    return subprocess.run(
         [sys.executable, "-c", script],
-        env=environment,
+        env={**os.environ, "KUBECONFIG": str(config)},
         capture_output=True,
         text=True,
         check=True,
         timeout=300,
     )
-    return done.stdout
+
+
+AWAY = """
+import logging
+import threading
+from roundsmith.platform.kubernetes_api import KubernetesApi
+from tests.pipelines.platform.loopback import listening
+from tests.pipelines.platform.test_kubernetes_api import Answers
+class ComesBack(logging.Handler):
+    def emit(self, record):
+        threading.Thread(target=serve, daemon=True).start()
+        logging.getLogger().removeHandler(self)
+def serve():
+    with listening(Answers, PORT):
+        over.wait(600)
+over = threading.Event()
+logging.basicConfig(format="%(message)s")
+logging.getLogger().addHandler(ComesBack())
+api = KubernetesApi("ml")
+api.wait("jobs", {"metadata": {"name": "r-promote-1", "resourceVersion": "1"}}, 0.1)
+print(api.get("jobs", "r-promote-1") is not None)
+over.set()
+"""
+
+
+def test_a_server_that_is_away_is_told_once_and_once_that_it_is_back(tmp_path: Path) -> None:
+    with listening(Answers) as url:
+        port = url.rpartition(":")[2]
+    done = played(kubeconfig(tmp_path, url), AWAY.replace("PORT", port))
+    assert done.stdout == "True\n"
+    away, back = done.stderr.splitlines()
+    asked = "GET /apis/batch/v1/namespaces/ml/jobs/r-promote-1"
+    assert away.startswith(f"the Kubernetes API server does not {asked} now (HTTPConnection(host=")
+    assert "Connection refused): asking again for 120 s at most" in away
+    assert back.startswith("the Kubernetes API server answers again, after ")
 
 
 FOLLOW = """
