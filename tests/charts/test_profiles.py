@@ -28,6 +28,10 @@ REFUSED = {
     (*NAMED, "storage.accessKeyId=all", "storage.secretAccessKey=x"): (
         "expected keys of its own for ann, saw one pair for all"
     ),
+    (
+        *NAMED,
+        *("profiles[0].storage.existingSecret=anns", "profiles[0].storage.accessKeyId=id"),
+    ): "the storage of profile ann: expected existingSecret or accessKeyId, saw both",
     (*NAMED, "control.subjects={kubeflow/pipeline-runner}"): (
         "expected accounts of each profile's own namespace"
     ),
@@ -158,3 +162,24 @@ def _all(found: list[Object], name: str) -> Iterator[Object]:
 
 def _by_name(found: list[Object]) -> dict[tuple[str, str], Object]:
     return {(o["kind"], o["metadata"]["name"]): o for o in found}
+
+
+def test_the_keys_that_a_profile_names_count_instead_of_those_of_all() -> None:
+    mine = ("profiles[0].storage.existingSecret=anns",)
+    theirs = ("profiles[1].storage.accessKeyId=id", "profiles[1].storage.secretAccessKey=x")
+    for of_all in (
+        ("storage.existingSecret=keys",),
+        ("storage.accessKeyId=all", "storage.secretAccessKey=y"),
+    ):
+        found = objects(*STORED, *NAMED, *of_all, *mine, *theirs)
+        (secret,) = (o for o in found if o["kind"] == "Secret")
+        assert secret["metadata"]["namespace"] == "ben"
+        assert secret["stringData"] == {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "x"}
+        for namespace, used in (("ann", "anns"), ("ben", "r-storage")):
+            (runtime,) = one(_in(found, namespace), "ServingRuntime", "r-generator")["spec"][
+                "containers"
+            ]
+            named = {
+                e["valueFrom"]["secretKeyRef"]["name"] for e in runtime["env"] if "valueFrom" in e
+            }
+            assert named == {used}

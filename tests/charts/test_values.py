@@ -48,6 +48,13 @@ WRONG = {
     "storage.url=http://elsewhere": "storage.url: Does not match pattern",
     "storage.cidrs={anywhere}": "storage.cidrs.0: Does not match pattern",
     "storage.cidrs={}": "storage.cidrs.0: Does not match pattern",
+    "storage.namespaces={Minio}": "storage.namespaces.0: Does not match pattern",
+    "serve.namespaces={a.b}": "serve.namespaces.0: Does not match pattern",
+    "callers.namespaces={team,-x}": "callers.namespaces.1: Does not match pattern",
+    "metrics.namespaces={a b}": "metrics.namespaces.0: Does not match pattern",
+    "pipelines.namespace=https://kubeflow": "pipelines.namespace: Does not match pattern",
+    "modelRegistry.namespace=K": "modelRegistry.namespace: Does not match pattern",
+    "imagePullSecrets={A}": "imagePullSecrets.0: Does not match pattern",
     "control.apiServer.ports={70000}": "Must be less than or equal to 65535",
     "executor.floor=T4": 'executor.floor must be one of the following: "T1", "T2", "T3"',
     "sandbox.programs.resources.limits.memory=null": "limits: memory is required",
@@ -70,6 +77,9 @@ UNFIT = {
     "sandbox.quota.limits\\.memory=4Gi": "expected limits.memory for 2 pods, which is sandbox.repl",
     "sandbox.quota.requests\\.cpu=299m": "expected requests.cpu for 2 pods",
     "storage.accessKeyId=id": "storage.secretAccessKey: expected the secret of storage.accessKeyId",
+    "storage.existingSecret=mine,storage.accessKeyId=id,storage.secretAccessKey=x": (
+        "storage: expected existingSecret or accessKeyId, saw both: keep one"
+    ),
     "pairBuilder.scaling.by=hpa,pairBuilder.replicas=3,pairBuilder.scaling.maxReplicas=2": (
         "pairBuilder.scaling.maxReplicas: expected more than pairBuilder.replicas, saw 2 and 3"
     ),

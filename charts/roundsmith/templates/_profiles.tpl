@@ -46,6 +46,7 @@ release has the executor and the pair builder, whoever plays.
 {{- define "roundsmith.profileStorage" -}}
 {{- $namespace := .profile.namespace }}
 {{- $own := .profile.storage | default dict }}
+{{- include "roundsmith.oneKey" (dict "storage" $own "of" (printf "the storage of profile %s" $namespace)) }}
 {{- $storage := mergeOverwrite (deepCopy .root.Values.storage) (deepCopy $own) }}
 {{- if not $own.url }}
 {{- $_ := set $storage "url" (printf "%s/%s" (.root.Values.storage.url | trimSuffix "/") $namespace) }}
@@ -53,8 +54,16 @@ release has the executor and the pair builder, whoever plays.
 {{- if and .root.Values.storage.accessKeyId (not $own.accessKeyId) (not $storage.existingSecret) }}
 {{- fail (printf "profiles: expected keys of its own for %s, saw one pair for all: who has them reads what others stored; name a Secret of each namespace by storage.existingSecret, or give the profile its storage.accessKeyId" $namespace) }}
 {{- end }}
-{{- if and $own.accessKeyId (not $own.existingSecret) }}{{ $_ := set $storage "existingSecret" "" }}{{ end }}
+{{- if $own.accessKeyId }}{{ $_ := set $storage "existingSecret" "" }}{{ end }}
+{{- if $own.existingSecret }}{{ $_ := set $storage "accessKeyId" "" }}{{ end }}
 {{- toYaml $storage }}
+{{- end -}}
+
+{{/* Keys that are given once. Takes (dict "storage" MAP "of" WHOSE). */}}
+{{- define "roundsmith.oneKey" -}}
+{{- if and .storage.existingSecret .storage.accessKeyId }}
+{{- fail (printf "%s: expected existingSecret or accessKeyId, saw both: keep one; pods use the keys of a single Secret" .of) }}
+{{- end }}
 {{- end -}}
 
 {{/* What no two profiles may have in common. */}}
