@@ -4,6 +4,7 @@ pods; what waits for quota takes nothing; what fails says why.
 
 import asyncio
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ from roundsmith.store import EXAMPLES, TASKS, Store
 from roundsmith.store.root import Root
 from roundsmith.training import StoredResult, StoredTraining
 from roundsmith.training.area import TrainingArea
+from roundsmith.training.no_memory import NoMemory
 from roundsmith.training.progress import Progress
 from roundsmith.types import Example, Provenance, Split
 from tests.cluster.conftest import Installed
@@ -205,6 +207,30 @@ def test_a_job_that_fails_tells_what_its_pods_printed(here: ClusterConfig, kind:
             asyncio.run(run_in_pods(api, KINDS[kind], made, area, lambda _: None))
     finally:
         remove(api, KINDS[kind], made)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_a_training_that_its_pods_memory_is_too_small_for_ends_when_it_repeats_itself(
+    here: ClusterConfig, kind: str
+) -> None:
+    template = json.loads(json.dumps(here.training.template))
+    small = {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"memory": "128Mi"}}
+    template["spec"]["containers"][0]["resources"] = small
+    on = here.training.model_copy(update={"job": kind, "template": template})
+    assert on.disturbances > 1, "it would be tried again"
+    platform = ClusterPlatform(here.model_copy(update={"training": on}))
+    training = request(here, "8")
+    with pytest.raises(NoMemory) as told:
+        asyncio.run(platform.train(training, lambda _: None))
+    asked = Asked(here, f"{here.storage}/training/{training.name}/request.json")
+    said = str(told.value)
+    assert re.search(rf"saw {asked.name}-\S+ killed for want of it twice before its first", said)
+    assert "at its limit of 128Mi: it is ended" in said
+    assert "raise training.resources.limits.memory in the chart's values, or set under" in said
+    api = KubernetesApi(NAMESPACE)
+    assert [api.get(made, asked.name) for made in KINDS[kind].kinds] == [None] * len(
+        KINDS[kind].kinds
+    )
 
 
 def _undisturbed_for_a_wait(api: KubernetesApi, kind: TrainingKind, name: str) -> dict[str, Any]:

@@ -10,6 +10,10 @@ from roundsmith.platform.kubernetes_api import Kind, KubernetesApi
 NO_POD_S = 60.0
 """How long a job may be without a pod, and a pod may wait and not say why, before a word."""
 
+OOM_KILLED = "OOMKilled"
+"""Kubernetes' word for a container in which the kernel killed a process for want of memory."""
+_COMPONENT = "app.kubernetes.io/component"
+
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
@@ -102,6 +106,27 @@ def scheduled(pod: Mapping[str, Any]) -> str:
     return ""
 
 
+def memory_limit(pod: Mapping[str, Any], container: str) -> str:
+    """Of a container, such as 4Gi; empty where it has none."""
+    for one in pod.get("spec", {}).get("containers", ()):
+        if one["name"] == container:
+            return str(one.get("resources", {}).get("limits", {}).get("memory", ""))
+    return ""
+
+
+def _more_memory(pod: Mapping[str, Any], container: str) -> str:
+    """What helps a container that was killed for want of memory."""
+    limit = memory_limit(pod, container)
+    if not limit:
+        return "it has no limit, its node had no memory left"
+    component = pod["metadata"].get("labels", {}).get(_COMPONENT, "")
+    if component == "sandbox":
+        component += ".worker" if container == "worker" else ".programs"
+    values = component.replace("pair-builder", "pairBuilder")
+    raised = f"{values}.resources.limits.memory in the chart's values" if values else "it"
+    return f"its memory is limited to {limit}: raise {raised}"
+
+
 def _troubles(pod: Mapping[str, Any]) -> Iterator[Trouble]:
     name, status = pod["metadata"]["name"], pod.get("status", {})
     for condition in status.get("conditions") or []:
@@ -114,6 +139,8 @@ def _troubles(pod: Mapping[str, Any]) -> Iterator[Trouble]:
             yield Trouble(name, f"init container {container['name']}: {why}")
     for container in status.get("containerStatuses") or []:
         for why, ended, message in _reasons(container):
+            if why.startswith(OOM_KILLED):
+                why += f": {_more_memory(pod, container['name'])}"
             yield Trouble(name, why, ended, message)
 
 

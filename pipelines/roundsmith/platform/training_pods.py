@@ -10,7 +10,9 @@ from roundsmith.platform.kubernetes_api import Json, Kind, KubernetesApi
 from roundsmith.platform.manifests import same_spec
 from roundsmith.platform.pod_troubles import Podless, Trouble, Unbegun, troubles
 from roundsmith.platform.training_job import Asked, State, TrainingKind
+from roundsmith.platform.training_memory import MemoryKills
 from roundsmith.training.area import TrainingArea
+from roundsmith.training.no_memory import NoMemory
 from roundsmith.training.progress import Progress, ProgressTail
 
 log = logging.getLogger(__name__)
@@ -32,8 +34,8 @@ async def run_in_pods(
     What it made is in the area, and what it says counts for nothing without that. A job that was
     cancelled is left to its owner, which a run that is started again may be once more; without
     one, and of a run that ends its trainings itself, it is removed, and its checkpoints stay.
-    Raises ConfigError or EngineError where the training ended with one, PlatformError where its
-    pods did.
+    Raises ConfigError or EngineError where the training ended with one, NoMemory where it does not
+    fit its pods, PlatformError where its pods failed otherwise.
     """
     tail = ProgressTail(area.progress, seen=await asyncio.to_thread(area.progress))
     await asyncio.to_thread(submit, api, kind, asked)
@@ -113,6 +115,7 @@ class _Followed:
     """The last message in the status of each pod that ended: the end of its log, which can be read
     there when the container and its log are gone.
     """
+    kills: MemoryKills = field(init=False)
     podless: Podless = field(init=False)
     unbegun: Unbegun = field(init=False)
 
@@ -120,6 +123,7 @@ class _Followed:
         kind, rest = self.kind.pods_by
         self.podless = Podless(self.api, kind, self.name + rest)
         self.unbegun = Unbegun(self.api)
+        self.kills = MemoryKills(self.area, self.kind.container)
 
     async def to_its_end(self) -> None:
         wait_s = FIRST_LOOK_S
@@ -159,6 +163,8 @@ class _Followed:
             self._note(lack)
         if found is State.FAILED:
             raise self._failed(said)
+        if why := self.kills.in_vain(pods):
+            raise NoMemory(f"{self.kind.title} {self.name}: {why}\n{self._logs()}")
         # Steps that were told between the first look and the end.
         late = self.tail.fresh() if found is State.SUCCEEDED else []
         return job or {}, found, [*fresh, *late]
@@ -180,9 +186,12 @@ class _Followed:
 
     def _failed(self, said: str) -> PlatformError:
         why = "\n".join(self.seen.values()) or "its pods said nothing"
-        said_by = self.left | self.printed
-        logs = "\n".join(f"--- {pod}\n{text.rstrip()}" for pod, text in said_by.items())
         return PlatformError(
             f"{self.kind.title} {self.name}: expected it to succeed, saw it fail ({said}): {why}: "
-            f"mend that and run again, the training goes on from its last checkpoint\n{logs}"
+            "mend that and run again, the training goes on from its last checkpoint\n"
+            f"{self._logs()}"
         )
+
+    def _logs(self) -> str:
+        said_by = self.left | self.printed
+        return "\n".join(f"--- {pod}\n{text.rstrip()}" for pod, text in said_by.items())

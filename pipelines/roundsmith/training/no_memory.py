@@ -27,14 +27,14 @@ def no_memory_told(stage: Stage) -> Iterator[None]:
             raise
         raise NoMemory(
             f"the training ran out of memory ({type(error).__name__}: {error}): give it more, or "
-            f"set under its [training] {_smaller(stage)}; its other settings stay, what the round "
+            f"set under its [training] {smaller(stage)}; its other settings stay, what the round "
             "has sampled too"
         ) from error
 
 
-def _smaller(stage: Stage) -> str:
-    """The settings that make it need less, those first that leave the result as it is but for
-    rounding.
+def smaller(stage: Stage) -> str:
+    """The settings that make a training need less, those first that leave its result as it is but
+    for rounding.
     """
     ways = [
         (stage.micro_batch_size > 1, f"micro_batch_size below {stage.micro_batch_size}"),

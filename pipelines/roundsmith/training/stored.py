@@ -83,9 +83,12 @@ def meet(job: Path, uri: str, threads: int) -> None:
             torchrun(["--rdzv-conf", f"timeout={JOIN_S}", f"--log-dir={folder}", *program])
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
+        seen = f"exit code {failure.exitcode}"
+        if failure.exitcode == -signal.SIGKILL:
+            seen += " (SIGKILL, the kernel's where memory ran out)"
         raise PlatformError(
-            f"expected process {rank} to end well, saw exit code {failure.exitcode}: the training "
-            "goes on from its last checkpoint when it is started again"
+            f"expected process {rank} to end well, saw {seen}: the training goes on from its last "
+            "checkpoint when it is started again"
         ) from error
 
 

@@ -43,7 +43,10 @@ def container(**state: Any) -> dict[str, Any]:
                     restartCount=2,
                 )
             ),
-            ["p: OOMKilled, exit code 137, restarted 2 times"],
+            [
+                "p: OOMKilled, exit code 137, restarted 2 times: it has no limit, its node had no "
+                "memory left"
+            ],
         ),
         (pod(**container(state={"terminated": {"exitCode": 0}})), []),
         (
@@ -75,3 +78,25 @@ def test_a_pod_that_initializes_has_begun_and_what_was_warned_before_it_had_a_no
     assert scheduled(waits) == at
     init = {"name": "init-pytorch", "state": {"running": {}}}
     assert not waits_silently(pod(phase="Pending", initContainerStatuses=[init]))
+
+
+@pytest.mark.parametrize(
+    ("component", "name", "value"),
+    [
+        ("training", "node", "raise training.resources.limits.memory in the chart's values"),
+        ("pair-builder", "pair-builder", "raise pairBuilder.resources.limits.memory"),
+        ("sandbox", "sandbox", "raise sandbox.programs.resources.limits.memory"),
+        ("sandbox", "worker", "raise sandbox.worker.resources.limits.memory"),
+        ("", "other", "raise it"),
+    ],
+)
+def test_what_was_killed_for_want_of_memory_tells_its_limit_and_the_value_that_sets_it(
+    component: str, name: str, value: str
+) -> None:
+    ended = {"terminated": {"exitCode": 1, "reason": "OOMKilled"}}
+    killed = pod(containerStatuses=[{"name": name, "state": ended}])
+    killed["spec"] = {"containers": [{"name": name, "resources": {"limits": {"memory": "4Gi"}}}]}
+    killed["metadata"]["labels"] = {"app.kubernetes.io/component": component} if component else {}
+    (told,) = troubles([killed])
+    said = "p: OOMKilled, exit code 1, restarted 0 times: its memory is limited to 4Gi: "
+    assert str(told).startswith(said + value)
