@@ -33,38 +33,39 @@ help: ## show this list
 round: $(VENV)/local.stamp ## run one GiFT round on the lab and write its report to runs/lab
 	$(BIN)/roundsmith run --recipe gift --preset lab --out $(OUT)
 
-# Two at a time, for two cores, the longest first, beside that of the cluster, which mostly waits; the first is seen
-# as it goes, the others at their end. Types come last: they fill what a core has left.
+# Three at a time, for two cores: they wait for a third of their time. The long ones first, and types last, which fill what
+# a core has left; the first is seen as it goes, the others at their end.
 .PHONY: test
 test: style bytecode $(if $(WITH_VLLM),vllm-environment) ## check everything: lint, types, the protos and every test; WITH_VLLM=1 adds test-vllm
-	$(MAKE) --jobs=2 --keep-going test-part-rounds test-part-cluster test-part-services test-part-rest \
-	  $(if $(WITH_VLLM),test-part-vllm) test-part-types
+	$(MAKE) --jobs=$(LANES) --keep-going $(addprefix test-part-,rounds cluster sandbox models $(if $(WITH_VLLM),vllm) \
+	  chaos services rest training types)
 
-SERVED := tests/services tests/sandbox
-ROUNDS := tests/chaos $(addprefix tests/pipelines/,commands platform reproduce round training)
+LANES ?= 3
+IN_PARTS := chaos cluster models rounds sandbox services training
+of-chaos := tests/chaos
+of-cluster := tests/cluster
+of-models := $(addprefix tests/services/,generator models scorer)
+of-rounds := $(addprefix tests/pipelines/,platform round)
+of-sandbox := tests/sandbox
+of-services := tests/services $(addprefix --ignore=,$(of-models))
+of-training := $(addprefix tests/pipelines/,commands reproduce training)
+of-rest := $(addprefix --ignore=,$(filter tests/%,$(foreach part,$(IN_PARTS),$(of-$(part)))))
 ON_VLLM = $(if $(WITH_VLLM),env VLLM_ENVIRONMENT=$(abspath $(VLLM)))
-at-its-end = said=$$(mktemp); $(1) > "$$said" 2>&1; code=$$?; cat "$$said"; rm "$$said"; exit $$code
+at-its-end = said=$$(mktemp); $(1) > "$$said" 2>&1; code=$$?; echo "== $@ took $$SECONDS s"; cat "$$said"; rm "$$said"; exit $$code
 
 # Tests start hundreds of processes, which read bytecode also where the shell has Python write none.
 .PHONY: bytecode
 bytecode: $(VENV)/dev.stamp
 	@$(BIN)/python -m compileall -q services pipelines sandbox-image protos
 
-.PHONY: test-part-rest
-test-part-rest: $(VENV)/dev.stamp
-	@$(call at-its-end,$(BIN)/pytest $(addprefix --ignore=,tests/cluster $(SERVED) $(ROUNDS)))
-
 .PHONY: test-part-rounds
 test-part-rounds: $(VENV)/dev.stamp
-	$(BIN)/pytest $(ROUNDS)
+	$(BIN)/pytest $(of-rounds)
 
-.PHONY: test-part-cluster
-test-part-cluster: $(VENV)/dev.stamp
-	@$(call at-its-end,$(ON_VLLM) $(BIN)/pytest tests/cluster)
-
-.PHONY: test-part-services
-test-part-services: $(VENV)/dev.stamp
-	@$(call at-its-end,$(BIN)/pytest $(SERVED))
+PARTS_OF_TESTS := $(addprefix test-part-,rest $(filter-out rounds,$(IN_PARTS)))
+.PHONY: $(PARTS_OF_TESTS)
+$(PARTS_OF_TESTS): test-part-%: $(VENV)/dev.stamp
+	@$(call at-its-end,$(if $(filter cluster,$*),$(ON_VLLM)) $(BIN)/pytest $(of-$*))
 
 .PHONY: test-part-types
 test-part-types: $(VENV)/dev.stamp

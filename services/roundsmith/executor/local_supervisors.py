@@ -12,6 +12,8 @@ from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.executor.supervisor import Slot, Started, SupervisorLost
 from roundsmith.sandbox import boot
 
+BOX_PREFIX = "roundsmith-box-"
+
 
 class ProcessSupervisors:
     """Starts them as children of this process."""
@@ -28,7 +30,7 @@ class ProcessSupervisors:
 
     async def _open(self, slot: Slot) -> "ProcessLink":
         # With a mount namespace the children's directory is theirs alone and needs no place here.
-        scratch = "" if slot.isolate else tempfile.mkdtemp(prefix="roundsmith-box-")
+        scratch = "" if slot.isolate else tempfile.mkdtemp(prefix=BOX_PREFIX)
         ours, theirs = socket.socketpair()
         with theirs:
             try:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from roundsmith.bench import BenchResult
 from roundsmith.errors import SandboxError
+from roundsmith.executor.local_supervisors import BOX_PREFIX
 from roundsmith.executor.pool import Pool
 from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.types import CallTest, ExecuteItem, Limits, Program
@@ -53,7 +54,7 @@ class Held:
     processes: int
     zombies: int
     files: int
-    """Entries of the folder of temporary files that are ours."""
+    """In the folders that its programs write to, where this machine sees them."""
 
 
 def soak(num_runs: int, slots: int = 2) -> list[BenchResult]:
@@ -199,8 +200,14 @@ def _held(supervisors: list[int]) -> Held:
         mounts=mounts,
         processes=len(family),
         zombies=sum(") Z " in _read(pid, "stat") for pid in [*family, *map(str, _below(int(own)))]),
-        files=sum(1 for _ in Path("/tmp").glob("roundsmith-box-*/*")),
+        files=sum(len(os.listdir(box)) for pid in supervisors for box in _boxes(pid)),
     )
+
+
+def _boxes(supervisor: int) -> list[str]:
+    """Where its programs write, if that is a place of this machine: not in a mount namespace."""
+    words = _read(str(supervisor), "cmdline").split("\0")
+    return [word for word in words if Path(word).name.startswith(BOX_PREFIX)]
 
 
 def _below(pid: int) -> list[str]:
