@@ -14,7 +14,8 @@ import pytest
 
 from roundsmith.errors import PlatformError
 from roundsmith.platform.cluster import ClusterPlatform
-from roundsmith.platform.cluster_config import ClusterConfig
+from roundsmith.platform.cluster_config import ClusterConfig, ClusterGenerator
+from roundsmith.platform.inference_service import POD_LABEL, answers
 from roundsmith.platform.kubernetes_api import KubernetesApi
 from roundsmith.platform.training_job import Asked, State, TrainingKind
 from roundsmith.platform.training_kinds import KINDS
@@ -145,6 +146,26 @@ def test_grpo_samples_and_judges_with_the_clusters_services(
     trained = {pod for pod in pods if pod.startswith("pod/train-")}
     assert len(trained) == 2
     assert not Root(here.storage).names(f"checkpoints/rollouts-{asked.name[:24]}/policy")
+
+
+def test_a_generator_that_is_stopped_for_a_training_is_away_meanwhile_and_answers_after_it(
+    installed: Installed, here: ClusterConfig
+) -> None:
+    cluster, name = installed.cluster, f"{RELEASE}-generator"
+    held = ClusterGenerator(inference_service=name, stopped_while_training=True)
+    platform = ClusterPlatform(here.model_copy(update={"generator": held}))
+    of_it = f"{POD_LABEL}={name}"
+    seen: list[int] = []
+
+    def look(_: Progress) -> None:
+        seen.append(len(cluster.get("pods", "-l", of_it)["items"]))
+
+    done = asyncio.run(platform.train(request(here, "7"), look))
+    assert len(done.loss) == STEPS
+    assert seen, "no step was told"
+    assert not any(seen), "it had a pod while the training ran"
+    (pod,) = cluster.get("pods", "-l", of_it)["items"]
+    assert answers(pod)
 
 
 def unwritten(here: ClusterConfig, kind: str, image: str = "") -> Asked:
