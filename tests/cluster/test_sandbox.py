@@ -84,6 +84,40 @@ def read(path):
 def say(word):
     return word
 """
+BURGLAR = """
+import os
+
+def names(folder):
+    try:
+        return "reached" if os.listdir(folder) else "empty"
+    except OSError:
+        return "blocked"
+
+def places():
+    return (os.getcwd(), "/tmp", "/var/tmp", "/dev/shm", "/run", os.environ.get("HOME", "/tmp"))
+
+def leave(mark):
+    left = "nowhere"
+    for folder in places():
+        try:
+            with open(f"{folder}/{mark}", "w") as stream:
+                stream.write(mark)
+        except OSError:
+            continue
+        left = "left"
+    return left
+
+def find(mark):
+    for folder in places():
+        for at, _, files in os.walk(folder):
+            if mark in files:
+                return f"found in {at}"
+    return "nothing"
+"""
+NODE = ("/var/lib/kubelet", "/run/containerd", "/proc/1/root", "/proc/1/fd", "/host", "/root")
+"""Folders of a node, and of process 1, by which a program would get out of its pod's."""
+METADATA = "169.254.169.254"
+"""Where clouds tell a machine its credentials. A cluster of no cloud has nobody there."""
 T = TypeVar("T")
 NAME = "kubernetes.default.svc.cluster.local"
 BOX = f"{SANDBOX}/deploy/{RELEASE}-sandbox"
@@ -198,14 +232,38 @@ def test_a_program_reaches_nothing_through_the_executor(
 ) -> None:
     token = "/var/run/secrets/kubernetes.io/serviceaccount/token"
     calls = [CallTest(name, "reach", address, "reached") for name, address in targets.items()]
+    calls += [CallTest("metadata", "reach", (METADATA, 80), "reached")]
     calls += [CallTest("token", "read", (token,), "reached")]
     calls += [CallTest("a word", "say", ("reached",), "reached")]
     found = outcomes(outsider, (Program("enemy", PROGRAM),), tuple(calls))
     verdicts = {outcome.test_id: outcome.verdict for outcome in found}
     assert verdicts.pop("a word") is Verdict.PASS
-    assert set(verdicts) == {*TARGETS, "token"}
+    assert set(verdicts) == {*TARGETS, "metadata", "token"}
     assert set(verdicts.values()) <= {Verdict.DENIED, Verdict.FAIL}, json.dumps(verdicts)
     assert len({outcome.image for outcome in found}) == 1
+
+
+def test_a_program_finds_nothing_of_the_node_nor_of_its_environment(outsider: Cluster) -> None:
+    folders = (*NODE, outsider.environment["ENVIRONMENT"], "/opt/environment", "/run/sandbox")
+    calls = [CallTest(folder, "names", (folder,), "reached") for folder in folders]
+    calls += [CallTest("python", "names", ("/usr/lib",), "reached")]
+    found = outcomes(outsider, (Program("burglar", BURGLAR),), tuple(calls))
+    verdicts = {outcome.test_id: outcome.verdict for outcome in found}
+    assert verdicts.pop("python") is Verdict.PASS
+    assert set(verdicts) == set(folders)
+    assert set(verdicts.values()) <= {Verdict.DENIED, Verdict.FAIL}, verdicts
+
+
+def test_a_program_finds_nothing_that_another_run_left(outsider: Cluster) -> None:
+    (pod,) = outsider.get("pods", namespace=SANDBOX)["items"]
+    leaves = CallTest("leave", "leave", ("mark-of-a-run",), "left")
+    finds = CallTest("find", "find", ("mark-of-a-run",), "nothing")
+    for _ in range(3):  # slots take runs in turn
+        for test in (leaves, finds):
+            (outcome,) = outcomes(outsider, (Program("burglar", BURGLAR),), (test,))
+            assert outcome.verdict is Verdict.PASS, outcome
+    (same,) = outsider.get("pods", namespace=SANDBOX)["items"]
+    assert same["metadata"]["name"] == pod["metadata"]["name"]
 
 
 def outcomes(
