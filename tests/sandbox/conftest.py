@@ -87,6 +87,24 @@ class Box:
 
         return asyncio.run_coroutine_threadsafe(give_up(), self._loop).result(600)
 
+    @contextmanager
+    def running(self, item: ExecuteItem) -> Iterator[None]:
+        """An item that does not end by itself runs meanwhile, and is given up at the end."""
+        over = asyncio.Event()
+
+        async def until_over() -> None:
+            work = asyncio.create_task(self._collect(item))
+            await over.wait()
+            assert work.cancel(), f"it ended: {work}"
+            await asyncio.wait([work])
+
+        running = asyncio.run_coroutine_threadsafe(until_over(), self._loop)
+        try:
+            yield
+        finally:
+            self._loop.call_soon_threadsafe(over.set)
+            running.result(600)
+
     async def _collect(self, item: ExecuteItem) -> list[Outcome]:
         return [outcome async for outcome in self._pool.execute(item)]
 
@@ -142,12 +160,23 @@ def living(marker: str) -> bool:
     return found
 
 
-def begun(marker: str) -> None:
-    """Returns when a thread of that name lives."""
+def begun(marker: str) -> list[str]:
+    """The processes that have a thread of that name, as soon as there is one."""
     deadline = time.monotonic() + PATIENCE_S
-    while not _lives(marker):
+    while not (found := _named(marker)):
         assert time.monotonic() < deadline, f"no thread was named {marker}"
         time.sleep(0.02)
+    return found
+
+
+def ended(pids: list[str], marker: str) -> bool:
+    """Whether none of these processes has a thread of that name any more, within two minutes."""
+    deadline = time.monotonic() + PATIENCE_S
+    while left := set(pids) & set(_named(marker)):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.02)
+    return not left
 
 
 def kill(marker: str) -> None:

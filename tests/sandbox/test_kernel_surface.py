@@ -4,14 +4,13 @@ import contextlib
 import errno
 import os
 import re
-import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from roundsmith.sandbox.syscalls import UNIFIED
-from roundsmith.types import CallTest, Limits
+from roundsmith.types import CallTest, ExecuteItem, Limits, Program
 from roundsmith.verdicts import Verdict
 from tests.sandbox.conftest import ALSO_FROM_PYTHON, PATIENCE_S, Box
 
@@ -242,17 +241,16 @@ def test_case_97_at_t2_a_run_shares_no_namespace_with_the_machine_nor_its_files_
     marker = f"case97-{time.monotonic_ns() % 10**8}"
     source = (
         f"import ctypes, time\nctypes.CDLL(None).prctl(15, {marker!r}.encode(), 0, 0, 0)\n"
-        "def f():\n    time.sleep(6)\n    return 1\n"
+        "def f():\n    time.sleep(600)\n"
     )
-    running = threading.Thread(target=lambda: box.call(source, 1, Limits(cpu_s=10)))
-    running.start()
-    try:
+    item = ExecuteItem(
+        "i", (Program("c", source),), (CallTest("t", "f", (), 1),), limits=Limits(cpu_s=600)
+    )
+    with box.running(item):
         pid = _named(marker)
         parent = re.search(r"^PPid:\t(\d+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
         assert parent is not None
         run, zygote = _namespaces(pid), _namespaces(parent[1])
-    finally:
-        running.join()
     own = {kind for kind, link in run.items() if link != zygote[kind]}
     assert own == {"pid", "mnt", "ipc"}
 

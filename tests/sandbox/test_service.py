@@ -16,7 +16,7 @@ import pytest
 
 from roundsmith.types import CallTest, ExecuteItem, Limits, Program
 from roundsmith.verdicts import Verdict
-from tests.sandbox.conftest import PATIENCE_S, begun, living
+from tests.sandbox.conftest import PATIENCE_S, begun, ended, living
 from tests.sandbox.test_processes import zygote
 
 if TYPE_CHECKING:
@@ -111,14 +111,13 @@ def test_case_76_what_runs_ends_with_its_zygote(box: "Box") -> None:
         "def f():\n    time.sleep(600)\n"
     )
     item = ExecuteItem("i", (Program("a", source),), (TEST,), limits=Limits(cpu_s=600))
-    asked = threading.Thread(target=lambda: box.given_up(item, 15.0))
     pids = box.supervisor_pids
-    asked.start()
-    begun(marker)
-    for pid in pids:
-        os.kill(zygote([pid]), 9)
-    asked.join()
-    assert not living(marker), "a program outlived its zygote"
+    with box.running(item):
+        first = begun(marker)
+        for pid in pids:
+            os.kill(zygote([pid]), 9)
+        assert ended(first, marker), "a program outlived its zygote"
+    assert not living(marker), "one that was tried again outlived the item"
 
 
 def test_case_78_giving_up_frees_the_slot_and_ends_the_program(box: "Box") -> None:
