@@ -5,6 +5,10 @@ from tests.sandbox.mutation import Mutation, without
 EXCHANGE, ENDINGS = "sandbox/exchange.py", "executor/endings.py"
 TESTER_SIDE, CROSSING = "sandbox/tester.py", "sandbox/crossing.py"
 MIRROR, FILLING = "sandbox/mirror.py", "sandbox/filling.py"
+ASKED = "executor/asked_asserts.py"
+LEAVES = "return not names or all(leaves(setup, names) for setup in setups)"
+ASKS_MORE = "if any(part.truth is not None or part.condition is not None for part in parts):"
+LETTERS = '_ANSWERS = (b"A", b"E", b"N", b"D")'
 CODEC, JUDGE = "sandbox/codec.py", "executor/judge.py"
 CLAIMS = "        Verdict.FAIL,\n        Verdict.ERROR,\n        Verdict.COMPILE_ERROR,\n"
 STRICT = 'if rule is Rule.PYTHON else ("L", name'
@@ -52,6 +56,13 @@ VERDICTS = (
         "calls that look around are not split",
         without("executor/asserts.py", " or call.func.id in _LOOK_AROUND"),
         (66,),
+    ),
+    Mutation("conditions mean Python's own", without(ASKED, LEAVES, "return True"), (66,)),
+    Mutation("values alone are compared as bytes", without(ASKED, ASKS_MORE, "if False:"), (64,)),
+    Mutation(
+        "only the server asks as one that is trusted",
+        without("sandbox/questions.py", LETTERS, f'{LETTERS[:-1]}, b"C", b"M", b"P")'),
+        (75,),
     ),
     Mutation(
         "the test's own failure",

@@ -287,6 +287,39 @@ def test_case_75_a_test_can_not_harm_what_comes_after_it(box: "Box", attack: str
     assert set(verdicts.values()) == {Verdict.PASS}
 
 
+ASKS = """
+import gc, marshal
+from roundsmith.sandbox.frames import read_frame, write_frame
+link = next(found for found in gc.get_objects() if type(found).__name__ == "Link")
+write_frame(link._control, {kind}, link.nonce, marshal.dumps({body}))
+link.nonce = read_frame(link._control)[1:9]
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (b"C", ("f", (1,), {})),
+        (b"M", [("f", (1,), {})]),
+        (b"P", ("solution", "", "def f(x): return 1")),
+        (b"X", ()),
+        (b"Q", ()),
+    ],
+)
+def test_case_75_a_test_can_ask_a_solver_nothing_that_the_server_does(
+    box: "Box", kind: bytes, body: object
+) -> None:
+    """What the server asks is read as what a trusted side wrote."""
+    outcome = box.check("def f(x): return 2\n", ASKS.format(kind=kind, body=body))
+    assert (outcome.verdict, outcome.judge) == (Verdict.TAMPERED, JudgedAt.INSIDE), outcome
+
+
+def test_case_64_a_program_that_answers_nothing_passes_no_assert(box: "Box") -> None:
+    source = "def f(x): return None\n"
+    for test in ("assert f(1)\nassert f(2)", "assert f(1) is True\nassert f(2) > 0"):
+        assert box.check(source, test).verdict in (Verdict.FAIL, Verdict.ERROR), test
+
+
 @pytest.mark.parametrize("statements", ["assert f(1) == 2", "x = f(1)\nassert x == 2", ""])
 def test_case_96_a_program_can_not_ask_for_a_weaker_judge(box: "Box", statements: str) -> None:
     """In its own process it could make any statements pass."""
