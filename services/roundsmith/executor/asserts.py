@@ -72,7 +72,9 @@ def split(source: str) -> tuple[SplitAssert, ...]:
     except (SyntaxError, ValueError, TypeError, ArithmeticError, MemoryError, RecursionError):
         return ()
     found = tuple(one for one in splits if one is not None)
-    return found if len(found) == len(splits) else ()
+    names = own.union(*(one.names for one in found))
+    whole = len(found) < len(splits) or any(one.entry_point in names for one in found)
+    return () if whole else found
 
 
 def _said(statements: list[ast.stmt]) -> tuple[list[ast.stmt], bool]:
@@ -140,9 +142,7 @@ def _split(test: ast.expr, own: set[str]) -> SplitAssert | None:
         condition, names = reader.condition(test), reader.names
         assert reader.call is not None
         found = _with(reader.call, names, condition=condition)
-    if found is None or found.entry_point in names | own:
-        return None
-    return replace(found, names=frozenset(names - own))
+    return found and replace(found, names=frozenset(names - own))
 
 
 def _plain(test: ast.expr, names: set[str]) -> SplitAssert | None:

@@ -220,6 +220,8 @@ def test_what_comes_before_asserts_or_stands_in_their_values_is_read(source: str
         "assert f(1) is not f",
         "import math as abs\nassert abs(f(1)) == 1",
         "assert math.isclose(f(1), 1)\nimport math",
+        "assert abs(-1) == 1\nassert abs(f(1)) == 1",
+        "import math\nassert math(1) == 1\nassert math.isclose(f(1), 1)",
         "import math\nassert abs(math(1) - 1) < 1",
         "def check(math):\n    import math\n    assert math(1) == 1\ncheck(f)",
         "def abs(c):\n    assert abs(c(1)) == 1\nabs(f)",
