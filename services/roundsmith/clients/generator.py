@@ -89,7 +89,6 @@ class GeneratorClient:
         take to start, where no other time is given.
         """
         request = generator_admin_pb2.ReloadWeightsRequest(uri=uri, sha256=sha256)
-        self.forget()
         await self._everywhere("ReloadWeights", request, timeout_s)
         return sha256
 
@@ -98,7 +97,6 @@ class GeneratorClient:
     ) -> None:
         """Serves the adapter of a folder under the storage root by a name, on every replica."""
         request = generator_admin_pb2.LoadAdapterRequest(name=name, uri=uri, sha256=sha256)
-        self.forget()
         await self._everywhere("LoadAdapter", request, timeout_s)
 
     async def unload_adapter(self, name: str, timeout_s: float | None = None) -> None:
@@ -112,12 +110,15 @@ class GeneratorClient:
 
     async def _everywhere(self, method: str, request: Any, timeout_s: float | None) -> None:
         make = generator_admin_pb2_grpc.GeneratorAdminServiceStub
-        await everywhere(
-            self._admin,
-            lambda channel: getattr(make(channel), method),
-            request,
-            timeout_s or self._load_s,
-        )
+        try:
+            await everywhere(
+                self._admin,
+                lambda channel: getattr(make(channel), method),
+                request,
+                timeout_s or self._load_s,
+            )
+        finally:
+            self.forget()  # what was answered meanwhile, too
 
     def _request(self, item: GenerateItem, weights: str) -> generator_pb2.GenerateStreamRequest:
         return generator_pb2.GenerateStreamRequest(

@@ -95,14 +95,16 @@ class ScorerClient:
         returns their version when all of them report it. As long as it takes for the generator's.
         """
         request = scorer_admin_pb2.ReloadScorerWeightsRequest(uri=uri, sha256=sha256)
-        self._request_id = uuid4().hex  # what was answered by other weights is not asked for again
         make = scorer_admin_pb2_grpc.ScorerAdminServiceStub
-        await everywhere(
-            self._admin,
-            lambda channel: make(channel).ReloadScorerWeights,
-            request,
-            timeout_s or self._load_s,
-        )
+        try:
+            await everywhere(
+                self._admin,
+                lambda channel: make(channel).ReloadScorerWeights,
+                request,
+                timeout_s or self._load_s,
+            )
+        finally:  # what other weights answered, meanwhile too, is not asked for again
+            self._request_id = uuid4().hex
         return sha256
 
 

@@ -20,7 +20,7 @@ from roundsmith.scorer.settings import ScorerSettings
 from roundsmith.scorer.start import start as start_scorer
 from roundsmith.serve import Service, listening
 from roundsmith.storage import open_storage
-from roundsmith.types import ScoreItem
+from roundsmith.types import GenerateItem, Sampling, ScoreItem
 from tests.services.conftest import mean_otherwise
 from tests.storages import REMOTE, storage_url
 
@@ -93,6 +93,34 @@ def test_a_service_reloads_from_a_url_and_a_later_one_starts_with_that(
         later = WeightsSettings.model_validate(settings | {"cache": tmp_path / "later"})
         async with serving(start, client, tiny, later) as service:
             assert await served(service) == new
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("start", "client"), [(generator, GeneratorClient), (scorer, ScorerClient)]
+)
+def test_what_was_answered_while_weights_were_reloaded_is_not_answered_again_afterwards(
+    start: Start, client: Client, tiny: Path, other_tiny: Path, tmp_path: Path
+) -> None:
+    folder, new = shutil.copytree(other_tiny, tmp_path / "other"), weights_sha256(other_tiny)
+
+    async def version(service: GeneratorClient | ScorerClient) -> str:
+        """Of the answer to an item that is always the same."""
+        if isinstance(service, GeneratorClient):
+            (drawn,) = await service.generate(GenerateItem("i", "def", Sampling(2), seed=1))
+            return drawn.weights_sha256
+        return await served(service)
+
+    async def scenario() -> None:
+        async with serving(start, client, tiny, WeightsSettings(storage_root=str(tmp_path))) as one:
+            await version(one)
+            reload = asyncio.create_task(one.reload(str(folder), new))
+            while not reload.done():
+                await version(one)
+            await reload
+            assert await version(one) == new
+            await one.stream.close()
 
     asyncio.run(scenario())
 
