@@ -185,7 +185,12 @@ def _load_weights(folder: ModelFolder, settings: ModelSettings, device: "torch.d
             "every tensor of the architecture in config.json; save the whole model again"
         )
     attend_whole(model)
-    return model.eval().requires_grad_(False).to(device)
+    model.eval().requires_grad_(False).to(device)
+    if device.type == "cpu":
+        for tensor in (*model.parameters(), *model.buffers()):
+            # else it is a part of the mapped file, and whoever writes that changes what is served
+            tensor.data = tensor.data.clone()
+    return model
 
 
 def attend_whole(model: Any) -> None:

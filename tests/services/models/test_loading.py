@@ -26,6 +26,17 @@ def folder(tiny: Path, tmp_path: Path) -> Path:
     return shutil.copytree(tiny, tmp_path / "model")
 
 
+def test_what_is_served_stays_what_it_is_though_its_file_is_written_over(folder: Path) -> None:
+    loaded = load(ModelSettings(model=str(folder)))
+    before = [parameter.clone() for parameter in loaded.model.parameters()]
+    file = folder / "model.safetensors"
+    content = file.read_bytes()
+    with file.open("r+b") as stream:  # in place, as whoever saves a model again may do it
+        stream.write(content[:-4000] + bytes(4000))
+    after = list(loaded.model.parameters())
+    assert all(torch.equal(*pair) for pair in zip(before, after, strict=True))
+
+
 def edit(file: Path, **values: object) -> None:
     """Set keys of a JSON file."""
     file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
