@@ -3,14 +3,14 @@
 import asyncio
 import json
 import logging
-from collections.abc import Coroutine
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from roundsmith.errors import ConfigError, StoreError, WeightsMismatch
 from roundsmith.serve.checkpoints import Checkpoints
 from roundsmith.serve.record import Recorded
+from roundsmith.serve.unstopped import Unstopped
 from roundsmith.serve.weights import check_version
 from roundsmith.storage import read_file, replace_file
 
@@ -37,7 +37,7 @@ class AdapterLoads:
         self._version_by_name: dict[str, str] = {}
         """Of what is served; a replica may lack some of what is recorded for a while."""
         self._one_at_a_time = asyncio.Lock()
-        self._begun: set[asyncio.Task[None]] = set()
+        self._calls = Unstopped("an adapter call failed")
 
     async def load(self, name: str, uri: str, sha256: str) -> None:
         """Serve the adapter at `uri`, of version `sha256`, under a name; nothing to do where it has
@@ -48,34 +48,32 @@ class AdapterLoads:
         """
         check_version(sha256)
         self._checkpoints.check(uri)
-        await self._to_its_end(self._load(name, uri, sha256))
+        await self._calls.to_its_end(self._load(name, uri, sha256))
 
     async def unload(self, name: str) -> None:
         """Serve no adapter under a name any more."""
-        await self._to_its_end(self._unload(name))
+        await self._calls.to_its_end(self._unload(name))
 
     async def restore(self) -> None:
-        """Serve the adapters that are recorded, before anybody is answered; one that can not be had
-        is left alone with a warning, and stays recorded. Raises StoreError when the record can not
-        be read.
+        """Serve the adapters that are recorded, before anybody is answered, and those that are
+        recorded while others load; one that can not be had is left alone with a warning, and stays
+        recorded. Raises StoreError when the record can not be read.
         """
-        recorded = await asyncio.to_thread(self._read)
-        for name, one in recorded.items():
-            try:
-                await self._serve(name, one.uri, one.sha256)
-            except (ConfigError, WeightsMismatch) as error:
-                logger.warning("the recorded adapter %s is not served: %s", name, error)
+        restored: dict[str, Recorded] = {}
+        while (recorded := await asyncio.to_thread(self._read)) != restored:
+            for name in restored.keys() - recorded.keys():
+                await self._engine.unload_adapter(name)
+                self._version_by_name.pop(name, None)
+            for name, one in recorded.items():
+                if restored.get(name) != one:
+                    await self._restore(name, one)
+            restored = recorded
 
-    async def _to_its_end(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._begun.add(task)
-        task.add_done_callback(self._ended)
-        await asyncio.shield(task)
-
-    def _ended(self, task: "asyncio.Task[None]") -> None:
-        self._begun.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            logger.warning("an adapter call failed: %s", error)  # the caller may be gone
+    async def _restore(self, name: str, one: Recorded) -> None:
+        try:
+            await self._serve(name, one.uri, one.sha256)
+        except (ConfigError, WeightsMismatch) as error:
+            logger.warning("the recorded adapter %s is not served: %s", name, error)
 
     async def _load(self, name: str, uri: str, sha256: str) -> None:
         async with self._one_at_a_time:

@@ -49,6 +49,7 @@ async def start(
     try:
         await reloads.restore()
         await adapters.restore()
+        await reloads.restore()  # what was recorded while adapters loaded
     except BaseException:
         await close()
         raise

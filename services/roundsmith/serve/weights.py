@@ -11,6 +11,7 @@ from typing import Protocol
 from roundsmith.errors import ConfigError, StoreError, WeightsMismatch
 from roundsmith.serve.checkpoints import Checkpoints
 from roundsmith.serve.record import Recorded, WeightsRecord
+from roundsmith.serve.unstopped import Unstopped
 
 logger = logging.getLogger(__name__)
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -61,7 +62,7 @@ class Reloads:
         self._engine, self._checkpoints = engine, checkpoints
         self._record = WeightsRecord(record) if record else None
         self._one_at_a_time = asyncio.Lock()
-        self._begun: set[asyncio.Task[None]] = set()
+        self._swaps = Unstopped("a reload failed")
 
     async def reload(self, uri: str, sha256: str) -> str:
         """Serve the checkpoint at `uri` of weight version `sha256`; what is served then.
@@ -73,10 +74,7 @@ class Reloads:
         """
         check_version(sha256)
         self._checkpoints.check(uri)
-        swap = asyncio.ensure_future(self._swap(uri, sha256))
-        self._begun.add(swap)
-        swap.add_done_callback(self._ended)
-        await asyncio.shield(swap)
+        await self._swaps.to_its_end(self._swap(uri, sha256))
         return self._engine.describe().weights_sha256
 
     async def restore(self) -> None:
@@ -121,8 +119,3 @@ class Reloads:
         if served != sha256:
             folder = await asyncio.to_thread(self._checkpoints.fetch, uri, sha256, (served,))
             await self._engine.reload(folder, sha256)
-
-    def _ended(self, swap: "asyncio.Task[None]") -> None:
-        self._begun.discard(swap)
-        if not swap.cancelled() and (error := swap.exception()):
-            logger.warning("a reload failed: %s", error)  # the caller may be gone

@@ -161,6 +161,35 @@ def test_a_service_that_starts_later_serves_the_adapters_that_are_recorded(
         asyncio.run(begin())
 
 
+def test_adapters_that_are_recorded_while_a_replica_starts_are_what_it_serves(
+    root: Path,
+) -> None:
+    record = root.parent / "served.json"
+
+    def write(sha256_by_name: dict[str, str]) -> None:
+        told = {n: {"uri": str(root), "sha256": s} for n, s in sha256_by_name.items()}
+        Path(f"{record}.adapters").write_text(json.dumps(told))
+
+    class Overtaken:
+        """The others are told of other adapters while this one loads its first."""
+
+        def __init__(self) -> None:
+            self.loaded: dict[str, str] = {}
+
+        async def load_adapter(self, name: str, folder: Path, sha256: str) -> None:
+            if not self.loaded:
+                write({"style": "b" * 64, "words": "c" * 64})
+            self.loaded[name] = sha256
+
+        async def unload_adapter(self, name: str) -> None:
+            del self.loaded[name]
+
+    write({"style": "a" * 64, "gone": "a" * 64})
+    engine = Overtaken()
+    asyncio.run(AdapterLoads(engine, checkpoints_under(str(root)), str(record)).restore())
+    assert engine.loaded == {"style": "b" * 64, "words": "c" * 64}
+
+
 def test_new_weights_from_storage_leave_the_adapters_that_were_fetched(
     tiny: Path, other_tiny: Path, root: Path, tmp_path: Path
 ) -> None:
