@@ -1,11 +1,12 @@
 """Whether a folder is a whole, plain LoRA of a model: by its config and headers alone."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 from roundsmith.errors import ConfigError, WeightsMismatch
-from roundsmith.hashing import weights_sha256
+from roundsmith.hashing import is_weight_file, weights_sha256
 from roundsmith.models.headers import tensor_shapes
 
 PREFIX = "base_model.model."
@@ -17,6 +18,7 @@ _PLAIN: dict[str, tuple[object, ...]] = {
     "modules_to_save": (None, []),
     "rank_pattern": ({}, None),
     "alpha_pattern": ({}, None),
+    "alora_invocation_tokens": (None, []),  # acts from a place in the text on
 }
 """Fields of adapter_config.json, with the values that mean a plain LoRA."""
 
@@ -38,6 +40,22 @@ def check_adapter(folder: Path, sha256: str, model: Path) -> None:
             f"{folder}: its version is {seen}, expected {sha256}: the folder is another one, or "
             "not completely written; name the right one"
         )
+
+
+def copy_adapter(folder: Path, into: Path, sha256: str) -> Path:
+    """A copy that stays as it is, of version `sha256`, for an engine that reads an adapter again
+    later. Raises WeightsMismatch where the folder has changed meanwhile.
+    """
+    into.mkdir()
+    for path in folder.iterdir():
+        if is_weight_file(path.name):
+            shutil.copyfile(path, into / path.name)
+    if (seen := weights_sha256(into)) != sha256:
+        raise WeightsMismatch(
+            f"{folder}: its version became {seen} while it was read, expected {sha256}: write each "
+            "version to a folder of its own"
+        )
+    return into
 
 
 def adapter_config(folder: Path) -> dict[str, Any]:

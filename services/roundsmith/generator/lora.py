@@ -46,7 +46,8 @@ def load_lora(folder: Path, model: Any) -> Lora:
                 f"{folder}: expected finite numbers for linear layers of the served model, saw "
                 f"others in {name}"
             )
-        found[kind][layer] = tensor.to(model.device, model.dtype)
+        # a copy: the file is mapped, and may become another
+        found[kind][layer] = tensor.to(model.device, model.dtype, copy=True)
     config = adapter_config(folder)
     rank = float(config["r"])
     root = math.sqrt(rank) if config.get("use_rslora") else rank
@@ -60,28 +61,36 @@ class LoraRows:
         self._layers = dict(model.named_modules())
         self._hooks: dict[str, RemovableHandle] = {}
         self._in_use: list[tuple[Lora, torch.Tensor]] = []
+        """Is all that the hooks hold: the model holds them, and must go when nobody else has it."""
 
     def use(self, loras_R: "Sequence[Lora | None]", device: "torch.device") -> None:
         """Row i draws with the i-th."""
         import torch
 
         distinct = {id(lora): lora for lora in loras_R if lora is not None}.values()
-        self._in_use = []
+        self._in_use.clear()
         for name in self._hooks.keys() - {name for lora in distinct for name in lora.a_by_layer}:
-            self._hooks.pop(name).remove()  # a hook holds this, and the model
+            self._hooks.pop(name).remove()
         for lora in distinct:
             own_R = torch.tensor([one is lora for one in loras_R], device=device)
             self._in_use.append((lora, own_R[:, None, None]))
             for name in lora.a_by_layer.keys() - self._hooks.keys():
-                hook = partial(self._add, name)
+                hook = partial(_add, self._in_use, name)
                 self._hooks[name] = self._layers[name].register_forward_hook(hook)
 
-    def _add(self, name: str, _: Any, inputs: Any, y_RLH: "torch.Tensor") -> Any:
-        import torch
 
-        for lora, own_R11 in self._in_use:
-            if name in lora.a_by_layer:
-                low_RLr = torch.nn.functional.linear(inputs[0], lora.a_by_layer[name])
-                more_RLH = torch.nn.functional.linear(low_RLr, lora.b_by_layer[name])
-                y_RLH = torch.where(own_R11, y_RLH + lora.scale * more_RLH, y_RLH)
-        return y_RLH
+def _add(
+    in_use: "Sequence[tuple[Lora, torch.Tensor]]",
+    name: str,
+    _: Any,
+    inputs: Any,
+    y_RLH: "torch.Tensor",
+) -> Any:
+    import torch
+
+    for lora, own_R11 in in_use:
+        if name in lora.a_by_layer:
+            low_RLr = torch.nn.functional.linear(inputs[0], lora.a_by_layer[name])
+            more_RLH = torch.nn.functional.linear(low_RLr, lora.b_by_layer[name])
+            y_RLH = torch.where(own_R11, y_RLH + lora.scale * more_RLH, y_RLH)
+    return y_RLH

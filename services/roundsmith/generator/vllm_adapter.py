@@ -44,7 +44,8 @@ class Started:
     llm: Any
     dtype: str
     batch_invariant: bool
-    sockets: "tempfile.TemporaryDirectory[str]"
+    scratch: "tempfile.TemporaryDirectory[str]"
+    """The sockets of its processes, and whatever else goes with it."""
 
 
 def start(settings: VllmSettings, text: ModelText) -> Started:
@@ -70,18 +71,18 @@ def start(settings: VllmSettings, text: ModelText) -> Started:
     dtype = served_dtype(
         settings.dtype, "cpu" if on_cpu else "cuda", stored_parameters(text.folder.path)
     )
-    sockets = temporary_folder("vllm")
+    scratch = temporary_folder("vllm")
     try:
-        with vllm_sockets_in(sockets.name):
+        with vllm_sockets_in(scratch.name):
             llm = AsyncLLM.from_engine_args(_arguments(settings, text, dtype, on_cpu))
     except (ValueError, RuntimeError, OSError, NotImplementedError) as error:
-        sockets.cleanup()
+        scratch.cleanup()
         raise ConfigError(
             f"{settings.model}: vLLM does not serve it ({error}): expected a model and settings "
             "that it takes; its own log is above"
         ) from error
     invariant = bool(envs.VLLM_BATCH_INVARIANT) and bool(current_platform.is_cuda())
-    return Started(llm, dtype, invariant, sockets)
+    return Started(llm, dtype, invariant, scratch)
 
 
 def _arguments(settings: VllmSettings, text: ModelText, dtype: str, on_cpu: bool) -> Any:

@@ -3,13 +3,15 @@
 import asyncio
 import itertools
 import logging
+import shutil
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-from roundsmith.errors import ConfigError, EngineError, Unavailable
+from roundsmith.errors import ConfigError, EngineError, Unavailable, WeightsMismatch
 from roundsmith.generator import vllm_adapter
+from roundsmith.generator.adapter_folder import copy_adapter
 from roundsmith.generator.adapters import Adapters, Loaded
 from roundsmith.generator.admission import Admission
 from roundsmith.generator.checks import check_drawn, check_followed, check_item, check_length
@@ -19,9 +21,10 @@ from roundsmith.generator.requests import Told
 from roundsmith.generator.settings import VllmSettings
 from roundsmith.generator.starting import nothing_is_left
 from roundsmith.generator.stops import StopStrings, TextAsDrawn
-from roundsmith.hashing import derive_seed
+from roundsmith.hashing import derive_seed, weights_sha256
 from roundsmith.models.folder import resolve
 from roundsmith.models.text import ModelText, load_successor, load_text
+from roundsmith.serve.unstopped import Unstopped
 from roundsmith.types import Completion, CompletionDelta, GenerateItem, TopLogprobs
 
 logger = logging.getLogger(__name__)
@@ -45,6 +48,7 @@ class VllmEngine:
         self._adapters = Adapters(settings.max_adapters)
         self._numbers = itertools.count()
         self._reloading = asyncio.Lock()
+        self._changes = Unstopped()
         self._closed: EngineError | None = None
         self._lost: EngineError | None = None
         """Set when the ranks have weights of no known version, and nothing may be drawn."""
@@ -158,8 +162,12 @@ class VllmEngine:
 
         What runs ends on the old weights, what waits starts on the new ones. Raises ConfigError or
         WeightsMismatch for a folder that is not what it should be; the old weights go on serving
-        then.
+        then. A caller that gives up does not stop it, nor a change of adapters: between two
+        versions the ranks would have neither.
         """
+        await self._changes.to_its_end(self._reload(folder, sha256))
+
+    async def _reload(self, folder: Path, sha256: str) -> None:
         async with self._reloading:
             served = self._text
             if sha256 == served.folder.weights_sha256:
@@ -193,6 +201,8 @@ class VllmEngine:
         """
         old = served.folder
         try:
+            if await asyncio.to_thread(weights_sha256, old.path) != old.weights_sha256:
+                raise ConfigError(f"{old.path}: its files are others now")
             await vllm_adapter.load(self._llm, old.path, old.weights_sha256)
         except ConfigError as error:
             self._lost = EngineError(
@@ -206,15 +216,23 @@ class VllmEngine:
 
     async def load_adapter(self, name: str, folder: Path, sha256: str) -> None:
         """Serve an adapter under a name; what draws with another version of it ends on that."""
+        await self._changes.to_its_end(self._load_adapter(name, folder, sha256))
+
+    async def _load_adapter(self, name: str, folder: Path, sha256: str) -> None:
         async with self._reloading:
             before = self._adapters.named(name)
             adding = self._adapters.adding(name, folder, sha256, self._text.folder.path)
             async with adding as adapter:
                 if adapter is None:
                     return
+                adapter.folder = Path(self._started.scratch.name, f"adapter-{adapter.number}")
                 try:
+                    await asyncio.to_thread(copy_adapter, folder, adapter.folder, sha256)
                     await self._llm.add_lora(vllm_adapter.lora_request(adapter))
                 except Exception as error:  # vLLM tells what a rank raised as a plain Exception
+                    shutil.rmtree(adapter.folder, ignore_errors=True)
+                    if isinstance(error, WeightsMismatch):
+                        raise
                     raise ConfigError(
                         f"{folder}: the adapter does not load ({error}): expected a LoRA of the "
                         f"served model, of rank {self._settings.max_adapter_rank} at most"
@@ -224,6 +242,9 @@ class VllmEngine:
 
     async def unload_adapter(self, name: str) -> None:
         """Take an adapter away, when nothing draws with it."""
+        await self._changes.to_its_end(self._unload_adapter(name))
+
+    async def _unload_adapter(self, name: str) -> None:
         async with self._reloading:
             if (gone := self._adapters.remove(name)) is not None:
                 await self._forget(gone)
@@ -231,6 +252,7 @@ class VllmEngine:
     async def _forget(self, adapter: Loaded) -> None:
         await adapter.left()
         await self._llm.remove_lora(adapter.number)
+        await asyncio.to_thread(shutil.rmtree, adapter.folder)
 
     def describe(self) -> ModelInfo:
         """What is served now."""
@@ -264,7 +286,7 @@ class VllmEngine:
         )
         llm, self._llm = self._llm, None
         await asyncio.to_thread(vllm_adapter.shut_down, llm)
-        self._started.sockets.cleanup()
+        self._started.scratch.cleanup()
 
 
 def _version(drawn: vllm_adapter.Drawn, adapter: Loaded | None) -> str:

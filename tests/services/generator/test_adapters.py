@@ -1,7 +1,10 @@
 """Adapters by name: what they compute, several at once, replaced, taken away, kept by a reload."""
 
 import asyncio
+import gc
 import json
+import shutil
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +14,9 @@ import torch
 from safetensors.torch import save_file
 
 from roundsmith.errors import ConfigError, UnknownName, Unsupported, WeightsMismatch
+from roundsmith.generator.engine import TransformersEngine
 from roundsmith.generator.model_info import adapted_version
+from roundsmith.generator.settings import GeneratorSettings
 from roundsmith.hashing import weights_sha256
 from roundsmith.types import Completion, GenerateItem, Sampling
 from tests.services.generator.driven import Driven
@@ -175,7 +180,51 @@ def test_adapters_outlive_a_reload_and_their_samples_name_the_new_weights(
         two.run(two.engine.reload(tiny, weights_sha256(tiny)))
 
 
-@pytest.mark.parametrize("damage", ["other hash", "no config", "cut off", "not lora", "misfit"])
+def test_a_reload_keeps_the_adapter_whose_folder_has_become_another_or_is_gone(
+    driven: Driven, tiny: Path, other_tiny: Path, folders: list[Path], tmp_path: Path
+) -> None:
+    changed, gone = (Path(shutil.copytree(folders[0], tmp_path / name)) for name in ("a", "b"))
+    for name, folder in (("a", changed), ("b", gone)):
+        driven.run(driven.engine.load_adapter(name, folder, weights_sha256(folder)))
+    shutil.copytree(folders[1], changed, dirs_exist_ok=True)
+    shutil.rmtree(gone)
+    new, expected = weights_sha256(other_tiny), merged(other_tiny, folders[0])
+    try:
+        driven.run(driven.engine.reload(other_tiny, new))
+        for name in "ab":
+            item = GenerateItem("i", (5, 6, 7, 8), GREEDY, 0, adapter=name)
+            ((completion,),) = driven.ask([item])
+            assert_drawn_by(expected, item, completion)
+            assert completion.weights_sha256 == adapted_version(new, weights_sha256(folders[0]))
+    finally:
+        driven.run(driven.engine.reload(tiny, weights_sha256(tiny)))
+        for name in "ab":
+            driven.run(driven.engine.unload_adapter(name))
+
+
+def test_a_reload_in_the_middle_of_a_draw_with_an_adapter_leaves_nothing_in_memory(
+    tiny: Path, other_tiny: Path, folders: list[Path]
+) -> None:
+    driven = Driven(GeneratorSettings(model=str(tiny), slots=2))
+    engine = driven.engine
+    assert isinstance(engine, TransformersEngine)
+    driven.run(engine.load_adapter("a", folders[0], weights_sha256(folders[0])))
+    gc.collect()
+    gc.disable()
+    try:
+        driven.ask([GenerateItem("i", (5, 6, 7), GREEDY, 0, adapter="a")])
+        held = weakref.ref(engine._scheduler.loaded.model)
+        driven.run(engine.reload(other_tiny, weights_sha256(other_tiny)))
+        driven.ask([GenerateItem("i", (5, 6, 7), GREEDY, 0, adapter="a")])
+        assert held() is None
+    finally:
+        gc.enable()
+        driven.close()
+
+
+@pytest.mark.parametrize(
+    "damage", ["other hash", "no config", "cut off", "not lora", "activated", "misfit"]
+)
 def test_a_broken_adapter_is_refused_and_nothing_changes(
     driven: Driven, tiny: Path, tmp_path: Path, damage: str
 ) -> None:
@@ -189,6 +238,9 @@ def test_a_broken_adapter_is_refused_and_nothing_changes(
             tensors.write_bytes(tensors.read_bytes()[:-10])
         case "not lora":
             config.write_text(json.dumps(json.loads(config.read_text()) | {"peft_type": "IA3"}))
+        case "activated":
+            special = {"alora_invocation_tokens": [5, 6]}
+            config.write_text(json.dumps(json.loads(config.read_text()) | special))
         case "misfit":
             name = "base_model.model.model.layers.0.self_attn.q_proj"
             wide = {f"{name}.lora_A.weight": torch.ones(8, 9)}

@@ -107,6 +107,35 @@ def test_new_weights_come_between_completions_never_inside_one(
         assert mixed.token_ids == by_version[mixed.weights_sha256][place].token_ids
 
 
+@pytest.mark.parametrize("after_s", [0.0, 0.05, 0.5])
+def test_a_reload_that_is_given_up_leaves_an_engine_that_draws_by_the_version_it_names(
+    driven: Driven, tiny: Path, other_tiny: Path, after_s: float
+) -> None:
+    item = GenerateItem("i", "def add", Sampling(20, temperature=0.0), 1)
+    expected: dict[str, list[Completion]] = {}
+
+    async def scenario() -> list[Completion]:
+        for folder in (other_tiny, tiny):
+            await driven.engine.reload(folder, weights_sha256(folder))
+            expected[weights_sha256(folder)] = await driven.collect(item)
+        drawn = asyncio.create_task(driven.collect(replace(item, sampling=LONG)))
+        while not driven.engine.running:
+            await asyncio.sleep(0)
+        new = weights_sha256(other_tiny)
+        reload = asyncio.create_task(driven.engine.reload(other_tiny, new))
+        await asyncio.sleep(after_s)
+        reload.cancel()
+        await asyncio.wait([reload])
+        await drawn
+        return await driven.collect(item)
+
+    try:
+        (seen,) = driven.run(scenario(), within_s=120)
+        assert seen.token_ids == expected[seen.weights_sha256][0].token_ids
+    finally:
+        driven.run(driven.engine.reload(tiny, weights_sha256(tiny)))
+
+
 def test_a_waiting_prompt_is_computed_again_with_the_new_weights(
     driven: Driven, tiny: Path, other_tiny: Path
 ) -> None:
