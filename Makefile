@@ -33,21 +33,22 @@ help: ## show this list
 round: $(VENV)/local.stamp ## run one GiFT round on the lab and write its report to runs/lab
 	$(BIN)/roundsmith run --recipe gift --preset lab --out $(OUT)
 
-# Three at a time, for two cores: they wait for a third of their time. The long ones first, and types last, which fill what
-# a core has left; the first is seen as it goes, the others at their end.
+# Three at a time, for two cores: they wait for a third of their time. The longest first, so that they end together, and
+# types last, which fill what a core has left; the first is seen as it goes, the others at their end.
 .PHONY: test
 test: style bytecode $(if $(WITH_VLLM),vllm-environment) ## check everything: lint, types, the protos and every test; WITH_VLLM=1 adds test-vllm
-	$(MAKE) --jobs=$(LANES) --keep-going $(addprefix test-part-,rounds cluster sandbox models $(if $(WITH_VLLM),vllm) \
-	  chaos services rest training types)
+	$(MAKE) --jobs=$(LANES) --keep-going $(addprefix test-part-,rounds cluster sandbox $(if $(WITH_VLLM),vllm) \
+	  rest chaos training executor generator services types)
 
 LANES ?= 3
-IN_PARTS := chaos cluster models rounds sandbox services training
+IN_PARTS := chaos cluster executor generator rounds sandbox services training
 of-chaos := tests/chaos
 of-cluster := tests/cluster
-of-models := $(addprefix tests/services/,generator models scorer)
+of-executor := tests/services/executor
+of-generator := tests/services/generator
 of-rounds := $(addprefix tests/pipelines/,platform round)
 of-sandbox := tests/sandbox
-of-services := tests/services $(addprefix --ignore=,$(of-models))
+of-services := tests/services $(addprefix --ignore=,$(of-executor) $(of-generator))
 of-training := $(addprefix tests/pipelines/,commands reproduce training)
 of-rest := $(addprefix --ignore=,$(filter tests/%,$(foreach part,$(IN_PARTS),$(of-$(part)))))
 ON_VLLM = $(if $(WITH_VLLM),env VLLM_ENVIRONMENT=$(abspath $(VLLM)))
