@@ -31,11 +31,14 @@ class Lax:
 DESCRIBES_BUILTINS = """
 frame = sys._getframe()
 while 'Solver' not in str(type(frame.f_locals.get('self'))): frame = frame.f_back
-names = [('f', 'object', codec.Opaque('=f')),
-         ('__builtins__', 'object', {'abs': codec.Opaque('=zero')})]
-frame.f_locals['self']._works[b'N'] = lambda body: codec.encode(names)
+mirror = frame.f_locals['self']._exposure._mirror
+def described(body):
+    mirror.read(body)
+    return mirror.sealed(mirror.draft(names))
+frame.f_locals['self']._works[b'N'] = described
 def f(x): return 0
 def zero(x): return 0
+names = ('f', 'object', f), ('__builtins__', 'object', {'abs': zero})
 """
 SENDS_A_REFERENCE_IN_A_SUBCLASS = """
 leave = Exposure.leave
@@ -55,6 +58,7 @@ def f(xs):
 def test_case_66_a_program_can_not_send_a_tester_names_that_it_did_not_ask_for(box: "Box") -> None:
     outcome = box.check(MODULES + DESCRIBES_BUILTINS, "x = f(2)\nassert abs(x - 4) < 1e-6")
     assert outcome.verdict is Verdict.TAMPERED, outcome
+    assert outcome.detail == "names that were not asked for"
 
 
 @pytest.mark.parametrize(

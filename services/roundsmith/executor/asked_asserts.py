@@ -27,6 +27,7 @@ CALL, CALLS = b"C", b"M"
 READ_ANYWAY = 2**14
 # How much longer one encoding may be than another that Python calls equal (1e300 as an int).
 _LONGEST_RATIO = 200
+_MOST_TOLD = 80
 _KEPT_SOURCES, _KEPT_CHARACTERS = 4096, 2**12
 
 
@@ -101,7 +102,7 @@ def _as_expected(expected: tuple[bytes, ...], parts: tuple[SplitAssert, ...]) ->
 
 def _compared(answer: bytes, expected: bytes, part: SplitAssert) -> Judgement:
     if part.condition is not None:
-        return _held(answer, part.condition)
+        return _held(answer, part, part.condition)
     # A literal holds no NaN, so what is the same is equal.
     if part.truth is None and answer == expected:
         return Verdict.PASS, ""
@@ -122,7 +123,7 @@ def _compared(answer: bytes, expected: bytes, part: SplitAssert) -> Judgement:
     return Verdict.FAIL, f"expected a value that is {part.truth}, got {text(seen)}"
 
 
-def _held(answer: bytes, condition: Condition) -> Judgement:
+def _held(answer: bytes, part: SplitAssert, condition: Condition) -> Judgement:
     if len(answer) > READ_ANYWAY:
         raise NotSplittable
     seen = nodes(answer)
@@ -134,7 +135,9 @@ def _held(answer: bytes, condition: Condition) -> Judgement:
         raise NotSplittable
     if held:
         return Verdict.PASS, ""
-    return Verdict.FAIL, f"expected {condition.text}, got {text(seen)}"
+    given = [*map(repr, part.args), *(f"{name}={value!r}" for name, value in part.kwargs.items())]
+    call = f"{part.entry_point}({', '.join(given)[:_MOST_TOLD]})"
+    return Verdict.FAIL, f"what is asserted of {call} does not hold, got {text(seen)}"
 
 
 def too_long(answer: bytes, expected: bytes) -> str:

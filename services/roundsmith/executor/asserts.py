@@ -16,10 +16,12 @@ from dataclasses import dataclass, replace
 from itertools import dropwhile
 from typing import Any
 
-from roundsmith.executor.conditions import MATH, Condition, Reader
+from roundsmith.executor.conditions import MATH, Condition, Reader, shared
 from roundsmith.executor.literals import literal
 
 MAX_SOURCE = 64 * 2**10
+# They are kept for tests that are asked again, and have a size.
+_MOST_CONDITIONS = 32
 _WORD = re.compile(r"\w+")
 _LOOK_AROUND = frozenset(
     {"__import__", "compile", "dir", "eval", "exec", "globals", "locals", "vars"}
@@ -67,14 +69,23 @@ def split(source: str) -> tuple[SplitAssert, ...]:
             case [ast.FunctionDef() as check, ast.Expr(value=ast.Call() as call)]:
                 statements, within = _said(_applied(check, call))
                 has_math = has_math or within
-        own = {MATH} if has_math else set[str]()
-        splits = [_split(s.test, own) if isinstance(s, ast.Assert) else None for s in statements]
+        return _splits(statements, {MATH} if has_math else set())
     except (SyntaxError, ValueError, TypeError, ArithmeticError, MemoryError, RecursionError):
         return ()
-    found = tuple(one for one in splits if one is not None)
+
+
+def _splits(statements: list[ast.stmt], own: set[str]) -> tuple[SplitAssert, ...]:
+    """Those of asserts, in a test that imports the names in `own` itself. Raises as `_split`."""
+    found: list[SplitAssert] = []
+    for statement in statements:
+        one = _split(statement.test, own) if isinstance(statement, ast.Assert) else None
+        if one is None:
+            return ()
+        found.append(one)
+        if one.condition and sum(part.condition is not None for part in found) > _MOST_CONDITIONS:
+            return ()
     names = own.union(*(one.names for one in found))
-    whole = len(found) < len(splits) or any(one.entry_point in names for one in found)
-    return () if whole else found
+    return () if any(one.entry_point in names for one in found) else tuple(found)
 
 
 def _said(statements: list[ast.stmt]) -> tuple[list[ast.stmt], bool]:
@@ -131,7 +142,7 @@ def _applied(check: ast.FunctionDef, call: ast.Call) -> list[ast.stmt]:
 
 
 def _split(test: ast.expr, own: set[str]) -> SplitAssert | None:
-    """The split of one assert, in a test that imports the names in `own` itself."""
+    """The split of one assert. Raises ValueError, TypeError or ArithmeticError for one of none."""
     names = set[str]()
     try:
         found = _plain(test, names)
@@ -142,7 +153,7 @@ def _split(test: ast.expr, own: set[str]) -> SplitAssert | None:
         condition, names = reader.condition(test), reader.names
         assert reader.call is not None
         found = _with(reader.call, names, condition=condition)
-    return found and replace(found, names=frozenset(names - own))
+    return found and replace(found, names=shared(frozenset(names - own)))
 
 
 def _plain(test: ast.expr, names: set[str]) -> SplitAssert | None:

@@ -11,6 +11,7 @@ import math
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from roundsmith.executor.literals import literal
@@ -43,13 +44,13 @@ _SCALARS, _REAL = frozenset("NTFidcsb"), frozenset("TFid")
 _MOST_DIGITS, _DEEPEST = 32, 4
 # So few can be hashed to one place on purpose at no cost that matters.
 _MOST_HASHED = 512
+_KEPT = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What must hold of a call's value. `text` is the assert's own, for a person."""
+    """What must hold of a call's value."""
 
-    text: str
     _of: Callable[[Any], object]
     _functions: frozenset[str]
     """Those that are given the value, or what others made of it."""
@@ -109,7 +110,7 @@ class Reader:
         read = self._part(test, 0)
         if read.functions is None:
             raise ValueError("no call of the program's")
-        return Condition(ast.unparse(test), read.of, read.functions)
+        return Condition(read.of, read.functions)
 
     def _part(self, node: ast.expr, depth: int) -> _Read:
         if depth > _DEEPEST:
@@ -137,7 +138,9 @@ class Reader:
                 constant is None or type(constant) is bool for constant in constants
             ):
                 raise ValueError("identity of what there may be several of")
-        compared = [_COMPARED[type(op)] for op in node.ops]
+        compared = tuple(_COMPARED[type(op)] for op in node.ops)
+        if len(compared) == 1:
+            return _applied(compared[0], parts)
 
         def of(*values: Any) -> bool:
             return all(map(lambda how, a, b: how(a, b), compared, values, values[1:]))
@@ -179,14 +182,14 @@ class Reader:
                 count = digits.of(None)
                 if type(count) is not int or abs(count) > _MOST_DIGITS:
                     raise ValueError("more digits than a float has")
-                return _applied(lambda of: round(of, count), [value], name)
+                return _applied(partial(round, ndigits=count), [value], name)
             case _, [value], {} if not by_name:
                 fixed = value.functions is None and isinstance(value.of(None), set | frozenset)
                 if fixed and name in _IN_ORDER:
                     raise ValueError("an order that is another in another process")
             case _:
                 raise ValueError("arguments that are not known here")
-        return _applied(lambda *of: function(*of, **by_name), given, name)
+        return _applied(partial(function, **by_name) if by_name else function, given, name)
 
     def _types(self, node: ast.expr) -> tuple[type, ...]:
         kinds = node.elts if isinstance(node, ast.Tuple) else [node]
@@ -206,8 +209,18 @@ def _applied(function: Callable[..., Any], parts: list[_Read], name: str = "") -
     given = [part.functions for part in parts if part.functions is not None]
     if not given:
         return _constant(function(*(part.of(None) for part in parts)))
-    named = frozenset({name} if name else ())
-    return _Read(lambda value: function(*(part.of(value) for part in parts)), named.union(*given))
+    functions = shared(frozenset({name} if name else ()).union(*given))
+    if len(parts) == 1:
+        (only,) = (part.of for part in parts)
+        return _Read(lambda value: function(only(value)), functions)
+    every = tuple(part.of for part in parts)
+    return _Read(lambda value: function(*(of(value) for of in every)), functions)
+
+
+@lru_cache(maxsize=_KEPT)
+def shared(names: frozenset[str]) -> frozenset[str]:
+    """The same one for the same names: many conditions have few different ones."""
+    return names
 
 
 def _has_call(node: ast.expr) -> bool:

@@ -176,6 +176,8 @@ def test_of_several_asserts_the_first_that_does_not_hold_decides() -> None:
         ((3, None, 1), Verdict.FAIL),
     ):
         assert asked.judge(encode([encode(answer) for answer in answers]))[0] is verdict
+    _, detail = asked.judge(encode([encode(2), encode(7.5), encode(None)]))
+    assert detail == "what is asserted of f(2) does not hold, got 7.5"
 
 
 @pytest.mark.parametrize(
@@ -221,6 +223,7 @@ def test_what_comes_before_asserts_or_stands_in_their_values_is_read(source: str
         "import math as abs\nassert abs(f(1)) == 1",
         "assert math.isclose(f(1), 1)\nimport math",
         "assert abs(-1) == 1\nassert abs(f(1)) == 1",
+        "assert f(1) < 1\n" * 33,
         "import math\nassert math(1) == 1\nassert math.isclose(f(1), 1)",
         "import math\nassert abs(math(1) - 1) < 1",
         "def check(math):\n    import math\n    assert math(1) == 1\ncheck(f)",
