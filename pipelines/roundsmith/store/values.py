@@ -27,8 +27,8 @@ def text_value(text: str) -> Value:
     return _plain(json.loads(text))
 
 
-def _dump(tree: object) -> str:
-    return json.dumps(tree, separators=(",", ":"))
+# One for all: `json.dumps` makes another for each value.
+_dump = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def _tagged(value: Value, depth: int) -> object:

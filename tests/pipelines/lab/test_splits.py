@@ -90,14 +90,14 @@ def test_tests_can_tell_programs_apart() -> None:
 
 
 def test_tasks_are_all_made_in_a_few_seconds_of_cpu() -> None:
-    taken = []
-    for _ in range(3):
+    def taken() -> float:
         for made in (_all_tasks, shallow, shared_inputs):
             made.cache_clear()
         started = time.thread_time()
         assert tasks(Split.FINAL)
-        taken.append(time.thread_time() - started)
-    assert min(taken) < 5.0
+        return time.thread_time() - started
+
+    assert any(taken() < 5.0 for _ in range(3)), "a busy machine may be slow once or twice"
 
 
 def test_tests_survive_the_wire() -> None:
