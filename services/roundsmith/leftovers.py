@@ -40,10 +40,15 @@ def temporary_folder(
 def _is_left(folder: Path) -> bool:
     """Whether it is of a process of this machine that was killed."""
     try:
-        owners = [found for name in os.listdir(folder) if (found := _NAME.fullmatch(name))]
+        return any(map(is_left, os.listdir(folder)))
     except OSError:  # it went meanwhile, or is of another user
         return False
-    return any(one["whose"] == _here() and not _runs(int(one["pid"])) for one in owners)
+
+
+def is_left(name: str) -> bool:
+    """Whether a name is one of `partial_name`, given by a process of this machine that ended."""
+    found = _NAME.fullmatch(name)
+    return found is not None and found["whose"] == _here() and not _runs(int(found["pid"]))
 
 
 def partial_name() -> str:

@@ -46,10 +46,10 @@ def data(
     from roundsmith.handover.round import finished_round
 
     of = finished_round(run, round_)
-    with filled(out):
-        given = (of.store, of.rows, out, of.model_licence)
+    with filled(out) as under_way:
+        given = (of.store, of.rows, under_way, of.model_licence)
         exported = export_rows(*given, unknown_licences=unknown_licences)
-        (out / "README.md").write_text(data_card(of, exported), "utf-8")
+        (under_way / "README.md").write_text(data_card(of, exported), "utf-8")
     rows = ", ".join(f"{count} {kind}s" for kind, count in exported.rows.items())
     typer.echo(f"{out}: {rows}; left out for their licence: {exported.left_out}")
 

@@ -22,10 +22,10 @@ def export_checkpoint(of: FinishedRound, out: Path) -> Path:
     """
     if out.exists():
         raise ConfigError(f"--out {out}: expected no such folder, saw one: name another")
-    with filled(out):
+    with filled(out) as under_way:
         folder = of.store.folder(of.checkpoint.of_kind("folder")[0])
-        of.store.fetch_folder(folder, out)
-        (out / CARD).write_text(model_card(of, _sources(of)), "utf-8")
+        of.store.fetch_folder(folder, under_way)
+        (under_way / CARD).write_text(model_card(of, _sources(of)), "utf-8")
     return out
 
 
