@@ -20,6 +20,14 @@ SECCOMP = """\
             Step("prctl", (syscalls.PR_SET_SECCOMP, _SECCOMP_FILTER, chosen.address, 0, 0)),
 """
 READS = "def f():\n    try: return open('/etc/passwd').read(1)\n    except OSError: return ''\n"
+DROP = "            *self._drop_privileges(),\n"
+CAPABLE = """
+import ctypes, struct
+def f():
+    held = ctypes.create_string_buffer(24)
+    ctypes.CDLL(None).capget(struct.pack('Ii', 0x20080522, 0), held)
+    return held.raw.hex().strip('0')
+"""
 PIDFD = "def f():\n    try: return repr(os.pidfd_open(1))\n    except OSError: return ''\n"
 MANY = """
 import asyncio, json, sys
@@ -78,6 +86,7 @@ def run_many(
         ("T1", LANDLOCK, READS, "no_secret_files"),
         ("T1", SECCOMP, PIDFD, "no_unshare"),
         ("T2", SECCOMP, PIDFD, "no_unshare"),
+        ("T1", DROP, CAPABLE, "no_privilege"),
     ],
 )
 def test_what_a_supervisor_found_after_it_broke_a_promise_never_comes_from_there(
