@@ -27,7 +27,9 @@ NUMBERS = (
     | st.floats(allow_nan=True)
 )
 SCALARS = NUMBERS | st.none() | st.sampled_from(["", "a", "ab", "12", b"", b"a", 1j, 0j])
-HASHABLE = st.recursive(SCALARS, lambda v: st.tuples(v, v) | st.frozensets(v, max_size=2))
+HASHABLE = st.recursive(
+    SCALARS, lambda v: st.tuples(v, v) | st.frozensets(v, max_size=2), max_leaves=4
+)
 VALUES = st.recursive(
     SCALARS,
     lambda v: (
