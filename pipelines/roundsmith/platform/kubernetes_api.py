@@ -196,7 +196,7 @@ class KubernetesApi:
         *,
         query: dict[str, str] | None = None,
         body: Json | None = None,
-        absent: int = 0,
+        absent: int | None = None,
     ) -> Json | None:
         text = self._ask_text(self._url(kind, name), query or {}, method, body, absent)
         return None if text is None else dict(json.loads(text))
@@ -207,7 +207,7 @@ class KubernetesApi:
         query: dict[str, str],
         method: str = "GET",
         body: Json | None = None,
-        absent: int = 404,
+        absent: int | None = 404,
     ) -> str | None:
         """The answer's text, or None for the status `absent`; asks again while the server is away.
 
@@ -229,7 +229,7 @@ class KubernetesApi:
                     return None
                 if not passes(error) or outage.too_long:
                     raise refused(request, error) from error
-                why = f"status {error.status}, {message(error)}"
+                why = f"status {error.status}, {message(error)}" if error.status else message(error)
             except urllib3.exceptions.HTTPError as error:
                 if outage.too_long:
                     raise unanswered(request, str(error)) from error

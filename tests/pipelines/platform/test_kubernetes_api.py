@@ -147,6 +147,61 @@ def test_who_is_not_known_any_more_is_told_to_log_in_and_not_to_grant_it(config:
     assert told.endswith(f"saw status 401: Unauthorized: {remedy}\n")
 
 
+NO_TLS = """
+from roundsmith.errors import PlatformError
+from roundsmith.platform import api_server
+from roundsmith.platform.kubernetes_api import KubernetesApi
+api_server.PATIENCE_S = 0.1
+try:
+    KubernetesApi("ml").select("jobs", "run")
+except PlatformError as error:
+    print(error)
+"""
+
+
+def test_a_server_whose_tls_fails_is_none_that_says_there_is_nothing(tmp_path: Path) -> None:
+    with listening(Answers) as url:  # speaks no TLS
+        done = played(kubeconfig(tmp_path, url.replace("http:", "https:")), NO_TLS)
+    told = "expected the Kubernetes API server to answer, saw SSLError [SSL: "
+    assert told in done.stdout
+    assert "check the kubeconfig and the network, and run again" in done.stdout
+
+
+LOGGED_IN = """
+from roundsmith.errors import ConfigError
+from roundsmith.platform.kubernetes_api import KubernetesApi
+try:
+    KubernetesApi("ml")
+except ConfigError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("held", "seen"),
+    [
+        (b"clusters: {a", "while parsing a flow mapping"),
+        (b"a text", "a file of another kind"),
+        (b"[1]", "a file of another kind"),
+        (b"\xff\xfe\x00", "codec can't decode byte"),
+        (b"", "file is empty"),
+        (None, "Is a directory"),
+    ],
+)
+def test_a_file_that_is_no_kubeconfig_is_told_in_a_line(
+    held: bytes | None, seen: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "config"
+    if held is None:
+        file.mkdir()
+    else:
+        file.write_bytes(held)
+    (told,) = said(file, LOGGED_IN).splitlines()
+    assert told.startswith("expected a pod's service account or a kubeconfig, saw ")
+    assert seen in told
+    assert "set KUBECONFIG to the file of your cluster" in told
+
+
 def said(config: Path, script: str) -> str:
     """What a process prints."""
     return played(config, script).stdout
