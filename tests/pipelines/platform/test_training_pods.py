@@ -62,7 +62,8 @@ REMOVED = "unable to retrieve container logs for containerd://ee1d60da58412649"
 def pod(restarts: int, message: str = "") -> dict[str, Any]:
     """A pod whose container ended, after so many restarts, and left this in its status."""
     ended = {"terminated": {"exitCode": 2, "reason": "Error", "message": message}}
-    status = {"containerStatuses": [{"restartCount": restarts, "state": ended}]}
+    container = {"name": "pytorch", "restartCount": restarts, "state": ended}
+    status = {"containerStatuses": [container]}
     return {"metadata": {"name": "master-0"}, "status": status}
 
 
