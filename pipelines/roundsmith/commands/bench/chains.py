@@ -48,7 +48,7 @@ class _Size(NamedTuple):
 
 
 _LAB = _Size(num_tasks=48, max_tokens=128)
-_OTHERS = _Size(num_tasks=12, max_tokens=512)
+_OTHERS = _Size(num_tasks=8, max_tokens=512)
 
 
 @dataclass(frozen=True)
@@ -81,12 +81,13 @@ def measure(
 ) -> list[BenchResult]:
     """Tasks a second of each way, and the shares of the time that the generator was busy.
 
-    The lab's models end what they write; others may draw as many tokens as in the paper's release,
-    512, which stop strings end here and cut there.
+    The lab's models end what they write. Others continue a function's head, as base models do in
+    the paper's release, and may draw as many tokens as there, 512, which stop strings end here and
+    cut there.
     """
     size = _LAB if preset_elsewhere(model) == "lab" else _OTHERS
     num_tasks = num_tasks or size.num_tasks
-    settings = (f"iterations={iterations}", f"max_tokens={size.max_tokens}")
+    settings = (f"iterations={iterations}", f"max_tokens={size.max_tokens}", "style=completion")
     config = run_config("lab", None, {"recipe": "gift", "model": model}, settings)
     with tempfile.TemporaryDirectory() as name, asyncio.Runner() as runner:
         world = _running(config, num_tasks, Path(name))
