@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from roundsmith.sandbox.codec import CodecError, Lowered, Opaque, decode, encode, nodes
 from roundsmith.sandbox.frames import FrameBuffer
+from tests.nested import hashable, nested
 
 SCALARS = (
     st.none()
@@ -20,20 +21,8 @@ SCALARS = (
     | st.text(st.characters(exclude_categories=()))
     | st.binary()
 )
-HASHABLE = st.recursive(
-    SCALARS, lambda v: st.tuples(v, v) | st.frozensets(v, max_size=3), max_leaves=6
-)
-VALUES = st.recursive(
-    SCALARS,
-    lambda v: (
-        st.lists(v, max_size=4)
-        | st.tuples(v, v)
-        | st.sets(HASHABLE, max_size=3)
-        | st.frozensets(HASHABLE, max_size=3)
-        | st.dictionaries(HASHABLE, v, max_size=3)
-    ),
-    max_leaves=12,
-)
+HASHABLE = hashable(SCALARS, max_leaves=6)
+VALUES = nested(SCALARS, HASHABLE, max_leaves=12)
 
 
 def _types(value: object) -> object:

@@ -18,6 +18,7 @@ from typing import Any
 
 from roundsmith.executor.conditions import MATH, Condition, Reader, shared
 from roundsmith.executor.literals import literal
+from roundsmith.executor.setups import is_math
 
 MAX_SOURCE = 64 * 2**10
 # They are kept for tests that are asked again, and have a size.
@@ -96,10 +97,7 @@ def _said(statements: list[ast.stmt]) -> tuple[list[ast.stmt], bool]:
 
 
 def _imports_math(statement: ast.stmt) -> bool:
-    match statement:
-        case ast.Import(names=[ast.alias(name="math", asname=None)]):
-            return True
-    return False
+    return isinstance(statement, ast.Import) and all(map(is_math, statement.names))
 
 
 def _says_nothing(statement: ast.stmt) -> bool:

@@ -28,10 +28,11 @@ def leaves(setup: str, names: frozenset[str]) -> bool:
 
 
 def _imports_math(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.Import) and any(map(_is_math, statement.names))
+    return isinstance(statement, ast.Import) and any(map(is_math, statement.names))
 
 
-def _is_math(alias: ast.alias) -> bool:
+def is_math(alias: ast.alias) -> bool:
+    """Whether it imports the module by its name."""
     return alias.name == MATH and alias.asname in (None, MATH)
 
 
@@ -39,7 +40,7 @@ def _bound(node: ast.AST) -> tuple[str, ...]:
     """The names that a node binds, but for `import math`; at any depth, those of functions too."""
     match node:
         case ast.Import(names=aliases):
-            others = (alias for alias in aliases if not _is_math(alias))
+            others = (alias for alias in aliases if not is_math(alias))
             return tuple(alias.asname or alias.name.partition(".")[0] for alias in others)
         case ast.ImportFrom(names=aliases):
             return tuple(alias.asname or alias.name for alias in aliases)

@@ -21,13 +21,17 @@ with filled(Path(sys.argv[1])) as folder:
 """
 
 
-@pytest.mark.parametrize("is_there", [False, True])
+@pytest.fixture(params=[False, True], ids=["not there", "empty"])
+def out(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """Where a folder is handed over to."""
+    if request.param:
+        (tmp_path / "rows").mkdir()
+    return tmp_path / "rows"
+
+
 def test_a_hand_over_that_was_killed_left_nothing_that_opens_and_is_given_again(
-    tmp_path: Path, is_there: bool
+    tmp_path: Path, out: Path
 ) -> None:
-    out = tmp_path / "rows"
-    if is_there:
-        out.mkdir()
     subprocess.run([sys.executable, "-c", KILLED, out], check=False)
     assert not (out / "data").exists()
     with filled(out) as folder:
@@ -46,17 +50,11 @@ def fail_in(out: Path) -> None:
         raise ZeroDivisionError
 
 
-@pytest.mark.parametrize("is_there", [False, True])
-def test_a_hand_over_that_fails_leaves_what_was_there_before(
-    tmp_path: Path, is_there: bool
-) -> None:
-    out = tmp_path / "rows"
-    if is_there:
-        out.mkdir()
+def test_a_hand_over_that_fails_leaves_what_was_there_before(tmp_path: Path, out: Path) -> None:
+    before = sorted(tmp_path.rglob("*"))
     with pytest.raises(ZeroDivisionError):
         fail_in(out)
-    assert os.listdir(tmp_path) == (["rows"] if is_there else [])
-    assert not is_there or os.listdir(out) == []
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_what_another_has_under_way_in_the_same_place_is_left_to_it(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from roundsmith.executor.setups import leaves
 from roundsmith.sandbox.codec import CodecError, encode, encode_opaque
 from roundsmith.types import AssertTest, JudgedAt
 from roundsmith.verdicts import Verdict
+from tests.nested import hashable, nested
 
 NUMBERS = (
     st.booleans()
@@ -27,20 +28,7 @@ NUMBERS = (
     | st.floats(allow_nan=True)
 )
 SCALARS = NUMBERS | st.none() | st.sampled_from(["", "a", "ab", "12", b"", b"a", 1j, 0j])
-HASHABLE = st.recursive(
-    SCALARS, lambda v: st.tuples(v, v) | st.frozensets(v, max_size=2), max_leaves=4
-)
-VALUES = st.recursive(
-    SCALARS,
-    lambda v: (
-        st.lists(v, max_size=4)
-        | st.tuples(v, v)
-        | st.sets(HASHABLE, max_size=3)
-        | st.frozensets(HASHABLE, max_size=3)
-        | st.dictionaries(HASHABLE, v, max_size=3)
-    ),
-    max_leaves=8,
-)
+VALUES = nested(SCALARS, hashable(SCALARS, max_leaves=4), max_leaves=8)
 NUMBER_ASKED = [
     "abs(f() - 0.3) < 1e-6",
     "abs(2 - f()) <= 1",

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from roundsmith.executor.judge import Rule, Tolerance, equal, text
 from roundsmith.sandbox.codec import decode, encode, nodes
+from tests.nested import nested
 
 NUMBERS = (
     st.booleans()
@@ -16,17 +17,7 @@ NUMBERS = (
     | st.sampled_from([0.0, -0.0, 0.5, 1.0, 2.0, math.inf, 1e300])
 )
 LEAVES = NUMBERS | st.none() | st.text("ab", max_size=2) | st.binary(max_size=1)
-VALUES = st.recursive(
-    LEAVES,
-    lambda v: (
-        st.lists(v, max_size=3)
-        | st.tuples(v, v)
-        | st.sets(LEAVES, max_size=3)
-        | st.frozensets(LEAVES, max_size=3)
-        | st.dictionaries(LEAVES, v, max_size=3)
-    ),
-    max_leaves=6,
-)
+VALUES = nested(LEAVES, keys=LEAVES, max_leaves=6)
 
 
 def same(
