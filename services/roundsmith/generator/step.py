@@ -4,16 +4,14 @@ host does not launch every kernel anew.
 Axes: S slots, V vocabulary.
 """
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from roundsmith.generator.flash_cache import FlashCache
+from roundsmith.models.graphs import Graph, captured
 from roundsmith.models.loading import LoadedModel
-
-logger = logging.getLogger(__name__)
 
 
 class Step:
@@ -59,45 +57,25 @@ class Step:
         """The graph of a step of this capacity; None where the model can not be captured."""
         self._graph = None  # its memory first
         tokens_S = torch.tensor(tokens, device=self._device)
-        stream: Any = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]  # torch's
-        stream.wait_stream(torch.cuda.current_stream(self._device))
-        try:
-            with torch.cuda.device(self._device), torch.cuda.stream(stream):
-                graph = torch.cuda.CUDAGraph()
-                for _ in range(2):  # what is made at the first run is not of the graph
-                    self._forward(cache, tokens_S, cache.positions_S, given)
-                torch.cuda.synchronize(self._device)
-                graph.capture_begin(capture_error_mode="thread_local")
-                try:
-                    logits_SV = self._forward(cache, tokens_S, cache.positions_S, given)
-                finally:
-                    graph.capture_end()
-        except torch.OutOfMemoryError:
-            raise
-        except RuntimeError as error:
-            self._graphs_work = False
-            logger.info("decode steps are not replayed as a graph: %s", error)
-            return None
-        torch.cuda.current_stream(self._device).wait_stream(stream)
-        return _Graph(graph, cache.capacity, tokens_S, logits_SV, given)
+        graph = captured(
+            "decode steps",
+            lambda: self._forward(cache, tokens_S, cache.positions_S, given),
+            self._device,
+        )
+        self._graphs_work = graph is not None
+        return None if graph is None else _Graph(graph, cache.capacity, tokens_S, given)
 
 
 class _Graph:
-    """A captured step, and the tensors that it reads and writes."""
+    """A captured step, and the tensors that it reads."""
 
     def __init__(
-        self,
-        graph: torch.cuda.CUDAGraph,
-        capacity: int,
-        tokens_S: torch.Tensor,
-        logits_SV: torch.Tensor,
-        given: dict[str, Any],
+        self, graph: Graph, capacity: int, tokens_S: torch.Tensor, given: dict[str, Any]
     ) -> None:
         self._graph, self.capacity = graph, capacity
-        self._tokens_S, self._logits_SV, self._given = tokens_S, logits_SV, given
+        self._tokens_S, self._given = tokens_S, given
 
     def replay(self, tokens: Sequence[int]) -> torch.Tensor:
         """The logits after each slot's token; places are those of the cache."""
         self._tokens_S.copy_(torch.tensor(tokens))
-        self._graph.replay()
-        return self._logits_SV
+        return self._graph.replay()

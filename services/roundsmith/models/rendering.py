@@ -48,8 +48,8 @@ def render(
 
 def check_ids(ids: Sequence[int], vocabulary: int) -> None:
     """Raises ConfigError when an id is not in [0, vocabulary)."""
-    bad = next((i for i in ids if not 0 <= i < vocabulary), None)
-    if bad is not None:
+    if ids and (min(ids) < 0 or max(ids) >= vocabulary):
+        bad = next(i for i in ids if not 0 <= i < vocabulary)
         raise ConfigError(
             f"token id {bad}: expected ids from 0 to {vocabulary - 1}: tokenize with the "
             "tokenizer of the served model"
@@ -89,6 +89,21 @@ def _render_chat(tokenizer: Any, messages: list[ChatMessage]) -> str:
 def encode(tokenizer: Any, text: str, context_tokens: int | None = None) -> list[int]:
     """The ids of `text` alone, without special tokens; TooLong as `render` raises it."""
     return _tokens(tokenizer, text, context_tokens, special=False)
+
+
+def encode_all(
+    tokenizer: Any, texts: Sequence[str], context_tokens: int, *, special: bool
+) -> dict[str, list[int]]:
+    """The ids of many texts, tokenized side by side, with special tokens or without. Those that may
+    be too long for the context are left out.
+    """
+    short = [
+        text for text in dict.fromkeys(texts) if len(text) <= _FIRST_CHARACTERS * context_tokens
+    ]
+    if not short:
+        return {}
+    found = tokenizer(short, add_special_tokens=special)["input_ids"]
+    return dict(zip(short, map(list, found), strict=True))
 
 
 def _tokens(tokenizer: Any, text: str, context_tokens: int | None, *, special: bool) -> list[int]:

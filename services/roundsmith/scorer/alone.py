@@ -16,6 +16,11 @@ class OneByOne:
     def __len__(self) -> int:
         return len(self._works)
 
+    @property
+    def full(self) -> bool:
+        """One is enough."""
+        return bool(self._works)
+
     def add(self, waiting: Waiting, row: Row) -> None:
         """Put a row behind the others."""
         chain = Chain(row.prefix + row.inputs)

@@ -6,23 +6,28 @@ numbers do not depend on its neighbours. Axes: T places, D width.
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from roundsmith.errors import ConfigError
+from roundsmith.models.graphs import OnHost, on_device
 from roundsmith.models.loading import LoadedModel, caps_scores
 from roundsmith.scorer.attention import NAME, Masks, PackedAttention
 from roundsmith.scorer.chains import Chain, Run
-from roundsmith.scorer.head import Head
-from roundsmith.scorer.packing import Pass
-from roundsmith.scorer.varlen import KeptKeys, VarlenAttention
+from roundsmith.scorer.head import Head, p_yes
+from roundsmith.scorer.packing import Pass, Work
+from roundsmith.scorer.replayed import Replayed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 logger = logging.getLogger(__name__)
-_Attending = Callable[[Sequence[Run], int], PackedAttention | VarlenAttention]
-"""Makes the attention of a pass of so many places."""
+_Way = Callable[[Sequence[Run], "NDArray[np.int64]"], torch.Tensor]
+"""The last hidden states of a pass, [T, D], of its ids and positions, [2, T]."""
 _PROBE = tuple(range(8))
 
 
@@ -34,46 +39,61 @@ class Forward:
         self.loaded, self._block = loaded, block
         self._head = Head(loaded)
         self._check_head()
-        self._attending: _Attending | None = None
-        self._attending = self._tried()
+        self._way: _Way | None = None
+        self._way = self._tried()
 
     @property
     def packs(self) -> bool:
         """Whether several texts go through the model at once. A model that has no attention of
         transformers' own takes each alone, with nothing shared.
         """
-        return self._attending is not None
+        return self._way is not None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the device may compute a pass while the host makes the next one."""
+        return self.loaded.device.type == "cuda"
 
     @torch.inference_mode()
-    def read(self, done: Pass) -> None:
-        """Computes a pass and appends to each row's `found` what is read in it."""
+    def begin(self, done: Pass) -> "Reading":
+        """Computes a pass; on a GPU it may go on when this returns."""
         hidden_TD = self._hidden(done.runs, done.tokens)
+        texts = [(work, run) for work, run in done.reads if work.row.question is None]
+        asking = [
+            (work, run)
+            for work, run in done.reads
+            if work.row.question is not None and not run.keeps
+        ]
+        asking.sort(key=_top_k)
+        parts = [self._texts(hidden_TD, texts)] if texts else []
+        parts += [self._answers(hidden_TD, list(same)) for _, same in groupby(asking, key=_top_k)]
+        return Reading(done, tuple(parts))
+
+    def _texts(self, hidden_TD: torch.Tensor, reads: list[tuple[Work, Run]]) -> "Part":
+        """The log-probabilities of the targets of what a pass has of each row."""
         targets: list[int] = []
-        places: list[int] = []
-        counts: list[int] = []
-        for work, run in done.reads:
+        places: list[NDArray[np.int64]] = []
+        works: list[tuple[Work, int]] = []
+        for work, run in reads:
             begin = max(run.start, work.first)
             part = work.row.targets[begin - work.first : run.stop - work.first]
             targets += part
-            places += range(run.at + begin - run.start, run.at + begin - run.start + len(part))
-            counts.append(len(part))
-        logprobs = iter(self._head.logprobs(hidden_TD[places], targets) if places else ())
-        for (work, _), count in zip(done.reads, counts, strict=True):
-            work.found += [next(logprobs) for _ in range(count)]
-        self._answer(done, hidden_TD)
+            at = run.at + begin - run.start
+            places.append(np.arange(at, at + len(part)))
+            works.append((work, len(part)))
+        if not targets:
+            return Part(tuple(works), None)
+        picks_N1 = np.array(targets, np.int64)[:, None]
+        found_N1 = self._head.logprobs(hidden_TD, np.concatenate(places), picks_N1)
+        return Part(tuple(works), OnHost(found_N1[:, 0]))
 
-    def _answer(self, done: Pass, hidden_TD: torch.Tensor) -> None:
-        """P(yes) of the rows that ask."""
-        asking = [(w.row.question, w, run) for w, run in done.reads if w.row.question is not None]
-        asking.sort(key=lambda asked: asked[0].top_k)
-        for _, same in groupby(asking, key=lambda asked: asked[0].top_k):
-            ended = [asked for asked in same if not asked[2].keeps]
-            if not ended:
-                continue
-            places = [run.at + run.stop - run.start - 1 for _, _, run in ended]
-            found = self._head.answers(hidden_TD[places], [question for question, _, _ in ended])
-            for (_, work, _), p_yes in zip(ended, found, strict=True):
-                work.found.append(p_yes)
+    def _answers(self, hidden_TD: torch.Tensor, reads: list[tuple[Work, Run]]) -> "Part":
+        """What P(yes) is reckoned from, of rows whose questions see equally many tokens."""
+        places = np.array([run.at + run.stop - run.start - 1 for _, run in reads])
+        asked = [work.row.question for work, _ in reads if work.row.question is not None]
+        picks_N3 = np.array([(one.yes, one.no, one.stand_in) for one in asked], np.int64)
+        found_N3 = self._head.logprobs(hidden_TD, places, picks_N3, asked[0].top_k)
+        return Part(tuple((work, 1) for work, _ in reads), OnHost(found_N3))
 
     def _hidden(self, runs: tuple[Run, ...], tokens: int) -> torch.Tensor:
         """The last hidden states of a pass, [T, D]."""
@@ -82,22 +102,19 @@ class Forward:
             num, begin = run.stop - run.start, run.chain.before + run.start
             both_2T[0, run.at : run.at + num] = run.chain.ids[run.start : run.stop]
             both_2T[1, run.at : run.at + num] = np.arange(begin, begin + num)
-        there_2T = torch.from_numpy(both_2T).to(self.loaded.device)
-        given: dict[str, Any] = {}
-        if self._attending is not None:
-            given["position_ids"] = there_2T[1:]
-            given["packed"] = self._attending(runs, tokens)
-        return self._last_hidden(there_2T[:1], **given)[0]
+        if self._way is not None:
+            return self._way(runs, both_2T)
+        return self._last_hidden(on_device(both_2T[:1], self.loaded.device))
 
     def _last_hidden(self, inputs_1T: torch.Tensor, **given: Any) -> torch.Tensor:
         base = self.loaded.model.base_model
         hidden: torch.Tensor = base(input_ids=inputs_1T, use_cache=False, **given).last_hidden_state
-        return hidden
+        return hidden[0]
 
     @torch.inference_mode()
     def _check_head(self) -> None:
         probe = torch.arange(2, device=self.loaded.device)[None]
-        own = self._head.logits(self._last_hidden(probe)[0]).float()
+        own = self._head.logits(self._last_hidden(probe)).float()
         whole = self.loaded.model(input_ids=probe).logits[0].float()
         if not torch.allclose(own, whole, rtol=1e-2, atol=1e-2):
             raise ConfigError(
@@ -108,35 +125,40 @@ class Forward:
             )
 
     @torch.inference_mode()
-    def _tried(self) -> _Attending | None:
+    def _tried(self) -> _Way | None:
         """The fastest attention that gives what the model's own gives, but for rounding."""
         model = self.loaded.model
         usual = model.config._attn_implementation
-        alone = self._last_hidden(torch.tensor([_PROBE], device=self.loaded.device))[0].float()
-        for attending in self._ways():
+        alone = self._last_hidden(torch.tensor([_PROBE], device=self.loaded.device)).float()
+        for way in self._ways():
             try:
                 model.set_attn_implementation(NAME)
-                self._attending = attending
+                self._way = way
                 together = self._in_parts()
             except torch.OutOfMemoryError:
                 raise
             except (TypeError, ValueError, KeyError, AttributeError, RuntimeError):
                 continue  # it has attention of its own, or numbers that a kernel does not take
             if torch.allclose(alone, together, rtol=2e-2, atol=2e-2 * float(alone.abs().max())):
-                return attending
+                return way
         logger.info("each text is scored alone, by the model's own attention, %s", usual)
         model.set_attn_implementation(usual)
         return None
 
-    def _ways(self) -> Iterator[_Attending]:
+    def _ways(self) -> Iterator[_Way]:
         loaded, block = self.loaded, self._block
         if caps_scores(loaded.model.config):
             return
         if loaded.device.type == "cuda":
-            kept = KeptKeys()
-            yield lambda runs, tokens: VarlenAttention(runs, tokens, block, kept, loaded.device)
+            yield Replayed(self._last_hidden, block, loaded.device).hidden
         masks = Masks(block, loaded.context_tokens, loaded.device)
-        yield lambda runs, _: PackedAttention(runs, block, masks)
+
+        def text_by_text(runs: Sequence[Run], both_2T: "NDArray[np.int64]") -> torch.Tensor:
+            both = on_device(both_2T, loaded.device)
+            packed = PackedAttention(runs, block, masks)
+            return self._last_hidden(both[:1], position_ids=both[1:], packed=packed)
+
+        yield text_by_text
 
     def _in_parts(self) -> torch.Tensor:
         """The hidden states of the probe in two parts, of a pass with another text in front."""
@@ -147,3 +169,40 @@ class Forward:
             runs.append(Run(chain, 0, len(chain.ids), at))
             at += len(chain.ids)
         return self._hidden(tuple(runs), at)[4:].float()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a pass reads of some rows, a number or three of each token, on its way here."""
+
+    works: tuple[tuple[Work, int], ...]
+    """Each row, and of how many of its tokens."""
+    found: OnHost | None
+
+    def end(self) -> None:
+        """Waits, and appends to each row's `found`."""
+        numbers = self.found.numbers() if self.found is not None else []
+        at = 0
+        for work, num in self.works:
+            read = numbers[at : at + num]
+            work.found += read if work.row.question is None else [p_yes(*read[0])]
+            at += num
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A pass that is computed, and what of it is on its way here."""
+
+    done: Pass
+    parts: tuple[Part, ...]
+
+    def end(self) -> None:
+        """Waits for all of it, and appends to each row's `found`."""
+        for part in self.parts:
+            part.end()
+
+
+def _top_k(asking: tuple[Work, Run]) -> int:
+    question = asking[0].row.question
+    assert question is not None
+    return question.top_k

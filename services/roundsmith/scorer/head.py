@@ -6,19 +6,23 @@ vocabulary, P tokens picked for a position, K most likely ones.
 """
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
+from roundsmith.models.graphs import Replays, on_device
 from roundsmith.models.loading import LoadedModel
-from roundsmith.scorer.rows import MAX_TOP_K, Question
+from roundsmith.scorer.rows import MAX_TOP_K
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _CPU_CHUNK, _GPU_CHUNK = 64, 2048
 SLICE = MAX_TOP_K
 """Tokens of the vocabulary of one multiplication."""
-_UNSEEN = -100.0
+UNSEEN = -100.0
 """The log-probability that InverseCoder gives to a token that is not among the top k."""
 
 
@@ -36,31 +40,31 @@ class Head:
         self._device, self._vocabulary = loaded.device, loaded.vocabulary
         self._chunk = chunk(loaded.device.type)
         self._sliced = type(self._layer) is torch.nn.Linear
+        self._replays = Replays("chunks of the output layer", loaded.device)
 
-    def logprobs(self, hidden_ND: torch.Tensor, targets: Sequence[int]) -> list[float]:
-        """The log-probability of each position's target."""
-        found: list[torch.Tensor] = []
-        for hidden_CD, picks_CP in self._chunks(hidden_ND, [(target,) for target in targets]):
-            picked_CP, normal_C, _ = self._read(hidden_CD, picks_CP, 0)
-            found.append(picked_CP[:, 0] - normal_C)
-        logprobs: list[float] = torch.cat(found).tolist() if found else []
-        return logprobs[: len(targets)]
-
-    def answers(self, hidden_ND: torch.Tensor, questions: Sequence[Question]) -> list[float]:
-        """P(yes) of each position, whose questions see equally many tokens. One that is as likely
-        as the last of the top k is seen too.
+    def logprobs(
+        self,
+        hidden_TD: torch.Tensor,
+        places: "NDArray[np.int64]",
+        picks_NP: "NDArray[np.int64]",
+        top_k: int = 0,
+    ) -> torch.Tensor:
+        """The log-probabilities of tokens after some places of a pass, [N, P] in float32 on the
+        device. Where `top_k` is not 0, what is less likely than the last of the top k is not seen.
         """
-        (top_k,) = {question.top_k for question in questions}
-        picks = [(question.yes, question.no, question.stand_in) for question in questions]
-        found: list[list[float]] = []
-        for hidden_CD, picks_CP in self._chunks(hidden_ND, picks):
-            picked_CP, normal_C, least_C = self._read(hidden_CD, picks_CP, top_k)
-            logprobs_CP = picked_CP - normal_C[:, None]
-            if least_C is not None:
-                hidden = picked_CP < least_C[:, None]
-                logprobs_CP = logprobs_CP.masked_fill(hidden, _UNSEEN)
-            found += logprobs_CP.tolist()
-        return [_p_yes(*logprobs) for logprobs in found[: len(questions)]]
+        size = self._chunk
+        which = np.arange(-(-len(places) // size) * size) % len(places)
+        places_N1 = places[:, None]
+        numbers = on_device(np.concatenate([places_N1, picks_NP], axis=1)[which], self._device)
+        hidden_ND = hidden_TD[numbers[:, 0]]
+        chunks = zip(torch.split(hidden_ND, size), torch.split(numbers[:, 1:], size), strict=True)
+        key = picks_NP.shape[1], top_k
+
+        def read(hidden_CD: torch.Tensor, picks_CP: torch.Tensor) -> torch.Tensor:
+            return self._read(hidden_CD, picks_CP, top_k)
+
+        found = [self._replays.run(key, read, *chunk).clone() for chunk in chunks]
+        return torch.cat(found)[: len(places)]
 
     def logits(self, hidden_CD: torch.Tensor, start: int = 0, stop: int | None = None) -> Any:
         """Of the tokens from `start` to `stop`, as the model itself would give them."""
@@ -78,23 +82,8 @@ class Head:
             logits = torch.tanh(logits / cap) * cap
         return logits
 
-    def _chunks(
-        self, hidden_ND: torch.Tensor, picks: Sequence[tuple[int, ...]]
-    ) -> "zip[tuple[torch.Tensor, torch.Tensor]]":
-        """Hidden states and picks, a chunk at a time, the last filled up with the first again."""
-        num = -(-len(hidden_ND) // self._chunk) * self._chunk
-        which = torch.arange(num) % max(1, len(hidden_ND))
-        picks_NP = torch.tensor(picks)[which].to(self._device)
-        hidden_ND = hidden_ND[which.to(self._device)]
-        size = self._chunk
-        return zip(torch.split(hidden_ND, size), torch.split(picks_NP, size), strict=True)
-
-    def _read(
-        self, hidden_CD: torch.Tensor, picks_CP: torch.Tensor, top_k: int
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-        """The picked logits, the logarithm of the sum of exp over all, and the least of the top k
-        logits where `top_k` is not 0.
-        """
+    def _read(self, hidden_CD: torch.Tensor, picks_CP: torch.Tensor, top_k: int) -> torch.Tensor:
+        """The picked logits less the logarithm of the sum of exp over all, [C, P]."""
         picked_CP = torch.zeros(picks_CP.shape, device=self._device)
         normal_C = torch.full((len(hidden_CD),), -torch.inf, device=self._device)
         best_CK: torch.Tensor | None = None
@@ -108,11 +97,14 @@ class Head:
             if top_k:
                 seen = logits_CV if best_CK is None else torch.cat([best_CK, logits_CV], dim=1)
                 best_CK = seen.topk(min(top_k, seen.shape[1]), dim=1).values
-        return picked_CP, normal_C, None if best_CK is None else best_CK[:, -1]
+        logprobs_CP = picked_CP - normal_C[:, None]
+        if best_CK is None:
+            return logprobs_CP
+        return logprobs_CP.masked_fill(picked_CP < best_CK[:, -1:], UNSEEN)
 
 
-def _p_yes(yes: float, no: float, stand_in: float) -> float:
+def p_yes(yes: float, no: float, stand_in: float) -> float:
     """exp(yes) / (exp(yes) + exp(no)); the stand-in counts where No is not seen."""
-    if no == _UNSEEN:
+    if no == UNSEEN:
         no = stand_in
     return 1.0 / (1.0 + math.exp(min(no - yes, 700.0)))

@@ -12,7 +12,7 @@ from roundsmith.scorer.rows import Row
 from roundsmith.types import Score, ScoreItem
 
 SCANNED = 256
-"""So many prompts, and completions of one, are looked at for what fits a pass."""
+"""So many prompts that do not fit a pass, and completions of one, are looked at for it."""
 
 
 @dataclass(eq=False, slots=True)
@@ -86,6 +86,12 @@ class Packing:
     def __len__(self) -> int:
         return self._num_rows
 
+    @property
+    def full(self) -> bool:
+        """Whether there is enough for a pass."""
+        tokens = 0
+        return any((tokens := tokens + group.left) >= self._tokens for group in self._order)
+
     def add(self, waiting: Waiting, row: Row) -> None:
         """Put a row to those of its prompt."""
         group = self._open.get(row.prefix)
@@ -98,13 +104,15 @@ class Packing:
 
     def take(self, now: float) -> Pass | None:
         """The next pass, or None when it is better to wait for more until `due`."""
-        if not self._order or (now < self.due() and not self._full()):
+        if not self._order or (now < self.due() and not self.full):
             return None
         plan = _Plan(self._tokens, self._block, now)
-        looked = [self._order.popleft() for _ in range(min(SCANNED, len(self._order)))]
-        for group in looked:
-            self._plan(group, plan)
-        self._order.extendleft(reversed([group for group in looked if group.works]))
+        left: list[_Group] = []
+        while self._order and plan.room and len(left) < SCANNED:
+            self._plan(group := self._order.popleft(), plan)
+            if group.works:
+                left.append(group)
+        self._order.extendleft(reversed(left))
         return plan.made()
 
     def due(self) -> float:
@@ -142,10 +150,6 @@ class Packing:
             return known
         made = self._prefixes[ids] = Chain(ids, followed=True)
         return made
-
-    def _full(self) -> bool:
-        tokens = 0
-        return any((tokens := tokens + group.left) >= self._tokens for group in self._order)
 
     def _plan(self, group: _Group, plan: "_Plan") -> None:
         """Put what fits of a prompt and its completions into the pass."""

@@ -1,10 +1,11 @@
 """From an item to a row: which tokens go in, and what is read where."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from roundsmith.errors import ConfigError, TooLong
 from roundsmith.models.loading import LoadedModel
-from roundsmith.models.rendering import check_ids, encode
+from roundsmith.models.rendering import check_ids, encode, encode_all
 from roundsmith.types import ScoreItem
 
 SPELLINGS = ("{}", " {}")
@@ -44,23 +45,60 @@ class Row:
     question: Question | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What of some items was found together: ids of texts, and questions by their top k."""
+
+    prompts: dict[str, list[int]] = field(default_factory=dict)
+    completions: dict[str, list[int]] = field(default_factory=dict)
+    questions: dict[int, Question] = field(default_factory=dict)
+
+
+def rows_of(items: Sequence[ScoreItem], loaded: LoadedModel) -> list[Row | ConfigError]:
+    """The rows that answer items, whose texts are tokenized together, or why one has none: as
+    `row_of` raises it.
+    """
+    prompts = [item.prompt for item in items if isinstance(item.prompt, str)]
+    completions = [item.completion for item in items if isinstance(item.completion, str)]
+    most = loaded.context_tokens
+    known = _Known(
+        encode_all(loaded.tokenizer, prompts, most, special=True),
+        encode_all(loaded.tokenizer, completions, most, special=False),
+    )
+    found: list[Row | ConfigError] = []
+    for item in items:
+        try:
+            found.append(_row(item, loaded, known))
+        except ConfigError as error:
+            found.append(error)
+    return found
+
+
 def row_of(item: ScoreItem, loaded: LoadedModel) -> Row:
     """The row that answers an item. The completion is tokenized apart from the prompt.
 
     Raises TooLong when it does not fit the context, and ConfigError when there is nothing to score
     or there is no end token, Yes or No to score.
     """
-    prompt = loaded.render(item.prompt)
+    return _row(item, loaded, _Known())
+
+
+def _row(item: ScoreItem, loaded: LoadedModel, known: _Known) -> Row:
+    prompt = known.prompts.get(item.prompt) if isinstance(item.prompt, str) else None
+    prompt = prompt or loaded.render(item.prompt)
+    check_ids(prompt, loaded.vocabulary)
     prefix, last = tuple(prompt[:-1]), prompt[-1]
     if item.p_yes:
-        row = Row(prefix, (last,), question=_question(loaded, item.p_yes_top_k))
+        if (question := known.questions.get(item.p_yes_top_k)) is None:
+            question = known.questions[item.p_yes_top_k] = _question(loaded, item.p_yes_top_k)
+        row = Row(prefix, (last,), question=question)
     else:
         if item.p_yes_top_k:
             raise ConfigError(
                 f"p_yes_top_k: saw {item.p_yes_top_k} for a completion, expected it with p_yes "
                 "alone: ask for p_yes, or leave it out"
             )
-        targets = _completion_ids(item, loaded)
+        targets = _completion_ids(item, loaded, known)
         row = Row(prefix, (last, *targets[:-1]), tuple(targets))
     if (length := len(row.prefix) + len(row.inputs)) > loaded.context_tokens:
         raise TooLong(
@@ -70,10 +108,11 @@ def row_of(item: ScoreItem, loaded: LoadedModel) -> Row:
     return row
 
 
-def _completion_ids(item: ScoreItem, loaded: LoadedModel) -> list[int]:
+def _completion_ids(item: ScoreItem, loaded: LoadedModel, known: _Known) -> list[int]:
     completion, most = item.completion, loaded.context_tokens
     if isinstance(completion, str):
-        ids = encode(loaded.tokenizer, completion, most)
+        found = known.completions.get(completion)
+        ids = encode(loaded.tokenizer, completion, most) if found is None else list(found)
     else:
         ids = list(completion)
     check_ids(ids, loaded.vocabulary)

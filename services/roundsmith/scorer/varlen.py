@@ -8,7 +8,7 @@ heads of keys and values, D width of a head, E of a key and a value.
 """
 
 from collections.abc import Sequence
-from itertools import accumulate
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,8 +19,10 @@ from roundsmith.scorer.chains import Run
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_BLOCK = 1024
-"""It grows by so many places at least."""
+_BLOCK, _SHARE = 1024, 8
+"""It grows by so many places at least, and by such a part of itself: graphs do not follow it."""
+_TEXTS, _LONGEST, _READ = 64, 256, 1024
+"""The least sizes that passes have in common."""
 
 
 class Places:
@@ -50,16 +52,18 @@ class KeptKeys:
     def __init__(self) -> None:
         self._blocks: dict[int, torch.Tensor] = {}
         self._free: list[int] = []
-        self._num_places = 0
+        self.num_places = 0
+        """Places that the blocks have, or will have after `make_room`."""
         self.token_bytes = 0
         """Of one token's keys and values in all layers seen so far."""
 
     def take(self, num: int) -> Places:
         """So many places."""
         if len(self._free) < num:
-            more = -(-(num - len(self._free)) // _BLOCK) * _BLOCK
-            self._free += range(self._num_places, self._num_places + more)
-            self._num_places += more
+            least = max(num - len(self._free), self.num_places // _SHARE)
+            more = -(-least // _BLOCK) * _BLOCK
+            self._free += range(self.num_places, self.num_places + more)
+            self.num_places += more
         taken = self._free[-num:]
         del self._free[-num:]
         return Places(np.array(taken, np.int64), self)
@@ -68,11 +72,16 @@ class KeptKeys:
         """Places that hold nothing of use any more."""
         self._free += numbers.tolist()
 
+    def make_room(self) -> None:
+        """Blocks for all that is taken, of every layer seen so far; they may move for it."""
+        for layer, block_PKE in self._blocks.items():
+            self.block(layer, block_PKE)
+
     def block(self, layer: int, like_TKE: torch.Tensor) -> torch.Tensor:
         """A layer's keys and values, [P, K, E], shaped like those of a pass."""
         found = self._blocks.get(layer)
-        if found is None or len(found) < self._num_places:
-            grown_PKE = like_TKE.new_zeros(self._num_places, *like_TKE.shape[1:])
+        if found is None or len(found) < self.num_places:
+            grown_PKE = like_TKE.new_zeros(self.num_places, *like_TKE.shape[1:])
             if found is None:
                 self.token_bytes += grown_PKE[0].nbytes
             else:
@@ -81,16 +90,26 @@ class KeptKeys:
         return found
 
 
-class VarlenAttention:
-    """The attention of one pass, handed to every layer; what fills the pass up is a text too. Takes
-    places for what later passes see, so it is made once, in the order of the passes.
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Of what the attention of a pass is told: so many that others are, too. What is too many
+    repeats something, or is a text without tokens.
     """
 
-    def __init__(
-        self, runs: Sequence[Run], tokens: int, block: int, kept: KeptKeys, device: torch.device
-    ) -> None:
+    texts: int
+    longest: int
+    """Queries of a text."""
+    kept: int
+    read: int
+
+
+class Layout:
+    """Where the texts of a pass lie, and what each sees; what fills the pass up is a text too.
+    Takes places for what later passes see, so it is made once, in the order of the passes.
+    """
+
+    def __init__(self, runs: Sequence[Run], tokens: int, block: int, kept: KeptKeys) -> None:
         """`tokens` is T, of which the runs are the first; the rest are texts of `block` tokens."""
-        self._kept = kept
         order: list[NDArray[np.int64]] = []
         """By text, where its keys lie among those of the pass and those that are read, in turn."""
         read: list[NDArray[np.int64]] = []
@@ -116,11 +135,37 @@ class VarlenAttention:
         filling = [min(block, tokens - at) for at in range(filled, tokens, block)]
         nums_q += filling
         nums_k += filling
-        self._longest_q, self._longest_k = max(nums_q), max(nums_k)
-        self._begins_q, self._begins_k = _begins(nums_q, device), _begins(nums_k, device)
-        self._read_R = _on(device, read)
-        self._order_N = _on(device, order if read else [])
-        self._wrote_W, self._into_W = _on(device, wrote), _on(device, into)
+        self.sizes = sizes = Sizes(
+            _at_least(len(nums_q), _TEXTS, 2),
+            min(_at_least(max(nums_q), _LONGEST, 2), tokens),
+            tokens if wrote else 0,
+            _at_least(num_read, _READ, 4),
+        )
+        self.numbers = np.concatenate(
+            [
+                _begins(nums_q, sizes.texts),
+                _begins(nums_k, sizes.texts),
+                _filled_up(wrote, sizes.kept),
+                _filled_up(into, sizes.kept),
+                _filled_up(read, sizes.read),
+                _filled_up(order, tokens + sizes.read if read else 0),
+            ]
+        )
+        """All of it, for `VarlenAttention` to take apart."""
+
+
+class VarlenAttention:
+    """The attention of one pass, handed to every layer."""
+
+    def __init__(self, numbers: torch.Tensor, sizes: Sizes, tokens: int, kept: KeptKeys) -> None:
+        """`numbers` are those of a layout of these sizes, of T = `tokens` places."""
+        self._kept, self._sizes = kept, sizes
+        begins, saved = sizes.texts + 1, sizes.kept
+        parts = [begins, begins, saved, saved, sizes.read, tokens + sizes.read if sizes.read else 0]
+        begins_q, begins_k, *indices = torch.split(numbers, parts)
+        self._begins_q, self._begins_k = begins_q.int(), begins_k.int()
+        self._wrote_W, self._into_W, self._read_R, self._order_N = indices
+        self._longest_k = tokens + sizes.read
 
     def attend(
         self,
@@ -142,7 +187,7 @@ class VarlenAttention:
             value_NKD,
             self._begins_q,
             self._begins_k,
-            self._longest_q,
+            self._sizes.longest,
             self._longest_k,
             0.0,  # dropout
             True,  # causal: the last query sees the last key
@@ -171,10 +216,24 @@ class VarlenAttention:
         return both_NKE[..., :width], both_NKE[..., width:]
 
 
-def _begins(nums: Sequence[int], device: torch.device) -> torch.Tensor:
-    return torch.tensor([0, *accumulate(nums)], dtype=torch.int32, device=device)
+def _at_least(num: int, least: int, times: int) -> int:
+    """The first of least, least * times, ... that is not below `num`; none is 0."""
+    found = least if num else 0
+    while found < num:
+        found *= times
+    return found
 
 
-def _on(device: torch.device, parts: Sequence["NDArray[np.int64]"]) -> torch.Tensor:
-    whole = np.concatenate(parts) if parts else np.zeros(0, np.int64)
-    return torch.from_numpy(whole).to(device)
+def _begins(nums: Sequence[int], texts: int) -> "NDArray[np.int64]":
+    """Where each text begins, [texts + 1]; those that there are not have no tokens."""
+    begins = np.full(texts + 1, sum(nums), np.int64)
+    begins[: len(nums)] = np.cumsum([0, *nums[:-1]])
+    return begins
+
+
+def _filled_up(parts: "Sequence[NDArray[np.int64]]", num: int) -> "NDArray[np.int64]":
+    """So many numbers: those of the parts, and the last of them again."""
+    if not num:
+        return np.zeros(0, np.int64)
+    whole = np.concatenate(parts)
+    return np.concatenate([whole, np.full(num - len(whole), whole[-1])])

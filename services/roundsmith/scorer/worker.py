@@ -9,12 +9,17 @@ from roundsmith.errors import ConfigError, EngineError, RoundsmithError
 from roundsmith.models.loading import LoadedModel
 from roundsmith.models.thread import ModelThread
 from roundsmith.scorer.alone import OneByOne
-from roundsmith.scorer.forward import Forward
+from roundsmith.scorer.forward import Forward, Reading
 from roundsmith.scorer.metrics import ScorerMetrics
 from roundsmith.scorer.packing import Packing, Pass, Waiting, Work
-from roundsmith.scorer.rows import row_of
+from roundsmith.scorer.rows import rows_of
 from roundsmith.scorer.settings import ScorerSettings
 from roundsmith.types import Score
+
+_AT_ONCE = 256
+"""So many items are tokenized together; more, when a pass is full, while it is computed."""
+_Begun = tuple[Reading, float, int]
+"""A pass that a GPU may be at still, since when, and what of prompts was not computed for it."""
 
 
 class Worker(ModelThread[Waiting]):
@@ -27,7 +32,11 @@ class Worker(ModelThread[Waiting]):
         self.metrics = ScorerMetrics(lambda: self.waiting)
         self._forward, self._packing = self._made(loaded)
         self._arrived: deque[Waiting] = deque()
-        self._reading: Pass | None = None
+        self._passes: deque[Pass] = deque()
+        """Those whose rows have no answers yet, the oldest first."""
+        self._begun: _Begun | None = None
+        self._ended = 0.0
+        """When the last pass was there, in monotonic seconds."""
         super().__init__("scorer", "items", loaded, settings, settings.max_waiting)
 
     @property
@@ -49,32 +58,56 @@ class Worker(ModelThread[Waiting]):
         return forward, Packing(tokens, block, settings.linger_s, settings.prefix_bytes)
 
     def _idle_s(self) -> float | None:
+        if self._begun is not None or self._arrived:
+            return 0.0
         return self._packing.due() - time.monotonic() if len(self._packing) else None
 
     def _step(self) -> None:
         if self._swap is not None:
+            self._end_begun()
             self._change_weights()
         with self._changed:
             self._arrived.extend(self._queue)
             self._queue.clear()
-        while self._arrived:
-            self._prepare(self._arrived[0])
-            self._arrived.popleft()
-        begun = time.monotonic()
-        self._reading = following = self._packing.take(begun)
-        if following is not None:
-            self._forward.read(following)
-            reused = self._packing.computed(following)
-            self.metrics.passed(following, time.monotonic() - begun, reused)
-            for work in following.finished:
-                self._finish(work)
-        self._reading = None
+        self._prepare()
+        now, before = time.monotonic(), self._begun
+        if (following := self._packing.take(now)) is None:
+            self._end_begun()
+            return
+        self._passes.append(following)
+        self._begun = self._forward.begin(following), now, self._packing.computed(following)
+        if before is not None:
+            self._end(*before)
+        if not self._forward.goes_on:
+            self._end_begun()
 
-    def _prepare(self, waiting: Waiting) -> None:
-        try:
-            self._packing.add(waiting, row_of(waiting.item, self.loaded))
-        except ConfigError as error:
-            self._refuse(waiting, error)
+    def _prepare(self) -> None:
+        """Tokenize what arrived, as far as it is needed soon."""
+        while self._arrived and not (self._packing.full and len(self._packing) >= _AT_ONCE):
+            some = [self._arrived[at] for at in range(min(_AT_ONCE, len(self._arrived)))]
+            rows = rows_of([waiting.item for waiting in some], self.loaded)
+            for waiting, row in zip(some, rows, strict=True):
+                if isinstance(row, ConfigError):
+                    self._refuse(waiting, row)
+                else:
+                    self._packing.add(waiting, row)
+                self._arrived.popleft()
+
+    def _end_begun(self) -> None:
+        """Wait for the pass that is computed, if there is one."""
+        if self._begun is not None:
+            begun, self._begun = self._begun, None
+            self._end(*begun)
+
+    def _end(self, reading: Reading, since: float, reused: int) -> None:
+        """Wait for a pass, and answer the rows that end with it."""
+        reading.end()
+        now = time.monotonic()
+        self.metrics.passed(reading.done, now - max(since, self._ended), reused)
+        self._ended = now
+        for work in reading.done.finished:
+            self._finish(work)
+        self._passes.popleft()
 
     def _finish(self, work: Work) -> None:
         self._answered += 1
@@ -92,8 +125,8 @@ class Worker(ModelThread[Waiting]):
         self._forward, self._packing = forward, packing
 
     def _take_all(self) -> list[Waiting]:
-        ending = () if self._reading is None else self._reading.finished
-        read = [work.waiting for work in ending if not work.waiting.answer.done()]
+        ending = [work.waiting for done in self._passes for work in done.finished]
+        read = [waiting for waiting in ending if not waiting.answer.done()]
         left = read + self._packing.clear() + list(self._arrived) + list(self._queue)
         self._arrived.clear()
         self._queue.clear()

@@ -3,22 +3,24 @@ What of it needs no GPU is tested everywhere.
 """
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from random import Random
+from typing import Any
 
 import pytest
 import torch
 
 from roundsmith.lab import MODEL
+from roundsmith.models import graphs
 from roundsmith.models.loading import load
 from roundsmith.scorer import varlen
-from roundsmith.scorer.attention import PackedAttention
 from roundsmith.scorer.chains import Chain, Run
 from roundsmith.scorer.engine import TransformersScorer
 from roundsmith.scorer.forward import Forward
+from roundsmith.scorer.replayed import Replayed
 from roundsmith.scorer.settings import ScorerSettings
-from roundsmith.scorer.varlen import KeptKeys, VarlenAttention
+from roundsmith.scorer.varlen import KeptKeys, Layout, VarlenAttention
 from roundsmith.types import ScoreItem
 from tests.services.flash import emulated
 from tests.services.scorer.test_agreement import (
@@ -57,10 +59,11 @@ def seen(runs: list[Run], kept: KeptKeys, keys: torch.Tensor) -> list[int]:
     """The tokens whose keys a pass attends to, text by text."""
     tokens = len(keys) + len(FILLING)
     keys = torch.cat([keys, keys_of(FILLING)])
-    attention = VarlenAttention(runs, tokens, 1, kept, torch.device("cpu"))
+    layout = Layout(runs, tokens, 1, kept)
+    attention = VarlenAttention(torch.from_numpy(layout.numbers), layout.sizes, tokens, kept)
     found, values = attention._seen(LAYER, keys, -keys)
     assert torch.equal(found, -values)
-    ids = [int(token) for token in found[:, 0, 0]]
+    ids = [int(token) for token in found[: int(attention._begins_k[-1]), 0, 0]]
     assert tuple(ids[-len(FILLING) :]) == FILLING
     return ids[: -len(FILLING)]
 
@@ -111,8 +114,9 @@ def test_what_is_kept_counts_its_bytes_and_moves_whole_when_it_grows() -> None:
     assert seen(runs, kept, keys) == [1, 2, 3, 4, 77]
 
 
+@pytest.mark.parametrize("as_graphs", [False, True])
 def test_scores_by_the_kernel_are_those_of_text_by_text_whatever_is_kept(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, as_graphs: bool
 ) -> None:
     settings = ScorerSettings(
         model=str(MODEL), device="cpu", forward_tokens=128, linger_s=0.0, prefix_bytes=300_000
@@ -125,17 +129,59 @@ def test_scores_by_the_kernel_are_those_of_text_by_text_whatever_is_kept(
     prompts = [ids(5) for _ in range(12)]
     items = [ScoreItem(str(n), draw.choice(prompts), ids(1), end=False) for n in range(90)]
     text_by_text = scored(settings, items)
-    kept = KeptKeys()
+    made: list[Replayed] = []
 
     def ways(forward: Forward) -> Iterator[object]:
-        yield lambda runs, tokens: VarlenAttention(runs, tokens, 8, kept, forward.loaded.device)
+        made.append(Replayed(forward._last_hidden, 8, forward.loaded.device))
+        yield made[0].hidden
 
     monkeypatch.setattr(Forward, "_ways", ways)
+    monkeypatch.setattr(graphs, "captured", again if as_graphs else graphs.captured)
     with emulated(varlen):
         by_kernel = scored(settings, items)
     gc.collect()
     assert by_kernel == pytest.approx(text_by_text, abs=1e-3)
-    assert len(set(kept._free)) == len(kept._free) == kept._num_places, "all places are free again"
+    kept = made[0]._kept
+    assert len(set(kept._free)) == len(kept._free) == kept.num_places, "all places are free again"
+    assert made[0]._replays.work == as_graphs
+
+
+class Again:
+    """Stands for a captured graph where there is no GPU: does it all again, with what lies in the
+    same tensors, into the same one.
+    """
+
+    def __init__(self, run: Callable[[], torch.Tensor]) -> None:
+        self._run, self._given = run, run()
+
+    def replay(self) -> torch.Tensor:
+        """As a graph's."""
+        return self._given.copy_(self._run())
+
+
+def again(_what: str, run: Callable[[], torch.Tensor], *_: object) -> Again:
+    """As `graphs.captured`."""
+    return Again(run)
+
+
+def test_a_graph_that_gives_other_bits_is_not_replayed_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Late(Again):
+        """Gives what it gave before."""
+
+        def replay(self) -> torch.Tensor:
+            before = self._given.clone()
+            super().replay()
+            return before
+
+    monkeypatch.setattr(graphs, "captured", lambda _what, run, *_: Late(run))
+    replays = graphs.Replays("sums", torch.device("cpu"))
+    for one in (2.0, 3.0, 4.0):
+        found = replays.run("sum", lambda given: given + 1, torch.tensor([one]))
+        assert found.tolist() == [one + 1]
+    assert not replays.work
+    assert "sums differ when replayed" in caplog.text
 
 
 def scored(settings: ScorerSettings, items: Sequence[ScoreItem]) -> list[float]:
@@ -147,13 +193,17 @@ def scored(settings: ScorerSettings, items: Sequence[ScoreItem]) -> list[float]:
         scorer.close()
 
 
+def way_of(settings: ScorerSettings) -> Any:
+    """How a scorer of these settings goes through a pass."""
+    way = Forward(load(settings), settings.block("cuda"))._way
+    assert way is not None
+    return way
+
+
 @gpu
 def test_texts_go_through_the_flash_kernel_in_bfloat16() -> None:
     settings = ScorerSettings(model=str(MODEL), device="cuda", dtype="bfloat16")
-    forward = Forward(load(settings), settings.block("cuda"))
-    assert forward._attending is not None
-    runs = (Run(Chain((1, 2, 3)), 0, 3, 0),)
-    assert isinstance(forward._attending(runs, 3), VarlenAttention)
+    assert way_of(settings).__name__ == "hidden"
 
 
 @gpu
@@ -168,7 +218,5 @@ def test_in_any_order_and_company_a_text_has_the_same_bits_within_the_bound() ->
 @gpu
 def test_float32_goes_text_by_text_within_its_bound() -> None:
     settings = ScorerSettings(model=str(MODEL), device="cuda", dtype="float32", linger_s=0.0)
-    forward = Forward(load(settings), settings.block("cuda"))
-    assert forward._attending is not None
-    assert isinstance(forward._attending((Run(Chain((1, 2, 3)), 0, 3, 0),), 3), PackedAttention)
+    assert way_of(settings).__name__ == "text_by_text"
     check(settings, torch.float32, 60, FLOAT32_BOUND, at_once=TEXTS, whole=False)

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,8 +14,7 @@ from roundsmith.clients import ScorerClient
 from roundsmith.clients.channels import open_channel
 from roundsmith.config import ServeSettings, WeightsSettings
 from roundsmith.models.loading import LoadedModel
-from roundsmith.scorer.head import Head
-from roundsmith.scorer.rows import Question
+from roundsmith.scorer.head import Head, p_yes
 from roundsmith.scorer.settings import ScorerSettings
 from roundsmith.scorer.start import start
 from roundsmith.serve import listening
@@ -66,9 +66,10 @@ def head() -> Head:
     ],
 )
 def test_p_yes_by_hand(logits: tuple[float, ...], top_k: int, expected: float) -> None:
+    place, picks = np.zeros(1, np.int64), np.array([(YES, NO, AS)])
     with torch.inference_mode():
-        (found,) = head().answers(torch.tensor([logits]), [Question(YES, NO, AS, top_k)])
-    assert found == pytest.approx(expected, abs=1e-6)
+        (found,) = head().logprobs(torch.tensor([logits]), place, picks, top_k).tolist()
+    assert p_yes(*found) == pytest.approx(expected, abs=1e-6)
 
 
 def test_as_many_tokens_as_there_are_is_the_exact_ratio(tiny: Path) -> None:

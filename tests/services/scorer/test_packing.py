@@ -127,3 +127,12 @@ def test_rows_that_are_given_up_are_in_no_pass() -> None:
     packed.add(late, row((1,) * 10, 10))
     (again,) = all_passes(packed, 5.0)
     assert [work.waiting for work in again.finished] == [late]
+
+
+def test_short_rows_of_many_prompts_fill_a_pass() -> None:
+    packed = Packing(8 * TOKENS, BLOCK, 1.0, 2**20)
+    for number in range(8 * TOKENS):
+        packed.add(waiting(), row((number,), 1))
+    made = packed.take(0.5)
+    assert made is not None
+    assert made.num_texts == 8 * TOKENS
