@@ -30,6 +30,13 @@ class ModelInfo:
     rank_weights_sha256: tuple[str, ...]
     dtype: str
 
+    def version(self, adapter: str) -> str | None:
+        """What completions drawn with an adapter carry, or with none, which has no name; None where
+        no adapter has the name.
+        """
+        found = {one.name: one.weights_sha256 for one in self.adapters}
+        return ({"": self.weights_sha256} | found).get(adapter)
+
 
 def adapted_version(weights_sha256: str, adapter_sha256: str) -> str:
     """The weight version of a model with an adapter."""

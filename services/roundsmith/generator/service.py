@@ -82,8 +82,8 @@ class GeneratorServicer(generator_pb2_grpc.GeneratorServiceServicer):
         self, request: Request, caller: str
     ) -> AsyncIterator[pb2.Completion | pb2.CompletionDelta]:
         item, expected = from_message(GenerateItem, request.item), request.expected_weights_sha256
-        if not item.adapter:
-            refuse_other_weights(expected, self._engine.describe().weights_sha256)
+        if (served := self._engine.describe().version(item.adapter)) is not None:
+            refuse_other_weights(expected, served)
         told = self._engine.generate(item)
         async with (
             aclosing(paced(told) if item.deltas else told) as found,

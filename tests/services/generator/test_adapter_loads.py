@@ -90,6 +90,29 @@ def test_an_adapter_is_loaded_replaced_and_taken_away_by_its_owner(tiny: Path, r
     asyncio.run(scenario())
 
 
+def test_another_version_than_the_expected_one_draws_nothing(tiny: Path, root: Path) -> None:
+    one = weights_sha256(root / "one")
+    item = GenerateItem("i", (5, 6, 7), Sampling(12), 0, deltas=True, adapter="style")
+
+    async def scenario() -> None:
+        async with serving(tiny, root) as client:
+            await client.load_adapter("style", str(root / "one"), one)
+            model = await client.model()
+            found: list[object] = []
+
+            async def draw(expected: str) -> None:
+                async for answer in client.told(item, expected):
+                    found.append(answer)
+
+            with pytest.raises(WeightsMismatch, match=model.weights_sha256[:12]):
+                await draw(model.weights_sha256)  # the model's alone
+            assert not found
+            await draw(model.adapters[0].weights_sha256)
+            assert found
+
+    asyncio.run(scenario())
+
+
 def test_what_may_not_be_loaded_is_refused_and_the_name_keeps_what_it_had(
     tiny: Path, root: Path
 ) -> None:
