@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from roundsmith.benchmarks.files import Fields, read_rows
+from roundsmith.benchmarks.heads import unix_lines
 from roundsmith.benchmarks.load import LoadedTasks
 from roundsmith.benchmarks.problems import BadField, BadRow, Problem, refuse, shown
 from roundsmith.errors import ConfigError
@@ -68,12 +69,15 @@ def _task(name: str, instruction: str, answer: str, fields: Fields) -> Task:
 
 
 def _pair(fields: Fields) -> tuple[str, str]:
-    """Instruction and answer of a row. Raises BadRow when it has none that can be stored."""
+    """Instruction and answer of a row, whose lines end as Python's do. Raises BadRow when it has
+    none that can be stored.
+    """
     found = _both(fields)
     for text in found:
         if any("\ud800" <= character <= "\udfff" for character in text):
             raise BadField("", shown(text), "valid Unicode, no half of a surrogate pair")
-    return found
+    instruction, answer = map(unix_lines, found)
+    return instruction, answer
 
 
 def _both(fields: Fields) -> tuple[str, str]:

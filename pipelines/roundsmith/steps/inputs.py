@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 5000
 """Tasks that are looked at, some seconds' work, before the run hears of it or can end."""
+_CORPUS = 2
+"""Raised when the same file of a corpus is read as other tasks."""
 FEW = 5
 """Tasks that a warning names; the manifest has all."""
 
@@ -98,7 +100,7 @@ def _with_corpus(loaded: LoadedTasks, config: RunConfig, recipe: Recipe) -> Load
     return LoadedTasks(
         (*corpus.tasks, *loaded.of(Split.GATE), *loaded.of(Split.FINAL)),
         (*corpus.problems, *loaded.problems),
-        content_hash("corpus", corpus.source_hash, loaded.source_hash),
+        content_hash("corpus", _CORPUS, corpus.source_hash, loaded.source_hash),
     )
 
 

@@ -102,3 +102,10 @@ def test_half_of_a_surrogate_pair_is_a_bad_row_that_can_be_left_out(tmp_path: Pa
         load_corpus(file)
     assert len(load_corpus(file, skip_bad_rows=True).tasks) == 1
     assert load_corpus(written(tmp_path, good | {"query": "\U0001f600"})).tasks[0].description
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r"])
+def test_the_lines_of_a_corpus_end_as_those_that_a_model_writes(tmp_path: Path, end: str) -> None:
+    row = {"instruction": f"Return x.{end}Nothing else.", "response": ANSWER.replace("\n", end)}
+    (task,) = load_corpus(written(tmp_path, row)).tasks
+    assert (task.description, task.reference) == ("Return x.\nNothing else.", ANSWER)
