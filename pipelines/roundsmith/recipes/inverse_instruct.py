@@ -7,7 +7,6 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from roundsmith.recipes import judged
-from roundsmith.recipes.best_of import best_of
 from roundsmith.recipes.contract import (
     Recipe,
     RecipeConfig,
@@ -15,33 +14,15 @@ from roundsmith.recipes.contract import (
     made_example,
     refuse_without_demonstrations,
 )
-from roundsmith.recipes.judged import answer_of, snippet
+from roundsmith.recipes.judged import Choose, answer_of, snippet
 from roundsmith.recipes.session import Session
 from roundsmith.recipes.snippets import language_of
-from roundsmith.recipes.stage import Stage, Tuning
+from roundsmith.recipes.stage import InverseTuning, Stage
 from roundsmith.recipes.styles import empty_group, style_of_group
 from roundsmith.types import Group, Row, Sample, Sampling, ScoreItem, Task
 
 OPENERS = ("Write a", "Create a", "Implement a", "Develop a", "Design a", "Build a", "I want a")
 """How instructions begin, as released."""
-
-
-class InverseTuning(Tuning):
-    """The paper's: Adafactor, 5e-5, 15 warm-up steps, linear decay, 512 rows, no clipping."""
-
-    epochs: float = Field(2.0, gt=0)
-    """Of the original corpus."""
-    self_made_epochs: float = Field(1.0, gt=0)
-    order: Literal["self_made_first", "corpus_first"] = "self_made_first"
-    """The other order is what Table 17 compares with."""
-    learning_rate: float = Field(5e-5, gt=0)
-    batch_size: int = Field(512, gt=0)
-    optimizer: Literal["adamw", "adafactor"] = "adafactor"
-    warmup_steps: int = Field(15, ge=0)
-    warmup_start_ratio: float = Field(0.0, ge=0, le=1)
-    weight_decay: float = Field(0.0, ge=0)
-    max_grad_norm: float = Field(0.0, ge=0)
-    max_length: int = Field(1024, gt=1)
 
 
 class InverseInstructConfig(RecipeConfig):
@@ -56,7 +37,7 @@ class InverseInstructConfig(RecipeConfig):
     max_tokens: int = Field(2048, gt=0)
     p_yes_top_k: int = Field(5, ge=0)
     """The most likely tokens among which Yes and No are looked for; 0 is the exact ratio."""
-    choose: Literal["p_yes", "random", "low_perplexity", "high_perplexity"] = "p_yes"
+    choose: Choose = "p_yes"
     """Which candidates are kept; the others are what Table 8 compares with (perplexity is of the
     code given the instruction).
     """
@@ -78,7 +59,8 @@ class InverseInstruct(Recipe):
     - the words of the requests and the system sentence are ours;
     - decontamination looks for the descriptions and references of the run's own held-out tasks
       where the paper's looks for those of six benchmarks;
-    - weights are float32 where the paper's are bfloat16, and an epoch runs into the next.
+    - weights are float32 where the paper's are bfloat16, an epoch runs into the next, and a row
+      that is too long is dropped where the paper cuts it.
     """
 
     Config = InverseInstructConfig
@@ -137,39 +119,17 @@ class InverseInstruct(Recipe):
 
     def question(self, sample: Sample, group: Group) -> ScoreItem:
         """P(yes) that the code answers the instruction, or the code's perplexity under it."""
-        style, task = style_of_group(group), group.task
-        answer = answer_of(task, style)
-        if self.config.choose == "p_yes":
-            prompt = style.judge(task, sample.text, answer)
-            top_k = self.config.p_yes_top_k
-            return ScoreItem(sample.sample_id, prompt, p_yes=True, p_yes_top_k=top_k)
-        return ScoreItem(sample.sample_id, style.code(task, sample.text), answer)
+        cfg, answer = self.config, answer_of(group.task, style_of_group(group))
+        return judged.question(sample, group, sample.text, answer, cfg.choose, cfg.p_yes_top_k)
 
     def select(self, group: Group, random: Random) -> Sequence[Row]:
         """The corpus's own pair, and the best instructions of its code, each with the code."""
         style, task = style_of_group(group), group.task
         best = [
             made_example(style.code(task, sample.text), answer_of(task, style), group, sample)
-            for sample in self._best(group, random)
+            for sample in judged.best(group, self.config.choose, self.config.kept, random)
         ]
         return [*gold_rows(group, self.name), *best]
-
-    def _best(self, group: Group, random: Random) -> list[Sample]:
-        """The kept candidates, the best first; the earliest of equals."""
-        cfg = self.config
-        if cfg.choose == "random":
-            return random.sample(group.samples, min(cfg.kept, len(group.samples)))
-        scored = [sample for sample in group.samples if sample.sample_id in group.scores]
-        if not scored:
-            return []
-        values = [self._value(sample, group) for sample in scored]
-        return [scored[place] for place in best_of([values], cfg.kept)[0]]
-
-    def _value(self, sample: Sample, group: Group) -> float:
-        score = group.scores[sample.sample_id]
-        if self.config.choose == "p_yes":
-            return score.p_yes or 0.0
-        return score.perplexity * (1 if self.config.choose == "high_perplexity" else -1)
 
     def measure(
         self, chosen: Iterable[tuple[Group, Sequence[Row]]], seed: int

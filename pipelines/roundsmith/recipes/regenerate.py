@@ -5,6 +5,7 @@ Inverse-Instruct's Table 6 compares with (Wu et al., AAAI 2025, arXiv 2407.05700
 from collections.abc import Sequence
 from random import Random
 
+from roundsmith.recipes import judged
 from roundsmith.recipes.contract import gold_rows, made_example
 from roundsmith.recipes.inverse_instruct import InverseInstruct
 from roundsmith.recipes.session import Session
@@ -41,20 +42,15 @@ class Regenerate(InverseInstruct):
 
     def question(self, sample: Sample, group: Group) -> ScoreItem:
         """P(yes) that the code answers the instruction, or the code's perplexity under it."""
-        style, task = style_of_group(group), group.task
-        answer = _answer(sample, task)
-        if self.config.choose == "p_yes":
-            prompt = style.judge(task, task.description, answer)
-            top_k = self.config.p_yes_top_k
-            return ScoreItem(sample.sample_id, prompt, p_yes=True, p_yes_top_k=top_k)
-        return ScoreItem(sample.sample_id, style.code(task, task.description), answer)
+        cfg, asked, answer = self.config, group.task.description, _answer(sample, group.task)
+        return judged.question(sample, group, asked, answer, cfg.choose, cfg.p_yes_top_k)
 
     def select(self, group: Group, random: Random) -> Sequence[Row]:
         """The corpus's own pair, and the instruction with its best codes."""
         prompt = style_of_group(group).code(group.task, group.task.description)
         best = [
             made_example(prompt, _answer(sample, group.task), group, sample)
-            for sample in self._best(group, random)
+            for sample in judged.best(group, self.config.choose, self.config.kept, random)
         ]
         return [*gold_rows(group, self.name), *best]
 

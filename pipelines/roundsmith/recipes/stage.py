@@ -54,7 +54,7 @@ class Tuning(Settings):
     """Less memory for about a fifth more time."""
     sharded: bool = False
     """Each of several processes holds a part of weights, gradients and optimizer (FSDP2), not all
-    of them; changes the result only by rounding. Not with adafactor; grpo has one process.
+    of them; changes the result only by rounding. Not with adafactor.
     """
 
 
@@ -94,6 +94,26 @@ class GrpoTuning(Tuning):
     """Weight of the KL term to the model that the stage starts from; 0 leaves it out."""
     clip: float = Field(0.2, gt=0)
     """How far the ratio to the sampling policy may count; on policy it is 1."""
+
+
+class InverseTuning(Tuning):
+    """A training on self-made pairs and a corpus. Defaults are Inverse-Instruct's (arXiv
+    2407.05700): Adafactor, 5e-5, 15 warm-up steps, linear decay, 512 rows, no clipping.
+    """
+
+    epochs: float = Field(2.0, gt=0)
+    """Of the original corpus."""
+    self_made_epochs: float = Field(1.0, gt=0)
+    order: Literal["self_made_first", "corpus_first"] = "self_made_first"
+    """The other order is what Table 17 compares with."""
+    learning_rate: float = Field(5e-5, gt=0)
+    batch_size: int = Field(512, gt=0)
+    optimizer: Literal["adamw", "adafactor"] = "adafactor"
+    warmup_steps: int = Field(15, ge=0)
+    warmup_start_ratio: float = Field(0.0, ge=0, le=1)
+    weight_decay: float = Field(0.0, ge=0)
+    max_grad_norm: float = Field(0.0, ge=0)
+    max_length: int = Field(1024, gt=1)
 
 
 Objective = Literal["sft", "dpo", "kto", "grpo"]
