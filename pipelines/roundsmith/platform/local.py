@@ -26,7 +26,7 @@ from roundsmith.steps.config import SIZES, RunConfig
 from roundsmith.store import FolderRef, Store
 from roundsmith.training.job import Rollouts
 from roundsmith.training.launch import launch
-from roundsmith.training.progress import PROGRESS_FILE, Progress, read_progress
+from roundsmith.training.progress import PROGRESS_FILE, Progress, ProgressLog, read_progress
 from roundsmith.training.request import StoredResult, StoredTraining, TrainingArithmetic
 
 T = TypeVar("T")
@@ -190,7 +190,7 @@ class LocalPlatform:
                 f"{seen}: it was changed since, and is removed; run again, and it is trained anew"
             )
         loss = tuple((line.step, line.loss) for line in read_progress(out / PROGRESS_FILE))
-        return StoredResult(folder, result, loss)
+        return StoredResult(folder, result, loss, seconds=ProgressLog(out).seconds)
 
     async def committed(self, name: str) -> None:
         """Removes the folder of a training, whose model is taken for whole as long as it is in its

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -150,9 +151,10 @@ async def _made(
         note = f"loss {progress.loss:.3f}, {progress.tokens_per_s:.0f} tokens/s"
         ctx.progress("train", progress.step, progress.of, note)
 
+    began_s = time.monotonic()
     async with slow_start(ctx.progress, "start training") as begun:
         done = await ctx.platform.train(request, tell)
-    result = done.result
+    result, took_s = done.result, time.monotonic() - began_s
     if told := short_training(request.stage, result.steps):
         log.warning("%s", told)
     before: Mapping[str, Any] = earlier.stats if earlier else {}
@@ -175,6 +177,8 @@ async def _made(
     }
     stored = ctx.store.folder_bytes(done.folder) + cost.get("bytes", 0)
     took = {name: cost[name] for name in ("seconds", "cpu_s") if name in cost}
+    # Steps that were trained before this process asked for them are in the checkpoint, too.
+    took["seconds"] = took.get("seconds", 0.0) + max(0.0, done.seconds - took_s)
     return Made([done.folder.object], stats, {"bytes": stored}, took)
 
 

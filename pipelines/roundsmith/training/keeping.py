@@ -115,7 +115,8 @@ class StoredKeeping:
         loss = tuple((line.step, line.loss) for line in lines)
         folder = store.put_folder(partial)
         self.progress.tell()
-        self._area.finish(StoredResult(folder, result, loss, self._peers.num_processes))
+        took_s = self.progress.seconds
+        self._area.finish(StoredResult(folder, result, loss, self._peers.num_processes, took_s))
 
     def _own(self, partial: Path) -> list[Path]:
         """The files that this process wrote: its random state, and on the first one all else."""

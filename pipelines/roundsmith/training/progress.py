@@ -28,6 +28,8 @@ class Progress:
     """Of grpo, as the two below: what the step's rollouts took. A prompt is read once."""
     sampled_tokens: int = 0
     executions: int = 0
+    seconds: float = 0.0
+    """That the steps so far took, those before the checkpoint included that it goes on from."""
 
 
 class ProgressLog:
@@ -54,6 +56,11 @@ class ProgressLog:
     def replace(self, lines: Iterable[Progress]) -> None:
         """Begin with these lines."""
         self.path.write_text("".join([_line(progress) for progress in lines]))
+
+    @property
+    def seconds(self) -> float:
+        """What the steps of its lines took."""
+        return max((line.seconds for line in read_progress(self.path)), default=0.0)
 
     def add(self, progress: Progress) -> None:
         """Append a line."""

@@ -112,6 +112,8 @@ class StoredResult:
     """Of every step: its number from 1, and the loss in nats."""
     processes: int = 1
     """Of all machines that took part until the end."""
+    seconds: float = 0.0
+    """That its steps took, whoever asked for it and however often it was gone on with."""
 
 
 StoredResultJson = TypeAdapter(StoredResult)

@@ -23,12 +23,13 @@ class ProgressWriter(TrainerCallback):
         self._plan = plan
         self._log = log
         self._tokens_by_step = plan.tokens_by_step()
-        self._began_s = 0.0
+        self._began_s = self._earlier_s = 0.0
         self._began_step = 0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._began_s = time.monotonic()
         self._began_step = state.global_step
+        self._earlier_s = 0.0 if self._log is None else self._log.seconds
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         if "loss" not in logs:
@@ -54,5 +55,6 @@ class ProgressWriter(TrainerCallback):
             tokens_per_s=round(rate, 1),
             seconds_left=round((total - done) / rate, 1),
             reward=float(logs["reward"]) if "reward" in logs else None,
+            seconds=round(self._earlier_s + elapsed_s, 3),
             **{name: int(logs.get(name, 0)) for name in ROLLED_OUT},
         )

@@ -10,7 +10,7 @@ import pytest
 
 from roundsmith.errors import ConfigError, PlatformError
 from roundsmith.training import Progress, launch
-from roundsmith.training.progress import read_progress
+from roundsmith.training.progress import ProgressLog, read_progress
 from roundsmith.training.run import train
 from tests.pipelines.training.conftest import MakeJob, close
 from tests.pipelines.training.doomed import cut_short, killed_at
@@ -64,6 +64,8 @@ def test_a_training_that_is_gone_on_with_tells_no_line_of_the_dead_one(make_job:
     asyncio.run(launch(job, on_progress=heard.append))
     assert heard == [x for x in read_progress(job.out / "progress.jsonl") if x not in dead]
     assert [progress.step for progress in heard] == list(range(4, 11))
+    assert heard[0].seconds > dead[2].seconds > 0, "it goes on from the third step"
+    assert ProgressLog(job.out).seconds == heard[-1].seconds
 
 
 def test_a_wrong_job_is_a_config_error_with_the_end_of_the_log(make_job: MakeJob) -> None:
