@@ -64,13 +64,14 @@ def is_promoted(history: History, decision: Manifest, taken_back: frozenset[str]
     return counts and bool(decision.stats["promoted"])
 
 
-def current(history: History, run: str) -> Current:
-    """The checkpoint of the last round that counts, else the model that the run began with.
+def current(history: History, run: str, without: str = "") -> Current:
+    """The checkpoint of the last round that counts, else the model that the run began with; of no
+    weights `without`, which are about to be taken back.
 
     The rounds are those of the run's folder or URL, whatever else its store holds. Raises
     ConfigError where they are not of one run.
     """
-    taken_back = rolled_back(run)
+    taken_back = rolled_back(run) | {without}
     found, same = Current(0, ""), ""
     for number, summary in summaries(run).items():
         report = report_told(history, summary)
@@ -96,20 +97,30 @@ def _of_one_run(summary: str, run: str, seen: str) -> str:
     return seen
 
 
-def take_back(history: History, run: str, reason: str) -> tuple[Rollback, Current]:
-    """Take the last promotion back; what counts then. Raises ConfigError when there is none."""
+def take_back(
+    history: History,
+    run: str,
+    reason: str,
+    serve: Callable[[Current], object] = lambda now: None,
+) -> tuple[Rollback, Current]:
+    """Take the last promotion back; what counts then, which is handed to `serve` before: where that
+    fails nothing is taken back, so that who asks again goes no further back. Raises ConfigError
+    when there is none.
+    """
     last = current(history, run)
     if not last.decision:
         raise ConfigError(
             f"{run}: expected a promoted checkpoint to take back, saw none: nothing is served from "
             "this run but the model that it began with"
         )
+    now = current(history, run, last.weights_sha256)
+    serve(now)
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     made = Rollback(last.decision, last.round, last.weights_sha256, reason, at)
     fields = [asdict(rollback) for rollback in (*rollbacks(run), made)]
     text = json.dumps({"schema_version": 1, "rollbacks": fields}, indent=1) + "\n"
     replace_file(f"{run.rstrip('/')}/{FILE}", text.encode())
-    return made, current(history, run)
+    return made, now
 
 
 def keeps(history: History) -> Callable[[Manifest], bool]:

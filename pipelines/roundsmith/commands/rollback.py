@@ -40,11 +40,12 @@ def rollback(
     begins there.
 
     Nothing is removed, and the decision stays on record in RUN/rollbacks.json; remove its entry to
-    undo it. With --admin the generator there serves the earlier weights when the command is over.
+    undo it. With --admin the generator there serves the earlier weights when the command is over;
+    where it does not take them, nothing is taken back, and the same command can be given again.
     """
     import asyncio
 
-    from roundsmith.commands.promotions import take_back
+    from roundsmith.commands.promotions import Current, take_back
     from roundsmith.commands.run import only_run
     from roundsmith.commands.runs import open_run
     from roundsmith.lineage.history import History
@@ -53,17 +54,20 @@ def rollback(
     store = open_run(run)
     if is_url(run):
         _refuse_a_chain(run.rstrip("/"))
+    base = (checkpoints or _checkpoints(run.rstrip("/"))).rstrip("/")
+
+    def serve(now: Current) -> None:
+        if admin is not None:
+            asyncio.run(_serve(admin, f"{base}/{now.weights_sha256}", now.weights_sha256))
+
     # What holds a folder can not hold a URL: there a run under way goes on as it began.
     with nullcontext() if is_url(run) else only_run(Path(run)):
-        taken, now = take_back(History(store), run, reason)
+        taken, now = take_back(History(store), run, reason, serve)
     where = f"round {now.round}" if now.round else "the model that the run began with"
     typer.echo(f"taken back: round {taken.round}, weights {taken.weights_sha256}")
     typer.echo(f"counts now: {where}, weights {now.weights_sha256}")
     if admin is not None:
-        base = checkpoints or _checkpoints(run.rstrip("/"))
-        uri = f"{base.rstrip('/')}/{now.weights_sha256}"
-        asyncio.run(_serve(admin, uri, now.weights_sha256))
-        typer.echo(f"served now: {uri} at {admin}")
+        typer.echo(f"served now: {base}/{now.weights_sha256} at {admin}")
 
 
 def _checkpoints(run: str) -> str:

@@ -9,8 +9,14 @@ import pytest
 from typer.testing import CliRunner
 
 from roundsmith.cli import app
-from roundsmith.commands.promotions import current, is_promoted, rolled_back, take_back
-from roundsmith.errors import ConfigError
+from roundsmith.commands.promotions import (
+    Current,
+    current,
+    is_promoted,
+    rolled_back,
+    take_back,
+)
+from roundsmith.errors import ConfigError, Unavailable
 from roundsmith.lineage.history import History
 from roundsmith.v1 import generator_admin_pb2 as pb2
 from tests.pipelines.lineage.made import (
@@ -116,6 +122,27 @@ def admin_server(asked: list[tuple[str, str]]) -> tuple[grpc.Server, str]:
         (grpc.method_handlers_generic_handler(service, {"ReloadWeights": method}),)
     )
     return server, f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+
+
+def test_where_the_generator_does_not_take_the_earlier_weights_nothing_is_taken_back(
+    tmp_path: Path,
+) -> None:
+    first = shown(made_run(tmp_path), tmp_path)
+    second = shown(next_round(first, tmp_path), tmp_path)
+    asked: list[str] = []
+
+    def serve(now: Current) -> None:
+        asked.append(now.weights_sha256)
+        if len(asked) == 1:
+            raise Unavailable("the generator is away")
+
+    history = History(first.context.store)
+    with pytest.raises(Unavailable):
+        take_back(history, str(tmp_path), "worse", serve)
+    assert current(history, str(tmp_path)).weights_sha256 == weights(second)
+    taken, now = take_back(history, str(tmp_path), "worse", serve)
+    assert (taken.round, now.round) == (2, 1), "asked again, it goes no further back"
+    assert asked == [weights(first)] * 2
 
 
 def test_with_admin_the_generator_there_serves_the_earlier_weights(tmp_path: Path) -> None:
