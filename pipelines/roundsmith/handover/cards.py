@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from roundsmith.handover.dataset import Exported
-from roundsmith.handover.round import FinishedRound
+from roundsmith.handover.round import FinishedRound, Taught
 from roundsmith.report.summary import Result
 
 UNKNOWN = "unknown"
@@ -63,7 +63,7 @@ def data_card(of: FinishedRound, exported: Exported) -> str:
 
 def model_card(of: FinishedRound, row_licences: Sequence[tuple[str, str, int]]) -> str:
     """README.md of a checkpoint; `row_licences` are source, licence and number of rows."""
-    result, trained = of.result, of.checkpoint.stats
+    result = of.result
     head = [
         *_licence([_model_licence(of)]),
         "library_name: transformers",
@@ -93,9 +93,7 @@ def model_card(of: FinishedRound, row_licences: Sequence[tuple[str, str, int]]) 
         "",
         "## Trained on",
         "",
-        f"{trained['rows']} rows for {of.steps} steps: {of.rows.stats['selected']} "
-        f"selected of what the model wrote, {of.rows.stats['gold']} references.",
-        "",
+        *(line for one in of.taught for line in (_lesson(one, len(of.taught) > 1), "")),
         *_table(
             ("source of the task", "licence", "rows"),
             [(s or UNKNOWN, licence or UNKNOWN, str(n)) for s, licence, n in row_licences],
@@ -108,10 +106,20 @@ def model_card(of: FinishedRound, row_licences: Sequence[tuple[str, str, int]]) 
 
 def _taught(of: FinishedRound) -> str:
     """Whose rows they are."""
-    gold, own = of.rows.stats["gold"], "rows that it wrote itself"
-    if not of.rows.stats["selected"]:
+    gold, selected = (sum(t.rows.stats[n] for t in of.taught) for n in ("gold", "selected"))
+    own = "rows that it wrote itself"
+    if not selected:
         return "references alone"
     return f"{own} and on references" if gold else own
+
+
+def _lesson(one: Taught, several: bool) -> str:
+    """What one training saw; its round where there are several."""
+    where = f"Round {one.round or UNKNOWN}: " if several else ""
+    return (
+        f"{where}{one.num_rows} rows for {one.steps} steps: {one.rows.stats['selected']} selected "
+        f"of what the model wrote, {one.rows.stats['gold']} references."
+    )
 
 
 def _control(result: Result) -> str:
@@ -147,6 +155,10 @@ def _origin(of: FinishedRound) -> list[str]:
         *_table(
             ("what", "hash"),
             [
+                *(
+                    (f"rows of round {one.round or UNKNOWN}", one.rows.hash)
+                    for one in of.taught[:-1]
+                ),
                 ("rows", of.rows.hash),
                 ("weights at the start of the round", result.weights_sha256),
                 ("checkpoint", result.checkpoint_sha256 or "none"),

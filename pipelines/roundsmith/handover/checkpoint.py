@@ -30,9 +30,10 @@ def export_checkpoint(of: FinishedRound, out: Path) -> Path:
 
 
 def _sources(of: FinishedRound) -> list[tuple[str, str, int]]:
-    """How many rows are of each source and licence."""
+    """How many rows are of each source and licence, of all trainings that it rests on."""
     sources: Counter[tuple[str, str]] = Counter()
-    examples, pairs = of.store.read_all(EXAMPLES, of.rows), of.store.read_all(PAIRS, of.rows)
+    rows = [one.rows for one in of.taught]
+    examples, pairs = of.store.read_all(EXAMPLES, *rows), of.store.read_all(PAIRS, *rows)
     for row in chain[Row](examples, pairs):
         sources[row.provenance.source, known_licence(row.provenance.licence)] += 1
     return [(source, licence, count) for (source, licence), count in sorted(sources.items())]

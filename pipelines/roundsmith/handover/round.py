@@ -4,13 +4,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from roundsmith.errors import ConfigError, StoreError
-from roundsmith.lineage.history import History
+from roundsmith.lineage.history import ROW_STEPS, History
 from roundsmith.lineage.meant import named, near_runs
 from roundsmith.lineage.place import is_url, refuse_nothing, store_of, summaries
 from roundsmith.lineage.rounds import report_told, result_told
 from roundsmith.models.licence import known_licence
 from roundsmith.report.summary import Result
 from roundsmith.store import Manifest, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """What a round's training did, all of its stages."""
+
+    round: int | None
+    """None where no report is left that names it."""
+    rows: Manifest
+    num_rows: int
+    """That were not too long for it."""
+    steps: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +35,10 @@ class FinishedRound:
     checkpoint: Manifest
     first_model: Manifest
     code_version: str
-    steps: int
-    """Optimizer steps of all stages of the round's training."""
+    taught: tuple[Taught, ...]
+    """The trainings that the checkpoint rests on, the last one, which is the round's, at the end:
+    a round goes on from the checkpoint that was promoted before.
+    """
 
     @property
     def model_licence(self) -> str:
@@ -80,16 +94,27 @@ def _of_report(history: History, report: Manifest, summary: str) -> FinishedRoun
         checkpoint=trained[0],
         first_model=models[-1],
         code_version=report.code_version,
-        steps=steps_of(history, trained[0]),
+        taught=taught(history, trained[0]),
     )
 
 
-def steps_of(history: History, checkpoint: Manifest) -> int:
-    """Optimizer steps of a training, over all of its stages."""
-    steps, stage = int(checkpoint.stats["steps"]), checkpoint
-    while stage.config.get("number"):
-        base = next((m for m in history.parents(stage) if m.step == "train"), None)
-        if base is None:
-            break
-        stage, steps = base, steps + int(base.stats["steps"])
-    return steps
+def taught(history: History, checkpoint: Manifest) -> tuple[Taught, ...]:
+    """The trainings between the model that a run began with and a checkpoint, in their order, each
+    with all of its stages. One whose rows are gone from the store is left out.
+    """
+    found: list[Taught] = []
+    last: Manifest | None = checkpoint
+    while last is not None:
+        rows = next((m for m in history.parents(last) if m.step in ROW_STEPS), None)
+        stage, steps = last, int(last.stats["steps"])
+        while (base := _base(history, stage)) is not None and stage.config.get("number"):
+            stage, steps = base, steps + int(base.stats["steps"])
+        if rows is not None:
+            found.insert(0, Taught(history.round_of(last), rows, int(last.stats["rows"]), steps))
+        last = base
+    return tuple(found)
+
+
+def _base(history: History, training: Manifest) -> Manifest | None:
+    """The training that one began with; None where it began with the first model."""
+    return next((m for m in history.parents(training) if m.step == "train"), None)

@@ -20,13 +20,13 @@ from roundsmith.errors import ConfigError, PlatformError, StoreError
 from roundsmith.handover import dataset
 from roundsmith.handover.cards import data_card, model_card
 from roundsmith.handover.hub import push
-from roundsmith.handover.round import finished_round, steps_of
+from roundsmith.handover.round import finished_round, taught
 from roundsmith.lineage.history import History
 from roundsmith.models.licence import known_licence, licence_of
 from roundsmith.report.summary import Summary, to_json
 from roundsmith.store import EXAMPLES, Manifest, step_key
 from tests.pipelines.handover.hub_server import PART, Hub, hub
-from tests.pipelines.lineage.made import MadeRun, made_run
+from tests.pipelines.lineage.made import MadeRun, made_run, next_round
 from tests.pipelines.report.rounds import COST, RESULT
 from tests.small_disk import grow, mounted
 from tests.storages import EVERY, storage_url
@@ -34,18 +34,23 @@ from tests.storages import EVERY, storage_url
 
 def finished(folder: Path) -> MadeRun:
     """A hand-made run with its summary, as a run leaves it."""
-    run = made_run(folder)
+    return reported_to(made_run(folder), folder)
+
+
+def reported_to(run: MadeRun, folder: Path) -> MadeRun:
+    """The same, with the summary of its round where a run leaves it."""
+    number = run.context.round
     weights = run.checkpoint.stats["weights_sha256"]
-    result = replace(RESULT, checkpoint_sha256=weights, round=1)
+    result = replace(RESULT, checkpoint_sha256=weights, round=number)
     text = to_json(Summary(result, COST))
     parents = tuple(m.hash for m in (run.tasks, run.model, run.rows, run.checkpoint))
     store = run.context.store
-    config = {"round": 1, "told": True}
+    config = {"round": number, "told": True}
     key = step_key("report", 1, config, parents)
     objects = (store.put_blob(text.encode()),)
     store.commit(Manifest("report", key, objects, parents, config, code_version="0.1.0+abc"))
-    (folder / "round-1").mkdir()
-    (folder / "round-1/summary.json").write_text(text)
+    (folder / f"round-{number}").mkdir()
+    (folder / f"round-{number}/summary.json").write_text(text)
     return run
 
 
@@ -183,7 +188,8 @@ def test_a_model_card_says_only_what_was(run: MadeRun) -> None:
         split: {k: replace(one, control=None) for k, one in by_k.items()}
         for split, by_k in of.result.pass_at_k.items()
     }
-    of = replace(of, rows=gold, result=replace(of.result, pass_at_k=bare))
+    lessons = tuple(replace(one, rows=gold) for one in of.taught)
+    of = replace(of, rows=gold, taught=lessons, result=replace(of.result, pass_at_k=bare))
     card = model_card(of, ())
     assert "trained by Roundsmith on references alone: recipe" in card
     assert "The control is" not in card
@@ -196,7 +202,23 @@ def test_steps_of_a_model_card_are_of_all_stages_as_its_rows_are(tmp_path: Path)
     stats = {**run.checkpoint.stats, "steps": 5}
     key = step_key("train", 1, {"number": 1}, parents)
     second = Manifest("train", key, run.checkpoint.objects, parents, {"number": 1}, stats)
-    assert steps_of(History(store), store.commit(second)) == 5 + run.checkpoint.stats["steps"]
+    (one,) = taught(History(store), store.commit(second))
+    assert one.steps == 5 + run.checkpoint.stats["steps"]
+
+
+def test_a_model_card_names_the_rows_of_all_rounds_that_the_checkpoint_rests_on(
+    tmp_path: Path,
+) -> None:
+    first = finished(tmp_path)
+    second = reported_to(next_round(first, tmp_path), tmp_path)
+    assert second.rows.hash != first.rows.hash
+    done = command("export", "checkpoint", str(tmp_path), "--out", str(tmp_path / "checkpoint"))
+    assert done.exit_code == 0, done.output
+    card = (tmp_path / "checkpoint/README.md").read_text()
+    for number, run in enumerate((first, second), 1):
+        assert f"Round {number}: {run.rows.rows} rows for 3 steps: " in card
+        assert run.rows.hash in card
+    assert f"| roundsmith-lab | Apache-2.0 | {first.rows.rows + second.rows.rows} |" in card
 
 
 def test_auto_model_opens_the_checkpoint_with_its_card(run: MadeRun, tmp_path: Path) -> None:
