@@ -20,6 +20,7 @@ from roundsmith.config import (
 from roundsmith.cpu_time import tree_cpu_s
 from roundsmith.errors import PlatformError
 from roundsmith.models.text import may_succeed
+from roundsmith.platform.fetched import Fetched
 from roundsmith.platform.processes import ServiceProcesses, endpoints
 from roundsmith.sandbox import boot
 from roundsmith.steps.config import SIZES, RunConfig
@@ -78,6 +79,7 @@ class LocalPlatform:
 
     def __init__(self, config: RunConfig, work: Path) -> None:
         self._config, self._work = config, work
+        self._fetched = Fetched(work / "checkpoints")
         self._stack = AsyncExitStack()
         self._processes: ServiceProcesses | None = None
         self._services: Services | None = None
@@ -137,9 +139,8 @@ class LocalPlatform:
 
     async def weights_uri(self, store: Store, folder: FolderRef) -> str:
         """The local folder of a stored model, fetched when it is not there."""
-        target = self._checkpoint(folder)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        return str(await asyncio.to_thread(store.fetch_folder, folder, target))
+        fetched = await asyncio.to_thread(self._fetched.fetch, store, folder, self._began_with)
+        return str(fetched)
 
     async def services(self, uri: str) -> Services:
         """Clients of the running services; starts them on the model folder `uri` the first time,
@@ -174,7 +175,7 @@ class LocalPlatform:
         if self._processes is not None and self._device == "cuda" and not rolls_out:
             await self.close()
         out = self._training(request.name)
-        job = await asyncio.to_thread(request.fetch, self._checkpoint(request.model), out)
+        job = await asyncio.to_thread(request.fetch, self._fetched.path(request.model), out)
         if rolls_out:
             await self.services(str(job.model))
             assert self.endpoints is not None
@@ -213,9 +214,6 @@ class LocalPlatform:
 
     def _policies(self, name: str) -> Path:
         return self._work / "checkpoints" / f"rollouts-{name[:24]}"
-
-    def _checkpoint(self, folder: FolderRef) -> Path:
-        return self._work / "checkpoints" / folder.weights_sha256
 
     async def watched(self, work: Awaitable[T]) -> T:
         """The result of `work`. A service that ends by itself is started again meanwhile; raises
