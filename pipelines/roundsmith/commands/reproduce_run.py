@@ -98,8 +98,22 @@ def compare_arms(
     the tables. OUT/RECIPE/results.json, report.html and finished.jsonl.gz are written anew after
     each.
     """
-    _train_base(wanted, out, console)
-    with only_run(out), asyncio.Runner() as runner, ProgressView(console) as view:
+    with only_run(out):
+        _train_base(wanted, out, console)
+        found = _played(wanted, out, console)
+    if json_ is not None:
+        make_output_folder(json_.parent, "--json")
+        json_.write_text(_json(found))
+    printed.print(f"\n[bold]{wanted.claims.recipe}[/]: {found.scope().sentence}")
+    show_arms(found.done, wanted.claims, printed)
+    show_claims(found.judged(), printed)
+    printed.print(f"report: {out / wanted.claims.recipe / 'report.html'}")
+    return found
+
+
+def _played(wanted: Wanted, out: Path, console: Console) -> Compared:
+    """Plays it on this machine, in a folder that is held."""
+    with asyncio.Runner() as runner, ProgressView(console) as view:
         own = own_carried(wanted, out)
         first = config_of(wanted.claims, wanted.choice, wanted.claims.method, 0, {})
         platform = LocalPlatform(first, (out / "work").resolve())
@@ -109,20 +123,12 @@ def compare_arms(
             return runner.run(platform.watched(run_step(context, step, **refs)))
 
         try:
-            found = mended(
+            return mended(
                 context.store,
                 lambda: _compare(wanted, own, DoneSteps(context, run), out, view, console),
             )
         finally:
             runner.run(platform.close())
-    if json_ is not None:
-        make_output_folder(json_.parent, "--json")
-        json_.write_text(_json(found))
-    printed.print(f"\n[bold]{wanted.claims.recipe}[/]: {found.scope().sentence}")
-    show_arms(found.done, wanted.claims, printed)
-    show_claims(found.judged(), printed)
-    printed.print(f"report: {out / wanted.claims.recipe / 'report.html'}")
-    return found
 
 
 def _compare(

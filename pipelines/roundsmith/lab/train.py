@@ -17,6 +17,7 @@ from roundsmith.hashing import derive_seed
 from roundsmith.lab.bases import MANIFEST
 from roundsmith.lab.corpus import Corpus, CorpusRow, Mixture
 from roundsmith.lab.tokenizer import train_tokenizer
+from roundsmith.storage import replace_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -267,4 +268,4 @@ def _watched(rows: Iterator[CorpusRow], shown: set[str]) -> Iterator[CorpusRow]:
 
 def _write_manifest(path: Path, seed: int, settings: BaseSettings, shown: set[str]) -> None:
     lines = [json.dumps({"seed": seed, **asdict(settings)}), *map(json.dumps, sorted(shown))]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    replace_file(str(path), ("\n".join(lines) + "\n").encode())

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from roundsmith.cli import app
 from roundsmith.commands.reproduce_run import ATOMS_BASE, preset_of
+from roundsmith.commands.run import only_run
 from roundsmith.errors import ConfigError
 from roundsmith.lab import MODEL
 from roundsmith.lab.bases import MANIFEST
@@ -53,6 +54,15 @@ def test_of_all_recipes_the_one_with_a_base_of_its_own_has_the_preset_of_that(
     assert done.exit_code == 0, done.output
     assert f"arms of atomic, preset {expected}" in done.output
     assert ("--preset laptop is for that of --base" in done.output) is (len(options) == 4)
+
+
+def test_in_a_folder_that_another_holds_no_base_is_trained(tmp_path: Path) -> None:
+    with only_run(tmp_path):
+        done = CliRunner().invoke(app, ["reproduce", "atomic", "--out", str(tmp_path)])
+    assert isinstance(done.exception, ConfigError), done.output
+    assert "expected no other run in this folder, saw one" in str(done.exception)
+    assert "training the base" not in done.output
+    assert not (tmp_path / ATOMS_BASE).exists()
 
 
 def test_a_file_of_settings_names_the_preset_and_the_command_line_wins(tmp_path: Path) -> None:
