@@ -73,8 +73,9 @@ def promote(cluster: ClusterConfig, summary: Summary, origin: str) -> Promoted:
 
 
 def take_back(cluster: ClusterConfig) -> Promoted:
-    """Serves what was served before the last promotion; where one failed on its way, such as with a
-    checkpoint that KServe's runtime can not load, what was promoted last.
+    """Serves what was served before the last promotion; where one ended on its way, such as with a
+    checkpoint that KServe's runtime can not load, or killed before it was written down, what was
+    promoted last.
 
     Raises ConfigError where there was nothing before it.
     """
@@ -95,10 +96,12 @@ def take_back(cluster: ClusterConfig) -> Promoted:
 
 
 def _wanted(cluster: ClusterConfig, last: Promoted) -> bool:
-    """Whether an entry is what is to be served. Our own generator serves what it did until it has
-    loaded other weights; KServe goes on trying to roll out what it was told.
+    """Whether an entry is what is to be served: KServe goes on trying to roll out what it was told,
+    and our own generator has loaded it.
     """
-    return cluster.serve.runtime != "stock" or _service(cluster).served() == last.uri
+    if cluster.serve.runtime == "stock":
+        return _service(cluster).served() == last.uri
+    return not last.sha256 or _loaded(cluster) == last.sha256
 
 
 def read_history(cluster: ClusterConfig) -> list[Promoted]:
@@ -170,12 +173,17 @@ def _served(cluster: ClusterConfig) -> Promoted:
     if cluster.serve.runtime == "stock":
         uri = _service(cluster).served()
         return Promoted(uri, "", origin)
+    sha256 = _loaded(cluster)
+    return Promoted(f"{cluster.storage}/checkpoints/{sha256}", sha256, origin)
+
+
+def _loaded(cluster: ClusterConfig) -> str:
+    """The weights that our own generator serves."""
 
     async def ask(client: GeneratorClient) -> str:
         return str((await client.model()).weights_sha256)
 
-    sha256 = asyncio.run(_with_client(cluster, ask))
-    return Promoted(f"{cluster.storage}/checkpoints/{sha256}", sha256, origin)
+    return asyncio.run(_with_client(cluster, ask))
 
 
 def _serve(cluster: ClusterConfig, wanted: Promoted) -> None:

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from roundsmith.clients import GeneratorClient
+from roundsmith.clients.channels import open_channel
 from roundsmith.errors import ConfigError, StoreError
 from roundsmith.hashing import weights_sha256
 from roundsmith.platform.cluster_config import ClusterConfig
@@ -77,6 +79,9 @@ def test_a_promotion_and_its_taking_back_cost_no_call(tmp_path: Path) -> None:
             assert back.sha256 == versions[0]
             await _until(lambda: seen[-1] == versions[0])
             assert read_history(cluster) == history[:1]
+            await _serve_unwritten(process.admin, done)
+            back = await asyncio.to_thread(take_back, cluster)
+            assert back.sha256 == (await client.model()).weights_sha256 == versions[0]
             await asyncio.to_thread(promote, cluster, round_with(versions[1]), "round 1")
             kept = (storage / "checkpoints" / versions[0]).rename(tmp_path / "away")
             with pytest.raises(ConfigError, match=versions[0]):
@@ -104,6 +109,12 @@ def test_a_promotion_and_its_taking_back_cost_no_call(tmp_path: Path) -> None:
         process.terminate()
     turns = [a for a, b in zip(seen, [*seen[1:], ""], strict=True) if a != b]
     assert turns[:3] == [versions[0], versions[1], versions[0]]
+
+
+async def _serve_unwritten(admin: str, entry: Promoted) -> None:
+    """As a promotion leaves it that is killed before it is written down."""
+    async with open_channel(admin) as channel:
+        await GeneratorClient(channel, channel).reload(entry.uri, entry.sha256)
 
 
 async def _call(client: Any, seen: list[str]) -> None:
