@@ -2,9 +2,13 @@
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from roundsmith.commands.promotions import Current
+    from roundsmith.store import Store
 
 EPILOG = """Examples:
 
@@ -45,7 +49,7 @@ def rollback(
     """
     import asyncio
 
-    from roundsmith.commands.promotions import Current, take_back
+    from roundsmith.commands.promotions import take_back
     from roundsmith.commands.run import only_run
     from roundsmith.commands.runs import open_run
     from roundsmith.lineage.history import History
@@ -56,8 +60,10 @@ def rollback(
         _refuse_a_chain(run.rstrip("/"))
     base = (checkpoints or _checkpoints(run.rstrip("/"))).rstrip("/")
 
-    def serve(now: Current) -> None:
+    def serve(now: "Current") -> None:
         if admin is not None:
+            if checkpoints is None and not is_url(run):
+                _fetch(store, now, Path(base))
             asyncio.run(_serve(admin, f"{base}/{now.weights_sha256}", now.weights_sha256))
 
     # What holds a folder can not hold a URL: there a run under way goes on as it began.
@@ -68,6 +74,14 @@ def rollback(
     typer.echo(f"counts now: {where}, weights {now.weights_sha256}")
     if admin is not None:
         typer.echo(f"served now: {base}/{now.weights_sha256} at {admin}")
+
+
+def _fetch(store: "Store", now: "Current", folder: Path) -> None:
+    """A copy of the model that counts, where the run's own is gone: it keeps a few."""
+    made = store.manifest(*now.manifest.split("/"))
+    folder.mkdir(parents=True, exist_ok=True)
+    model = store.folder(made.of_kind("folder")[0])
+    store.fetch_folder(model, folder / now.weights_sha256)
 
 
 def _checkpoints(run: str) -> str:

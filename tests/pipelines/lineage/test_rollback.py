@@ -17,6 +17,7 @@ from roundsmith.commands.promotions import (
     take_back,
 )
 from roundsmith.errors import ConfigError, Unavailable
+from roundsmith.hashing import weights_sha256
 from roundsmith.lineage.history import History
 from roundsmith.v1 import generator_admin_pb2 as pb2
 from tests.pipelines.lineage.made import (
@@ -158,4 +159,5 @@ def test_with_admin_the_generator_there_serves_the_earlier_weights(tmp_path: Pat
     assert done.exit_code == 0, done.output
     uri = str((tmp_path / "work/checkpoints").resolve() / weights(first))
     assert asked == [(uri, weights(first))]
+    assert weights_sha256(Path(uri)) == weights(first), "the run's own copy may be gone"
     assert f"served now: {uri} at {address}" in done.output
