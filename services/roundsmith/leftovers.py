@@ -51,6 +51,16 @@ def is_left(name: str) -> bool:
     return found is not None and found["whose"] == _here() and not _runs(int(found["pid"]))
 
 
+def partial_folder(target: Path) -> Path:
+    """Where to make a folder that is then renamed to `target`: a hidden one beside it. Those that
+    killed processes of this machine left there are removed.
+    """
+    for other in target.parent.glob(f".{_BEGIN}.*"):
+        if is_left(other.name.removeprefix(".")):
+            shutil.rmtree(other, ignore_errors=True)
+    return target.with_name(f".{partial_name()}")
+
+
 def partial_name() -> str:
     """The name of a file under way, which says whose it is."""
     return f"{_BEGIN}.{os.getpid()}.{uuid.uuid4().hex}.{_here()}"

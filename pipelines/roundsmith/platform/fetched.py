@@ -37,11 +37,12 @@ class Fetched:
         return found
 
     def _remove_oldest(self, spared: set[Path]) -> None:
+        for left in self._folder.glob(".*.removed"):  # a killed run's
+            shutil.rmtree(left)
         copies = [path for path in self._folder.iterdir() if len(path.name) == _VERSION]
         copies.sort(key=lambda path: path.stat().st_mtime, reverse=True)
         for copy in copies[KEPT:]:
             if copy not in spared:
                 leaving = copy.with_name(f".{copy.name}.removed")
-                shutil.rmtree(leaving, ignore_errors=True)  # a killed run's
                 copy.rename(leaving)  # no half of one is ever found in its place
                 shutil.rmtree(leaving)

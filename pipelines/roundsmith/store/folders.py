@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
@@ -10,6 +9,7 @@ from typing import Any
 
 from roundsmith.errors import StoreError
 from roundsmith.hashing import weights_sha256
+from roundsmith.leftovers import partial_folder
 from roundsmith.storage import storage_errors
 from roundsmith.store.manifest import ObjectRef
 from roundsmith.store.objects import Objects, object_name
@@ -53,13 +53,13 @@ class Folders(Objects):
 
     def fetch_folder(self, ref: FolderRef, target: Path) -> Path:
         """A stored folder at `target`, checked file by file; it appears whole, and one that is
-        right is kept.
+        right is kept. What a killed process had of one beside it goes.
 
         Raises StoreError when something else is at `target`.
         """
         if target.exists():
             return _same_folder(target, ref)
-        partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+        partial = partial_folder(target)
         try:
             for name, file in self.files(ref.object):
                 self.fetch(file, partial / name)
