@@ -1,6 +1,6 @@
 """What a finished (arm, seed) tells: counts by task, what it trained on, what it spent."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,13 +74,22 @@ def finished(context: Context, arm: str, played: Played, tuned: Tuned) -> Finish
         code=looked[0].code_version,
         tuned=tuned,
         measured=chosen[-1].stats.get("measured", {}) if chosen else {},
-        rows=sum(int(manifest.stats["rows"]) for manifest in chosen),
+        rows=num_rows(chosen, checkpoint),
         steps=int(checkpoint.stats.get("total_steps", 0)),
         tokens=sum(map(tokens_of, (*pools, checkpoint))),
         executions=sum(map(executions_of, (*pools, checkpoint))),
         sampling_s=sum(_seconds(manifest) for manifest in pools),
         training_s=sum(_seconds(manifest) for manifest in (checkpoint, *looked)),
     )
+
+
+def num_rows(chosen: Sequence[Manifest], checkpoint: Manifest) -> int:
+    """The rows of all rounds; without a round those that the checkpoint was trained on, as a writer
+    is on the corpus: none of the base model.
+    """
+    if not chosen:
+        return int(checkpoint.stats.get("rows", 0))
+    return sum(int(manifest.stats["rows"]) for manifest in chosen)
 
 
 def _parts(
