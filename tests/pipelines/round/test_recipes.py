@@ -13,7 +13,7 @@ from roundsmith.lineage.side_by_side import read_run
 from roundsmith.recipes.matrix import matrix_of
 from roundsmith.store import EXAMPLES, GROUPS, PAIRS, Store
 from roundsmith.types import Kind
-from tests.pipelines.round.lab_round import play_recipe, summary
+from tests.pipelines.round.lab_round import play_recipe, selected, summary
 
 pytestmark = pytest.mark.slow
 
@@ -154,3 +154,37 @@ def test_atomic_imitates_and_then_learns_by_rewards_from_running_services(tmp_pa
     kept = {path.name for path in (tmp_path / "work/checkpoints").iterdir()}
     known = {m.stats["weights_sha256"] for m in (sft, grpo)} | {result["weights_sha256"]}
     assert len(kept - known) <= 1, "of the policies on the way only the last one served stays"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "options"),
+    [
+        ("rft", ("samples_per_task=6", "rewritten=2")),
+        ("ssd", ("samples_per_task=2",)),
+        ("regenerate", ("candidates=2",)),
+    ],
+)
+def test_what_methods_are_compared_with_plays_a_round_of_its_own(
+    tmp_path: Path, recipe: str, options: tuple[str, ...]
+) -> None:
+    few = ("--no-control", "--limit", "4", "--eval-limit", "1", "--set", "training.epochs=1")
+    play_recipe(tmp_path, recipe, *few, *(word for o in options for word in ("--set", o)))
+    assert (tmp_path / "round-1/report.html").exists()
+    store, result = Store(str(tmp_path / "store")), summary(tmp_path)["result"]
+    assert result["checkpoint_sha256"] != result["weights_sha256"]
+    groups = [g for m in store.manifests("sample") for g in store.read_all(GROUPS, m)]
+    codes = {s.sample_id: s for g in groups for s in g.samples if s.kind is Kind.CODE}
+    every = selected(tmp_path)
+    rows = [row for row in every if row.provenance.parents]
+    own = {row.provenance.task_id: row.prompt for row in every if not row.provenance.parents}
+    assert len(groups) == len(own) == 4
+    assert rows, "the rows that the model wrote"
+    assert all(row.prompt == own[row.provenance.task_id] for row in rows)
+    chosen = {row.provenance.parents[0] for row in rows}
+    assert chosen <= codes.keys()
+    if recipe == "rft":
+        assert chosen <= {code.sample_id for group in groups for code in group.passing()}
+        assert {bool(code.provenance.parents) for code in codes.values()} == {True, False}
+    else:
+        assert not any(group.outcomes for group in groups)
+        assert len(rows) == (8 if recipe == "ssd" else 4)
