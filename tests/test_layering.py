@@ -28,7 +28,7 @@ LAYERS = (
         "leftovers",
         "startup",
     },
-    {"wire", "clients", "config", "storage", "bench", "kubernetes_login"},
+    {"wire", "clients", "config", "storage", "bench", "kubernetes_login", "children"},
     {"generator", "executor", "scorer", "pair_builder", "serve", "models"},
     {
         "recipes",

@@ -14,7 +14,15 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from tests.chaos.processes import RUN, SERVICES, SUPERVISOR, TRAINING, ZYGOTE, by_kind
+from tests.chaos.processes import (
+    FORK_SERVER,
+    RUN,
+    SERVICES,
+    SUPERVISOR,
+    TRAINING,
+    ZYGOTE,
+    by_kind,
+)
 from tests.pipelines.round.lab_round import command, summary
 
 SETTINGS = "shard_tasks = 2\n"
@@ -25,7 +33,7 @@ LIMIT_S = 3600.0
 """A run that takes longer than this after its last kill is stuck."""
 
 
-VICTIMS = (RUN, TRAINING, *SERVICES, SUPERVISOR, ZYGOTE)
+VICTIMS = (RUN, FORK_SERVER, TRAINING, *SERVICES, SUPERVISOR, ZYGOTE)
 
 
 def victims(seed: int) -> Iterator[str]:

@@ -9,12 +9,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from roundsmith.children import die_with_parent as follow_parent
 from roundsmith.commands.serve_options import Admin, Engine, Listen, Model, Process, Weights
 from roundsmith.config import ServeSettings, Settings, WeightsSettings, let_threads_sleep
 from roundsmith.errors import ConfigError
 from roundsmith.lab import model_source
 from roundsmith.serve import Service, run
-from roundsmith.serve.server import die_with_parent as follow_parent
 from roundsmith.startup import hold_searches, resume_searches
 from roundsmith.storage import make_output_folder
 

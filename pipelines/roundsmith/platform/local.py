@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from roundsmith.children import Start, execute
 from roundsmith.clients import ROUNDS, Endpoints, Services, connect
 from roundsmith.config import (
     REPEATED_SUMS,
@@ -21,6 +22,7 @@ from roundsmith.cpu_time import tree_cpu_s
 from roundsmith.errors import PlatformError
 from roundsmith.models.text import may_succeed
 from roundsmith.platform.fetched import Fetched
+from roundsmith.platform.forked import ForkServer
 from roundsmith.platform.processes import ServiceProcesses, endpoints
 from roundsmith.sandbox import boot
 from roundsmith.steps.config import SIZES, RunConfig
@@ -85,6 +87,7 @@ class LocalPlatform:
         self._services: Services | None = None
         self._retries = 0
         self._began_with = Path()
+        self._forks = ForkServer()
         self.endpoints: Endpoints | None = None
 
     @property
@@ -149,13 +152,13 @@ class LocalPlatform:
         if self._services is not None and not await asyncio.to_thread(
             may_succeed, self._began_with, Path(uri)
         ):
-            await self.close()
+            await self._end_services()
         if self._services is None:
             self._began_with = Path(uri)
             folder = self._work / "services"
             for left in folder.glob("*.weights.json"):  # an earlier run's: this one begins with uri
                 left.unlink()
-            processes = ServiceProcesses(folder)
+            processes = ServiceProcesses(folder, self._start(uri))
             commands = service_commands(self._config, uri, self._work / "checkpoints", folder)
             self.endpoints = endpoints(await processes.start(commands))
             self._stack.push_async_callback(processes.stop)
@@ -173,7 +176,7 @@ class LocalPlatform:
         """
         rolls_out = request.stage.objective == "grpo"
         if self._processes is not None and self._device == "cuda" and not rolls_out:
-            await self.close()
+            await self._end_services()
         out = self._training(request.name)
         job = await asyncio.to_thread(request.fetch, self._fetched.path(request.model), out)
         if rolls_out:
@@ -181,7 +184,8 @@ class LocalPlatform:
             assert self.endpoints is not None
             where = Rollouts(endpoints=self.endpoints, policies=str(self._policies(request.name)))
             job = job.model_copy(update={"rollouts": where})
-        result = await launch(job, on_progress=on_progress)
+        start = self._start(str(job.model))
+        result = await launch(job, on_progress=on_progress, start=start)
         folder = await asyncio.to_thread(Store(request.store).put_folder, out / "model")
         if folder.weights_sha256 != result.weights_sha256:
             await self.committed(request.name)
@@ -238,9 +242,23 @@ class LocalPlatform:
 
     async def close(self) -> None:
         """Ends the services; `services` would start them again."""
+        await self._end_services()
+        await self._forks.close()
+
+    async def _end_services(self) -> None:
         self._retries = self.retries
         self._processes = self._services = None
         await self._stack.aclose()
+
+    def _start(self, model: str) -> Start:
+        """How a process with this model starts: forked, unless its engine, its code or a GPU must
+        not be touched before it is there, or it has a hub to ask.
+        """
+        config = self._config
+        alone = config.services.engine != "transformers" or config.trust_remote_code
+        if alone or self._device != "cpu" or not Path(model).is_dir():
+            return execute
+        return self._forks.start
 
 
 def on_gpu(device: str) -> bool:

@@ -5,18 +5,19 @@ import contextlib
 import json
 import logging
 import signal
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from roundsmith.children import Child, Start, execute
 from roundsmith.clients import Endpoints
 from roundsmith.config import child_environment
 from roundsmith.errors import ConfigError, PlatformError
 
 log = logging.getLogger(__name__)
 
+WITH_MODEL = ("generator", "scorer")
 START_S = 300.0
 """A service that is not ready by then is given up."""
 RESTARTS = 5
@@ -32,7 +33,9 @@ class ServiceProcesses:
     """Processes of `roundsmith serve`, by service name; each logs to `logs/NAME.log`."""
 
     folder: Path
-    _running: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
+    start_model: Start = execute
+    """Starts those that load a model."""
+    _running: dict[str, Child] = field(default_factory=dict)
     _commands: dict[str, Sequence[str]] = field(default_factory=dict)
     _addresses: dict[str, dict[str, str]] = field(default_factory=dict)
     _restarts: Counter[str] = field(default_factory=Counter)
@@ -91,25 +94,18 @@ class ServiceProcesses:
         logs, ready = self.folder / "logs", self.folder / f"{name}.ready"
         logs.mkdir(parents=True, exist_ok=True)
         ready.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "roundsmith.cli", "serve", name, *arguments]
         with (logs / f"{name}.log").open("wb" if anew else "ab") as output:
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                "--ready-file",
-                str(ready),
-                "--die-with-parent",
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=child_environment(PYTHONUNBUFFERED="1", NO_COLOR="1", COLUMNS="200"),
-                start_new_session=True,  # Ctrl-C reaches the run, which ends its services in order
+            process = await (self.start_model if name in WITH_MODEL else execute)(
+                "roundsmith.cli",
+                ["serve", name, *arguments, "--ready-file", str(ready), "--die-with-parent"],
+                output,
+                child_environment(PYTHONUNBUFFERED="1", NO_COLOR="1", COLUMNS="200"),
+                own_session=True,  # Ctrl-C reaches the run, which ends its services in order
             )
         self._running[name] = process
         return await self._ready(name, process, ready)
 
-    async def _ready(
-        self, name: str, process: asyncio.subprocess.Process, ready: Path
-    ) -> dict[str, str]:
+    async def _ready(self, name: str, process: Child, ready: Path) -> dict[str, str]:
         ended = asyncio.ensure_future(process.wait())
         try:
             async with asyncio.timeout(START_S):
@@ -164,7 +160,7 @@ def _first(failure: BaseException) -> BaseException:
     return failure.exceptions[0] if isinstance(failure, BaseExceptionGroup) else failure
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def _end(process: Child) -> None:
     if process.returncode is not None:
         return
     with contextlib.suppress(ProcessLookupError):

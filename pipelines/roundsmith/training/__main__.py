@@ -12,12 +12,14 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from roundsmith.children import die_with_parent
 from roundsmith.config import child_environment, let_threads_sleep
 from roundsmith.errors import RoundsmithError
 from roundsmith.leftovers import temporary_folder
 from roundsmith.startup import hold_searches
 from roundsmith.training.full_disk import EXIT_CODE, NoSpace, full_disk_told
 from roundsmith.training.job import TrainingJob
+from roundsmith.training.libraries import hold_back
 
 log = logging.getLogger(__name__)
 
@@ -37,17 +39,10 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     for noisy in ("aiobotocore", "botocore"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    # A training reads folders and asks no hub; TRL would report its use to one.
-    os.environ |= {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
-    # grpo hands TRL a rollout function, which TRL calls experimental in a warning.
-    os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
-    # TRL would load wandb, where that is installed, though nothing is reported.
-    sys.modules["wandb"] = None  # type: ignore[assignment]  # which means that there is none
+    hold_back()
     let_threads_sleep()
     try:
         if options.die_with_parent:
-            from roundsmith.serve.server import die_with_parent
-
             die_with_parent()
         job = TrainingJob.read(options.job)
         if options.kept_at:

@@ -2,11 +2,11 @@
 
 import asyncio
 import signal
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from roundsmith.children import Child, Start, execute
 from roundsmith.config import child_environment
 from roundsmith.errors import ConfigError, EngineError, PlatformError
 from roundsmith.training.full_disk import EXIT_CODE, NoSpace, full_disk_told
@@ -21,7 +21,10 @@ _TAIL_BYTES = 4000
 
 
 async def launch(
-    job: TrainingJob, nproc: int = 1, on_progress: Callable[[Progress], None] | None = None
+    job: TrainingJob,
+    nproc: int = 1,
+    on_progress: Callable[[Progress], None] | None = None,
+    start: Start = execute,
 ) -> TrainingResult:
     """Train in a process of its own, or in `nproc` by torchrun; `on_progress` hears of every step.
 
@@ -36,14 +39,10 @@ async def launch(
     lines = partial(read_progress, job.out / PROGRESS_FILE)
     tail = ProgressTail(lines, seen=lines())
     with (job.out / LOG_FILE).open("ab") as log:
-        start = log.tell()
-        process = await asyncio.create_subprocess_exec(
-            *_command(request, nproc),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env=child_environment(PYTHONUNBUFFERED="1"),
-        )
+        begin = log.tell()
+        arguments = [str(request), "--die-with-parent", f"--processes={nproc}"]
+        environment = child_environment(PYTHONUNBUFFERED="1")
+        process = await start("roundsmith.training", arguments, log, environment, False)
     try:
         await _follow(process, tail, on_progress or (lambda _: None))
     finally:
@@ -51,17 +50,12 @@ async def launch(
     if process.returncode:
         if process.returncode == EXIT_CODE:
             raise NoSpace(job.out)
-        _fail(process.returncode, job.out / LOG_FILE, start)
+        _fail(process.returncode, job.out / LOG_FILE, begin)
     return read_result(job.out)
 
 
-def _command(request: Path, nproc: int) -> list[str]:
-    options = ["--die-with-parent", f"--processes={nproc}"]
-    return [sys.executable, "-m", "roundsmith.training", str(request), *options]
-
-
 async def _follow(
-    process: asyncio.subprocess.Process, tail: ProgressTail, on_progress: Callable[[Progress], None]
+    process: Child, tail: ProgressTail, on_progress: Callable[[Progress], None]
 ) -> None:
     ended = asyncio.ensure_future(process.wait())
     while not ended.done():
@@ -70,7 +64,7 @@ async def _follow(
             on_progress(progress)
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def _end(process: Child) -> None:
     if process.returncode is not None:
         return
     process.terminate()
@@ -81,9 +75,9 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-def _fail(code: int, log: Path, start: int) -> None:
+def _fail(code: int, log: Path, begin: int) -> None:
     with log.open("rb") as stream:
-        stream.seek(max(start, log.stat().st_size - _TAIL_BYTES))
+        stream.seek(max(begin, log.stat().st_size - _TAIL_BYTES))
         tail = stream.read().decode("utf-8", "replace").strip()
     if code < 0:
         raise PlatformError(

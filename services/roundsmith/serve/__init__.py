@@ -5,7 +5,7 @@ from roundsmith.serve.items import ItemCalls, answer_items
 from roundsmith.serve.load import Load
 from roundsmith.serve.ports import Binding
 from roundsmith.serve.results import ItemResults, item_key
-from roundsmith.serve.server import Service, die_with_parent, listening, run
+from roundsmith.serve.server import Service, listening, run
 
 __all__ = [
     "Binding",
@@ -15,7 +15,6 @@ __all__ = [
     "Service",
     "answer_items",
     "caller_of",
-    "die_with_parent",
     "item_key",
     "listening",
     "run",

@@ -1,10 +1,8 @@
 """One process and its ports: start, say ready, answer, drain on SIGTERM."""
 
 import asyncio
-import ctypes
 import json
 import logging
-import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,8 +15,8 @@ from grpc_health.v1.health import aio as health_aio
 from prometheus_client.registry import Collector
 
 from roundsmith import tracing
-from roundsmith.config import ServeSettings, parent_pid
-from roundsmith.errors import PlatformError, RoundsmithError
+from roundsmith.config import ServeSettings
+from roundsmith.errors import RoundsmithError
 from roundsmith.serve import logs
 from roundsmith.serve.guard import Guard
 from roundsmith.serve.http import metrics_page
@@ -30,7 +28,6 @@ log = logging.getLogger(__name__)
 
 _FLUSH_S = 0.5
 """How long after draining the last bytes may take, and watchers of health may stay."""
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -124,17 +121,6 @@ async def listening(
         stack.push_async_callback(guard.drain, settings.drain_s)
         stack.push_async_callback(health.enter_graceful_shutdown)
         yield addresses
-
-
-def die_with_parent() -> None:
-    """Asks the kernel to end this process when the thread that started it ends, however that ends.
-
-    Raises PlatformError when the parent named by the environment went away before that.
-    """
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    parent = parent_pid()
-    if parent is not None and os.getppid() != parent:
-        raise PlatformError(f"expected process {parent} as parent, saw it gone: nothing is served")
 
 
 async def _unless(

@@ -102,16 +102,20 @@ def test_a_training_stays_whole_until_it_is_committed_and_one_that_was_changed_i
     async def train() -> str:
         return (await platform.train(asked, lambda _: None)).folder.weights_sha256
 
-    first = asyncio.run(train())
-    (left,) = (work / "training").iterdir()
-    begun = (left / "model" / "model.safetensors").stat().st_mtime_ns
-    assert asyncio.run(train()) == first, "as after a kill before the commit"
-    assert (left / "model" / "model.safetensors").stat().st_mtime_ns == begun
+    async def play() -> None:
+        first = await train()
+        (left,) = (work / "training").iterdir()
+        begun = (left / "model" / "model.safetensors").stat().st_mtime_ns
+        assert await train() == first, "as after a kill before the commit"
+        assert (left / "model" / "model.safetensors").stat().st_mtime_ns == begun
 
-    (left / "model" / "tokenizer.json").unlink()
-    with pytest.raises(PlatformError, match="run again, and it is trained anew"):
-        asyncio.run(train())
-    assert not any((work / "training").iterdir())
+        (left / "model" / "tokenizer.json").unlink()
+        with pytest.raises(PlatformError, match="run again, and it is trained anew"):
+            await train()
+        assert not any((work / "training").iterdir())
+        await platform.close()
+
+    asyncio.run(play())
 
 
 def test_what_a_killed_run_was_removing_is_removed_with_the_rest(tmp_path: Path) -> None:

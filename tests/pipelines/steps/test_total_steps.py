@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from roundsmith.lab.splits import tasks
+from roundsmith.platform.local import LocalPlatform
 from roundsmith.recipes.contract import gold_example
 from roundsmith.recipes.styles import CompletionStyle
 from roundsmith.steps import run_step
@@ -41,6 +42,8 @@ def test_steps_of_earlier_rounds_count_for_the_control(
         two = await run_step(ctx, "train", rows=await kept(6), model=one, tasks=of)
         gold = await kept(4)
         control = await run_step(ctx, "train", rows=gold, model=first, tasks=of, like=two)
+        assert isinstance(ctx.platform, LocalPlatform)
+        await ctx.platform.close()
         stats = [ctx.manifest(ref).stats for ref in (one, two, control)]
         return [s["steps"] for s in stats], [s["total_steps"] for s in stats]
 

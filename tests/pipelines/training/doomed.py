@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from roundsmith.children import die_with_parent
 from roundsmith.config import child_environment
-from roundsmith.serve.server import die_with_parent
 from roundsmith.startup import hold_searches
 from roundsmith.training import TrainingJob
 from roundsmith.training.folder import JobFolder

@@ -150,7 +150,7 @@ def test_nothing_listens_any_more_after_the_end(tmp_path: Path) -> None:
 TIED = """
 import subprocess, sys, time
 from roundsmith.config import child_environment
-code = "from roundsmith.serve import die_with_parent as d; d(); print('on', flush=True); input()"
+code = "from roundsmith.children import die_with_parent as d; d(); print('on', flush=True); input()"
 child = subprocess.Popen(
     [sys.executable, "-c", code], env=child_environment(), stdin=subprocess.PIPE
 )
@@ -170,7 +170,7 @@ def test_a_tied_process_ends_with_the_one_that_started_it() -> None:
 
 
 def test_a_tied_process_whose_parent_is_gone_refuses_to_start() -> None:
-    code = "from roundsmith.serve import die_with_parent; die_with_parent()"
+    code = "from roundsmith.children import die_with_parent; die_with_parent()"
     environment = child_environment(ROUNDSMITH_PARENT_PID="1")
     ended = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True

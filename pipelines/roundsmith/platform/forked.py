@@ -1,0 +1,154 @@
+"""Children of this process that one fork server has made, which imported for all of them."""
+
+import asyncio
+import contextlib
+import ctypes
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import BinaryIO
+
+from roundsmith.children import Child, execute
+from roundsmith.config import child_environment
+from roundsmith.platform.fork_server import Request
+
+log = logging.getLogger(__name__)
+
+_PR_SET_CHILD_SUBREAPER = 36
+_TRIES = 2
+"""The first may find a server that was killed."""
+_ROOM = " " * 4000
+"""For the command lines of children."""
+
+
+class Forked:
+    """A child that is there, whoever forked it."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self._over = asyncio.Event()
+        self._descriptor = os.pidfd_open(pid)
+        asyncio.get_running_loop().add_reader(self._descriptor, self._end)
+
+    async def wait(self) -> int:
+        """The return code, when it has ended."""
+        await self._over.wait()
+        assert self.returncode is not None
+        return self.returncode
+
+    def terminate(self) -> None:
+        """SIGTERM. Raises ProcessLookupError when it has ended."""
+        self._send(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL. Raises ProcessLookupError when it has ended."""
+        self._send(signal.SIGKILL)
+
+    def _send(self, number: signal.Signals) -> None:
+        if self.returncode is not None:
+            raise ProcessLookupError(self.pid)
+        signal.pidfd_send_signal(self._descriptor, number)
+
+    def _end(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._descriptor)
+        os.close(self._descriptor)
+        self.returncode = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        self._over.set()
+
+
+class ForkServer:
+    """Starts processes by a fork server, which begins with the first of them, and anew when it was
+    killed. Where it can not import, a process is started with an interpreter of its own.
+    """
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Lock()
+        self._server: asyncio.subprocess.Process | None = None
+        self._socket: socket.socket | None = None
+
+    async def start(
+        self,
+        module: str,
+        arguments: Sequence[str],
+        output: BinaryIO,
+        environment: Mapping[str, str],
+        own_session: bool,
+    ) -> Child:
+        """As `execute` does. It ends with this process only where it asks for that itself."""
+        request = Request(module, list(arguments), dict(environment), own_session)
+        async with self._turn:
+            for _ in range(_TRIES):
+                try:
+                    if child := await self._fork(request, output):
+                        return child
+                except BaseException:
+                    await self._close()
+                    raise
+                await self._close()
+        log.warning("there is no fork server that lives: %s starts without one", module)
+        return await execute(module, arguments, output, environment, own_session)
+
+    async def close(self) -> None:
+        """Ends the server; its children stay."""
+        async with self._turn:
+            await self._close()
+
+    async def _fork(self, request: Request, output: BinaryIO) -> Forked | None:
+        """The child, or None where the server has ended or its child is not ours."""
+        if self._server is None or self._server.returncode is not None:
+            await self._begin()
+        assert self._socket is not None
+        answer, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        answer.setblocking(False)
+        with answer, _adopting_orphans():
+            with theirs, contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                request.send(self._socket, output.fileno(), theirs)
+            said = await asyncio.get_running_loop().sock_recv(answer, 64)
+            if not said:
+                return None
+            pid, parent = map(int, said.split())
+            if parent != os.getpid():
+                return None
+            child = Forked(pid)
+            with contextlib.suppress(BrokenPipeError):  # it was killed meanwhile
+                answer.send(b"!")
+            return child
+
+    async def _begin(self) -> None:
+        await self._close()
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            module = "roundsmith.platform.fork_server"
+            self._server = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", module, str(theirs.fileno()), _ROOM),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.DEVNULL,  # where it fails, a child tells of the same
+                env=child_environment(PYTHONUNBUFFERED="1"),
+                pass_fds=(theirs.fileno(),),
+            )
+
+    async def _close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        if self._server is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._server.kill()
+            await self._server.wait()
+            self._server = None
+
+
+@contextlib.contextmanager
+def _adopting_orphans() -> Iterator[None]:
+    """Meanwhile what was started below this process, and whose parent ends, becomes its child."""
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    try:
+        yield
+    finally:
+        prctl(_PR_SET_CHILD_SUBREAPER, 0)
