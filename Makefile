@@ -8,6 +8,7 @@ SHELL := bash
 VENV := .venv
 VLLM ?= .venv-vllm
 BIN := $(VENV)/bin
+SMOLLM2 := $(VENV)/smollm2
 OUT ?= runs/lab
 SOURCES := services pipelines sandbox-image tests hatch_build.py
 BUILD_IMAGE ?= $(CURDIR)/charts/images/docker-build
@@ -36,7 +37,7 @@ round: $(VENV)/local.stamp ## run one GiFT round on the lab and write its report
 # Three at a time, for two cores: they wait for a third of their time. The longest first, so that they end together, and
 # types last, which fill what a core has left; the first is seen as it goes, the others at their end.
 .PHONY: test
-test: style bytecode $(if $(WITH_VLLM),vllm-environment) ## check everything: lint, types, the protos and every test; WITH_VLLM=1 adds test-vllm
+test: style bytecode $(SMOLLM2) $(if $(WITH_VLLM),vllm-environment) ## check everything: lint, types, the protos and every test; WITH_VLLM=1 adds test-vllm
 	$(MAKE) --jobs=$(LANES) --keep-going $(addprefix test-part-,rounds cluster sandbox $(if $(WITH_VLLM),vllm) \
 	  rest chaos training generator services types)
 
@@ -57,6 +58,10 @@ at-its-end = said=$$(mktemp); $(1) > "$$said" 2>&1; code=$$?; echo "== $@ took $
 .PHONY: bytecode
 bytecode: $(VENV)/dev.stamp
 	@$(BIN)/python -m compileall -q services pipelines sandbox-image protos
+
+# A model that three parts load. Where it can not be had, they try for themselves, and tell.
+$(SMOLLM2): | $(VENV)/dev.stamp
+	-@$(BIN)/python tests/tools/make_smollm2.py $@
 
 .PHONY: test-part-rounds
 test-part-rounds: $(VENV)/dev.stamp

@@ -77,7 +77,10 @@ def undisturbed_in_small_shards(tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture(scope="session")
 def smollm2(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of SmolLM2-135M-Instruct, which nobody changes."""
+    """The folder of SmolLM2-135M-Instruct, which nobody changes: what `make test` made for all its
+    parts, or one of this session.
+    """
     from tests.tools.make_smollm2 import make
 
-    return make(tmp_path_factory.mktemp("smollm2") / "model")
+    made = Path(__file__).parents[1] / ".venv" / "smollm2"
+    return made if made.exists() else make(tmp_path_factory.mktemp("smollm2") / "model")

