@@ -8,6 +8,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from roundsmith.lineage.trace import Trace, TracedSample
+from roundsmith.lineage.uses import Uses
 from roundsmith.store import EvalRecord, Manifest
 from roundsmith.store.codecs import example_columns, pair_columns, task_columns
 from roundsmith.types import ChatMessage, Example, Prompt, Provenance, Row
@@ -111,6 +112,9 @@ def _add_work(tree: Tree, found: Trace) -> None:
 def _add_uses(tree: Tree, found: Trace) -> None:
     uses = found.uses
     node = tree.add(Text("went into", "bold"))
+    for shown in uses.shown[:SHOWN]:
+        node.add(f"sample {shown.sample_id} of {shown.task_id}: it was shown as an example")
+    _add_more(node, len(uses.shown), "samples that it was shown for")
     for row in uses.rows[:SHOWN]:
         node.add(f"row {row.row_id} of {row.made_by[:19]}, {row.times} times")
     _add_more(node, len(uses.rows), "rows")
@@ -119,7 +123,7 @@ def _add_uses(tree: Tree, found: Trace) -> None:
         how = "its training saw it" if checkpoint.direct else "rests on one that saw it"
         of = f"round {checkpoint.round}" if checkpoint.round else "no report"
         node.add(f"checkpoint {checkpoint.weights_sha256} ({of}, {word}): {how}")
-    if not uses.rows and not uses.checkpoints:
+    if uses == Uses():
         node.add("nothing")
 
 

@@ -1,11 +1,12 @@
 """Forward: which rows and checkpoints something went into."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from roundsmith.lineage.find import ROW_KINDS, Found, FoundRow, FoundSample, FoundTask, FoundWork
 from roundsmith.lineage.history import ROW_STEPS, History
+from roundsmith.lineage.shown import Shown, shown_in
 from roundsmith.recipes.identities import row_id
 from roundsmith.store import Manifest
 from roundsmith.types import Group
@@ -43,6 +44,10 @@ class Uses:
 
     rows: tuple[UsedRow, ...] = ()
     checkpoints: tuple[UsedCheckpoint, ...] = ()
+    shown: tuple[Shown, ...] = ()
+    """Samples of other tasks that a task was an example for; what was made of those is not in
+    `rows`, and a sample is followed by its own id.
+    """
 
 
 def uses(history: History, found: Found) -> Uses:
@@ -54,7 +59,8 @@ def uses(history: History, found: Found) -> Uses:
             made = descendants(group, sample.sample_id)
             return _uses(history, lambda seen: not made.isdisjoint(seen["provenance"]["parents"]))
         case FoundTask(task):
-            return _uses(history, lambda seen: bool(seen["provenance"]["task_id"] == task.task_id))
+            own = _uses(history, lambda seen: bool(seen["provenance"]["task_id"] == task.task_id))
+            return replace(own, shown=shown_in(history, task))
         case FoundWork(manifest) if "weights_sha256" in manifest.stats:
             weights = manifest.stats["weights_sha256"]
             drawn = _uses(

@@ -1,6 +1,7 @@
 """From a row back to its prompt and forward to the checkpoints that it went into."""
 
 import json
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -11,10 +12,19 @@ from roundsmith.commands.show_trace import trace_json, trace_tree
 from roundsmith.errors import ConfigError, UnknownName
 from roundsmith.lineage.history import History
 from roundsmith.lineage.integrity import Findings, check_rows
+from roundsmith.lineage.shown import Shown
 from roundsmith.lineage.trace import Trace, trace
-from roundsmith.store import EVALS, EXAMPLES, Store
+from roundsmith.recipes.identities import sample_id
+from roundsmith.recipes.styles import (
+    ChatStyle,
+    CompletionStyle,
+    Demonstration,
+    Style,
+    without_docstrings,
+)
+from roundsmith.store import EVALS, EXAMPLES, GROUPS, Manifest, Store, step_key
 from roundsmith.types import Example, Kind
-from tests.pipelines.lineage.made import MadeRun, with_a_writer
+from tests.pipelines.lineage.made import MadeRun, made_run, with_a_writer
 
 Rounds = tuple[MadeRun, MadeRun]
 
@@ -73,6 +83,27 @@ def test_a_bad_task_is_followed_to_its_rows_and_to_every_checkpoint_after_them(
         (first.checkpoint.stats["weights_sha256"], 1, True),
         (second.checkpoint.stats["weights_sha256"], 2, False),
     }
+
+
+@pytest.mark.parametrize("style", [CompletionStyle(), ChatStyle()])
+def test_a_bad_task_is_followed_to_what_it_was_shown_for(style: Style, tmp_path: Path) -> None:
+    run = made_run(tmp_path)
+    bad, other = (group.task for group in run.groups[:2])
+    assert bad.reference is not None
+    example = Demonstration(without_docstrings(bad.reference), bad.description)
+    group = run.groups[1]
+    (told,) = (sample for sample in group.samples if sample.kind is Kind.DESCRIPTION)
+    told = replace(told, prompt=style.description("def f(): ...", example))
+    told = replace(told, sample_id=sample_id(told))
+    store = run.context.store
+    drawn = store.write_rows(GROUPS, [replace(group, samples=(told,), outcomes=(), scores={})])
+    store.commit(Manifest("sample", step_key("sample", 1, {}, ()), (drawn,)))
+    found = traced(run, bad.task_id)
+    assert found.uses.shown == (Shown(told.sample_id, other.task_id),)
+    assert traced(run, other.task_id).uses.shown == ()
+    page = StringIO()
+    Console(file=page, width=200).print(trace_tree(found))
+    assert f"sample {told.sample_id} of {other.task_id}: it was shown" in page.getvalue()
 
 
 def test_a_sample_is_followed_through_what_was_drawn_from_it(rounds: Rounds) -> None:
