@@ -58,7 +58,7 @@ async def evaluate(ctx: Context, tasks: str, model: str, split: str) -> str:
 
     job = Job(
         "evaluate",
-        15,
+        16,
         settings,
         task_set,
         (weights,),
@@ -136,12 +136,13 @@ def results_of(ctx: Context, manifest: Manifest, of: str) -> Iterator[TaskResult
 
 
 def _count(records: Sequence[EvalRecord]) -> dict[str, int]:
+    prompts = {record.task_id: record.prompt_tokens for record in records}  # one for all its codes
     return {
         "tasks": len({record.task_id for record in records}),
         "samples": len(records),
         "solved": sum(record.solved for record in records),
         "strict": sum(record.strict for record in records),
-        "prompt_tokens": sum(record.prompt_tokens for record in records),
+        "prompt_tokens": sum(prompts.values()),
         "sampled_tokens": sum(record.tokens for record in records),
         "executions": sum(len(record.verdicts) for record in records),
     }

@@ -46,7 +46,7 @@ async def sample(ctx: Context, tasks: str, model: str) -> str:
 
     job = Job(
         "sample",
-        16,
+        17,
         settings,
         task_set,
         (weights,),
@@ -122,7 +122,7 @@ def _count(groups: Sequence[Group], recipe: Recipe) -> dict[str, int]:
         "passing": sum(len(group.passing()) for group in groups),
         "tests": sum(sample.kind is Kind.TEST for sample in samples),
         "tasks_with_passing": sum(bool(group.passing()) for group in groups),
-        "prompt_tokens": sum(sample.prompt_tokens for sample in samples),
+        "prompt_tokens": sum(map(_prompt_tokens, groups)),
         "sampled_tokens": sum(sample.token_count for sample in samples),
         "executions": sum(len(group.outcomes) for group in groups),
     }
@@ -133,6 +133,12 @@ def _count(groups: Sequence[Group], recipe: Recipe) -> dict[str, int]:
             name = f"verdict_{outcome.verdict}"
             counts[name] = counts.get(name, 0) + 1
     return counts
+
+
+def _prompt_tokens(group: Group) -> int:
+    """Of the prompts that were given; those that are drawn together are drawn from one."""
+    once = {(sample.step, sample.prompt): sample.prompt_tokens for sample in group.samples}
+    return sum(once.values())
 
 
 def _count_scored(groups: Sequence[Group], recipe: Recipe) -> dict[str, int]:
