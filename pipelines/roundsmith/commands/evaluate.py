@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +12,23 @@ from rich.console import Console
 
 from roundsmith.benchmarks.asserted import shown_tests
 from roundsmith.commands.progress import ProgressView
-from roundsmith.commands.run import only_run
+from roundsmith.commands.run import mended, only_run
 from roundsmith.errors import ConfigError
 from roundsmith.platform.local import LocalPlatform
+from roundsmith.statistics import Evaluation
 from roundsmith.steps import run_step
 from roundsmith.steps.config import RunConfig
 from roundsmith.steps.context import Context
 from roundsmith.steps.evaluate import evaluation_of, results_of
 from roundsmith.steps.inputs import tasks_of
 from roundsmith.storage import make_output_folder
-from roundsmith.store import RESULTS, Manifest, Store, write_file
+from roundsmith.store import RESULTS, Manifest, Store, TaskResult, write_file
 from roundsmith.types import Split
 from roundsmith.wrong_settings import explain
 
 RESULTS_FILE = "results.parquet"
+GREEDY = "greedy "
+"""How the names of what was drawn at temperature 0 begin."""
 
 
 def evaluate_model(
@@ -50,32 +53,50 @@ def evaluate_model(
         platform = LocalPlatform(config, (out / "work").resolve())
         context = Context(Store(str(out / "store")), config, 0, platform, view)
 
-        def do(ctx: Context, step: str, **refs: str) -> str:
-            return runner.run(platform.watched(run_step(ctx, step, **refs)))
+        def do(ctx: Context, step: str, **refs: str) -> Manifest:
+            return ctx.manifest(runner.run(platform.watched(run_step(ctx, step, **refs))))
 
         try:
-            tasks, model = do(context, "load_tasks", split=split), do(context, "load_model")
-            asked = {"": context, **({"greedy ": _greedily(context)} if greedy else {})}
-            refs = {"tasks": tasks, "model": model, "split": split}
-            found = {
-                name: (ctx, ctx.manifest(do(ctx, "evaluate", **refs)))
-                for name, ctx in asked.items()
-            }
+            found = mended(context.store, lambda: _evaluated(context, split, greedy, do))
         finally:
             runner.run(platform.close())
-    results = (row for ctx, done in found.values() for row in results_of(ctx, done, "model"))
-    write_file(RESULTS, out / RESULTS_FILE, results)
-    shows = any(
-        shown_tests(task) for task in tasks_of(context, context.manifest(tasks), Split(split))
-    )
+    write_file(RESULTS, out / RESULTS_FILE, found.results)
     fields: dict[str, Any] = {"model": config.model, "split": split}
-    for name, (ctx, done) in found.items():
-        for strict in (False, True) if shows else (False,):
-            words = f"{name}{'strict ' if strict else ''}"
-            key = f"{words.replace(' ', '_')}pass_at_k"
-            fields[key] = _numbers(ctx, done, f"{split} {words}pass@", console, strict)
+    for name, evaluation in found.evaluations.items():
+        key = f"{name.replace(' ', '_')}pass_at_k"
+        ks = (1,) if name.startswith(GREEDY) else config.evaluation.ks
+        fields[key] = _numbers(evaluation, ks, config.seed, f"{split} {name}pass@", console)
     if json_file is not None:
-        json_file.write_text(json.dumps({**fields, **found[""][1].stats}, indent=2) + "\n")
+        json_file.write_text(json.dumps({**fields, **found.stats}, indent=2) + "\n")
+
+
+@dataclass(frozen=True, slots=True)
+class _Evaluated:
+    """What was counted, by how, and the results of the tasks."""
+
+    evaluations: Mapping[str, Evaluation]
+    results: Sequence[TaskResult]
+    stats: Mapping[str, Any]
+
+
+def _evaluated(
+    context: Context, split: str, greedy: bool, do: Callable[..., Manifest]
+) -> _Evaluated:
+    """Evaluates, and reads all that it came to."""
+    tasks, model = do(context, "load_tasks", split=split), do(context, "load_model")
+    refs = {"tasks": tasks.reference, "model": model.reference, "split": split}
+    asked = {"": context, **({GREEDY: _greedily(context)} if greedy else {})}
+    done = {name: do(ctx, "evaluate", **refs) for name, ctx in asked.items()}
+    shows = any(shown_tests(task) for task in tasks_of(context, tasks, Split(split)))
+    return _Evaluated(
+        {
+            f"{name}{'strict ' if strict else ''}": evaluation_of(context, manifest, strict=strict)
+            for name, manifest in done.items()
+            for strict in ((False, True) if shows else (False,))
+        },
+        [row for manifest in done.values() for row in results_of(context, manifest, "model")],
+        done[""].stats,
+    )
 
 
 def _greedily(context: Context) -> Context:
@@ -86,16 +107,15 @@ def _greedily(context: Context) -> Context:
 
 
 def _numbers(
-    context: Context, done: Manifest, name: str, console: Console, strict: bool
+    evaluation: Evaluation, ks: Sequence[int], seed: int, name: str, console: Console
 ) -> dict[str, Any]:
     """pass@k by k with its interval, each printed below its name."""
-    evaluation, seed = evaluation_of(context, done, strict=strict), context.config.seed
     numbers = {}
-    for k in context.config.evaluation.ks:
+    for k in ks:
         interval = evaluation.interval(k, seed=seed)
         numbers[str(k)] = {"value": evaluation.mean(k), "ci95": [interval.low, interval.high]}
         console.print(
-            f"{name}{k}: {100 * evaluation.mean(k):.1f} % of {done.stats['tasks']} tasks "
+            f"{name}{k}: {100 * evaluation.mean(k):.1f} % of {len(evaluation.counts)} tasks "
             f"[{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
         )
     return numbers

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from roundsmith.commands.evaluate import RESULTS_FILE, evaluate_model
-from roundsmith.store import RESULTS, read_file
+from roundsmith.store import EVALS, RESULTS, Store, read_file
 
 pytestmark = pytest.mark.slow
 ROW = {
@@ -46,3 +46,15 @@ def test_numbers_are_sampled_greedy_and_strict_and_results_are_of_each_task(
     assert set(told["greedy_pass_at_k"]) == {"1"}
     strict = sum(row.strict for row in rows[2:]) / 2
     assert told["greedy_strict_pass_at_k"]["1"]["value"] == pytest.approx(strict)
+    (kept,) = (
+        ref
+        for manifest in Store(str(out / "store")).manifests("evaluate")
+        for ref in manifest.of_kind(EVALS.name)
+        if manifest.config["evaluation"]["samples"] == 2
+    )
+    damaged = out / "store/objects" / kept.hash
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    evaluate_model(given, "completion", "gate", out, numbers, Console(quiet=True))
+    assert damaged.read_bytes() == content, "it is made anew"
+    assert json.loads(numbers.read_text())["pass_at_k"] == told["pass_at_k"]
