@@ -19,6 +19,8 @@ class Fetched:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._used: dict[Path, None] = {}
+        """Copies that this process fetched, the last one at the end: clocks may jump."""
 
     def path(self, ref: FolderRef) -> Path:
         """Where the copy of a stored model lies."""
@@ -33,6 +35,8 @@ class Fetched:
         self._folder.mkdir(parents=True, exist_ok=True)
         found = store.fetch_folder(ref, self.path(ref))
         os.utime(found)
+        self._used.pop(found, None)
+        self._used[found] = None
         self._remove_oldest({found, in_use})
         return found
 
@@ -40,7 +44,8 @@ class Fetched:
         for left in self._folder.glob(".*.removed"):  # a killed run's
             shutil.rmtree(left)
         copies = [path for path in self._folder.iterdir() if len(path.name) == _VERSION]
-        copies.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+        turns = {path: turn for turn, path in enumerate(self._used, 1)}
+        copies.sort(key=lambda path: (turns.get(path, 0), path.stat().st_mtime), reverse=True)
         for copy in copies[KEPT:]:
             if copy not in spared:
                 leaving = copy.with_name(f".{copy.name}.removed")

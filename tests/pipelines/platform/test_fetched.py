@@ -72,3 +72,15 @@ def test_half_a_copy_of_a_killed_run_goes_with_the_next_copy(tmp_path: Path) -> 
     removed.mkdir()
     Fetched(where).fetch(store, ref, Path())
     assert not {removed, *left} & set(where.iterdir())
+
+
+def test_copies_of_the_future_go_before_those_that_were_used_after_the_clock_was_put_back(
+    tmp_path: Path,
+) -> None:
+    store, where = Store(str(tmp_path / "store")), tmp_path / "work"
+    refs = models(tmp_path, store, 2 * KEPT)
+    for ref in refs[:KEPT]:
+        os.utime(Fetched(where).fetch(store, ref, Path()), (2**33, 2**33))
+    fetched = Fetched(where)
+    used = {fetched.fetch(store, ref, Path()) for ref in refs[KEPT:]}
+    assert set(where.iterdir()) == used
