@@ -129,7 +129,7 @@ def read_file(url: str) -> bytes | None:
 
 
 def replace_file(url: str, content: bytes) -> None:
-    """Put a small file, which is whole at every moment."""
+    """Put a small file, which is whole at every moment, also after a power cut."""
     system, path = open_storage(url)
     with storage_errors(url):
         if not is_local(system):
@@ -138,7 +138,10 @@ def replace_file(url: str, content: bytes) -> None:
         partial = Path(f"{path}.{uuid.uuid4().hex}")
         partial.parent.mkdir(parents=True, exist_ok=True)
         try:
-            partial.write_bytes(content)
+            with partial.open("wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)

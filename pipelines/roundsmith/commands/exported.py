@@ -10,6 +10,7 @@ from roundsmith.round import RoundRefs
 from roundsmith.steps.context import Context
 from roundsmith.storage import read_file, storage_errors
 from roundsmith.store import RESULTS
+from roundsmith.store.root import sync
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ def export(context: Context, refs: RoundRefs[str], folder: Path) -> Summary:
     with storage_errors(str(folder)):
         (partial / "report.html").write_text(texts[1], "utf-8")
         (partial / "summary.json").write_text(texts[0], "utf-8")
+        sync(partial / "summary.json")
     _tell_of_another(folder / "summary.json", from_json(texts[0]).result)
     with storage_errors(str(folder)):
         _replace(folder, partial)

@@ -39,6 +39,7 @@ from roundsmith.steps.context import Context
 from roundsmith.steps.evaluate import evaluation_of
 from roundsmith.storage import make_output_folder
 from roundsmith.store import Store
+from roundsmith.store.root import sync
 from roundsmith.types import Split
 
 ATOMS_BASE = "atoms-base"
@@ -226,6 +227,7 @@ def _write(found: Compared, folder: Path) -> None:
     ):
         partial = folder / f".{name}"
         partial.write_bytes(content)
+        sync(partial)
         partial.replace(folder / name)
 
 

@@ -69,6 +69,7 @@ class JobFolder:
         if not path.exists():
             partial = self.work / path.name
             partial.write_text(json.dumps({"schema_version": _VERSION, "identity": own}) + "\n")
+            sync(partial)
             partial.replace(path)
 
     def _prepare(self) -> None:

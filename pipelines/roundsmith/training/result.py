@@ -4,6 +4,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from roundsmith.store.root import sync
+
 RESULT_FILE = "result.json"
 
 
@@ -32,6 +34,7 @@ def write_result(folder: Path, result: TrainingResult) -> None:
     """Keep the result in the job's folder."""
     partial = folder / f".{RESULT_FILE}"
     partial.write_text(json.dumps(asdict(result), indent=1) + "\n")
+    sync(partial)
     partial.replace(folder / RESULT_FILE)
 
 
