@@ -2,7 +2,6 @@
 
 import asyncio
 import inspect
-import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,6 +17,7 @@ from roundsmith.recipes.session import Session
 from roundsmith.recipes.styles import Demonstration, style_of
 from roundsmith.steps.code_version import code_version
 from roundsmith.steps.config import RunConfig
+from roundsmith.steps.share import Share
 from roundsmith.steps.slow_start import slow_start
 from roundsmith.steps.spent import Spent
 from roundsmith.store import (
@@ -98,7 +98,7 @@ class Made:
     stats: Mapping[str, Any] = field(default_factory=dict)
     cost: Mapping[str, Any] = field(default_factory=dict)
     earlier: Mapping[str, float] = field(default_factory=dict)
-    """What was spent on it before it was stopped and gone on with: `seconds` and `cpu_s`."""
+    """What was spent on it before it was stopped: `seconds`, `cpu_s` and `retries`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +203,7 @@ class Context:
         self, work: Work, make: Callable[[], Awaitable[Made]], parts: Parts
     ) -> Manifest:
         """Does work that the store does not hold, and commits it."""
-        started, used = time.monotonic(), self.platform.cpu_s
+        share = Share(self.platform)
         made = await make()
         manifest = Manifest(
             step=work.step,
@@ -213,23 +213,20 @@ class Context:
             config=dict(work.config),
             stats=dict(made.stats),
             code_version=code_version(),
-            cost=self._cost(work, started, used, made),
+            cost=self._cost(work, share.taken(), made),
             reproducible=reproducible(work.config),
         )
         return await asyncio.to_thread(self.store.commit, manifest)
 
-    def _cost(self, work: Work, started: float, used: float | None, made: Made) -> dict[str, Any]:
+    def _cost(self, work: Work, took: Mapping[str, float], made: Made) -> dict[str, Any]:
         """What work took since it began, and what was spent on parts of it before."""
-        before = made.earlier
-        seconds = time.monotonic() - started + before.get("seconds", 0.0)
+        spent = {name: value + made.earlier.get(name, 0) for name, value in took.items()}
         arithmetic, gpus = work.config.get("arithmetic", {}), 0
         if arithmetic.get("device") == "cuda":
             # A training names its processes, one a GPU; the pods of a service change no result.
             gpus = arithmetic.get("processes") or self.platform.gpus(work.step)
-        took = {"seconds": seconds, "gpu_s": seconds * gpus}
-        if used is not None and (now := self.platform.cpu_s) is not None:
-            took["cpu_s"] = now - used + before.get("cpu_s", 0.0)
-        return {name: round(value, 3) for name, value in took.items()} | dict(made.cost)
+        spent["gpu_s"] = spent["seconds"] * gpus
+        return {name: round(value, 3) for name, value in spent.items()} | dict(made.cost)
 
     async def services(self, model: Manifest) -> Services:
         """Running services, whatever weights they serve; `model` is what they start with."""

@@ -27,13 +27,14 @@ def cost_of(
     counts for the first round.
     """
     every = {**made, **kept_by(ctx, made["decision"])}
-    spent = {name: spent_on(manifest) for name, manifest in own_work(every, ctx.round).items()}
+    own = own_work(every, ctx.round)
+    spent = {name: spent_on(manifest) for name, manifest in own.items()}
     whole = total(spent.values())
     chosen = total(spent[name] for name in ROW_STEPS if name in spent)
     where = {"platform": machine.platform(), "python": machine.python_version()}
     return Cost(
         seconds={name: part.seconds for name, part in spent.items()},
-        retries=ctx.platform.retries,
+        retries=sum(int(manifest.cost.get("retries", 0)) for manifest in own.values()),
         machine=where | {"cores": str(cpu_count())},
         price=whole.price(prices),
         steps={name: step_cost(part, prices) for name, part in spent.items()},

@@ -3,7 +3,6 @@ memory holds the shards that are under way, not the data set.
 """
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -11,7 +10,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
-from roundsmith.steps.context import FOUND, Context, Made, Platform, Work
+from roundsmith.steps.context import FOUND, Context, Made, Work
+from roundsmith.steps.share import Share
 from roundsmith.store import Manifest, RowKind, shard_step
 
 Item = TypeVar("Item")
@@ -136,25 +136,6 @@ class Shards(Generic[Item, RowT]):
         self._done += more
         name = self._job.label or self._job.step
         self._ctx.progress(name, self._done, self._job.num_items, note)
-
-
-class Share:
-    """What each shard adds to the cost of the whole: the seconds since the one before was done, so
-    that the shares of many that are under way at once add up to the time that they took together.
-    """
-
-    def __init__(self, platform: Platform) -> None:
-        self._platform = platform
-        self._seconds, self._cpu_s = time.monotonic(), platform.cpu_s
-
-    def taken(self) -> dict[str, float]:
-        """What was spent since the last call, or since the beginning."""
-        seconds, cpu_s = time.monotonic(), self._platform.cpu_s
-        share = {"seconds": seconds - self._seconds}
-        if cpu_s is not None and self._cpu_s is not None:
-            share["cpu_s"] = cpu_s - self._cpu_s
-        self._seconds, self._cpu_s = seconds, cpu_s
-        return {name: round(value, 3) for name, value in share.items()}
 
 
 def batched(items: Iterable[Item], size: int) -> Iterator[tuple[Item, ...]]:

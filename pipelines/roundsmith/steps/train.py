@@ -176,7 +176,7 @@ async def _made(
         if (count := before.get(name, 0) + getattr(result, name))
     }
     stored = ctx.store.folder_bytes(done.folder) + cost.get("bytes", 0)
-    took = {name: cost[name] for name in ("seconds", "cpu_s") if name in cost}
+    took = {name: cost[name] for name in ("seconds", "cpu_s", "retries") if name in cost}
     # Steps that were trained before this process asked for them are in the checkpoint, too.
     took["seconds"] = took.get("seconds", 0.0) + max(0.0, done.seconds - took_s)
     return Made([done.folder.object], stats, {"bytes": stored}, took)

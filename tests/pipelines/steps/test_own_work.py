@@ -33,7 +33,8 @@ SECOND = {"groups", "scored", "rows", "checkpoint", "gate_after", "decision", "k
 def work(step: str, name: str, *parents: Manifest) -> Manifest:
     """A piece of work that took an hour and ten tokens."""
     hashes = tuple(parent.hash for parent in parents)
-    key, stats, cost = content_hash(name), {"sampled_tokens": 10}, {"seconds": 3600.0}
+    key, stats = content_hash(name), {"sampled_tokens": 10}
+    cost = {"seconds": 3600.0, "retries": 2}
     return Manifest(step, key, parents=hashes, stats=stats, cost=cost)
 
 
@@ -56,6 +57,7 @@ def test_the_ledger_is_of_what_the_round_made_itself(tmp_path: Path, number: int
     expected = SECOND if number == 2 else {*made, *kept}
     assert set(cost.steps) == set(cost.seconds) == expected
     assert cost.price == pytest.approx(len(expected))
+    assert cost.retries == 2 * len(expected)
 
 
 @pytest.mark.parametrize(("number", "tokens"), [(1, 12), (2, 7)])

@@ -12,6 +12,7 @@ import pytest
 
 from roundsmith.hashing import content_hash
 from roundsmith.lab.splits import tasks
+from roundsmith.platform.local import LocalPlatform
 from roundsmith.steps.context import Context
 from roundsmith.steps.plan import NotDone, PlannedContext
 from roundsmith.steps.shards import Job, Shards, sharded
@@ -89,6 +90,44 @@ def test_after_a_failure_finished_shards_are_found(tmp_path: Path) -> None:
     _, worked = run(tmp_path, 3)
     assert worked == [last]
     assert run(tmp_path, 3)[1] == []
+
+
+class Flaky(LocalPlatform):
+    """Sends something again for each item."""
+
+    sent_again = 0
+
+    @property
+    def retries(self) -> int:
+        """Items that were sent again."""
+        return self.sent_again
+
+
+def test_retries_of_work_that_is_gone_on_with_are_told_of_all_that_it_is_made_of(
+    tmp_path: Path,
+) -> None:
+    def copy(refused: str = "") -> Manifest:
+        told = context(tmp_path, shard_tasks=2)
+        platform = Flaky(told.config, tmp_path / "work")
+        platform.sent_again = 100  # in a round before
+        ctx = replace(told, platform=platform)
+
+        async def work(task: Task) -> list[Task]:
+            if task.task_id == refused:
+                raise OSError(refused)
+            platform.sent_again += 1
+            return [task]
+
+        @asynccontextmanager
+        async def begin() -> AsyncIterator[Callable[[Task], Awaitable[list[Task]]]]:
+            yield work
+
+        ctx = replace(ctx, config=ctx.config.model_copy(update={"tasks_in_flight": 1}))
+        return asyncio.run(sharded(ctx, copied(ctx, ITEMS[:4], begin)))
+
+    with pytest.raises(ExceptionGroup):
+        copy(refused=ITEMS[3].task_id)
+    assert copy().cost["retries"] == 4
 
 
 def test_only_shards_whose_items_are_others_are_made_again(
