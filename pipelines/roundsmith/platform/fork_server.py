@@ -1,5 +1,6 @@
 """`python -m roundsmith.platform.fork_server FD ROOM`: imports what the services with a model and
-the trainings of a run would each import, and forks them when it is asked to over the socket FD.
+the trainings of a run would each import, says so, and forks them when it is asked to, over the
+socket FD.
 
 It computes nothing and starts no thread of its own, so that a fork is what a new interpreter would
 be after the same imports. It asks no hub and touches no GPU: whoever needs one is not forked. A
@@ -49,16 +50,19 @@ class Request:
 
 def main() -> None:
     """Forks until the socket closes; a child goes on as the module that it was forked for."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run ends in order, and its children with it
+    # The run ends in order, and its children with it, who mind an interrupt where the run does.
+    interrupted = signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent()
     asked = socket.socket(fileno=int(sys.argv[1]))
     _load()
+    asked.send(b"!")
     while True:
         said, descriptors, _, _ = socket.recv_fds(asked, 1, 3)
         if not said:
             return
         if _is_child():
             asked.close()
+            signal.signal(signal.SIGINT, interrupted)
             _become(*descriptors)
             return
         for descriptor in descriptors:
@@ -97,13 +101,11 @@ def _become(file: int, output: int, answer: int) -> None:
         request = Request(**json.load(stream))
     if request.own_session:
         os.setsid()
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    for standard in (1, 2):
+    for standard in (1, 2):  # no input is the server's, too
         os.dup2(output, standard)
     os.close(output)
     os.environ.clear()
     os.environ.update(request.environment)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     _call_it(["python", "-m", request.module, *request.arguments])
     with socket.socket(fileno=answer) as asking:
         asking.sendall(f"{os.getpid()} {os.getppid()}".encode())
@@ -114,10 +116,12 @@ def _become(file: int, output: int, answer: int) -> None:
 
 
 def _call_it(words: list[str]) -> None:
-    """Writes a command line over this process's own, as far as that has room."""
+    """Writes a command line over this process's own, as far as that has room: none where the kernel
+    does not say where it lies, as gVisor's.
+    """
     fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
     begin, end = int(fields[_ARGUMENTS_BEGIN]), int(fields[_ARGUMENTS_END])
-    text = b"".join(os.fsencode(word) + b"\0" for word in words)[: end - begin - 1]
+    text = b"".join(os.fsencode(word) + b"\0" for word in words)[: max(0, end - begin - 1)]
     ctypes.memset(begin, 0, end - begin)
     ctypes.memmove(begin, text, len(text))
 

@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 _PR_SET_CHILD_SUBREAPER = 36
 _TRIES = 2
 """The first may find a server that was killed."""
+ANSWER_S = 120.0
+"""A server that has not imported and forked by then is ended: it may be stopped."""
 _ROOM = " " * 4000
 """For the command lines of children."""
 
@@ -62,10 +64,12 @@ class Forked:
 
 class ForkServer:
     """Starts processes by a fork server, which begins with the first of them, and anew when it was
-    killed. Where it can not import, a process is started with an interpreter of its own.
+    killed. Where it can not import or fork, this one and all later processes are started with
+    interpreters of their own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, answer_s: float = ANSWER_S) -> None:
+        self._answer_s, self._forks = answer_s, True
         self._turn = asyncio.Lock()
         self._server: asyncio.subprocess.Process | None = None
         self._socket: socket.socket | None = None
@@ -81,15 +85,20 @@ class ForkServer:
         """As `execute` does. It ends with this process only where it asks for that itself."""
         request = Request(module, list(arguments), dict(environment), own_session)
         async with self._turn:
-            for _ in range(_TRIES):
+            for _ in range(_TRIES if self._forks else 0):
                 try:
-                    if child := await self._fork(request, output):
-                        return child
+                    # The server ended or is stopped, or the kernel has no pidfd_open.
+                    with contextlib.suppress(OSError):
+                        async with asyncio.timeout(self._answer_s):
+                            if child := await self._fork(request, output):
+                                return child
                 except BaseException:
                     await self._close()
                     raise
                 await self._close()
-        log.warning("there is no fork server that lives: %s starts without one", module)
+            if self._forks:
+                log.warning("no fork server answers: what loads a model imports for itself")
+            self._forks = False
         return await execute(module, arguments, output, environment, own_session)
 
     async def close(self) -> None:
@@ -98,16 +107,22 @@ class ForkServer:
             await self._close()
 
     async def _fork(self, request: Request, output: BinaryIO) -> Forked | None:
-        """The child, or None where the server has ended or its child is not ours."""
+        """The child, or None where the server has ended or its child is not ours. Raises OSError
+        where it can not be asked.
+        """
+        loop = asyncio.get_running_loop()
         if self._server is None or self._server.returncode is not None:
-            await self._begin()
+            asking = await self._begin()
+            # It imports for seconds, in which an orphan would be left a zombie of this process.
+            if not await loop.sock_recv(asking, 1):
+                return None
         assert self._socket is not None
         answer, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         answer.setblocking(False)
         with answer, _adopting_orphans():
-            with theirs, contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            with theirs:
                 request.send(self._socket, output.fileno(), theirs)
-            said = await asyncio.get_running_loop().sock_recv(answer, 64)
+            said = await loop.sock_recv(answer, 64)
             if not said:
                 return None
             pid, parent = map(int, said.split())
@@ -118,9 +133,11 @@ class ForkServer:
                 answer.send(b"!")
             return child
 
-    async def _begin(self) -> None:
+    async def _begin(self) -> socket.socket:
+        """Starts a server; its socket, over which it says when it has imported."""
         await self._close()
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket.setblocking(False)
         with theirs:
             module = "roundsmith.platform.fork_server"
             self._server = await asyncio.create_subprocess_exec(
@@ -131,6 +148,7 @@ class ForkServer:
                 env=child_environment(PYTHONUNBUFFERED="1"),
                 pass_fds=(theirs.fileno(),),
             )
+        return self._socket
 
     async def _close(self) -> None:
         if self._socket is not None:

@@ -44,8 +44,21 @@ def servers(parent: int) -> list[int]:
     return [pid for pid in children(parent) if SERVER in command_line(pid)]
 
 
+async def loading(parent: int) -> int:
+    """The fork server of a process, stopped before it has imported anything."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not (found := servers(parent)):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+    os.kill(found[0], signal.SIGSTOP)
+    return found[0]
+
+
 @pytest.mark.slow
-def test_a_forked_child_finds_what_one_with_an_interpreter_of_its_own_finds(tmp_path: Path) -> None:
+@pytest.mark.parametrize("interrupt", [signal.default_int_handler, signal.SIG_IGN])
+def test_a_forked_child_finds_what_one_with_an_interpreter_of_its_own_finds(
+    tmp_path: Path, interrupt: Any
+) -> None:
     async def play() -> None:
         forks = ForkServer()
         try:
@@ -65,7 +78,11 @@ def test_a_forked_child_finds_what_one_with_an_interpreter_of_its_own_finds(tmp_
             await forks.close()
         assert not servers(os.getpid())
 
-    asyncio.run(play())
+    usual = signal.signal(signal.SIGINT, interrupt)
+    try:
+        asyncio.run(play())
+    finally:
+        signal.signal(signal.SIGINT, usual)
 
 
 @pytest.mark.slow
@@ -120,6 +137,37 @@ def test_a_start_that_is_cancelled_leaves_no_process(tmp_path: Path) -> None:
         return set(children(os.getpid())) - before
 
     assert asyncio.run(play()) == set()
+
+
+def test_a_server_that_is_stopped_holds_up_no_start(tmp_path: Path) -> None:
+    async def play() -> int:
+        forks = ForkServer(answer_s=1.0)
+        try:
+            starting = asyncio.create_task(begun(forks.start, tmp_path / "log", "go"))
+            stopped = await loading(os.getpid())
+            child = await starting
+            assert not alive(stopped)
+            return await child.wait()
+        finally:
+            await forks.close()
+
+    assert asyncio.run(play()) == 7
+
+
+def test_an_orphan_is_not_adopted_while_a_server_imports(tmp_path: Path) -> None:
+    async def play() -> None:
+        starting = asyncio.create_task(begun(ForkServer().start, tmp_path / "log", "go"))
+        await loading(os.getpid())
+        orphan = int(subprocess.check_output(["sh", "-c", "sleep 600 >&2 & echo $!"]))
+        try:
+            assert orphan not in children(os.getpid())
+        finally:
+            os.kill(orphan, signal.SIGKILL)
+            starting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await starting
+
+    asyncio.run(play())
 
 
 RUN = """
