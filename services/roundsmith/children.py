@@ -1,6 +1,7 @@
 """Processes that run a module of Roundsmith, and end with the one that started them."""
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import signal
@@ -64,6 +65,20 @@ async def execute(
         env=environment,
         start_new_session=own_session,
     )
+
+
+async def end(child: Child, grace_s: float) -> None:
+    """SIGTERM, so long to end by itself, SIGKILL; returns when it has ended."""
+    if child.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        child.terminate()
+    try:
+        await asyncio.wait_for(child.wait(), grace_s)
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            child.kill()
+        await child.wait()
 
 
 def die_with_parent() -> None:

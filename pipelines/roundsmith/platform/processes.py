@@ -1,7 +1,6 @@
 """The services as child processes on loopback: started together, watched, ended together."""
 
 import asyncio
-import contextlib
 import json
 import logging
 import signal
@@ -10,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from roundsmith.children import Child, Start, execute
+from roundsmith.children import Child, Start, end, execute
 from roundsmith.clients import Endpoints
 from roundsmith.config import child_environment
 from roundsmith.errors import ConfigError, PlatformError
@@ -58,7 +57,7 @@ class ServiceProcesses:
 
     async def stop(self) -> None:
         """SIGTERM, a time to drain, SIGKILL."""
-        await asyncio.gather(*(_end(process) for process in self._running.values()))
+        await asyncio.gather(*(end(process, GRACE_S) for process in self._running.values()))
         self._running.clear()
 
     async def revive(self) -> None:
@@ -158,18 +157,6 @@ def _ports(addresses: Mapping[str, str]) -> list[str]:
 def _first(failure: BaseException) -> BaseException:
     """What failed first in a group of tasks, or the failure itself, as when they were cancelled."""
     return failure.exceptions[0] if isinstance(failure, BaseExceptionGroup) else failure
-
-
-async def _end(process: Child) -> None:
-    if process.returncode is not None:
-        return
-    with contextlib.suppress(ProcessLookupError):
-        process.terminate()
-    try:
-        await asyncio.wait_for(process.wait(), GRACE_S)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
 
 
 def _ending(code: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from roundsmith.children import Child, Start, execute
+from roundsmith.children import Child, Start, end, execute
 from roundsmith.config import child_environment
 from roundsmith.errors import ConfigError, EngineError, PlatformError
 from roundsmith.training.full_disk import EXIT_CODE, NoSpace, full_disk_told
@@ -46,7 +46,7 @@ async def launch(
     try:
         await _follow(process, tail, on_progress or (lambda _: None))
     finally:
-        await _end(process)
+        await end(process, _GRACE_S)
     if process.returncode:
         if process.returncode == EXIT_CODE:
             raise NoSpace(job.out)
@@ -62,17 +62,6 @@ async def _follow(
         await asyncio.wait([ended], timeout=_POLL_S)
         for progress in tail.fresh():
             on_progress(progress)
-
-
-async def _end(process: Child) -> None:
-    if process.returncode is not None:
-        return
-    process.terminate()
-    try:
-        await asyncio.wait_for(process.wait(), _GRACE_S)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
 
 
 def _fail(code: int, log: Path, begin: int) -> None:
