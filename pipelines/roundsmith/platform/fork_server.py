@@ -2,10 +2,11 @@
 the trainings of a run would each import, says so, and forks them when it is asked to, over the
 socket FD.
 
-It computes nothing and starts no thread of its own, so that a fork is what a new interpreter would
-be after the same imports. It asks no hub and touches no GPU: whoever needs one is not forked. A
-child belongs to whom the request comes from, who has become the reaper of orphans for that time;
-ROOM is any text, over which a child writes its own command line, for `ps`.
+It computes nothing, and the libraries whose threads begin as they are imported (OpenBLAS, pyarrow's
+allocator) see to them at a fork, so that a fork is what a new interpreter would be after the same
+imports. It asks no hub and touches no GPU: whoever needs one is not forked. A child belongs to whom
+the request comes from, who has become the reaper of orphans for that time; ROOM is any text, over
+which a child writes its own command line, for `ps`.
 """
 
 import ctypes
