@@ -37,6 +37,7 @@ class Graph:
             for _ in range(2):  # what is made at the first run is not of the graph
                 run()
             torch.cuda.synchronize(device)
+            torch.cuda.empty_cache()  # what is cached is not given back while it is captured
             self._graph.capture_begin(pool=pool, capture_error_mode="thread_local")
             try:
                 self._given = run()
