@@ -7,7 +7,7 @@ from pathlib import Path
 from roundsmith.errors import ConfigError
 from roundsmith.handover.cards import model_card
 from roundsmith.handover.filled import filled
-from roundsmith.handover.round import FinishedRound
+from roundsmith.handover.round import FinishedRound, refuse_untold
 from roundsmith.models.licence import known_licence
 from roundsmith.store import EXAMPLES, PAIRS
 from roundsmith.types import Row
@@ -18,10 +18,12 @@ CARD = "README.md"
 def export_checkpoint(of: FinishedRound, out: Path) -> Path:
     """Writes the folder, checked against its weight version, and its card; the folder.
 
-    Raises ConfigError when there is something at the place.
+    Raises ConfigError when there is something at the place, StoreError when the store has not all
+    that the card tells of.
     """
     if out.exists():
         raise ConfigError(f"--out {out}: expected no such folder, saw one: name another")
+    refuse_untold(of)
     with filled(out) as under_way:
         folder = of.store.folder(of.checkpoint.of_kind("folder")[0])
         of.store.fetch_folder(folder, under_way)

@@ -100,7 +100,8 @@ def _of_report(history: History, report: Manifest, summary: str) -> FinishedRoun
 
 def taught(history: History, checkpoint: Manifest) -> tuple[Taught, ...]:
     """The trainings between the model that a run began with and a checkpoint, in their order, each
-    with all of its stages. One whose rows are gone from the store is left out.
+    with all of its stages. One whose rows are gone from the store is left out, which
+    `refuse_untold` finds.
     """
     found: list[Taught] = []
     last: Manifest | None = checkpoint
@@ -113,6 +114,21 @@ def taught(history: History, checkpoint: Manifest) -> tuple[Taught, ...]:
             found.insert(0, Taught(history.round_of(last), rows, int(last.stats["rows"]), steps))
         last = base
     return tuple(found)
+
+
+def refuse_untold(of: FinishedRound) -> None:
+    """Raises StoreError where something of a training that the checkpoint rests on is gone: its
+    card would tell neither of those rows nor of their licences.
+    """
+    history = History(of.store)
+    training: Manifest | None = of.checkpoint
+    while training is not None:
+        if len(history.parents(training)) < len(training.parents):
+            raise StoreError(
+                f"{training.reference}: expected what it was made from in {of.store.url}, saw some "
+                "of it gone, as what was damaged is: only a run makes it again"
+            )
+        training = _base(history, training)
 
 
 def _base(history: History, training: Manifest) -> Manifest | None:

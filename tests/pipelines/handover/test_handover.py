@@ -221,6 +221,18 @@ def test_a_model_card_names_the_rows_of_all_rounds_that_the_checkpoint_rests_on(
     assert f"| roundsmith-lab | Apache-2.0 | {first.rows.rows + second.rows.rows} |" in card
 
 
+def test_where_rows_of_an_earlier_round_are_gone_there_is_no_card_without_them(
+    tmp_path: Path,
+) -> None:
+    first = finished(tmp_path)
+    reported_to(next_round(first, tmp_path), tmp_path)
+    first.context.store.discard(first.rows)
+    done = command("export", "checkpoint", str(tmp_path), "--out", str(tmp_path / "checkpoint"))
+    assert isinstance(done.exception, StoreError), done.output
+    assert "saw some of it gone" in str(done.exception)
+    assert not (tmp_path / "checkpoint/README.md").exists()
+
+
 def test_auto_model_opens_the_checkpoint_with_its_card(run: MadeRun, tmp_path: Path) -> None:
     transformers: Any = pytest.importorskip("transformers")
     out = tmp_path / "checkpoint"
