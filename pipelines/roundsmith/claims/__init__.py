@@ -3,6 +3,7 @@ counts as yes and as no.
 """
 
 import tomllib
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -15,6 +16,22 @@ from roundsmith.wrong_settings import explain
 FOLDER = Path(__file__).parent
 TIMES = "_times"
 """The end of a grid's setting that multiplies the preset's value."""
+
+
+class Family(StrEnum):
+    """Claims whose intervals are Holm's together, in the order in which they are told."""
+
+    HEADLINE = "headline"
+    TOKENS = "equal tokens"
+    """Claims at equal tokens that are not headline. They were added when others had been reported,
+    and as a family of their own leave those as they were.
+    """
+    SWEEP = "sweep"
+
+    @property
+    def note(self) -> str:
+        """What tables say after the name of what is not headline."""
+        return "" if self is Family.HEADLINE else f" ({self})"
 
 
 class Arm(Settings):
@@ -46,6 +63,13 @@ class Arm(Settings):
     """Seeds that it is played on at most; 0 is all."""
     headline: bool = False
     """Played before the sweeps, and of the family of the headline claims."""
+
+    @property
+    def family(self) -> Family:
+        """Of claims that name it beside a headline arm."""
+        if self.headline:
+            return Family.HEADLINE
+        return Family.TOKENS if self.tokens_of else Family.SWEEP
 
 
 class Claim(Settings):
@@ -130,9 +154,11 @@ class Claims(Settings):
             found.append(parent)
         return found
 
-    def is_headline(self, claim: Claim) -> bool:
-        """Whether both arms are."""
-        return self.arms[claim.better].headline and self.arms[claim.than].headline
+    def family(self, claim: Claim) -> Family:
+        """At equal tokens where an arm is, a sweep where an arm is, else headline."""
+        both = {self.arms[claim.better].family, self.arms[claim.than].family}
+        order = (Family.TOKENS, Family.SWEEP, Family.HEADLINE)
+        return next(family for family in order if family in both)
 
 
 def names() -> list[str]:

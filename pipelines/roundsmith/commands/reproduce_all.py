@@ -8,7 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from roundsmith.claims import Claim, Claims
+from roundsmith.claims import Claim, Claims, Family
 from roundsmith.commands.reproduce_run import Compared, Wanted
 from roundsmith.errors import UnfitTasks
 from roundsmith.report.choosing import ChoosingPage, MethodRow, render
@@ -59,7 +59,7 @@ def method_row(compared: Compared) -> MethodRow | None:
         return None
     costs = costs_of(claims.method, compared.done)
     scope = compared.scope()
-    verdicts = [str(one.holds) for one in compared.judged() if one.headline]
+    verdicts = [str(one.holds) for one in compared.judged() if one.family is Family.HEADLINE]
     return MethodRow(
         recipe=claims.recipe,
         says=claims.arms[claims.method].says,

@@ -75,10 +75,9 @@ def _show_arms(wanted: Wanted, console: Console) -> None:
         table.add_column(column)
     for name in wanted.arms:
         arm = wanted.claims.arms[name]
-        word = "" if arm.headline else " (sweep)"
         recipe = recipe_of(wanted.claims, name)
         seeds = len(pairs([name], wanted.claims, wanted.seeds))
-        table.add_row(name, recipe, arm.says + word, str(seeds))
+        table.add_row(name, recipe, arm.says + arm.family.note, str(seeds))
     console.print(table)
 
 

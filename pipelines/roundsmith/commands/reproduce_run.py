@@ -16,18 +16,11 @@ from roundsmith.errors import ConfigError
 from roundsmith.platform.local import LocalPlatform
 from roundsmith.report.comparison import render
 from roundsmith.reproduce.arms import pairs
-from roundsmith.reproduce.carried import (
-    FILE,
-    Carried,
-    Origin,
-    carried_of,
-    known_of,
-    origin_of,
-    packed,
-)
+from roundsmith.reproduce.carried import FILE, Carried, carried_of, known_of, packed
 from roundsmith.reproduce.choice import Choice, Tuned, config_of
 from roundsmith.reproduce.finished import Finished, finished
 from roundsmith.reproduce.judged import Judged, judge
+from roundsmith.reproduce.origin import Origin, origin_of
 from roundsmith.reproduce.player import Player
 from roundsmith.reproduce.references import trainable
 from roundsmith.reproduce.results import Scope, page_of, scope_of, to_json

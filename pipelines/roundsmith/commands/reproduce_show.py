@@ -49,7 +49,7 @@ def show_claims(judged: Sequence[Judged], console: Console) -> None:
     for one in judged:
         assert one.found is not None
         table.add_row(
-            one.claim.claim + ("" if one.headline else " [dim](sweep)[/]"),
+            one.claim.claim + f"[dim]{one.family.note}[/]",
             f"{100 * one.found.difference:+.1f}",
             interval_words(one.interval),
             "" if one.other_bases is None else interval_words(one.other_bases),

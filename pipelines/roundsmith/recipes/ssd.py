@@ -49,8 +49,8 @@ class Ssd(Recipe):
 
     @property
     def rows_per_task(self) -> int:
-        """K."""
-        return self.config.selected_per_task
+        """K, or all that are drawn where those are fewer."""
+        return min(self.config.selected_per_task, self.config.samples_per_task)
 
     async def sample(self, task: Task, session: Session) -> Group:
         """All codes of a task at once; nothing is run."""

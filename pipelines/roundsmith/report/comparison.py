@@ -54,7 +54,8 @@ class ClaimRow:
     detects: float | None
     holds: str
     because: str
-    headline: bool
+    note: str
+    """Which claims it is one of, where not of the headline ones."""
     other_bases: tuple[float, float] | None = None
     """None where there are too few base models, or nothing is known."""
 

@@ -7,7 +7,7 @@ and checkpoints are not in it: an arm that is added to a seed later draws that s
 
 import gzip
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -18,39 +18,20 @@ from pydantic import Field, ValidationError
 from roundsmith.claims import Claims
 from roundsmith.config import Settings
 from roundsmith.errors import ConfigError
-from roundsmith.hashing import content_hash
-from roundsmith.reproduce.choice import FIRST_TUNING_SEED, Choice, Tuned, config_of
+from roundsmith.reproduce.choice import FIRST_TUNING_SEED, Choice, Tuned
 from roundsmith.reproduce.finished import Finished
+from roundsmith.reproduce.origin import Origin, differences
 from roundsmith.statistics import Evaluation, TaskCount
 from roundsmith.wrong_settings import explain
 
 FILE = "finished.jsonl.gz"
 LARGEST = 2**28
 """Bytes of text at most: a packed file may unfold into any number."""
-FREE = {"model", "tasks", "revision", "trust_remote_code", "seed", "tracking", "price"}
-"""Settings of a run that change no result, or are told by hashes of their own."""
-ARITHMETIC = ("engine", "dtype", "device")
-
-
-class Origin(Settings):
-    """What a finished arm depends on beside its own name, its seed and the code."""
-
-    recipe: str
-    claims: str
-    """The hash of the claims file."""
-    settings: str
-    """The hash of the settings of all arms, machine apart."""
-    models: tuple[str, ...]
-    """Weight versions of the base models, in the order in which seeds take turns at them."""
-    tasks: str
-    """The hash of the tasks' file."""
-    arithmetic: tuple[str, ...]
-    """Engine, type and device; a number of threads does not count."""
-    tuned: bool
 
 
 class _Header(Settings):
-    schema_version: Literal[1]
+    schema_version: Literal[1, 2]
+    """Of 1 the origin does not tell its arms apart."""
     origin: Origin
     tuned: dict[str, dict[str, float]]
     """The row of its grid by arm."""
@@ -95,37 +76,12 @@ class Carried:
     arms: Mapping[tuple[str, int], Finished]
 
 
-def origin_of(
-    claims: Claims,
-    choice: Choice,
-    tuned: bool,
-    models: Sequence[str],
-    tasks: str,
-    arithmetic: Mapping[str, str | int],
-) -> Origin:
-    """The origin of what a comparison plays; `models` and `tasks` are hashes."""
-    configs = {name: config_of(claims, choice, name, 0, {}) for name in claims.arms}
-    told = {
-        name: config.model_dump(mode="json", exclude={*FREE, "services"})
-        for name, config in configs.items()
-    }
-    return Origin(
-        recipe=claims.recipe,
-        claims=content_hash(claims.model_dump(mode="json")),
-        settings=content_hash(told),
-        models=tuple(models),
-        tasks=tasks,
-        arithmetic=tuple(str(arithmetic[name]) for name in ARITHMETIC),
-        tuned=tuned,
-    )
-
-
 def packed(origin: Origin, tuned: Mapping[str, Tuned], done: Iterable[Finished]) -> bytes:
     """The file's bytes, the same for the same arms."""
     places: dict[tuple[str, ...], int] = {}
     lines = [_line(one, places) for one in done]
     header = _Header(
-        schema_version=1,
+        schema_version=2,
         origin=origin,
         tuned={arm: dict(values) for arm, values in tuned.items()},
         task_ids=tuple(places),
@@ -177,13 +133,12 @@ def fitting(
     called here. `code` is the only version whose arms are taken, None that of any. Raises
     ConfigError that says what is of another origin.
     """
-    for name in Origin.model_fields:
-        seen, expected = getattr(carried.origin, name), getattr(origin, name)
-        if seen != expected:
-            raise ConfigError(
-                f"{carried.path}: these arms are of other {name}: saw {seen}, expected {expected}: "
-                "give the claims, settings, base models and tasks that they were played with"
-            )
+    arms = {*carried.tuned, *(arm for arm, _ in carried.arms)}
+    for what, seen, expected in differences(carried.origin, origin, sorted(arms)):
+        raise ConfigError(
+            f"{carried.path}: these arms are of other {what}: saw {seen}, expected {expected}: "
+            "give the claims, settings, base models and tasks that they were played with"
+        )
     for (arm, seed), one in carried.arms.items():
         if arm not in claims.arms:
             raise ConfigError(f"{carried.path}: expected arms of {claims.recipe}, saw {arm}")

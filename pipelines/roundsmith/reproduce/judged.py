@@ -2,7 +2,8 @@
 
 The unit is the seed: two arms are compared on each seed, task by task, and the interval is for
 other seeds of the same base models and other tasks. All headline claims are one family for Holm,
-all sweeps another. For other base models there is an interval of its own, whose unit is the base.
+those at equal tokens beside them another, all sweeps a third. For other base models there is an
+interval of its own, whose unit is the base.
 """
 
 import math
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from roundsmith.claims import Claim, Claims
+from roundsmith.claims import Claim, Claims, Family
 from roundsmith.reproduce.finished import Finished
 from roundsmith.statistics import (
     Contrast,
@@ -36,7 +37,7 @@ class Judged:
     """What a comparison says of one claim. `interval` is Holm's; `ci95` is of this claim alone."""
 
     claim: Claim
-    headline: bool
+    family: Family
     found: Contrast | None
     """None where no seed has both arms and what is measured of them."""
     interval: Interval
@@ -56,16 +57,7 @@ def judge(claims: Claims, done: BySeed) -> list[Judged]:
     """Every claim both arms of which were played, the headline first. Those that were not played
     count for Holm, so that a part of a comparison is no easier to pass than the whole.
     """
-    judged = [
-        one
-        for headline in (True, False)
-        for one in _family(
-            claims,
-            [claim for claim in claims.claims if claims.is_headline(claim) is headline],
-            headline,
-            done,
-        )
-    ]
+    judged = [one for family in Family for one in _family(claims, family, done)]
     return [one for one in judged if one.found is not None]
 
 
@@ -124,22 +116,23 @@ def _paired(pairs: Sequence[tuple[Evaluation, Evaluation]], k: int) -> np.ndarra
     return np.array([[a.mean(k) - b.mean(k)] for a, b in pairs])
 
 
-def _family(claims: Claims, family: Sequence[Claim], headline: bool, done: BySeed) -> list[Judged]:
+def _family(claims: Claims, family: Family, done: BySeed) -> list[Judged]:
     alpha, none = claims.alpha, Interval(-math.inf, math.inf)
-    found = [difference(claim, done) for claim in family]
+    of = [claim for claim in claims.claims if claims.family(claim) is family]
+    found = [difference(claim, done) for claim in of]
     p_values = [
         1.0 if one is None else one.p_value(_bounds(claim)[0])
-        for claim, one in zip(family, found, strict=True)
+        for claim, one in zip(of, found, strict=True)
     ]
     judged = []
-    for claim, one, step in zip(family, found, holm(p_values, alpha), strict=True):
+    for claim, one, step in zip(of, found, holm(p_values, alpha), strict=True):
         interval = none if one is None else one.interval(step.level)
         because = _unreachable(claim, claims, done)
         by_base = over_bases(claim, done)
         judged.append(
             Judged(
                 claim=claim,
-                headline=headline,
+                family=family,
                 found=one,
                 interval=interval,
                 ci95=none if one is None else one.interval(1 - alpha),
@@ -147,7 +140,7 @@ def _family(claims: Claims, family: Sequence[Claim], headline: bool, done: BySee
                 holds=Holds.UNDECIDED if because else verdict(interval, *_bounds(claim)),
                 detects=None
                 if one is None
-                else smallest_contrast(one.standard_error, one.degrees, alpha=alpha / len(family)),
+                else smallest_contrast(one.standard_error, one.degrees, alpha=alpha / len(of)),
                 other_bases=None if by_base is None else by_base.interval(1 - alpha),
                 because=because,
             )

@@ -21,7 +21,7 @@ class Steps(Protocol):
         """The reference of what a step made."""
 
     def tokens(self, refs: tuple[str, ...]) -> int | None:
-        """Sampled and scored tokens of pools; None where they are not drawn yet."""
+        """Sampled and scored tokens of pools and trainings; None where they are not drawn yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +149,25 @@ class Player:
         number: int,
         model: str,
     ) -> int:
-        """How much an arm samples so that it spends as many tokens as another does."""
+        """How much an arm samples so that it spends as many tokens as another does, to the nearest
+        whole number.
+        """
         usual = getattr(built(self._config(arm, seed, tuned)).config, one.scaled)
         mine = self._steps.tokens(self._selected(arm, seed, tuned, number, model, usual).pool)
-        other = self._selected(one.tokens_of, seed, tuned, number, model).pool
-        theirs = self._steps.tokens(other)
+        theirs = self._steps.tokens(self._drawn(one.tokens_of, seed, tuned, number, model))
         return max(1, round(usual * theirs / mine)) if mine and theirs else int(usual)
+
+    def _drawn(
+        self, arm: str, seed: int, tuned: Mapping[str, Tuned], number: int, model: str
+    ) -> tuple[str, ...]:
+        """All that an arm draws tokens for: its pool, and where it learns from rewards its
+        training.
+        """
+        pool = self._selected(arm, seed, tuned, number, model).pool
+        stages = built(self._config(arm, seed, tuned)).stages()
+        if all(stage.objective != "grpo" for stage in stages):
+            return pool
+        return (*pool, self.checkpoint(arm, seed, tuned)[0])
 
     def _config(
         self, arm: str, seed: int, tuned: Mapping[str, Tuned], scale: int | None = None

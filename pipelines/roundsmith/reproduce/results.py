@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from statistics import mean, stdev
 from typing import Any
 
-from roundsmith.claims import Claims
+from roundsmith.claims import Claims, Family
 from roundsmith.report.comparison import ArmRow, ClaimRow, ComparisonPage
 from roundsmith.reproduce.choice import Choice, Tuned
 from roundsmith.reproduce.finished import Finished
@@ -106,7 +106,8 @@ def _claim(one: Judged) -> dict[str, Any]:
         "on": one.claim.on,
         "direction": one.claim.direction,
         "margin": one.claim.margin,
-        "headline": one.headline,
+        "headline": one.family is Family.HEADLINE,
+        "family": str(one.family),
         "difference": one.found.difference,
         "ci95": _ends(one.ci95),
         "other_bases_ci95": None if one.other_bases is None else _ends(one.other_bases),
@@ -206,6 +207,6 @@ def _row(one: Judged) -> ClaimRow:
         detects=one.detects,
         holds=str(one.holds),
         because=one.because,
-        headline=one.headline,
+        note=one.family.note,
         other_bases=None if one.other_bases is None else _finite(one.other_bases),
     )

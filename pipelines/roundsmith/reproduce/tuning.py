@@ -15,14 +15,15 @@ Score = Callable[[str], float]
 
 
 def order(claims: Claims, wanted: tuple[str, ...]) -> list[str]:
-    """The arms that are tuned for these to be played, each after those that it takes its steps
-    from.
+    """The arms that are tuned for these to be played, each after those that it takes its steps or
+    tokens from.
     """
     found: list[str] = []
 
     def add(arm: str) -> None:
         root = claims.chain(arm)[-1]
-        for other in (claims.arms[arm].steps_of, claims.arms[root].steps_of):
+        one = claims.arms[arm]
+        for other in (one.steps_of, one.tokens_of, claims.arms[root].steps_of):
             if other and other != arm:
                 add(other)
         if claims.arms[root].train != "nothing" and root not in found:

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from roundsmith.claims import names, parse_claims, read_claims
+from roundsmith.claims import Family, names, parse_claims, read_claims
 from roundsmith.commands.reproduce_all import references_alone
 from roundsmith.errors import ConfigError
 from roundsmith.lab.atomic import tasks
@@ -69,6 +69,54 @@ def test_what_is_held_against_the_references_alone_is_known_by_what_it_does() ->
     found = {name: references_alone(read_claims(name)) for name in names()}
     arms = {"gift": "gold", "dstc": "gold", "inverse_instruct": "corpus_steps"}
     assert found == {**arms, "atomic": None}, "of atomic, all rows are references"
+
+
+def test_each_comparison_has_its_arms_at_equal_tokens() -> None:
+    found = {
+        (name, arm): (one.like, one.tokens_of, one.scaled, one.grid)
+        for name in names()
+        for arm, one in read_claims(name).arms.items()
+        if one.tokens_of
+    }
+    dstc = "dpo_minimax_joined"
+    assert found == {
+        ("gift", "rft_tokens"): ("rft", "gift", "samples_per_task", "sft"),
+        ("dstc", "ssd_tokens"): ("ssd", dstc, "samples_per_task", "sft"),
+        ("inverse_instruct", "ssd_tokens"): ("ssd", "inverse", "samples_per_task", "sft"),
+        ("inverse_instruct", "regenerated_tokens"): ("regenerated", "inverse", "candidates", "sft"),
+        ("atomic", "ssd_tokens"): ("ssd", "sft_grpo", "samples_per_task", "sft"),
+    }
+
+
+@pytest.mark.parametrize("name", names())
+def test_an_arm_at_equal_tokens_is_held_against_the_one_whose_tokens_it_takes(name: str) -> None:
+    claims = read_claims(name)
+    for arm, one in claims.arms.items():
+        if one.tokens_of:
+            assert [c.better for c in claims.claims if c.than == arm] == [one.tokens_of]
+            settings = built(config_of(claims, LAB, arm, 0, {}, scale=17)).config
+            assert getattr(settings, one.scaled) == 17
+            if recipe_of(claims, arm) == "ssd":
+                assert settings.selected_per_task > 17, (
+                    "raw samples that are not taken teach nothing"
+                )
+
+
+def test_claims_at_equal_tokens_that_came_later_leave_the_other_families_as_they_were() -> None:
+    sizes = {
+        name: [
+            sum(claims.family(claim) is family for claim in claims.claims)
+            for family in (Family.HEADLINE, Family.TOKENS, Family.SWEEP)
+        ]
+        for name in names()
+        for claims in [read_claims(name)]
+    }
+    assert sizes == {
+        "atomic": [7, 1, 1],
+        "dstc": [13, 1, 0],
+        "gift": [7, 0, 7],
+        "inverse_instruct": [4, 2, 5],
+    }
 
 
 def test_gift_and_rft_draw_equally_many_codes() -> None:

@@ -8,21 +8,20 @@ from typing import Any
 
 import pytest
 
-from roundsmith.claims import read_claims
+from roundsmith.claims import Claims, read_claims
 from roundsmith.errors import ConfigError
 from roundsmith.reproduce.carried import (
     FILE,
     Carried,
-    Origin,
     carried_of,
     fitting,
     known_of,
-    origin_of,
     packed,
     read_carried,
 )
 from roundsmith.reproduce.choice import Choice
 from roundsmith.reproduce.finished import Finished
+from roundsmith.reproduce.origin import Origin, origin_of
 from roundsmith.statistics import Evaluation, TaskCount
 
 CLAIMS = read_claims("gift")
@@ -36,14 +35,14 @@ CPU: dict[str, str | int] = {
 }
 
 
-def origin(choice: Choice = CHOICE, **changed: Any) -> Origin:
+def origin(choice: Choice = CHOICE, claims: Claims = CLAIMS, **changed: Any) -> Origin:
     given: dict[str, Any] = {
         "tuned": True,
         "models": ("a" * 64, "b" * 64),
         "tasks": "c" * 64,
         "arithmetic": CPU,
     }
-    return origin_of(CLAIMS, choice, **(given | changed))
+    return origin_of(claims, choice, **(given | changed))
 
 
 def arm(name: str, seed: int, code: str = "1+a") -> Finished:
@@ -95,7 +94,7 @@ def test_arms_come_back_as_they_were_under_the_models_of_this_machine(tmp_path: 
         ({"tasks": "d" * 64}, "of other tasks: saw cc.* expected dd"),
         ({"tuned": False}, "of other tuned: saw True, expected False"),
         ({"arithmetic": CPU | {"device": "cuda"}}, "of other arithmetic: .*cpu.*cuda"),
-        ({"choice": replace(CHOICE, limit=9)}, "of other settings: saw"),
+        ({"choice": replace(CHOICE, limit=9)}, r"of other claims or settings \(gift\): saw"),
     ],
 )
 def test_arms_of_another_origin_are_refused_by_what_differs(
@@ -110,10 +109,69 @@ def test_paths_and_threads_of_a_machine_are_no_other_origin() -> None:
     assert origin(moved, arithmetic=CPU | {"threads": 64}) == origin()
 
 
-def test_other_claims_are_another_origin() -> None:
-    fewer = CLAIMS.model_copy(update={"claims": CLAIMS.claims[1:]})
-    given = (CHOICE, True, ("a" * 64, "b" * 64), "c" * 64, CPU)
-    assert origin_of(fewer, *given).claims != origin().claims
+def changed_arm(name: str, **changed: Any) -> Claims:
+    """The claims with another row for an arm, or one more."""
+    arm = CLAIMS.arms.get(name, CLAIMS.arms["gift_released"]).model_copy(update=changed)
+    return CLAIMS.model_copy(update={"arms": {**CLAIMS.arms, name: arm}})
+
+
+def test_arms_and_claims_that_are_added_leave_what_was_finished(tmp_path: Path) -> None:
+    grown = changed_arm("tail_9", settings={"tail": 9.0})
+    grown = grown.model_copy(update={"claims": CLAIMS.claims[1:]})
+    expected = origin(claims=grown)
+    assert expected.claims != origin().claims
+    assert expected.settings != origin().settings
+    assert set(fitting(carried(tmp_path), expected, grown, CHOICE, "1+a")) == {
+        (one.arm, one.seed) for one in ARMS
+    }
+    theirs = carried(tmp_path, [arm("tail_9", 0)], claims=grown)
+    with pytest.raises(ConfigError, match=r"\(tail_9\): saw .*, expected no such arm"):
+        fitting(theirs, origin(), CLAIMS, CHOICE, "1+a")
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("gift", {"settings": {"tail": 3.0}}),
+        ("gift", {"grid": "other"}),
+        ("rft", {"settings": {"rewritten": 2}}),  # whose rows those of gift are matched with
+        ("rft_rd", {"matched": ""}),
+    ],
+)
+def test_an_arm_is_refused_where_one_that_it_leans_on_has_changed(
+    name: str, changed: dict[str, Any], tmp_path: Path
+) -> None:
+    claims = changed_arm(name, **changed)
+    claims = claims.model_copy(update={"grids": {**CLAIMS.grids, "other": CLAIMS.grids["sft"][:1]}})
+    with pytest.raises(ConfigError, match=r"claims or settings \(gift\)"):
+        fitting(carried(tmp_path), origin(claims=claims), claims, CHOICE, "1+a")
+
+
+def test_how_an_arm_is_told_of_is_no_other_arm() -> None:
+    told = changed_arm("gift", says="in other words", headline=False, seeds=3)
+    assert origin(claims=told).arms == origin().arms
+
+
+def without_arms(path: Path) -> Carried:
+    """The file as it was written before it told arms apart."""
+    header, *rest = gzip.decompress(path.read_bytes()).splitlines()
+    read = json.loads(header)
+    del read["origin"]["arms"]
+    old = json.dumps(read | {"schema_version": 1}).encode()
+    path.write_bytes(gzip.compress(b"\n".join((old, *rest))))
+    return read_carried(path)
+
+
+def test_a_file_that_does_not_tell_arms_apart_fits_the_same_claims_and_settings(
+    tmp_path: Path,
+) -> None:
+    old = without_arms(carried(tmp_path).path)
+    assert len(fitting(old, origin(), CLAIMS, CHOICE, "1+a")) == len(ARMS)
+    grown = changed_arm("tail_9", settings={"tail": 9.0})
+    with pytest.raises(ConfigError, match="of other claims: saw"):
+        fitting(old, origin(claims=grown), grown, CHOICE, "1+a")
+    with pytest.raises(ConfigError, match="of other settings: saw"):
+        fitting(old, origin(replace(CHOICE, limit=9)), CLAIMS, CHOICE, "1+a")
 
 
 def test_arms_of_another_code_are_taken_only_where_that_is_asked_for(tmp_path: Path) -> None:
@@ -154,7 +212,7 @@ def test_a_recipe_without_a_file_is_refused_where_it_alone_is_asked_for(tmp_path
 @pytest.mark.parametrize(
     ("at", "change", "said"),
     [
-        (0, {"schema_version": 2}, "schema_version"),
+        (0, {"schema_version": 3}, "schema_version"),
         (0, {"task_ids": [["t0"]]}, "list index out of range|how many"),
         (1, {"seed": 1_000_000}, "seed"),
         (1, {"unknown": 1}, "unknown"),

@@ -64,6 +64,10 @@ source = "s"
 better = "gift"
 than = "sweep"
 direction = "no_worse"
+[arms.gift_tokens]
+says = "at equal tokens"
+tokens_of = "gift"
+scaled = "samples_per_task"
 [[claims]]
 claim = "never played"
 source = "s"
@@ -169,6 +173,18 @@ def test_unplayed_claims_of_the_family_make_holm_stricter() -> None:
     (single,) = judge(fewer, DONE)
     assert alone.p_value >= single.p_value
     assert alone.interval.low <= single.interval.low
+
+
+def test_a_claim_at_equal_tokens_is_of_a_family_of_its_own() -> None:
+    claim = CLAIMS.claims[0].model_copy(update={"than": "gift_tokens"})
+    later = CLAIMS.model_copy(update={"claims": (claim, *CLAIMS.claims)})
+    done = {**DONE, "gift_tokens": {s: arm("t", s, [2, 4, 3 + s % 2, 5]) for s in range(3)}}
+    done |= {"sweep": {s: arm("sweep", s, [7, 9, 8 - s % 2, 9]) for s in range(3)}}
+    judged = judge(later, done)
+    assert [one for one in judged if one.claim is not claim] == judge(CLAIMS, done)
+    notes = [one.family.note for one in judged]
+    assert notes == ["", "", "", " (equal tokens)", " (sweep)", " (sweep)"]
+    assert judged[3].interval == judged[3].ci95, "one claim is all of its family"
 
 
 def test_seeds_that_lack_an_arm_are_left_out() -> None:

@@ -30,7 +30,14 @@ class Journal:
         return f"{step}{round}{split}<{config.recipe} {config.seed} {told}>({inside})"
 
     def tokens(self, refs: tuple[str, ...]) -> int | None:
-        return 300 if refs[0].startswith("sample1<gift") else 200
+        counts = {
+            "sample1<gift": 300,
+            "sample1<atomic": 0,
+            "score1<atomic": 0,
+            "train1<atomic": 250,
+        }
+        told = [count for ref in refs for name, count in counts.items() if ref.startswith(name)]
+        return sum(told) if told else 200
 
     def of(self, step: str) -> list[tuple[RunConfig, Mapping[str, str]]]:
         return [(config, refs) for name, config, refs in self.asked if name == step]
@@ -72,6 +79,22 @@ def test_an_arm_may_spend_as_many_tokens_as_another() -> None:
         if config.recipe == "rft"
     }
     assert drawn == {24, 36}  # 24 samples took 200 tokens, GiFT's took 300
+
+
+def test_tokens_of_an_arm_that_learns_from_rewards_are_those_of_its_training() -> None:
+    journal = Journal()
+    player = Player(read_claims("atomic"), LAB, journal)
+    played = player.play("ssd_tokens", 0, {}, Split.FINAL)
+    drawn = [
+        config.recipe_config["samples_per_task"]
+        for config, _ in journal.of("sample")
+        if config.recipe == "ssd"
+    ]
+    assert drawn == [8, 10]  # 8 samples took 200 tokens, the rewards of grpo 250
+    assert played.rounds[0].pool[0].startswith("sample1<ssd")
+    assert player.play("sft_grpo", 0, {}, Split.FINAL).checkpoint in [
+        refs["like"] for _, refs in journal.of("train") if "like" in refs
+    ]
 
 
 def test_rounds_go_on_from_the_checkpoint_before() -> None:
@@ -144,6 +167,17 @@ def test_what_is_known_is_not_tuned_again() -> None:
     assert found["rft"] == {"learning_rate_times": 1.0}
     looked = [config.recipe for config, _ in journal.of("evaluate")]
     assert len(looked) == len(read_claims("gift").grids["sft"])  # of gift, whose steps it takes
+
+
+def test_an_arm_is_tuned_after_the_one_whose_tokens_it_takes() -> None:
+    atomic = read_claims("atomic")
+    assert order(atomic, ("ssd_tokens",)) == ["sft_grpo", "sft", "ssd"]
+    arms = {
+        **atomic.arms,
+        "ssd_tokens": atomic.arms["ssd_tokens"].model_copy(update={"steps_of": "sft"}),
+    }
+    claims = atomic.model_copy(update={"arms": arms})
+    assert "sft_grpo" in order(claims, ("ssd_tokens",))
 
 
 @pytest.mark.parametrize("arm", ["rft", "tail_0", "gold"])
