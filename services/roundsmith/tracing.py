@@ -4,6 +4,7 @@ A context crosses a process as W3C's `traceparent`, in the metadata of a call or
 stream. Who calls needs no setting: spans go to the provider that the program has.
 """
 
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -18,6 +19,7 @@ from roundsmith.installing import how_to_install
 TRACEPARENT = "traceparent"
 Attributes = Mapping[str, str | int | float]
 _READINGS = 5
+_TRACE = re.compile("[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-|$)")
 
 
 def traceparent() -> str:
@@ -32,8 +34,8 @@ def traceparent() -> str:
 
 def trace_id(parent: str) -> str:
     """The 32 hex digits of a trace in its `traceparent`; empty where there are none."""
-    parts = parent.split("-")
-    return parts[1] if len(parts) == 4 and len(parts[1]) == 32 else ""
+    found = _TRACE.match(parent)
+    return found[1] if found else ""
 
 
 def span(

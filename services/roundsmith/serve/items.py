@@ -15,7 +15,7 @@ from roundsmith.config import ServeSettings
 from roundsmith.errors import Cancelled, ConfigError, RoundsmithError
 from roundsmith.serve.callers import caller_of, traceparent_of
 from roundsmith.serve.failures import cut, status_of
-from roundsmith.serve.logs import about
+from roundsmith.serve.logs import about, one_line
 from roundsmith.serve.results import ItemResults, item_key
 
 log = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ class ItemCalls(Generic[Part, Response]):
                 async for part in follow:
                     yield part
             except RoundsmithError as error:
-                seen = cut(str(error))
+                seen = one_line(cut(str(error)))
                 log.info("%s of %s failed: %s: %s", name, caller, type(error).__name__, seen)
                 raise
 

@@ -11,13 +11,16 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 
 _PLAIN = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_MOST_OF_AN_ID = 256
 _about: ContextVar[dict[str, str]] = ContextVar("_about", default={})  # noqa: B039  # never changed
 
 
 @contextmanager
 def about(**ids: str) -> Iterator[None]:
-    """What is logged in the block carries these too; empty ones are left out."""
-    given = {name: value for name, value in ids.items() if value}
+    """What is logged in the block carries these too, as far as 256 characters go; empty ones are
+    left out.
+    """
+    given = {name: value[:_MOST_OF_AN_ID] for name, value in ids.items() if value}
     token = _about.set({**_about.get(), **given})
     try:
         yield
@@ -36,7 +39,7 @@ class TextFormatter(logging.Formatter):
     """The usual line, with the ids behind it."""
 
     def format(self, record: logging.LogRecord) -> str:
-        ids = " ".join(f"{name}={value}" for name, value in _about.get().items())
+        ids = " ".join(f"{name}={one_line(value)}" for name, value in _about.get().items())
         line = super().format(record)
         return f"{line} [{ids}]" if ids else line
 
@@ -55,3 +58,10 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line)
+
+
+def one_line(text: str) -> str:
+    """A text of a caller's that is to lie in a line of ours: what would end the line, or move the
+    cursor of who reads it, is written as Python's repr does.
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

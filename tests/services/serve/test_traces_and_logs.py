@@ -192,6 +192,27 @@ def test_logs_carry_the_ids_of_their_item_as_text_and_as_json() -> None:
     assert logs.TextFormatter("%(message)s").format(record) == "seen 3"
 
 
+def test_a_caller_writes_no_log_line_of_its_own() -> None:
+    forged = "i\n2026-01-01 00:00:00,000 INFO roundsmith.serve.weights: \x1b[2Kall is well\u2028"
+    record = logging.LogRecord("there", logging.INFO, "f", 1, "seen", (), None)
+    with logs.about(request_id="r" * 2**20, item_id=forged):
+        text = logs.TextFormatter("%(message)s").format(record)
+        line = logs.JsonFormatter().format(record)
+    assert len(text.splitlines()) == len(line.splitlines()) == 1
+    assert r"item_id=i\n2026-01-01" in text
+    assert text.isprintable()
+    assert max(len(text), len(line)) < 1000
+    assert logs.one_line("größe 数") == "größe 数"
+
+
+@pytest.mark.parametrize(
+    "parent", ["a-" + "\n" * 32 + "-b-c", "00-" + "g" * 32 + "-0-01", "x" * 40]
+)
+def test_what_is_no_trace_names_none_in_the_log(parent: str) -> None:
+    assert tracing.trace_id(parent) == ""
+    assert tracing.trace_id(f"00-{'ab' * 16}-{'1' * 16}-00") == "ab" * 16
+
+
 def test_an_endpoint_without_opentelemetry_is_refused_before_the_engine_is_loaded() -> None:
     script = (
         "import sys; sys.modules['opentelemetry.sdk'] = None\n"
