@@ -7,6 +7,7 @@ numbers do not depend on its neighbours. Axes: T places, D width.
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -104,17 +105,12 @@ class Forward:
             both_2T[1, run.at : run.at + num] = np.arange(begin, begin + num)
         if self._way is not None:
             return self._way(runs, both_2T)
-        return self._last_hidden(on_device(both_2T[:1], self.loaded.device))
-
-    def _last_hidden(self, inputs_1T: torch.Tensor, **given: Any) -> torch.Tensor:
-        base = self.loaded.model.base_model
-        hidden: torch.Tensor = base(input_ids=inputs_1T, use_cache=False, **given).last_hidden_state
-        return hidden[0]
+        return _last_hidden(self.loaded, on_device(both_2T[:1], self.loaded.device))
 
     @torch.inference_mode()
     def _check_head(self) -> None:
         probe = torch.arange(2, device=self.loaded.device)[None]
-        own = self._head.logits(self._last_hidden(probe)).float()
+        own = self._head.logits(_last_hidden(self.loaded, probe)).float()
         whole = self.loaded.model(input_ids=probe).logits[0].float()
         if not torch.allclose(own, whole, rtol=1e-2, atol=1e-2):
             raise ConfigError(
@@ -129,8 +125,9 @@ class Forward:
         """The fastest attention that gives what the model's own gives, but for rounding."""
         model = self.loaded.model
         usual = model.config._attn_implementation
-        alone = self._last_hidden(torch.tensor([_PROBE], device=self.loaded.device)).float()
-        for way in self._ways():
+        probe = torch.tensor([_PROBE], device=self.loaded.device)
+        alone = _last_hidden(self.loaded, probe).float()
+        for way in _ways(self.loaded, self._block):
             try:
                 model.set_attn_implementation(NAME)
                 self._way = way
@@ -144,21 +141,6 @@ class Forward:
         logger.info("each text is scored alone, by the model's own attention, %s", usual)
         model.set_attn_implementation(usual)
         return None
-
-    def _ways(self) -> Iterator[_Way]:
-        loaded, block = self.loaded, self._block
-        if caps_scores(loaded.model.config):
-            return
-        if loaded.device.type == "cuda":
-            yield Replayed(self._last_hidden, block, loaded.device).hidden
-        masks = Masks(block, loaded.context_tokens, loaded.device)
-
-        def text_by_text(runs: Sequence[Run], both_2T: "NDArray[np.int64]") -> torch.Tensor:
-            both = on_device(both_2T, loaded.device)
-            packed = PackedAttention(runs, block, masks)
-            return self._last_hidden(both[:1], position_ids=both[1:], packed=packed)
-
-        yield text_by_text
 
     def _in_parts(self) -> torch.Tensor:
         """The hidden states of the probe in two parts, of a pass with another text in front."""
@@ -200,6 +182,30 @@ class Reading:
         """Waits for all of it, and appends to each row's `found`."""
         for part in self.parts:
             part.end()
+
+
+def _ways(loaded: LoadedModel, block: int) -> Iterator[_Way]:
+    """Those of packed attention. None holds the `Forward` that has it, so that a model which is not
+    served any more goes at once, not when cycles are looked for.
+    """
+    if caps_scores(loaded.model.config):
+        return
+    if loaded.device.type == "cuda":
+        yield Replayed(partial(_last_hidden, loaded), block, loaded.device).hidden
+    masks = Masks(block, loaded.context_tokens, loaded.device)
+
+    def text_by_text(runs: Sequence[Run], both_2T: "NDArray[np.int64]") -> torch.Tensor:
+        both = on_device(both_2T, loaded.device)
+        packed = PackedAttention(runs, block, masks)
+        return _last_hidden(loaded, both[:1], position_ids=both[1:], packed=packed)
+
+    yield text_by_text
+
+
+def _last_hidden(loaded: LoadedModel, inputs_1T: torch.Tensor, **given: Any) -> torch.Tensor:
+    base = loaded.model.base_model
+    hidden: torch.Tensor = base(input_ids=inputs_1T, use_cache=False, **given).last_hidden_state
+    return hidden[0]
 
 
 def _top_k(asking: tuple[Work, Run]) -> int:

@@ -4,6 +4,7 @@ What of it needs no GPU is tested everywhere.
 
 import gc
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import count
 from random import Random
 from typing import Any
@@ -13,8 +14,8 @@ import torch
 
 from roundsmith.lab import MODEL
 from roundsmith.models import graphs
-from roundsmith.models.loading import load
-from roundsmith.scorer import varlen
+from roundsmith.models.loading import LoadedModel, load
+from roundsmith.scorer import forward, varlen
 from roundsmith.scorer.chains import Chain, Run
 from roundsmith.scorer.engine import TransformersScorer
 from roundsmith.scorer.forward import Forward
@@ -131,11 +132,11 @@ def test_scores_by_the_kernel_are_those_of_text_by_text_whatever_is_kept(
     text_by_text = scored(settings, items)
     made: list[Replayed] = []
 
-    def ways(forward: Forward) -> Iterator[object]:
-        made.append(Replayed(forward._last_hidden, 8, forward.loaded.device))
+    def ways(loaded: LoadedModel, block: int) -> Iterator[object]:
+        made.append(Replayed(partial(forward._last_hidden, loaded), 8, loaded.device))
         yield made[0].hidden
 
-    monkeypatch.setattr(Forward, "_ways", ways)
+    monkeypatch.setattr(forward, "_ways", ways)
     monkeypatch.setattr(graphs, "captured", again if as_graphs else graphs.captured)
     with emulated(varlen):
         by_kernel = scored(settings, items)

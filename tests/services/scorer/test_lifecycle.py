@@ -1,7 +1,9 @@
 """Overload, new weights, the end."""
 
 import asyncio
+import gc
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,6 +48,27 @@ def test_new_weights_score_what_waits(tiny: Path, other_tiny: Path) -> None:
     for mixed, one, other in zip(during, before, after, strict=True):
         assert mixed in (one, other)
     scorer.close()
+
+
+def test_of_what_scored_before_a_reload_nothing_stays_in_memory(
+    tiny: Path, other_tiny: Path
+) -> None:
+    scorer = TransformersScorer(ScorerSettings(model=str(tiny)))
+    held = weakref.ref(scorer._worker.loaded.model)
+
+    async def scenario() -> None:
+        await scorer.score(ITEMS[0])
+        await scorer.reload(other_tiny, weights_sha256(other_tiny))
+        await scorer.score(ITEMS[0])
+
+    gc.collect()
+    gc.disable()  # what only a full collection finds waits for it, on a GPU too
+    try:
+        asyncio.run(scenario())
+        assert held() is None
+    finally:
+        gc.enable()
+        scorer.close()
 
 
 def test_a_full_queue_refuses_and_the_accepted_are_answered(tiny: Path) -> None:
