@@ -19,6 +19,9 @@ from roundsmith.scorer.engine import TransformersScorer
 from roundsmith.scorer.settings import ScorerSettings
 from roundsmith.types import Score, ScoreItem
 
+Golden = tuple[list[ScoreItem], list[list[float]]]
+"""Texts, and every token's log-probability of them."""
+
 FLOAT32_BOUND = 1e-4
 BFLOAT16_BOUND, BFLOAT16_MEAN = 1.0, 0.08
 TEXTS, ORDERS = 200, 20
@@ -66,6 +69,20 @@ def references(folder: str, dtype: torch.dtype, items: Sequence[ScoreItem]) -> l
     return found
 
 
+def golden_of(folder: str, dtype: torch.dtype, longest: int) -> Golden:
+    """200 random texts and what they are held against."""
+    items = random_items(TEXTS, vocabulary_of(folder), longest, seed=1)
+    return items, references(folder, dtype, items)
+
+
+@pytest.fixture(scope="module")
+def pretrained(smollm2: Path) -> Golden:
+    """Texts of SmolLM2, whose weights are stored in bfloat16, so that in float32 they are the
+    same.
+    """
+    return golden_of(str(smollm2), torch.bfloat16, longest=8)
+
+
 def score(scorer: TransformersScorer, items: Sequence[ScoreItem]) -> list[Score]:
     """Scores of items that are asked for at once, in their order."""
 
@@ -93,21 +110,15 @@ def orders(num: int, most_at_once: int, whole: bool) -> list[list[list[int]]]:
 
 
 def check(
-    settings: ScorerSettings,
-    dtype: torch.dtype,
-    longest: int,
-    bound: float,
-    at_once: int,
-    whole: bool,
+    settings: ScorerSettings, golden: Golden, bound: float, at_once: int, whole: bool
 ) -> list[float]:
     """Scores all texts, then 20 orders of them; the errors of a token by text."""
     scorer = TransformersScorer(settings)
     try:
-        items = random_items(TEXTS, vocabulary_of(settings.model), longest, seed=1)
+        items, references = golden
         first = score(scorer, items)
-        golden = references(settings.model, dtype, items)
         errors: list[float] = []
-        for told, logprobs in zip(first, golden, strict=True):
+        for told, logprobs in zip(first, references, strict=True):
             assert told.token_count == len(logprobs)
             errors.append(abs(told.logprob_sum - sum(logprobs)) / len(logprobs))
         assert max(errors) <= bound
@@ -122,24 +133,18 @@ def check(
 
 @pytest.mark.slow
 def test_200_texts_of_the_lab_model_agree_with_float64_in_20_orders() -> None:
-    check(
-        ScorerSettings(model=str(MODEL), linger_s=0.0),
-        torch.float32,
-        longest=60,
-        bound=FLOAT32_BOUND,
-        at_once=TEXTS,
-        whole=True,
-    )
+    settings = ScorerSettings(model=str(MODEL), linger_s=0.0)
+    golden = golden_of(settings.model, torch.float32, longest=60)
+    check(settings, golden, FLOAT32_BOUND, at_once=TEXTS, whole=True)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_200_texts_of_a_pretrained_model_agree_with_float64_in_20_orders(
-    smollm2: Path, dtype: str
+    smollm2: Path, pretrained: Golden, dtype: str
 ) -> None:
     settings = ScorerSettings.model_validate({"model": str(smollm2), "dtype": dtype})
     bound = FLOAT32_BOUND if dtype == "float32" else BFLOAT16_BOUND
-    weights = getattr(torch, dtype)
-    errors = check(settings, weights, longest=8, bound=bound, at_once=40, whole=False)
+    errors = check(settings, pretrained, bound, at_once=40, whole=False)
     if dtype == "bfloat16":
         assert sum(errors) / len(errors) <= BFLOAT16_MEAN

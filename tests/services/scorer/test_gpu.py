@@ -30,6 +30,7 @@ from tests.services.scorer.test_agreement import (
     FLOAT32_BOUND,
     TEXTS,
     check,
+    golden_of,
     score,
 )
 
@@ -212,7 +213,8 @@ def test_in_any_order_and_company_a_text_has_the_same_bits_within_the_bound() ->
     settings = ScorerSettings(
         model=str(MODEL), device="cuda", dtype="bfloat16", forward_tokens=4096, linger_s=0.0
     )
-    errors = check(settings, torch.bfloat16, 120, BFLOAT16_BOUND, at_once=TEXTS, whole=True)
+    golden = golden_of(settings.model, torch.bfloat16, longest=120)
+    errors = check(settings, golden, BFLOAT16_BOUND, at_once=TEXTS, whole=True)
     assert sum(errors) / len(errors) <= BFLOAT16_MEAN
 
 
@@ -220,4 +222,5 @@ def test_in_any_order_and_company_a_text_has_the_same_bits_within_the_bound() ->
 def test_float32_goes_text_by_text_within_its_bound() -> None:
     settings = ScorerSettings(model=str(MODEL), device="cuda", dtype="float32", linger_s=0.0)
     assert way_of(settings).__name__ == "text_by_text"
-    check(settings, torch.float32, 60, FLOAT32_BOUND, at_once=TEXTS, whole=False)
+    golden = golden_of(settings.model, torch.float32, longest=60)
+    check(settings, golden, FLOAT32_BOUND, at_once=TEXTS, whole=False)
