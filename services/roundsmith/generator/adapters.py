@@ -10,6 +10,7 @@ from pathlib import Path
 from roundsmith.errors import ConfigError, UnknownName, Unsupported
 from roundsmith.generator.adapter_folder import check_adapter
 from roundsmith.generator.model_info import Adapter, adapted_version
+from roundsmith.hashing import weights_sha256
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -57,6 +58,17 @@ class Adapters:
     def all(self) -> list[Loaded]:
         """All that have a name."""
         return list(self._by_name.values())
+
+    def refuse_lost(self) -> None:
+        """Raises ConfigError where the folder of one is gone, or has become another: an engine that
+        reads it again would fail.
+        """
+        for one in self.all():
+            if not one.folder.is_dir() or weights_sha256(one.folder) != one.sha256:
+                raise ConfigError(
+                    f"adapter {one.name!r}: its copy in {one.folder} is gone or damaged, and would "
+                    "not load on new weights: unload it and load it again, then the weights"
+                )
 
     def remove(self, name: str) -> Loaded | None:
         """Takes a name away; what draws with its adapter goes on."""

@@ -11,6 +11,7 @@ from typing import Any
 from roundsmith.config import prepare_vllm, vllm_sockets_in
 from roundsmith.errors import ConfigError, EngineError, RoundsmithError, Unavailable
 from roundsmith.generator.adapters import Loaded
+from roundsmith.generator.model_info import adapted_version
 from roundsmith.generator.settings import VllmSettings
 from roundsmith.installing import how_to_install
 from roundsmith.leftovers import temporary_folder
@@ -35,6 +36,15 @@ class Drawn:
     ended: str = ""
     versions: tuple[str, ...] = ()
     """The weight versions of all its tokens, once it has ended."""
+
+    def version(self, adapter: Loaded | None) -> str:
+        """The one weight version of a completion that has ended, with that of its adapter."""
+        if len(set(self.versions)) != 1:
+            raise EngineError(
+                f"expected a completion of one weight version, saw {self.versions}: send it again"
+            )
+        base = self.versions[0]
+        return base if adapter is None else adapted_version(base, adapter.sha256)
 
 
 @dataclass(frozen=True)

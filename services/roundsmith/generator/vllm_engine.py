@@ -16,7 +16,7 @@ from roundsmith.generator.adapters import Adapters, Loaded
 from roundsmith.generator.admission import Admission
 from roundsmith.generator.checks import check_drawn, check_followed, check_item, check_length
 from roundsmith.generator.merged import merged
-from roundsmith.generator.model_info import ModelInfo, adapted_version
+from roundsmith.generator.model_info import ModelInfo
 from roundsmith.generator.requests import Told
 from roundsmith.generator.settings import VllmSettings
 from roundsmith.generator.starting import nothing_is_left
@@ -135,7 +135,7 @@ class VllmEngine:
             logprobs=tuple(logprobs),
             finish_reason=self._reason(drawn),
             prompt_tokens=len(prompt),
-            weights_sha256=_version(drawn, adapter),
+            weights_sha256=drawn.version(adapter),
             top_logprobs=tuple(tops),
         )
 
@@ -173,6 +173,7 @@ class VllmEngine:
             if sha256 == served.folder.weights_sha256:
                 return
             text = await asyncio.to_thread(load_successor, folder, sha256, served, self._settings)
+            await asyncio.to_thread(self._adapters.refuse_lost)
             await self._llm.pause_generation(mode="wait", clear_cache=True)
             try:
                 await self._swap(text, served)
@@ -192,8 +193,19 @@ class VllmEngine:
             if self._lost is None:
                 await self._llm.reset_prefix_cache()
                 await self._ask_ranks()
-                for adapter in self._adapters.all():  # new weights let go of them
-                    await self._llm.add_lora(vllm_adapter.lora_request(adapter))
+                await self._add_adapters()  # new weights let go of them
+
+    async def _add_adapters(self) -> None:
+        """EngineError, and the end of the engine, where one does not load."""
+        for adapter in self._adapters.all():
+            try:
+                await self._llm.add_lora(vllm_adapter.lora_request(adapter))
+            except Exception as error:  # vLLM tells what a rank raised as a plain Exception
+                self._lost = EngineError(
+                    f"adapter {adapter.name!r} does not load on new weights ({error}): the process "
+                    "ends; start it again, and it loads what is recorded"
+                )
+                raise self._lost from error
 
     async def _restore(self, served: ModelText) -> None:
         """The weights that were served; EngineError, and the end of the engine, where they do not
@@ -252,7 +264,7 @@ class VllmEngine:
     async def _forget(self, adapter: Loaded) -> None:
         await adapter.left()
         await self._llm.remove_lora(adapter.number)
-        await asyncio.to_thread(shutil.rmtree, adapter.folder)
+        await asyncio.to_thread(shutil.rmtree, adapter.folder, ignore_errors=True)
 
     def describe(self) -> ModelInfo:
         """What is served now."""
@@ -275,9 +287,7 @@ class VllmEngine:
         """Returns when the engine's processes are dead or have no weights, with what to tell."""
         while self._closed is not None or not (self._lost or self._llm.errored):
             await asyncio.sleep(_WATCH_S)
-        return self._lost or EngineError(
-            "the vLLM engine died: see its log above; the process ends"
-        )
+        return self._lost or EngineError("the vLLM engine died: see its log; the process ends")
 
     async def close(self) -> None:
         """End the engine's processes; what runs or waits is answered with Unavailable."""
@@ -287,13 +297,3 @@ class VllmEngine:
         llm, self._llm = self._llm, None
         await asyncio.to_thread(vllm_adapter.shut_down, llm)
         self._started.scratch.cleanup()
-
-
-def _version(drawn: vllm_adapter.Drawn, adapter: Loaded | None) -> str:
-    """The one weight version of a completion."""
-    if len(set(drawn.versions)) != 1:
-        raise EngineError(
-            f"expected a completion of one weight version, saw {drawn.versions}: send it again"
-        )
-    base = drawn.versions[0]
-    return base if adapter is None else adapted_version(base, adapter.sha256)

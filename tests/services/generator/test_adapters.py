@@ -13,13 +13,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from roundsmith.errors import ConfigError, UnknownName, Unsupported, WeightsMismatch
+from roundsmith.errors import ConfigError, EngineError, UnknownName, Unsupported, WeightsMismatch
 from roundsmith.generator.engine import TransformersEngine
 from roundsmith.generator.model_info import adapted_version
-from roundsmith.generator.settings import GeneratorSettings
+from roundsmith.generator.settings import GeneratorSettings, VllmSettings
+from roundsmith.generator.vllm_engine import VllmEngine
 from roundsmith.hashing import weights_sha256
 from roundsmith.types import Completion, GenerateItem, Sampling
-from tests.services.generator.driven import Driven
+from tests.services.generator.driven import Driven, need
 
 RANK, ALPHA = 8, 16
 LAYERS = ("self_attn.q_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.down_proj")
@@ -200,6 +201,38 @@ def test_a_reload_keeps_the_adapter_whose_folder_has_become_another_or_is_gone(
         driven.run(driven.engine.reload(tiny, weights_sha256(tiny)))
         for name in "ab":
             driven.run(driven.engine.unload_adapter(name))
+
+
+@pytest.mark.vllm
+def test_a_reload_that_an_adapter_can_not_follow_is_refused_and_both_go_on(
+    tiny: Path, other_tiny: Path, folders: list[Path]
+) -> None:
+    need("vllm")
+    settings = VllmSettings(model=str(tiny), slots=4, kv_cache_gib=0.1, max_adapters=2)
+    driven = Driven(settings)
+    engine, adapter, new = driven.engine, weights_sha256(folders[0]), weights_sha256(other_tiny)
+    assert isinstance(engine, VllmEngine)
+    item = GenerateItem("i", (5, 6, 7, 8), GREEDY, 0, adapter="a")
+    try:
+        driven.run(engine.load_adapter("a", folders[0], adapter))
+        before = driven.ask([item])
+        shutil.rmtree(Path(engine._started.scratch.name, "adapter-1"))  # as who tidies /tmp does
+        with pytest.raises(ConfigError, match=r"'a': its copy in .* unload it and load it"):
+            driven.run(engine.reload(other_tiny, new))
+        assert driven.ask([item]) == before
+        driven.run(engine.unload_adapter("a"))
+        driven.run(engine.load_adapter("a", folders[0], adapter))
+        driven.run(engine.reload(other_tiny, new))
+        ((completion,),) = driven.ask([item])
+        assert completion.weights_sha256 == adapted_version(new, adapter)
+        (kept,) = engine._adapters.all()
+        (kept.folder / "adapter_config.json").write_text('{"r": 8}')  # what passes for whole
+        kept.sha256 = weights_sha256(kept.folder)
+        with pytest.raises(EngineError, match="'a' does not load on new weights"):
+            driven.run(engine.reload(tiny, weights_sha256(tiny)))
+        assert "'a' does not load" in str(driven.run(engine.failed()))
+    finally:
+        driven.close()
 
 
 def test_a_reload_in_the_middle_of_a_draw_with_an_adapter_leaves_nothing_in_memory(
