@@ -26,6 +26,8 @@ Result = TypeVar("Result")
 Part = TypeVar("Part", bound=Message)
 
 
+_MOST_OF_AN_ID = 256
+"""What of it is logged and traced."""
 _MOST_UNSENT, _MOST_UNSENT_BYTES = 4096, 16 * 2**20
 """Answers of a stream that wait to be sent, and their bytes; then its items wait too."""
 
@@ -78,7 +80,8 @@ class ItemCalls(Generic[Part, Response]):
     async def _follow(self, request: Any, caller: str, parent: str) -> AsyncIterator[Part]:
         parent = _taken_from(request) or parent
         item_id = item_id_of(request)
-        ids = {"request_id": str(request.request_id), "item_id": item_id}
+        given = {"request_id": str(request.request_id), "item_id": item_id}
+        ids = {name: value[:_MOST_OF_AN_ID] for name, value in given.items()}
         key = item_key(caller, request.request_id, item_id, request)
         name = type(request).__name__.removesuffix("Request").removesuffix("Stream")
         with (

@@ -11,16 +11,13 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 
 _PLAIN = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-_MOST_OF_AN_ID = 256
 _about: ContextVar[dict[str, str]] = ContextVar("_about", default={})  # noqa: B039  # never changed
 
 
 @contextmanager
 def about(**ids: str) -> Iterator[None]:
-    """What is logged in the block carries these too, as far as 256 characters go; empty ones are
-    left out.
-    """
-    given = {name: value[:_MOST_OF_AN_ID] for name, value in ids.items() if value}
+    """What is logged in the block carries these too; empty ones are left out."""
+    given = {name: value for name, value in ids.items() if value}
     token = _about.set({**_about.get(), **given})
     try:
         yield

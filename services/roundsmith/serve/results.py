@@ -22,10 +22,11 @@ Result = TypeVar("Result", bound=Encodable)
 
 def item_key(caller: str, request_id: str, item_id: str, content: Message) -> Key:
     """What makes two items the same: who asks, under which ids, for what. Without a request_id no
-    two are.
+    two are. It is kept as long as the item's results, and is short however long the ids are.
     """
-    body = content.SerializeToString(deterministic=True)
-    return (caller, request_id or uuid4().hex, item_id, hashlib.sha256(body).hexdigest())
+    ids = (request_id or uuid4().hex).encode(), item_id.encode()
+    parts = (*ids, content.SerializeToString(deterministic=True))
+    return (caller, *(hashlib.sha256(part).hexdigest() for part in parts))
 
 
 @dataclass

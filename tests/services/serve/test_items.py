@@ -156,6 +156,12 @@ def test_items_are_the_same_by_caller_ids_and_content_and_never_without_a_reques
     assert item_key("caller", "", "i", request) != item_key("caller", "", "i", request)
 
 
+def test_what_is_kept_of_an_item_beside_its_results_is_short_however_long_its_ids_are() -> None:
+    long = "i" * 2**20
+    request = pb2.BuildRequest(request_id=long, item_id=long)
+    assert sum(map(len, item_key("caller", long, long, request))) < 300
+
+
 @in_loop
 async def test_many_results_are_followed_from_the_first_on_while_they_come_and_afterwards() -> None:
     results, work = ItemResults[Number](60.0, 10, 10**6), Work()
