@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from roundsmith import tracing
 from roundsmith.cli_lab import lab_app
 from roundsmith.cli_runs import add_commands
 from roundsmith.cli_serve import serve_app
@@ -81,6 +82,13 @@ def run(
         ),
     ] = None,
     cluster: options.Cluster = None,
+    otlp_endpoint: Annotated[
+        str | None,
+        typer.Option(
+            help="Where traces of the rounds and of their services are sent by OTLP, "
+            "http://HOST:4317; needs the extra otel."
+        ),
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -104,13 +112,13 @@ def run(
     default = preset_elsewhere if cluster else default_preset
     settings = choice.settings(preset or default)
     console = error_console()
-    with resumable():
+    with resumable(), tracing.program("roundsmith run", otlp_endpoint):
         if dry_run:
             plan_run(settings, out, cluster, output_console())
         elif cluster:
             run_on_cluster(settings, cluster, out, console)
         else:
-            run_rounds(settings, out, console)
+            run_rounds(settings, out, console, otlp_endpoint)
 
 
 @app.command(name="eval")

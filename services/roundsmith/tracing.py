@@ -111,6 +111,16 @@ def exported(endpoint: str | None, service: str) -> Iterator[None]:
         provider.shutdown()
 
 
+@contextmanager
+def program(name: str, endpoint: str | None) -> Iterator[None]:
+    """The block as one span of a program of this name, whose spans are sent to an endpoint as
+    `exported` sends them; ConfigError where they can not be. Without an endpoint no span is made.
+    """
+    refuse_missing(endpoint)
+    with exported(endpoint, name), span(name, "internal") if endpoint else nullcontext():
+        yield
+
+
 def begin_of_monotonic(readings: Sequence[tuple[int, int, int]]) -> int:
     """When the monotonic clock was 0, by the wall clock, in ns. A reading is that of the monotonic
     clock, of the wall clock and of the monotonic clock again; the one is taken in which least time

@@ -42,14 +42,16 @@ MENDS = 20
 """Damaged objects that one run makes anew; more is a broken disk."""
 
 
-def run_rounds(config: RunConfig, out: Path, console: Console) -> list[Summary]:
+def run_rounds(
+    config: RunConfig, out: Path, console: Console, otlp_endpoint: str | None = None
+) -> list[Summary]:
     """Plays the rounds of a run in a folder; exports and shows each as soon as it is over. What was
-    finished before is found.
+    finished before is found. The services send their spans to the endpoint.
 
     Raises ConfigError before anything is started when the settings are wrong.
     """
     check(config)
-    platform = LocalPlatform(config, (out / "work").resolve())
+    platform = LocalPlatform(config, (out / "work").resolve(), otlp_endpoint)
     return play(config, out, str(out / "store"), platform, console)
 
 

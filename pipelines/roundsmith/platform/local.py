@@ -79,8 +79,10 @@ def service_commands(
 class LocalPlatform:
     """Starts the four services when a step first asks for them, and ends them with the run."""
 
-    def __init__(self, config: RunConfig, work: Path) -> None:
+    def __init__(self, config: RunConfig, work: Path, otlp_endpoint: str | None = None) -> None:
+        """The services send their spans to the endpoint."""
         self._config, self._work = config, work
+        self._traces = ["--otlp-endpoint", otlp_endpoint] if otlp_endpoint else []
         self._fetched = Fetched(work / "checkpoints")
         self._stack = AsyncExitStack()
         self._processes: ServiceProcesses | None = None
@@ -160,7 +162,8 @@ class LocalPlatform:
                 left.unlink()
             processes = ServiceProcesses(folder, self._start(uri))
             commands = service_commands(self._config, uri, self._work / "checkpoints", folder)
-            self.endpoints = endpoints(await processes.start(commands))
+            traced = {name: [*given, *self._traces] for name, given in commands.items()}
+            self.endpoints = endpoints(await processes.start(traced))
             self._stack.push_async_callback(processes.stop)
             self._processes = processes
             clients = connect(self.endpoints, ROUNDS)

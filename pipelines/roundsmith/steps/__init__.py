@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
+from roundsmith import tracing
 from roundsmith.steps.context import Context
 
 NAMES = (
@@ -35,6 +36,13 @@ def find_step(name: str) -> Callable[..., Awaitable[str]]:
 
 
 async def run_step(ctx: Context, name: str, **references: str) -> str:
-    """Runs a step on the references that were given; empty ones are left out."""
+    """Runs a step on the references that were given, in a span of its own; empty ones are left
+    out.
+    """
     given = {key: ref for key, ref in references.items() if ref}
-    return await find_step(name)(ctx, **given)
+    told: tracing.Attributes = {
+        "roundsmith.round": ctx.round,
+        "roundsmith.split": given.get("split", ""),
+    }
+    with tracing.span(f"roundsmith.step.{name}", "internal", told):
+        return await find_step(name)(ctx, **given)
