@@ -1,5 +1,5 @@
 """`python -m tests.pipelines.training.grpo_process JOB.json STEP`: a grpo training whose rollouts
-are made up, in a process that is killed while it draws for a step; or in several, by torchrun. It
+are made up, in a process that is killed while it draws for a step; or in several. It
 notes every step that it draws for, with what is drawn and the sum of the weights that are served.
 """
 

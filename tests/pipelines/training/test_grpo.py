@@ -1,8 +1,6 @@
 """grpo: advantages worked by hand, what the sandbox failed on, and what is refused."""
 
 import signal
-import subprocess
-import sys
 from collections.abc import Mapping
 from itertools import cycle, islice, pairwise
 from pathlib import Path
@@ -29,6 +27,7 @@ from roundsmith.training.watch import ProgressWriter
 from roundsmith.types import Completion
 from tests.pipelines.recipes.groups import TASK
 from tests.pipelines.training.conftest import MakeJob, close, example
+from tests.warm import start, together
 
 pytestmark = pytest.mark.filterwarnings("ignore:You are using 'rollout_func'")
 
@@ -277,10 +276,11 @@ def test_processes_that_are_killed_end_with_the_weights_of_those_that_are_not(
 
 
 def grpo_process(job: TrainingJob, killed_at: int, processes: int = 1) -> int:
-    """How it ended, or torchrun did, which starts several."""
+    """How it ended, or the first of several."""
     path = job.out.with_suffix(".json")
     path.write_text(job.model_dump_json())
-    start = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    command = ["-m", "tests.pipelines.training.grpo_process", str(path), str(killed_at)]
-    words = [sys.executable, *(start if processes > 1 else []), *command]
-    return subprocess.run(words, check=False).returncode
+    module, log = "tests.pipelines.training.grpo_process", job.out.with_suffix(".log")
+    arguments = (str(path), str(killed_at))
+    if processes > 1:
+        return together(module, arguments, log, processes)
+    return start(module, arguments, log).wait()
