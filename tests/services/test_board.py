@@ -3,8 +3,6 @@
 import asyncio
 import json
 import re
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -23,6 +21,7 @@ from roundsmith.types import (
     Sampling,
     ScoreItem,
 )
+from tests.warm import start
 
 BOARD = Path(__file__).parents[2] / "charts/roundsmith/dashboards/roundsmith.json"
 PAGE = Path(__file__).parents[2] / "docs/operating.md"
@@ -49,9 +48,9 @@ def exported(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[d
     processes = []
     try:
         for name, given in options.items():
-            command = [sys.executable, "-m", "roundsmith.cli", "serve", name, *given]
-            command += ["--metrics-port", "0", "--ready-file", str(folder / name)]
-            processes.append(subprocess.Popen(command))
+            places = ("--metrics-port", "0", "--ready-file", str(folder / name))
+            log = folder / f"{name}.log"
+            processes.append(start("roundsmith.cli", ("serve", name, *given, *places), log))
         addresses = {name: ready(folder / name) for name in options}
         asyncio.run(work({name: found["address"] for name, found in addresses.items()}))
         pages = [read(found["metrics_address"]) for found in addresses.values()]
@@ -59,7 +58,6 @@ def exported(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[d
     finally:
         for process in processes:
             process.kill()
-            process.wait()
 
 
 def ready(path: Path) -> dict[str, str]:

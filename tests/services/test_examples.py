@@ -5,8 +5,8 @@ certificates.
 import json
 import re
 import shutil
+import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.services.serve.authority import Authority
+from tests.warm import Warm, start
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "grpc.md"
@@ -46,27 +47,27 @@ def addresses(
     files = authority.issue("localhost", dns="localhost")
     tls = ["--tls-certificate", str(files["certificate"]), "--tls-key", str(files["key"])]
     folder = tmp_path_factory.mktemp("ready")
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[Warm] = []
     found: dict[str, str] = {}
     try:
         for name, options in (("generator", ["--model", "lab"]), ("executor", ["--slots", "1"])):
             ready = folder / name
-            command = [sys.executable, "-m", "roundsmith.cli", "serve", name, *options, *tls]
-            command += ["--tls-client-ca", str(authority.ca), "--ready-file", str(ready)]
-            started.append(subprocess.Popen(command))
+            words = ("serve", name, *options, *tls, "--tls-client-ca", str(authority.ca))
+            log = ready.with_suffix(".log")
+            started.append(start("roundsmith.cli", (*words, "--ready-file", str(ready)), log))
             for _ in range(1800):
                 if ready.exists():
                     break
-                assert started[-1].poll() is None, f"{name} ended"
+                assert started[-1].poll() is None, log.read_text()
                 time.sleep(0.1)
             port = json.loads(ready.read_text())["address"].rpartition(":")[2]
             found[name] = f"localhost:{port}"
         yield found
     finally:
         for process in started:
-            process.terminate()
+            process.send_signal(signal.SIGTERM)
         for process in started:
-            process.wait(300)
+            process.wait()
 
 
 def steps(language: str) -> str:

@@ -3,20 +3,19 @@
 import asyncio
 import json
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from roundsmith.clients import GeneratorClient, Replicas, StreamSettings
 from roundsmith.clients.channels import open_channel
-from roundsmith.config import ServeSettings, child_environment
+from roundsmith.config import ServeSettings
 from roundsmith.generator.metrics import GeneratorMetrics
 from roundsmith.generator.service import GeneratorEngine, GeneratorServicer
 from roundsmith.serve import Binding, listening
 from roundsmith.v1 import generator_pb2_grpc
 from tests.ports import kept_port
+from tests.warm import start
 
 START_S = 600.0
 
@@ -59,15 +58,11 @@ class GeneratorProcess:
     def start(self) -> None:
         """Starts it."""
         self._ready.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "roundsmith.cli", "serve", "generator", *self._options]
-        port, admin = self._ports
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*command, "--port", port, "--admin-port", admin, "--ready-file", self._ready],
-                stdout=log,
-                stderr=log,
-                env=child_environment(),
-            )
+        (port, admin), ready = self._ports, str(self._ready)
+        places = ("--port", port, "--admin-port", admin, "--ready-file", ready)
+        self.process = start(
+            "roundsmith.cli", ("serve", "generator", *self._options, *places), self.log
+        )
 
     async def ready(self) -> None:
         """Returns when it listens."""
@@ -85,7 +80,6 @@ class GeneratorProcess:
     def kill(self) -> None:
         """SIGKILL, to this process alone."""
         self.process.kill()
-        self.process.wait()
 
     async def ended(self, within_s: float = 300.0) -> int:
         """Its exit status, once it has ended by itself."""
