@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -45,11 +45,17 @@ class Warm:
             os.kill(self.pid, number)
 
 
-def start(module: str, arguments: Sequence[str], log: Path, **environment: str) -> Warm:
+def start(
+    module: str,
+    arguments: Sequence[str],
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    own_session: bool = False,
+) -> Warm:
     """`python -m MODULE ARGUMENTS`, whose output goes to the end of a log."""
     with log.open("ab") as output:
-        told = child_environment(**environment)
-        starting = _server().start(module, arguments, output, told, own_session=False)
+        told = child_environment(**environment or {})
+        starting = _server().start(module, arguments, output, told, own_session)
         return Warm(asyncio.run_coroutine_threadsafe(starting, _loop()).result(START_S))
 
 
@@ -59,8 +65,8 @@ def together(module: str, arguments: Sequence[str], log: Path, processes: int) -
     """
     place = {"WORLD_SIZE": str(processes), "LOCAL_WORLD_SIZE": str(processes)}
     place |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(kept_port())}
-    ranks = map(str, range(processes))
-    started = [start(module, arguments, log, RANK=r, LOCAL_RANK=r, **place) for r in ranks]
+    places = [place | {"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(processes)]
+    started = [start(module, arguments, log, one) for one in places]
     while (codes := [process.poll() for process in started]).count(0) < processes:
         if failed := [code for code in codes if code]:
             for process in started:

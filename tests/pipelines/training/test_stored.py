@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from roundsmith.config import child_environment
 from roundsmith.errors import ConfigError
 from roundsmith.hashing import content_hash
 from roundsmith.recipes.stage import Stage
@@ -20,8 +17,10 @@ from roundsmith.training import StoredResult, StoredTraining, TrainingArithmetic
 from roundsmith.training.area import TrainingArea
 from roundsmith.training.run import train
 from roundsmith.training.sharding import OPTIMIZER_FILE
+from tests import warm
 from tests.pipelines.training.conftest import example
 from tests.ports import kept_port
+from tests.warm import Warm
 
 ROWS = 24
 SHARED_BOUND = 1e-7
@@ -51,22 +50,20 @@ def ask(
     return area
 
 
-def start(area: TrainingArea, disk: Path, pods: int) -> list[subprocess.Popen[bytes]]:
+def start(area: TrainingArea, disk: Path, pods: int) -> list[Warm]:
     """A process for each pod, in the environment that the Training Operator gives it; each has a
     disk of its own.
     """
-    meeting = {"PET_MASTER_ADDR": "127.0.0.1", "PET_MASTER_PORT": kept_port(), "PET_NNODES": pods}
-    command = [sys.executable, "-m", "roundsmith.training.stored", area.request_uri, "--folder"]
+    meeting = {"PET_MASTER_ADDR": "127.0.0.1", "PET_MASTER_PORT": str(kept_port())}
+    meeting |= {"PET_NNODES": str(pods), "PET_NPROC_PER_NODE": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    disk.mkdir(parents=True, exist_ok=True)
     return [
-        subprocess.Popen(
-            [*command, str(disk / f"pod-{rank}")],
-            env=child_environment(
-                **{name: str(value) for name, value in meeting.items()},
-                PET_NODE_RANK=str(rank),
-                PET_NPROC_PER_NODE="1",
-                GLOO_SOCKET_IFNAME="lo",
-            ),
-            start_new_session=True,
+        warm.start(
+            "roundsmith.training.stored",
+            (area.request_uri, "--folder", str(disk / f"pod-{rank}")),
+            disk / f"pod-{rank}.log",
+            meeting | {"PET_NODE_RANK": str(rank)},
+            own_session=True,
         )
         for rank in range(pods)
     ]
@@ -117,7 +114,7 @@ def test_one_pod_trains_what_a_process_of_this_machine_does(tmp_path: Path, mode
     assert [line.step for line in area.progress()] == [1, 2, 3, 4, 5, 6]
     assert area.checkpoint() is None
     assert finish(area, tmp_path / "other", 1) == stored, "a finished one is only found"
-    assert not (tmp_path / "other").exists()
+    assert not (tmp_path / "other/pod-0").exists()
 
 
 @pytest.mark.slow
