@@ -12,7 +12,7 @@ from typing import Any
 
 import grpc
 
-from roundsmith.clients.tls import ClientTls
+from roundsmith.clients.tls import ClientTls, Pems
 from roundsmith.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,8 @@ class RotatingChannel(grpc.aio.Channel):
         self._pems = tls.read()
         self._channel = make(self._pems.credentials())
         self._before: dict[asyncio.Task[None], grpc.aio.Channel] = {}
+        self._told: Pems | None = None
+        """Those of which it is said that they are out of date."""
 
     def _now(self) -> grpc.aio.Channel:
         try:
@@ -47,7 +49,19 @@ class RotatingChannel(grpc.aio.Channel):
             self._before[leaving] = before
             leaving.add_done_callback(self._before.pop)
             log.info("the certificates have changed: calls from now on show the ones there are")
+        if self._channel.get_state() is not grpc.ChannelConnectivity.READY and self._told != pems:
+            self._tell_outdated(pems)
         return self._channel
+
+    def _tell_outdated(self, pems: Pems) -> None:
+        """Says so, once, of files that the connection which opens next shows in vain."""
+        try:
+            seen = self._tls.outdated()
+        except OSError:  # they are just being replaced
+            return
+        if seen:
+            self._told = pems
+            log.warning("%s", seen)
 
     def _method(self, kind: str, *given: Any, **named: Any) -> Any:
         return lambda *call, **options: getattr(self._now(), kind)(*given, **named)(

@@ -40,6 +40,20 @@ class ClientTls(Settings):
             if found == self._files():  # those are the ones that fit
                 return found
 
+    def outdated(self) -> str:
+        """Why no server would let the certificate in now: it has expired, or is not valid yet;
+        empty where neither is so, or none is shown.
+        """
+        if self.certificate is None or self.key is None:
+            return ""
+        if not (seen := _out_of_time(self.certificate, self.key)):
+            return ""
+        return (
+            f"{self.certificate}: expected a certificate that is valid now, saw: {seen}; servers "
+            "that ask for it take no connection that opens now: put a renewed one there, with its "
+            "key"
+        )
+
     def _files(self) -> "Pems":
         ca, key, certificate = (
             read_pem(path) if path else None for path in (self.ca, self.key, self.certificate)
@@ -75,6 +89,38 @@ def refuse_misfit(certificate: Path, key: Path) -> None:
             f"{key}: expected the key of {certificate}, saw {seen}: put the two that were made "
             "together there, without a password"
         ) from error
+
+
+_OUT_OF_TIME = {9, 10}
+"""OpenSSL's numbers for a certificate that is not valid yet, and for one that has expired."""
+
+
+def _out_of_time(certificate: Path, key: Path) -> str:
+    """What OpenSSL says of a certificate's time when it is shown to a server that trusts it; empty
+    where that is right. Who is shown it tells a client nothing: it closes the connection.
+    """
+    shown, asked = (
+        ssl.SSLContext(kind) for kind in (ssl.PROTOCOL_TLS_CLIENT, ssl.PROTOCOL_TLS_SERVER)
+    )
+    shown.check_hostname, shown.verify_mode = False, ssl.CERT_NONE
+    asked.verify_mode = ssl.CERT_REQUIRED
+    asked.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    asked.load_verify_locations(certificate)
+    for context in (shown, asked):
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        context.load_cert_chain(certificate, key, password=lambda: "")
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    sides = (shown.wrap_bio(back, there), asked.wrap_bio(there, back, server_side=True))
+    for side in sides * 2:
+        try:
+            side.do_handshake()
+        except ssl.SSLWantReadError:
+            continue
+        except ssl.SSLCertVerificationError as error:
+            return error.verify_message if error.verify_code in _OUT_OF_TIME else ""
+        except ssl.SSLError:
+            return ""
+    return ""
 
 
 def read_pem(path: Path) -> bytes:

@@ -12,10 +12,12 @@ from cryptography.x509.oid import NameOID
 
 
 class Authority:
-    """Signs certificates for a test."""
+    """Signs certificates for a test, which are valid from an hour ago to an hour from now."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self.folder, self.name = folder, name
+        self.now = datetime.datetime.now(datetime.UTC)
+        """What it takes for now."""
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         constraints = x509.BasicConstraints(ca=True, path_length=None)
@@ -48,15 +50,14 @@ class Authority:
         return files
 
     def _begin(self, subject: x509.Name, key: Any) -> x509.CertificateBuilder:
-        now = datetime.datetime.now(datetime.UTC)
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self._issuer)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(hours=1))
-            .not_valid_after(now + datetime.timedelta(hours=1))
+            .not_valid_before(self.now - datetime.timedelta(hours=1))
+            .not_valid_after(self.now + datetime.timedelta(hours=1))
         )
 
 

@@ -1,6 +1,7 @@
 """TLS and mutual TLS with certificates made here: who is let in, and by which name."""
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,40 @@ def test_a_client_shows_replaced_files_on_the_connections_that_it_opens_later(
             assert len(await client.build("echo", {}, 1, group("t1"))) == 1
 
     asyncio.run(play())
+
+
+@pytest.mark.parametrize(
+    ("days", "seen"), [(-1, "certificate has expired"), (1, "certificate is not yet valid")]
+)
+def test_a_client_that_is_let_in_no_more_says_so_once_where_it_is_for_its_certificates_time(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, days: int, seen: str
+) -> None:
+    authority = Authority(tmp_path, "first")
+    given = server_settings(authority, mutual=True)
+    good = {"ca": authority.ca} | authority.issue("trainer")
+    authority.now += timedelta(days=days)
+    bad = {"ca": authority.ca} | authority.issue("late")
+    files = {name: bad[name].read_bytes() for name in ("certificate", "key")}
+    tls = ClientTls.model_validate(bad | {"server_name": "roundsmith.test"})
+
+    async def play() -> None:
+        async with serving(tmp_path, **given) as addresses:
+            address = addresses["address"]
+            for name in files:
+                bad[name].write_bytes(good[name].read_bytes())
+            async with connected(address, SOON, tls=tls) as client:
+                assert await client.recipes() == ["echo"]
+                assert "valid now" not in caplog.text
+                for name, content in files.items():
+                    bad[name].write_bytes(content)
+                with pytest.raises(Unavailable):
+                    await client.build("echo", {}, 1, group())
+
+    asyncio.run(play())
+    told = [r.getMessage() for r in caplog.records if "valid now" in r.getMessage()]
+    assert len(told) == 1
+    assert f"saw: {seen}; servers that ask" in told[0]
+    assert str(bad["certificate"]) in told[0]
 
 
 def names_of(folder: Path, settings: ServeSettings, clients: list[Any]) -> list[str]:
