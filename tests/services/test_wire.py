@@ -135,6 +135,7 @@ scores = st.builds(
     uint32,
     text,
     st.none() | st.floats(0, 1),
+    uint32,
 )
 limits = st.builds(
     types.Limits,

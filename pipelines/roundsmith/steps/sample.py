@@ -91,7 +91,7 @@ async def score(ctx: Context, groups: str, model: str) -> str:
 
     job = Job(
         "score",
-        3,
+        4,
         settings,
         drawn,
         (weights,),
@@ -146,5 +146,5 @@ def _count_scored(groups: Sequence[Group], recipe: Recipe) -> dict[str, int]:
     return {
         "scored": len(scores),
         "too_long_to_score": sum(len(recipe.to_score(group)) for group in groups) - len(scores),
-        "scored_tokens": sum(score.token_count for score in scores),
+        "scored_tokens": sum(score.scored_tokens for score in scores),
     }

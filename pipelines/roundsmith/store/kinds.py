@@ -41,7 +41,9 @@ class RowKind(Generic[RowT]):
 
 TASKS: RowKind[Task] = RowKind("task", 2, schemas.TASK_SCHEMA, Task, codecs.task_columns)
 # A group holds all samples of a task, so that fewer of them fill the same memory.
-GROUPS: RowKind[Group] = RowKind("group", 3, schemas.GROUP_SCHEMA, Group, codecs.group_columns, 64)
+GROUPS: RowKind[Group] = RowKind(
+    "group", 4, schemas.GROUP_SCHEMA, Group, codecs.group_columns, 64, still_read=(3,)
+)
 EXAMPLES: RowKind[Example] = RowKind(
     "example", 2, schemas.EXAMPLE_SCHEMA, Example, codecs.example_columns
 )

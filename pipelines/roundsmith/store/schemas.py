@@ -104,7 +104,13 @@ OUTCOME = _struct(
     }
 )
 SCORE = _struct(
-    {"item_id": TEXT, "logprob_sum": REAL, "token_count": INT, "weights_sha256": TEXT},
+    {
+        "item_id": TEXT,
+        "logprob_sum": REAL,
+        "token_count": INT,
+        "weights_sha256": TEXT,
+        "prompt_tokens": INT,
+    },
     p_yes=REAL,
 )
 _TASK = {

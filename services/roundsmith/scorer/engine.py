@@ -74,7 +74,7 @@ class TransformersScorer:
         score = await asyncio.wrap_future(waiting.answer)
         ended = time.monotonic()
         tracing.told("scorer.queue", waiting.since, waiting.begun)
-        tokens = {"roundsmith.scored_tokens": score.token_count}
+        tokens = {"roundsmith.scored_tokens": score.scored_tokens}
         tracing.told("scorer.forward", waiting.begun, ended, tokens)
         return score
 

@@ -146,7 +146,8 @@ def _no_numbers(work: Work) -> EngineError:
 
 
 def _score(work: Work, weights_sha256: str) -> Score:
+    prompt = len(work.row.prefix) + 1  # the prompt's last token is the first that is read out
     if work.row.question is not None:
-        return Score(0.0, 0, weights_sha256, p_yes=work.found[0])
+        return Score(0.0, 0, weights_sha256, work.found[0], prompt)
     # fsum is exact, so the order of the terms does not matter
-    return Score(math.fsum(work.found), len(work.found), weights_sha256)
+    return Score(math.fsum(work.found), len(work.found), weights_sha256, prompt_tokens=prompt)

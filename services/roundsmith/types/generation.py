@@ -148,13 +148,21 @@ class ScoreItem:
 @dataclass(frozen=True, slots=True)
 class Score:
     """The answer to a ScoreItem. `p_yes` is None unless it was asked for; then `token_count` is
-    0.
+    0. `prompt_tokens` is 0 where it is not known: of a scorer or a row before it was told.
     """
 
     logprob_sum: float
     token_count: int
     weights_sha256: str
     p_yes: float | None = None
+    prompt_tokens: int = 0
+
+    @property
+    def scored_tokens(self) -> int:
+        """What it costs: the completion's tokens, without its prompt's, as samples are counted; of
+        a judgement, which is nothing but a prompt, the prompt's and the answer's one.
+        """
+        return self.token_count if self.p_yes is None else self.prompt_tokens + 1
 
     @property
     def perplexity(self) -> float:

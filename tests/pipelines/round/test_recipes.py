@@ -109,6 +109,8 @@ def test_inverse_instruct_writes_with_a_tuned_model_and_trains_the_first_one(
             for parent in row.provenance.parents
         ]
         assert [group.scores[parent].p_yes for parent in kept] == [best]
+    read = [score.prompt_tokens for group in groups for score in group.scores.values()]
+    assert result["tokens"]["scored"] == sum(read) + len(read) > 20 * len(read)
     assert result["funnel"]["rows trained"] == 16
 
 

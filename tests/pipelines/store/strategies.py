@@ -162,7 +162,12 @@ outcomes = st.builds(
     phase=st.sampled_from(Phase),
 )
 scores = st.builds(
-    Score, logprob_sum=reals, token_count=counts, weights_sha256=text, p_yes=st.none() | reals
+    Score,
+    logprob_sum=reals,
+    token_count=counts,
+    weights_sha256=text,
+    p_yes=st.none() | reals,
+    prompt_tokens=counts,
 )
 groups = st.builds(
     Group,

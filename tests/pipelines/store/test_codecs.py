@@ -27,11 +27,12 @@ from roundsmith.store import (
     write_file,
 )
 from roundsmith.store.values import text_value, value_text
-from roundsmith.types import Example, Group, JudgedAt, Outcome, Provenance, Split, Task
+from roundsmith.types import Example, Group, JudgedAt, Outcome, Provenance, Score, Split, Task
 from roundsmith.verdicts import Verdict
+from tests.pipelines.recipes.groups import code, group
 from tests.pipelines.store import strategies as rows
-from tests.pipelines.store.description import columns
-from tests.pipelines.store.earlier import of_version_2
+from tests.pipelines.store.description import columns, with_nested
+from tests.pipelines.store.earlier import groups_of_version_3, of_version_2
 from tests.pipelines.store.test_formats import FINGERPRINTS
 
 BY_KIND = [
@@ -173,6 +174,19 @@ def test_rows_of_an_evaluation_of_the_version_before_are_read_and_those_of_the_f
     write_file(replace(early, version=1), path, [EvalRecord(*bare)])
     with pytest.raises(StoreError, match="expected eval rows of schema version 3, saw 1"):
         next(read_file(EVALS, path))
+
+
+def test_groups_of_the_version_before_are_read_and_their_scores_tell_no_prompt(
+    tmp_path: Path,
+) -> None:
+    early, path = groups_of_version_3(), tmp_path / "rows"
+    nested = with_nested("group") | {"score": columns(early.schema.field("scores").type.value_type)}
+    assert content_hash(nested) == FINGERPRINTS["group"]["3"], "the columns that it had"
+    asked = Score(0.0, 0, "w" * 64, 0.5, prompt_tokens=85)
+    drawn = replace(group((code("a", 0),), ()), scores={"a": asked})
+    write_file(early, path, [drawn])
+    (read,) = read_file(GROUPS, path)
+    assert read == replace(drawn, scores={"a": replace(asked, prompt_tokens=0)})
 
 
 def test_a_file_that_is_no_parquet_is_refused(tmp_path: Path) -> None:

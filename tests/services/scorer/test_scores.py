@@ -97,6 +97,17 @@ def test_p_yes_compares_the_two_logits_after_the_prompt(
     assert (score.token_count, score.logprob_sum) == (0, 0.0)
 
 
+def test_a_score_tells_the_tokens_of_its_prompt(
+    score_all: ScoreAll, plain: tuple[Any, Any]
+) -> None:
+    prompt = "### Code\ndef add(a, b):\n    return a + b\n"
+    num_tokens = len(plain[1](prompt)["input_ids"])
+    asked, scored = score_all([ScoreItem("a", prompt, p_yes=True), ScoreItem("s", prompt, "Yes")])
+    assert asked.prompt_tokens == scored.prompt_tokens == num_tokens
+    assert asked.scored_tokens == num_tokens + 1, "the prompt that was read, and the answer"
+    assert scored.scored_tokens == scored.token_count, "a completion's prompt is not counted"
+
+
 @pytest.mark.parametrize("top_k", [1, 5, 200])
 def test_p_yes_by_top_k_is_the_rule_that_inverse_coder_released(
     score_all: ScoreAll, plain: tuple[Any, Any], top_k: int
