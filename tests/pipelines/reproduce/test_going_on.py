@@ -96,7 +96,7 @@ def _goes_on_elsewhere(folder: Path, out: Path) -> None:
     other = [word if word != "6" else "7" for word in words]
     refused = subprocess.run(other, check=False, capture_output=True, text=True)
     assert refused.returncode == 2
-    assert "of other settings" in refused.stderr
+    assert "of other claims or settings (" in refused.stderr
 
 
 def test_arms_that_are_not_asked_for_stay_among_the_finished(whole: Path, tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_arms_that_are_not_asked_for_stay_among_the_finished(whole: Path, tmp_pa
     other = [word if word != "6" else "7" for word in one_arm]
     refused = subprocess.run(other, check=False, capture_output=True, text=True)
     assert refused.returncode == 2
-    assert "of other settings" in refused.stderr
+    assert "of other claims or settings (" in refused.stderr
     assert "or give another --out, or move" in refused.stderr
     assert (out / "dstc" / FILE).read_bytes() == content
 
