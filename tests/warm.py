@@ -3,6 +3,7 @@ trainings are: a start takes a twentieth of what the imports take.
 """
 
 import asyncio
+import atexit
 import os
 import signal
 import threading
@@ -86,5 +87,7 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 @cache
 def _server() -> ForkServer:
-    """What all are forked from. It ends with this process, whose child it is."""
-    return ForkServer()
+    """What all are forked from."""
+    server = ForkServer()
+    atexit.register(lambda: asyncio.run_coroutine_threadsafe(server.close(), _loop()).result())
+    return server
