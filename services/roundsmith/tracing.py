@@ -19,6 +19,8 @@ from roundsmith.installing import how_to_install
 TRACEPARENT = "traceparent"
 Attributes = Mapping[str, str | int | float]
 _READINGS = 5
+_ENDPOINT = re.compile(r"https?://(?:[^\s/:@?#\[\]]+|\[[0-9a-fA-F:.]+\]):([0-9]{1,5})/?")
+"""The chart's templates/tracing.yaml has the same."""
 _TRACE = re.compile("[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-|$)")
 
 
@@ -73,11 +75,22 @@ def told(name: str, begun: float, ended: float, attributes: Attributes | None = 
     made.end(since + int(ended * 1e9))
 
 
-def refuse_missing(endpoint: str | None) -> None:
-    """Raises ConfigError where spans can not be sent to an endpoint."""
+def refuse_unfit(endpoint: str | None) -> None:
+    """Raises ConfigError for what is no endpoint of a collector, and where OpenTelemetry is not
+    installed, which sends spans there.
+    """
+    if endpoint is None:
+        return
+    found = _ENDPOINT.fullmatch(endpoint)
+    if found is None or not 0 < int(found[1]) < 2**16:
+        raise ConfigError(
+            f"--otlp-endpoint {endpoint!r}: expected http://HOST:PORT, or https://HOST:PORT for "
+            "TLS, of a collector's gRPC port (often 4317; it has no path): write it so, or leave "
+            "the option out"
+        )
     wanted = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.grpc.trace_exporter")
     try:
-        missing = [name for name in wanted if endpoint and find_spec(name) is None]
+        missing = [name for name in wanted if find_spec(name) is None]
     except ModuleNotFoundError as error:
         missing = [str(error.name)]
     if missing:
@@ -116,8 +129,8 @@ def program(name: str, endpoint: str | None) -> Iterator[None]:
     """The block as one span of a program of this name, whose spans are sent to an endpoint as
     `exported` sends them; ConfigError where they can not be. Without an endpoint no span is made.
     """
-    refuse_missing(endpoint)
-    with exported(endpoint, name), span(name, "internal") if endpoint else nullcontext():
+    refuse_unfit(endpoint)
+    with exported(endpoint, name), nullcontext() if endpoint is None else span(name, "internal"):
         yield
 
 

@@ -47,14 +47,15 @@ async def run(
     """Serves until SIGTERM or SIGINT, then drains.
 
     Starts the engine, listens, says SERVING and writes `ready_file`: JSON with `address` and, where
-    there are any, `admin_address` and `metrics_address`. Raises ConfigError when a port is in use
-    or a certificate can not be read, before the engine is loaded, and the service's own error when
-    it fails for good: health says NOT_SERVING then, and whoever watches the process starts another.
+    there are any, `admin_address` and `metrics_address`. Raises ConfigError when a port is in use,
+    a certificate can not be read or traces can not be sent as asked, before the engine is loaded,
+    and the service's own error when it fails for good: health says NOT_SERVING then, and whoever
+    watches the process starts another.
     """
     logs.use(settings.log_format)
     refuse_taken(settings)
     server_credentials(settings)
-    tracing.refuse_missing(settings.otlp_endpoint)
+    tracing.refuse_unfit(settings.otlp_endpoint)
     if ready_file is not None:
         ready_file.unlink(missing_ok=True)
     stopping = asyncio.Event()

@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from roundsmith import tracing
 from roundsmith.config import ServeSettings
+from roundsmith.errors import ConfigError
 from roundsmith.serve import logs
 
 CALLER = """
@@ -218,8 +219,8 @@ def test_an_endpoint_without_opentelemetry_is_refused_before_the_engine_is_loade
     script = (
         "import sys; sys.modules['opentelemetry.sdk'] = None\n"
         "from roundsmith import tracing\n"
-        "tracing.refuse_missing(None)\n"
-        "tracing.refuse_missing('http://127.0.0.1:4317')\n"
+        "tracing.refuse_unfit(None)\n"
+        "tracing.refuse_unfit('http://127.0.0.1:4317')\n"
     )
     ran = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
@@ -227,3 +228,37 @@ def test_an_endpoint_without_opentelemetry_is_refused_before_the_engine_is_loade
     assert "leave the option out, or install it: " in ran.stderr
     with pytest.raises(ValidationError):
         ServeSettings.model_validate({"log_format": "xml"})
+
+
+ENDPOINTS = (
+    "http://h:4317",
+    "https://otlp.example.org:443/",
+    "http://[fd00::1]:4317",
+    "http://a_b:1",
+)
+NONSENSE = (
+    *("", "nonsense", "collector:4317", "ftp://h:4317", "grpc://h:4317", "HTTPS://h:4317"),
+    *("http://", "http://:4317", "http://h", "http://h:x", "http://h:0", "http://h:65536"),
+    *("http://h:4318/v1/traces", "http://a b:4317", "http://me:word@h:4317", "http://[h]:4317"),
+)
+
+
+@pytest.mark.parametrize("endpoint", NONSENSE)
+def test_an_endpoint_that_is_none_is_refused_with_what_it_should_be(endpoint: str) -> None:
+    with pytest.raises(ConfigError, match="expected http://HOST:PORT, or https://HOST:PORT") as why:
+        tracing.refuse_unfit(endpoint)
+    assert repr(endpoint) in str(why.value)
+    for good in (None, *ENDPOINTS):
+        tracing.refuse_unfit(good)
+
+
+@pytest.mark.parametrize("command", [["serve", "executor"], ["run", "--recipe", "gift"]])
+def test_a_service_and_a_run_refuse_such_an_endpoint_before_they_begin(
+    tmp_path: Path, command: list[str]
+) -> None:
+    where = ["--ready-file" if command[0] == "serve" else "--out", str(tmp_path / "made")]
+    words = [sys.executable, "-m", "roundsmith.cli", *command, *where, "--otlp-endpoint", "h:4317"]
+    ran = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert ran.returncode == 2, ran.stderr
+    assert "'h:4317': expected http://HOST:PORT" in " ".join(ran.stderr.split())
+    assert not (tmp_path / "made").exists()
