@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from importlib.util import find_spec
+from threading import Timer
 from types import ModuleType
 from typing import Any
 
@@ -19,7 +20,11 @@ from roundsmith.installing import how_to_install
 TRACEPARENT = "traceparent"
 Attributes = Mapping[str, str | int | float]
 _READINGS = 5
-_ENDPOINT = re.compile(r"https?://(?:[^\s/:@?#\[\]]+|\[[0-9a-fA-F:.]+\]):([0-9]{1,5})/?")
+_LAST_SPANS_S = 5.0
+"""How long the last spans may take when a program ends. A collector that is away would take all of
+the 30 s that a pod has, of which calls under way have 10.
+"""
+_ENDPOINT = re.compile(r"https?://(?:[^\s/:@?#\[\]]+|\[[0-9a-fA-F:.]+\]):([1-9][0-9]{0,4})/?")
 """The chart's templates/tracing.yaml has the same."""
 _TRACE = re.compile("[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-|$)")
 
@@ -82,7 +87,7 @@ def refuse_unfit(endpoint: str | None) -> None:
     if endpoint is None:
         return
     found = _ENDPOINT.fullmatch(endpoint)
-    if found is None or not 0 < int(found[1]) < 2**16:
+    if found is None or int(found[1]) >= 2**16:
         raise ConfigError(
             f"--otlp-endpoint {endpoint!r}: expected http://HOST:PORT, or https://HOST:PORT for "
             "TLS, of a collector's gRPC port (often 4317; it has no path): write it so, or leave "
@@ -103,7 +108,8 @@ def refuse_unfit(endpoint: str | None) -> None:
 @contextmanager
 def exported(endpoint: str | None, service: str) -> Iterator[None]:
     """Sends this process's spans to a collector's gRPC port by OTLP until the block ends; without
-    an endpoint they go nowhere. `http://` means plain text.
+    an endpoint they go nowhere. `http://` means plain text. What a collector has not taken a few
+    seconds after the end is lost.
     """
     if endpoint is None:
         yield
@@ -121,7 +127,10 @@ def exported(endpoint: str | None, service: str) -> Iterator[None]:
     try:
         yield
     finally:
+        given_up = Timer(_LAST_SPANS_S, exporter.shutdown)
+        given_up.start()
         provider.shutdown()
+        given_up.cancel()
 
 
 @contextmanager

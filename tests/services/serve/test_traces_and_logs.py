@@ -4,8 +4,10 @@ real processes, and a collector on loopback.
 
 import json
 import logging
+import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent import futures
@@ -54,12 +56,15 @@ class Collector(collector_grpc.TraceServiceServicer):
 
     def __init__(self) -> None:
         self._spans: dict[bytes, tuple[str, Any]] = {}
+        self.taking = threading.Event()
+        self.taking.set()
 
     @property
     def spans(self) -> list[tuple[str, Any]]:
         return list(self._spans.values())
 
     def Export(self, request: Any, context: Any) -> Any:
+        self.taking.wait()
         for resource in request.resource_spans:
             names = {a.key: a.value.string_value for a in resource.resource.attributes}
             for scope in resource.scope_spans:
@@ -238,7 +243,15 @@ ENDPOINTS = (
 )
 NONSENSE = (
     *("", "nonsense", "collector:4317", "ftp://h:4317", "grpc://h:4317", "HTTPS://h:4317"),
-    *("http://", "http://:4317", "http://h", "http://h:x", "http://h:0", "http://h:65536"),
+    *(
+        "http://",
+        "http://:4317",
+        "http://h",
+        "http://h:x",
+        "http://h:0",
+        "http://h:04317",
+        "http://h:65536",
+    ),
     *("http://h:4318/v1/traces", "http://a b:4317", "http://me:word@h:4317", "http://[h]:4317"),
 )
 
@@ -262,3 +275,27 @@ def test_a_service_and_a_run_refuse_such_an_endpoint_before_they_begin(
     assert ran.returncode == 2, ran.stderr
     assert "'h:4317': expected http://HOST:PORT" in " ".join(ran.stderr.split())
     assert not (tmp_path / "made").exists()
+
+
+PROGRAM = """
+import logging, sys
+from roundsmith import tracing
+logging.basicConfig()
+with tracing.program("a program", sys.argv[1]):
+    pass
+"""
+
+
+def test_a_program_ends_though_its_collector_takes_no_span() -> None:
+    with collecting() as (collector, endpoint):
+        collector.taking.clear()
+        ran = subprocess.run(
+            [sys.executable, "-c", PROGRAM, endpoint],
+            env={**os.environ, "OTEL_EXPORTER_OTLP_TIMEOUT": "20"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        collector.taking.set()
+    assert ran.returncode == 0
+    assert "CANCELLED" in ran.stderr, "given up before the time that a batch has"
