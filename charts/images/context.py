@@ -12,11 +12,11 @@ import tomllib
 from pathlib import Path
 
 EXTRAS = {
-    "control": ("cluster",),
-    "executor": ("executor",),
-    "scorer": ("scorer",),
+    "control": ("cluster", "otel"),
+    "executor": ("executor", "otel"),
+    "scorer": ("scorer", "otel"),
     "trainer": ("scorer", "local"),
-    "generator": ("generator",),
+    "generator": ("generator", "otel"),
 }
 """By target of the Dockerfile."""
 

@@ -28,6 +28,8 @@ WHOLE = (
     "metrics.dashboard=true",
     "serve.enabled=true",
     "training.stopsGenerator=true",
+    "tracing.otlpEndpoint=http://collector.observability:4317",
+    "tracing.namespaces={observability}",
 )
 PRESETS = ("small", "gpu", "hardened", "openai")
 BEGUN = ("serve.checkpoint=s3://bucket/prefix/checkpoints/0",)

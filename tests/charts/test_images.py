@@ -47,6 +47,16 @@ def test_executor_and_pair_builder_carry_no_torch() -> None:
         assert not [one for one in needed if re.match("torch|vllm|transformers", one)]
 
 
+def test_every_image_whose_command_sends_spans_has_what_sends_them() -> None:
+    sending = {role for role, extras in EXTRAS.items() if "otel" in extras}
+    targets = [part for part in DOCKERFILE.split("\nFROM ") if 'ENTRYPOINT ["roundsmith"]' in part]
+    assert sending == {part.split("\n")[0].partition(" AS ")[2] for part in targets}
+    assert "opentelemetry" not in SANDBOX
+    for pins in ("constraints.txt", "charts/images/vllm-constraints.txt"):
+        names = {line.partition("==")[0] for line in (ROOT / pins).read_text().splitlines()}
+        assert {re.split("[<>=]", one)[0] for one in _extras()["otel"]} <= names
+
+
 def test_every_image_runs_as_nobody_in_particular_says_its_version_and_has_its_bill() -> None:
     parts = re.split(r"^FROM ", DOCKERFILE, flags=re.MULTILINE)
     images = [part for part in parts if part.split("\n")[0].partition(" AS ")[2] in EXTRAS]

@@ -54,6 +54,9 @@ WRONG = {
     "metrics.namespaces={a b}": "metrics.namespaces.0: Does not match pattern",
     "pipelines.namespace=https://kubeflow": "pipelines.namespace: Does not match pattern",
     "modelRegistry.namespace=K": "modelRegistry.namespace: Does not match pattern",
+    "tracing.otlpEndpoint=ftp://h:4317": "tracing.otlpEndpoint: Does not match pattern",
+    "tracing.cidrs={anywhere}": "tracing.cidrs.0: Does not match pattern",
+    "tracing.namespaces={O}": "tracing.namespaces.0: Does not match pattern",
     "imagePullSecrets={A}": "imagePullSecrets.0: Does not match pattern",
     "control.apiServer.ports={70000}": "Must be less than or equal to 65535",
     "executor.floor=T4": 'executor.floor must be one of the following: "T1", "T2", "T3"',
@@ -93,6 +96,7 @@ UNFIT = {
     "metrics.alerts=true": "metrics.alerts: expected metrics.enabled",
     "scorer.scaling.by=keda": "metrics.prometheus: expected the URL of a Prometheus",
     "training.stopsGenerator=true,kserve.enabled=false": "expected kserve.enabled",
+    "tracing.otlpEndpoint=http://h:4317": "tracing: expected namespaces or cidrs beside otlpEnd",
     "serve.enabled=true,serve.runtime=stock": "serve.checkpoint: expected the URL",
 }
 """Values that do not go together, and what is said of them."""

@@ -70,6 +70,9 @@ args:
   {{- .arguments | nindent 2 }}
   {{- include "roundsmith.tlsArguments" .root | nindent 2 }}
   {{- include "roundsmith.metricsArguments" .root | nindent 2 }}
+  {{- with .root.Values.tracing.otlpEndpoint }}
+  - --otlp-endpoint={{ . }}
+  {{- end }}
 {{- with .environment }}
 env: {{- . | nindent 2 }}
 {{- end }}

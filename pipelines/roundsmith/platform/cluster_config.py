@@ -156,6 +156,13 @@ class ClusterModelRegistry(Settings):
         return self
 
 
+class ClusterTracing(Settings):
+    """A collector, to which rounds send their spans."""
+
+    otlp_endpoint: str = ""
+    """Its gRPC port as pods reach it, `http://HOST:PORT`; none sends none."""
+
+
 class ClusterConfig(Settings):
     """Where things are on a cluster."""
 
@@ -176,6 +183,7 @@ class ClusterConfig(Settings):
     control: ClusterControl
     pipelines: ClusterPipelines = ClusterPipelines()
     model_registry: ClusterModelRegistry = ClusterModelRegistry()
+    tracing: ClusterTracing = ClusterTracing()
 
     @field_validator("storage")
     @classmethod

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+from roundsmith import tracing
 from roundsmith.commands.exported import export
 from roundsmith.commands.run import RunPlatform, mended
 from roundsmith.errors import RoundsmithError
@@ -190,12 +191,13 @@ class PlannedRound:
             self._chain.enter(self._plan.run)
 
     def play(self, stage: str, ended: Ended) -> RoundRefs[str] | str:
-        """Plays up to the end of a part; `ended` is told of a round that is over. What is damaged
-        in the store is made anew.
+        """Plays up to the end of a part, in a trace of its own where the cluster has a collector;
+        `ended` is told of a round that is over. What is damaged in the store is made anew.
         """
         # The pods of a round's other parts go on with the lease: it is left, and grows old.
         lease = leased(self._place.store, f"{self._plan.chain}-{self._plan.round}", alone=False)
-        with lease as hold, self._playing() as (context, platform, runner):
+        traced = tracing.program(f"roundsmith {stage}", self._collector)
+        with traced, lease as hold, self._playing() as (context, platform, runner):
 
             def played() -> RoundRefs[str] | str:
                 reached = self._until(stage, context, platform, runner, hold)
@@ -205,6 +207,11 @@ class PlannedRound:
 
             search_what_follows()
             return mended(self._store, played)
+
+    @property
+    def _collector(self) -> str | None:
+        place = self._place
+        return (place.tracing.otlp_endpoint or None) if isinstance(place, ClusterConfig) else None
 
     @contextmanager
     def _playing(self) -> Iterator[tuple[Context, RunPlatform, asyncio.Runner]]:

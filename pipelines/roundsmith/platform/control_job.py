@@ -62,7 +62,9 @@ def control_job(
     """
     if run in TAKEN:
         raise ConfigError(f"--name {run}: expected a name that {TAKEN[run]} does not use")
-    words = ["run", "--cluster", CONFIG_FILE, "--out", f"{WORK}/{run}", *options]
+    endpoint = cluster.tracing.otlp_endpoint
+    traced = ["--otlp-endpoint", endpoint] if endpoint else []
+    words = ["run", "--cluster", CONFIG_FILE, "--out", f"{WORK}/{run}", *traced, *options]
     return command_job(cluster, name, run, words, options, owner)
 
 

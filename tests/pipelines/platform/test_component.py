@@ -28,6 +28,7 @@ from roundsmith.store.leases import LEASE_S, Leases
 from tests.pipelines.platform.clusters import described
 from tests.pipelines.platform.loopback import Answering, kubeconfig, listening
 from tests.pipelines.platform.test_pipeline import DEFAULTS
+from tests.services.serve.test_traces_and_logs import collecting
 
 TASK = """
 import asyncio
@@ -186,6 +187,35 @@ def test_tasks_and_a_model_that_no_round_can_begin_with_are_refused_first_and_bu
     assert Chain(str(tmp_path), "c").first_runs() == ["run-2"]
     with pytest.raises(SystemExit, match="expected the settings that it was begun with, seed 0"):
         check({**given, "seed": 1}, "run-3")
+
+
+PART = """
+import sys
+from roundsmith.platform.component import run_stage
+run_stage("measure", sys.argv[1])
+"""
+
+
+def test_a_part_of_a_round_is_a_trace_with_its_steps_where_the_cluster_has_a_collector(
+    tmp_path: Path,
+) -> None:
+    tasks, place = tmp_path / "tasks.jsonl", tmp_path / "cluster.json"
+    whole = (row(n, split) for n, split in enumerate(("train", "gate", "final"), 1))
+    tasks.write_text("\n".join(whole) + "\n")
+    given = {**DEFAULTS, "recipe": "rft", "preset": "lab", "chain": "c", "control": False}
+    with collecting() as (collector, endpoint):
+        told = {"storage": str(tmp_path), "tracing": {"otlp_endpoint": endpoint}}
+        place.write_text(json.dumps(described() | told))
+        plan = check({**given, "tasks": str(tasks), "cluster": str(place)}, "run")
+        tasks.unlink()
+        words = [sys.executable, "-c", PART, plan]
+        part = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert f"ConfigError: {tasks}" in part.stderr, "its first step is its last"
+        spans = [span for of, span in collector.spans if of == "roundsmith measure"]
+    (root,) = (span for span in spans if not span.parent_span_id)
+    (step,) = (span for span in spans if span.parent_span_id)
+    assert (root.name, step.name) == ("roundsmith measure", "roundsmith.step.load_tasks")
+    assert step.parent_span_id == root.span_id
 
 
 @pytest.mark.slow

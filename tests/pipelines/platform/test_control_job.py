@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from roundsmith.errors import ConfigError
+from roundsmith.platform.cluster_config import ClusterTracing
 from roundsmith.platform.control_job import (
     control_job,
     exit_code,
@@ -40,6 +41,17 @@ def test_the_pod_runs_the_rounds_with_the_options_and_knows_its_job() -> None:
         "ROUNDSMITH_JOB_UID": "metadata.labels['batch.kubernetes.io/controller-uid']",
     }
     assert container["env"][0] == {"name": "HOME", "value": "/tmp"}
+
+
+def test_the_run_of_a_cluster_with_a_collector_is_traced_unless_the_options_name_another() -> None:
+    traced = ClusterTracing(otlp_endpoint="http://c:4317")
+    told = cluster().model_copy(update={"tracing": traced})
+    own = ("--otlp-endpoint", "http://mine:1")
+    made = control_job(told, "r-first", "first", own, OWNER)
+    (container,) = made["spec"]["template"]["spec"]["containers"]
+    assert container["args"][5:] == ["--otlp-endpoint", "http://c:4317", *own], (
+        "the last one counts"
+    )
 
 
 def test_a_job_goes_with_its_release_and_tells_its_run() -> None:
