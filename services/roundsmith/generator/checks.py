@@ -18,6 +18,8 @@ MAX_COMPLETIONS = 16_384
 """Of one item: it is admitted whole, and its answers are kept together."""
 MAX_STOPS = 64
 """Each is looked for after every token, while all other completions wait."""
+MAX_STOP_CHARACTERS = 4096
+"""Of each: what may begin one is looked for in as much text."""
 
 
 def check_item(item: GenerateItem, constraint_kinds: Collection[str]) -> None:
@@ -69,6 +71,11 @@ def check_sampling(sampling: Sampling) -> None:
             raise ConfigError(f"sampling.{name}: saw {seen!r}, expected {expected}")
     if (stops := len(sampling.stop)) > MAX_STOPS:
         raise ConfigError(f"sampling.stop: saw {stops} of them, expected at most {MAX_STOPS}")
+    if (longest := max(map(len, sampling.stop), default=0)) > MAX_STOP_CHARACTERS:
+        raise ConfigError(
+            f"sampling.stop: saw one of {longest} characters, expected at most "
+            f"{MAX_STOP_CHARACTERS}"
+        )
 
 
 def check_length(prompt_tokens: int, context_tokens: int) -> None:

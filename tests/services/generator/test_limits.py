@@ -7,7 +7,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from roundsmith.errors import ConfigError, TooLong
-from roundsmith.generator.checks import MAX_COMPLETIONS, MAX_STOPS
+from roundsmith.generator.checks import MAX_COMPLETIONS, MAX_STOP_CHARACTERS, MAX_STOPS
 from roundsmith.models.rendering import render
 from roundsmith.types import ChatMessage, GenerateItem, Prompt, Sampling
 from tests.services.generator.driven import Driven
@@ -56,3 +56,11 @@ def test_more_stop_strings_than_can_be_looked_for_are_refused(driven: Driven) ->
     with pytest.raises(ConfigError, match=rf"stop: saw {MAX_STOPS + 1} of them, expected at most"):
         driven.ask([GenerateItem("many", "def", Sampling(2, stop=stops), 1)])
     driven.ask([GenerateItem("as many", "def", Sampling(2, stop=stops[:-1]), 1)])
+
+
+def test_a_longer_stop_string_than_is_looked_for_is_refused(driven: Driven) -> None:
+    longest = "z" * MAX_STOP_CHARACTERS
+    seen = rf"stop: saw one of {MAX_STOP_CHARACTERS + 1} characters, expected at most"
+    with pytest.raises(ConfigError, match=seen):
+        driven.ask([GenerateItem("long", "def", Sampling(2, stop=("end", longest + "z")), 1)])
+    driven.ask([GenerateItem("as long", "def", Sampling(2, stop=("end", longest)), 1)])
