@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -78,21 +77,22 @@ def test_a_killed_comparison_ends_as_an_undisturbed_one(whole: Path, tmp_path: P
 
 
 def _goes_on_elsewhere(folder: Path, out: Path) -> None:
-    """Another machine plays the next seed alone, and a third brings both together."""
-    beside, elsewhere = folder / "beside", folder / "elsewhere"
-    subprocess.run([*command(folder, beside, seeds=2), "--seed", "1"], check=True)
-    assert {name: of["seed"] for name, of in results(beside)["arms"].items()} == {
-        name: [1] for name in ARMS
-    }
-    words = [*command(folder, elsewhere, seeds=2), "--finished", str(out)]
+    """Another machine plays the next seed of an arm, and a third brings both together."""
+    beside, elsewhere, arm = folder / "beside", folder / "elsewhere", ARMS[0]
+    words = command(folder, beside, seeds=2, arms=(arm,))
+    subprocess.run([*words, "--seed", "1"], check=True)
+    assert {name: of["seed"] for name, of in results(beside)["arms"].items()} == {arm: [1]}
+    words = [*command(folder, elsewhere, seeds=2, arms=(arm,)), "--finished", str(out)]
     words += ["--finished", str(beside)]
     on = subprocess.run(words, check=True, capture_output=True, text=True)
-    for arm, seed in product(ARMS, (0, 1)):
+    for seed in (0, 1):
         assert f"{arm}, seed {seed}: taken over" in on.stderr
-    told, before = results(elsewhere)["arms"], results(out)["arms"]
-    for arm, metrics in told.items():  # what the second seed alone measured is new
-        assert {name: metrics[name][:1] for name in before[arm]} == before[arm]
-        assert metrics["seed"] == [0, 1]
+    told, before = results(elsewhere)["arms"][arm], results(out)["arms"][arm]
+    # What the second seed alone measured is new.
+    assert {name: told[name][:1] for name in before} == before
+    assert told["seed"] == [0, 1]
+    kept = read_carried(elsewhere / "dstc" / FILE).arms
+    assert set(kept) == {*((name, 0) for name in ARMS), (arm, 1)}
     other = [word if word != "6" else "7" for word in words]
     refused = subprocess.run(other, check=False, capture_output=True, text=True)
     assert refused.returncode == 2
