@@ -77,7 +77,8 @@ class TextAsDrawn:
         """The text from `before` on that no token changes any more, and after which token it ends.
 
         That is the last one that ends a character. Where none of the last few does, their bytes
-        are none, and what comes before them is told unless it is cut within a character.
+        are none, and what comes before them is told unless it is cut within a character, or within
+        what begins one and is replaced as a whole.
         """
         stop = len(token_ids)
         whole = decode(self._tokenizer, token_ids[self._before :])
@@ -88,9 +89,16 @@ class TextAsDrawn:
                 break
             text = decode(self._tokenizer, token_ids[self._before : stop - back])
             ends = not text.endswith(_NO_CHARACTER)
-            if ends or (back >= _UNFINISHED_TOKENS and whole.startswith(text)):
+            if ends or (back >= _UNFINISHED_TOKENS and self._parts(whole, text, token_ids[-back:])):
                 return text, stop - back
         return "", self._told
+
+    def _parts(self, whole: str, text: str, after: Sequence[int]) -> bool:
+        """Whether a text goes on by just what the tokens after it are alone, but for a space that
+        they have only where something stands before them.
+        """
+        alone = decode(self._tokenizer, after)
+        return whole.startswith(text) and whole[len(text) :].lstrip(" ") == alone.lstrip(" ")
 
 
 def _begun(text: str, stop: Sequence[str]) -> int:
