@@ -8,10 +8,12 @@ import pytest
 from roundsmith.types import AssertTest, ExecuteItem, JudgedAt, Program
 from roundsmith.verdicts import Verdict
 from tests.sandbox.aliasing import PROGRAM, RIGHT, WRONG
-from tests.sandbox.conftest import LIMITS
+from tests.sandbox.conftest import LIMITS, OF_THE_TESTER
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Box
+
+pytestmark = OF_THE_TESTER
 
 RIGHTS = RIGHT.strip().split("\n\n")
 WRONGS = [tuple(wrong.split("\n---\n")) for wrong in WRONG.strip().split("\n\n")]

@@ -10,10 +10,12 @@ import pytest
 from roundsmith.types import AssertTest, ExecuteItem, JudgedAt, Program, UnittestTest
 from roundsmith.types import Test as AnyTest
 from roundsmith.verdicts import Verdict
-from tests.sandbox.conftest import LIMITS
+from tests.sandbox.conftest import LIMITS, OF_THE_TESTER
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Box
+
+pytestmark = OF_THE_TESTER
 
 PROGRAM = """
 import asyncio, enum

@@ -9,10 +9,12 @@ import pytest
 
 from roundsmith.types import AssertTest, ExecuteItem, JudgedAt, Program, UnittestTest
 from roundsmith.verdicts import Verdict
-from tests.sandbox.conftest import LIMITS
+from tests.sandbox.conftest import LIMITS, OF_THE_TESTER
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Box
+
+pytestmark = OF_THE_TESTER
 
 CASE = "import unittest\nclass T(unittest.TestCase):\n    def test_it(self):\n        "
 

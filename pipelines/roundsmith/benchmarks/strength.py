@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from roundsmith.benchmarks.scripts import runnable
@@ -59,9 +59,16 @@ async def strengths(
 
     async def one(task: Task) -> Strength:
         async with room:
-            programs, profile = _programs(task), profile_of(task)
-            item = ExecuteItem(task.task_id, programs, task.tests, limits=limits, profile=profile)
-            outcomes = [outcome async for outcome in executor.execute(item)]
+            reference, *impostors = _programs(task)
+            of_reference = ExecuteItem(
+                task.task_id, (reference,), task.tests, limits=limits, profile=profile_of(task)
+            )
+            items = [of_reference]
+            if impostors:  # what a first failure tells is enough
+                items.append(
+                    replace(of_reference, programs=tuple(impostors), stop_row_on_failure=True)
+                )
+            outcomes = [outcome for item in items async for outcome in executor.execute(item)]
             done()
             return _strength(task, outcomes)
 
