@@ -208,7 +208,8 @@ def _has_thread(pid: str, marker: str) -> bool:
 EVERYWHERE = ("T2", "T1", "pod", "T3")
 OF_THE_TESTER = pytest.mark.places("T2", "T1", "pod")
 """Of what programs, and those who speak for them, tell the tester. That is the same code in gVisor,
-where it takes ten times as long; `test_testers.py` and `test_verdict_integrity.py` judge there.
+where a run costs five times as much or more; `test_testers.py` and `test_verdict_integrity.py`
+judge there, too.
 """
 _FROM_PYTHON = " from Python"
 ALSO_FROM_PYTHON = (*EVERYWHERE, *(tier + _FROM_PYTHON for tier in ("T2", "T1")))

@@ -89,11 +89,12 @@ class TextAsDrawn:
                 break
             text = decode(self._tokenizer, token_ids[self._before : stop - back])
             ends = not text.endswith(_NO_CHARACTER)
-            if ends or (back >= _UNFINISHED_TOKENS and self._parts(whole, text, token_ids[-back:])):
+            few = back < _UNFINISHED_TOKENS
+            if ends or (not few and self._separable(whole, text, token_ids[-back:])):
                 return text, stop - back
         return "", self._told
 
-    def _parts(self, whole: str, text: str, after: Sequence[int]) -> bool:
+    def _separable(self, whole: str, text: str, after: Sequence[int]) -> bool:
         """Whether a text goes on by just what the tokens after it are alone, but for a space that
         they have only where something stands before them.
         """
