@@ -16,6 +16,7 @@ from roundsmith.platform.local import LocalPlatform
 from roundsmith.presets import run_config
 from roundsmith.steps.config import RunConfig
 from tests.chaos.kills import wait_for
+from tests.pipelines.round.lab_round import TASKS
 
 SETTINGS = ("iterations=2", "training.epochs=1")
 
@@ -24,7 +25,7 @@ def small_config(folder: Path) -> RunConfig:
     """The settings of `lab_round`, in small shards."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "chaos.toml").write_text("shard_tasks = 2\n")
-    options = {"recipe": "gift", "seed": 3, "limit": 8, "eval_limit": 6}
+    options = {"recipe": "gift", "tasks": str(TASKS), "seed": 3, "limit": 8, "eval_limit": 6}
     return run_config("lab", folder / "chaos.toml", options, SETTINGS)
 
 

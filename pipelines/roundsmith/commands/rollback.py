@@ -1,6 +1,5 @@
 """`roundsmith rollback`: take the last promotion of a run back."""
 
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -54,6 +53,7 @@ def rollback(
     from roundsmith.commands.runs import open_run
     from roundsmith.lineage.history import History
     from roundsmith.lineage.place import is_url
+    from roundsmith.store.leases import taking_back
 
     store = open_run(run)
     if is_url(run):
@@ -67,7 +67,7 @@ def rollback(
             asyncio.run(_serve(admin, f"{base}/{now.weights_sha256}", now.weights_sha256))
 
     # What holds a folder can not hold a URL: there a run under way goes on as it began.
-    with nullcontext() if is_url(run) else only_run(Path(run)):
+    with taking_back(store.url) if is_url(run) else only_run(Path(run)):
         taken, now = take_back(History(store), run, reason, serve)
     where = f"round {now.round}" if now.round else "the model that the run began with"
     typer.echo(f"taken back: round {taken.round}, weights {taken.weights_sha256}")

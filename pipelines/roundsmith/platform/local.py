@@ -187,7 +187,8 @@ class LocalPlatform:
             assert self.endpoints is not None
             where = Rollouts(endpoints=self.endpoints, policies=str(self._policies(request.name)))
             job = job.model_copy(update={"rollouts": where})
-        start = self._start(str(job.model))
+        start, log = self._start(str(job.model)), ProgressLog(out)
+        earlier_cpu_s = log.cpu_s
         result = await launch(job, on_progress=on_progress, start=start)
         folder = await asyncio.to_thread(Store(request.store).put_folder, out / "model")
         if folder.weights_sha256 != result.weights_sha256:
@@ -198,7 +199,7 @@ class LocalPlatform:
                 f"{seen}: it was changed since, and is removed; run again, and it is trained anew"
             )
         loss = tuple((line.step, line.loss) for line in read_progress(out / PROGRESS_FILE))
-        return StoredResult(folder, result, loss, seconds=ProgressLog(out).seconds)
+        return StoredResult(folder, result, loss, seconds=log.seconds, earlier_cpu_s=earlier_cpu_s)
 
     async def committed(self, name: str) -> None:
         """Removes the folder of a training, whose model is taken for whole as long as it is in its

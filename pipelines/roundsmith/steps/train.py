@@ -179,6 +179,7 @@ async def _made(
     took = {name: cost[name] for name in ("seconds", "cpu_s", "retries") if name in cost}
     # Steps that were trained before this process asked for them are in the checkpoint, too.
     took["seconds"] = took.get("seconds", 0.0) + max(0.0, done.seconds - took_s)
+    took["cpu_s"] = took.get("cpu_s", 0.0) + done.earlier_cpu_s
     return Made([done.folder.object], stats, {"bytes": stored}, took)
 
 

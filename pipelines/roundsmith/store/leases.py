@@ -2,6 +2,7 @@
 
 <root>/leases/<name>.json     the references, written again while the run lasts
 <root>/removals/<name>.json   somebody removes; the same, without references
+<root>/rollbacks/<name>.json  somebody takes a promotion back; likewise
 
 Either writes its own file before it looks for the other's, so that of a run that begins and a
 removal that begins at least one sees the other.
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 RENEW_S = 600.0
 LEASE_S = 3600.0
 """What was not written again for so long is of a run that is gone."""
-RUNS, REMOVALS = "leases", "removals"
+RUNS, REMOVALS, ROLLBACKS = "leases", "removals", "rollbacks"
 
 
 class Leases:
@@ -166,5 +167,26 @@ def removing(store: str) -> Iterator[None]:
                 f"{runs.url(beginning[0])}: a run begins in this store, and has not said yet what "
                 "it rests on; nothing was removed: run the same again in a minute, or, where the "
                 f"run was killed, {LEASE_S / 60:g} minutes after the file was written"
+            )
+        yield
+
+
+@contextmanager
+def taking_back(store: str) -> Iterator[None]:
+    """A context that one at a time is in, of those who take a promotion of a run in a store at a
+    URL back: each reads what was taken back before, and writes that anew. Raises StoreError where
+    another one is; of two that begin in the same moment both may.
+    """
+    if "://" not in store:
+        yield
+        return
+    rollbacks, own = Leases(store, ROLLBACKS), uuid.uuid4().hex
+    with Lease(rollbacks, own):
+        if others := [name for name in rollbacks.live(LEASE_S) if name != own]:
+            raise StoreError(
+                f"{rollbacks.url(others[0])}: another `rollback` in this store goes on; nothing "
+                "was taken back by this one: look at what counts when that is over, and give "
+                "the same again if it still must go; where it was killed, so in "
+                f"{LEASE_S / 60:g} minutes from when the file was written"
             )
         yield

@@ -30,6 +30,8 @@ class Progress:
     executions: int = 0
     seconds: float = 0.0
     """That the steps so far took, those before the checkpoint included that it goes on from."""
+    cpu_s: float = 0.0
+    """CPU seconds of the first process until then, of those before the checkpoint included."""
 
 
 class ProgressLog:
@@ -61,6 +63,11 @@ class ProgressLog:
     def seconds(self) -> float:
         """What the steps of its lines took."""
         return max((line.seconds for line in read_progress(self.path)), default=0.0)
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU seconds that were spent on its lines."""
+        return max((line.cpu_s for line in read_progress(self.path)), default=0.0)
 
     def add(self, progress: Progress) -> None:
         """Append a line."""

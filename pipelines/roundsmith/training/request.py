@@ -114,6 +114,8 @@ class StoredResult:
     """Of all machines that took part until the end."""
     seconds: float = 0.0
     """That its steps took, whoever asked for it and however often it was gone on with."""
+    earlier_cpu_s: float = 0.0
+    """CPU seconds of processes that were stopped before it was asked for, as far as they told."""
 
 
 StoredResultJson = TypeAdapter(StoredResult)

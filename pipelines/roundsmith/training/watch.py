@@ -23,13 +23,14 @@ class ProgressWriter(TrainerCallback):
         self._plan = plan
         self._log = log
         self._tokens_by_step = plan.tokens_by_step()
-        self._began_s = self._earlier_s = 0.0
+        self._began_s = self._earlier_s = self._earlier_cpu_s = 0.0
         self._began_step = 0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._began_s = time.monotonic()
         self._began_step = state.global_step
-        self._earlier_s = 0.0 if self._log is None else self._log.seconds
+        if self._log is not None:
+            self._earlier_s, self._earlier_cpu_s = self._log.seconds, self._log.cpu_s
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         if "loss" not in logs:
@@ -56,5 +57,6 @@ class ProgressWriter(TrainerCallback):
             seconds_left=round((total - done) / rate, 1),
             reward=float(logs["reward"]) if "reward" in logs else None,
             seconds=round(self._earlier_s + elapsed_s, 3),
+            cpu_s=round(self._earlier_cpu_s + time.process_time(), 3),
             **{name: int(logs.get(name, 0)) for name in ROLLED_OUT},
         )

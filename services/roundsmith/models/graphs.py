@@ -80,7 +80,8 @@ class Replays:
     threads.
 
     The first two replays of a graph are computed kernel by kernel too: where a bit differs, none is
-    replayed from then on.
+    replayed from then on; nor where the memory of one more can not be had, which the others give
+    back.
     """
 
     def __init__(self, what: str, device: torch.device, most: int = 8) -> None:
@@ -125,7 +126,12 @@ class Replays:
         while len(self._graphs) >= self._most:
             self._graphs.popitem(last=False)
         held = tuple(tensor.clone() for tensor in given)
-        graph = captured(self._what, lambda: compute(*held), self._device, self._pool)
+        try:
+            graph = captured(self._what, lambda: compute(*held), self._device, self._pool)
+        except torch.OutOfMemoryError as error:
+            logger.warning("no memory for graphs of %s: %s", self._what, error)
+            self._graphs.clear()
+            graph = None
         if graph is None:
             self.work = False
             return None

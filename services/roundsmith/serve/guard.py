@@ -5,7 +5,7 @@ statuses, and draining lets calls end.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from typing import Any
 
@@ -15,11 +15,15 @@ from roundsmith.errors import DeadlineMissing, Unavailable
 from roundsmith.serve.callers import caller_of, refuse_others
 from roundsmith.serve.failures import abort
 from roundsmith.serve.items import item_id_of
-from roundsmith.serve.metrics import CallMeter, Meter
+from roundsmith.serve.metrics import CANCELLED, DEADLINE_EXCEEDED, CallMeter, Meter
 from roundsmith.wire.status import OPENED
 
 log = logging.getLogger(__name__)
 
+_NEAR, _NEAR_S = 0.02, 0.05
+"""A caller rounds the deadline up by a hundredth when it tells it, and gives up by its own clock,
+before the time is over that it told: so near to its end it is the deadline that ended a call.
+"""
 _OPEN = ("/grpc.health.v1.Health/", "/grpc.reflection.v1alpha.ServerReflection/")
 
 
@@ -79,7 +83,10 @@ class Guard(grpc.aio.ServerInterceptor):
     def _unary(self, path: str, method: Any) -> Any:
         async def guarded(request: Any, context: Any) -> Any:
             try:
-                with self._admit(path, context), self._meter.call(path) as call:
+                with (
+                    self._admit(path, context),
+                    self._meter.call(path, _given_up(context)) as call,
+                ):
                     call.begin("")
                     response = await method(request, context)
                     call.answer("")
@@ -97,7 +104,7 @@ class Guard(grpc.aio.ServerInterceptor):
                 with (
                     self._admit(path, context),
                     _logged(path, caller_of(context)) as ended,
-                    self._meter.call(path) as call,
+                    self._meter.call(path, _given_up(context)) as call,
                 ):
                     ended.append(call)
                     await context.send_initial_metadata((OPENED,))
@@ -145,6 +152,17 @@ class Guard(grpc.aio.ServerInterceptor):
             self._calls -= 1
             if not self._calls:
                 self._idle.set()
+
+
+def _given_up(context: Any) -> Callable[[], int]:
+    """The code of what a call that has begun leaves unanswered, to be asked for at its end."""
+    given_s: float = context.time_remaining()
+
+    def code() -> int:
+        left_s: float = context.time_remaining()
+        return DEADLINE_EXCEEDED if left_s <= _NEAR_S + _NEAR * given_s else CANCELLED
+
+    return code
 
 
 @contextmanager

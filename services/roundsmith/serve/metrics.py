@@ -3,7 +3,7 @@ they took, by service and method.
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import grpc
@@ -14,6 +14,7 @@ from roundsmith.errors import RoundsmithError
 
 _CODES: dict[int, str] = {code.value[0]: code.name for code in grpc.StatusCode}
 CANCELLED: int = grpc.StatusCode.CANCELLED.value[0]
+DEADLINE_EXCEEDED: int = grpc.StatusCode.DEADLINE_EXCEEDED.value[0]
 _LABELS = ("service", "method")
 _SECONDS = (0.005, 0.02, 0.1, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 1800.0)
 
@@ -35,7 +36,8 @@ class Meter:
         )
         self.failed = Counter(
             "roundsmith_items_failed",
-            "Items answered by an error, or given up by the caller (CANCELLED), by status code.",
+            "Items answered by an error, given up by the caller (CANCELLED), or not answered in "
+            "time (DEADLINE_EXCEEDED), by status code.",
             (*_LABELS, "code"),
             registry=self.registry,
         )
@@ -60,8 +62,12 @@ class Meter:
         )
 
     @contextmanager
-    def call(self, path: str) -> Iterator["CallMeter"]:
-        """Watches one call of `/service/method`; what it leaves unanswered has failed."""
+    def call(
+        self, path: str, given_up: Callable[[], int] = lambda: CANCELLED
+    ) -> Iterator["CallMeter"]:
+        """Watches one call of `/service/method`; what it leaves unanswered has failed, by the code
+        that `given_up` tells when the call is over.
+        """
         call = CallMeter(self, path)
         try:
             yield call
@@ -69,7 +75,7 @@ class Meter:
             call.close(code_of(error))
             raise
         finally:
-            call.close(CANCELLED)
+            call.close(given_up())
 
     def text(self) -> bytes:
         """All metrics in Prometheus's text format."""

@@ -20,6 +20,7 @@ from roundsmith.report.summary import from_json
 from roundsmith.store import EXAMPLES, Store
 from roundsmith.store.exports import copy_round
 from roundsmith.store.gc import collect, garbage
+from roundsmith.store.leases import ROLLBACKS, Leases, taking_back
 from tests.storages import REMOTE, storage_url
 
 
@@ -110,6 +111,17 @@ def test_a_rollback_is_kept_beside_the_rounds_and_counts(root: str, original: Pa
     (kept,) = json.loads(system.cat_file(f"{path}/rollbacks.json"))["rollbacks"]
     assert (kept["weights_sha256"], kept["reason"]) == (of.checkpoint_sha256, "a bad task")
     assert "expected a promoted checkpoint to take back, saw none" in told("rollback", run, code=1)
+
+
+def test_of_two_rollbacks_at_once_one_is_told_of_the_other(root: str) -> None:
+    run, rollbacks = f"{root}/runs/first", Leases(f"{root}/store", ROLLBACKS)
+    with taking_back(f"{root}/store"):
+        said = told("rollback", run, "--reason", "a bad task", code=1)
+        assert "another `rollback` in this store goes on; nothing was taken back" in said
+        (others,) = rollbacks.live(60)
+        assert rollbacks.url(others) in said
+    assert rollbacks.live(60) == []
+    assert "taken back: round 1" in told("rollback", run, "--reason", "a bad task")
 
 
 def test_a_chain_of_kubeflow_pipelines_is_not_rolled_back(root: str) -> None:

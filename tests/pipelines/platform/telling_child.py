@@ -1,7 +1,10 @@
-"""A process that tells how it finds itself: `python -m ... WORD`; it stays when that is `stay`."""
+"""A process that tells how it finds itself: `python -m ... WORD`; it stays when that is `stay`, and
+tells what it draws when that is `draw`.
+"""
 
 import json
 import os
+import random
 import signal
 import sys
 import time
@@ -19,6 +22,10 @@ if __name__ == "__main__":
         "interrupted by": str(signal.getsignal(signal.SIGINT)),
         "files": sorted(int(name) for name in os.listdir("/proc/self/fd"))[:3],
     }
+    if sys.argv[1] == "draw":
+        import numpy
+
+        told |= {"drawn": [random.random(), numpy.random.random()]}
     print(json.dumps(told))
     if sys.argv[1] == "stay":
         time.sleep(600)

@@ -86,6 +86,23 @@ def test_a_forked_child_finds_what_one_with_an_interpreter_of_its_own_finds(
 
 
 @pytest.mark.slow
+def test_two_children_of_one_server_draw_different_numbers(tmp_path: Path) -> None:
+    async def play() -> None:
+        forks, drawn = ForkServer(), []
+        try:
+            for name in ("first", "second"):
+                child = await begun(forks.start, tmp_path / name, "draw")
+                assert await child.wait() == 7
+                drawn += (await told(tmp_path / name))["drawn"]
+            assert len(servers(os.getpid())) == 1
+        finally:
+            await forks.close()
+        assert len(set(drawn)) == 4
+
+    asyncio.run(play())
+
+
+@pytest.mark.slow
 def test_children_outlive_their_server_and_the_next_have_another(tmp_path: Path) -> None:
     async def play() -> None:
         forks = ForkServer()

@@ -16,13 +16,14 @@ from roundsmith.platform.local import LocalPlatform
 from roundsmith.report.summary import from_json
 from roundsmith.steps.config import RunConfig
 from roundsmith.store import Manifest, Store
+from tests.pipelines.round.lab_round import TASKS, selected
 from tests.pipelines.round.lab_round import play as play_round
-from tests.pipelines.round.lab_round import selected
 
 pytest.importorskip("kfp", reason="needs the extra cluster")
 
 PARAMETERS = {
-    **{"recipe": "gift", "preset": "lab", "seed": 3, "limit": 8, "eval_limit": 6, "chain": "c"},
+    **{"recipe": "gift", "preset": "lab", "tasks": str(TASKS), "seed": 3, "chain": "c"},
+    **{"limit": 8, "eval_limit": 6},
     **{"control": False, "config": {"iterations": 2, "training": {"epochs": 1}}},
 }
 """What `lab_round` plays, as the pipeline's parameters."""

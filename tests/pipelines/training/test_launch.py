@@ -66,6 +66,8 @@ def test_a_training_that_is_gone_on_with_tells_no_line_of_the_dead_one(make_job:
     assert [progress.step for progress in heard] == list(range(4, 11))
     assert heard[0].seconds > dead[2].seconds > 0, "it goes on from the third step"
     assert ProgressLog(job.out).seconds == heard[-1].seconds
+    assert heard[0].cpu_s > dead[2].cpu_s > 0
+    assert ProgressLog(job.out).cpu_s == heard[-1].cpu_s
 
 
 def test_a_wrong_job_is_a_config_error_with_the_end_of_the_log(make_job: MakeJob) -> None:

@@ -186,6 +186,26 @@ def test_a_graph_that_gives_other_bits_is_not_replayed_again(
     assert "sums differ when replayed" in caplog.text
 
 
+def test_where_a_graph_finds_no_memory_all_is_computed_kernel_by_kernel(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    replays = graphs.Replays("sums", torch.device("cpu"))
+
+    def only_one(_what: str, run: Callable[[], torch.Tensor], *_: object) -> Again:
+        if replays._graphs:
+            raise torch.OutOfMemoryError("40 GiB more")
+        return Again(run)
+
+    monkeypatch.setattr(graphs, "captured", only_one)
+    for one in (2.0, 3.0, 4.0):
+        for size in (1, 2):
+            found = replays.run(size, lambda given: given + 1, torch.full((size,), one))
+            assert found.tolist() == [one + 1] * size
+    assert not replays.work
+    assert not replays._graphs, "what they held is given back"
+    assert caplog.text.count("no memory for graphs of sums: 40 GiB more") == 1
+
+
 def scored(settings: ScorerSettings, items: Sequence[ScoreItem]) -> list[float]:
     """Sums of log-probabilities, by a scorer of its own."""
     scorer = TransformersScorer(settings)

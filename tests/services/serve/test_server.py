@@ -359,6 +359,29 @@ def test_an_admin_service_has_a_port_of_its_own(tmp_path: Path) -> None:
     asyncio.run(play())
 
 
+def test_what_a_caller_gives_up_counts_as_cancelled(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with (
+            serving(tmp_path, metrics_port=0) as addresses,
+            grpc.aio.insecure_channel(addresses["address"]) as channel,
+        ):
+            stub: Any = pair_builder_pb2_grpc.PairBuilderServiceStub(channel)
+
+            async def requests() -> AsyncIterator[pb2.BuildStreamRequest]:
+                yield build("one", '{"pause_s": 0.0}')
+                yield build("two", '{"pause_s": 2.0}')
+
+            stream = stub.BuildStream(requests(), timeout=60.0)
+            await stream.read()
+            stream.cancel()
+            page = await ended(addresses["metrics_address"])
+        labels = f'method="BuildStream",service="{NAME}"'
+        assert f'roundsmith_items_failed_total{{code="CANCELLED",{labels}}} 1.0' in page
+        assert 'code="DEADLINE_EXCEEDED"' not in page
+
+    asyncio.run(play())
+
+
 def test_a_deadline_that_passes_cancels_the_items(tmp_path: Path) -> None:
     async def play() -> None:
         note = tmp_path / "note"
@@ -378,7 +401,10 @@ def test_a_deadline_that_passes_cancels_the_items(tmp_path: Path) -> None:
             with pytest.raises(grpc.aio.AioRpcError, match="DEADLINE_EXCEEDED"):
                 async for _ in stream:
                     pass
-            await ended(addresses["metrics_address"])
+            page = await ended(addresses["metrics_address"])
+        labels = f'method="BuildStream",service="{NAME}"'
+        assert f'roundsmith_items_failed_total{{code="DEADLINE_EXCEEDED",{labels}}}' in page
+        assert 'code="CANCELLED"' not in page
         assert note.read_text().count("\n") < 30, "the deadline is that of two or three"
 
     asyncio.run(play())

@@ -13,6 +13,7 @@ from roundsmith.steps import run_step
 from roundsmith.steps.config import RunConfig
 from roundsmith.steps.context import Context
 from roundsmith.store import Store
+from roundsmith.types import Split
 
 SETTINGS = ("iterations=2", "max_tokens=64")
 
@@ -52,5 +53,7 @@ def measure(model: str, num_tasks: int = 16, turns: int = 3) -> list[BenchResult
 
 async def _sample(config: RunConfig, store: Store, platform: LocalPlatform) -> None:
     context = Context(store, config, 1, platform, lambda *_: None)
-    tasks, model = await run_step(context, "load_tasks"), await run_step(context, "load_model")
+    # Of the training tasks alone: no gate will ever decide here.
+    tasks = await run_step(context, "load_tasks", split=Split.TRAIN)
+    model = await run_step(context, "load_model")
     await platform.watched(run_step(context, "sample", tasks=tasks, model=model))
