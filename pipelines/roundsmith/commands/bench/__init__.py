@@ -100,7 +100,9 @@ def bench(
     logging.getLogger("roundsmith.serve").setLevel(logging.WARNING)  # a line for each stream
     if json_ is not None:
         make_output_folder(json_.parent, "--json")
-    with error_console().status(f"measuring {name}, about a minute or two"):
+    with error_console().status(
+        f"measuring {name}: a few minutes with the lab's models, longer with larger ones"
+    ):
         results = measure(Asked(model, vllm, programs, peers, soak, synthetic))
     if vllm is None and name in AGAINST_VLLM:
         error_console().print("no row against vLLM: name its Python by --vllm")

@@ -10,7 +10,7 @@ import itertools
 import re
 import tempfile
 import urllib.request
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -45,10 +45,13 @@ class _Size(NamedTuple):
 
     num_tasks: int
     max_tokens: int
+    iterations: int
+    turns: int
+    warm_up: bool
 
 
-_LAB = _Size(num_tasks=48, max_tokens=128)
-_OTHERS = _Size(num_tasks=8, max_tokens=512)
+_LAB = _Size(num_tasks=48, max_tokens=128, iterations=2, turns=2, warm_up=True)
+_OTHERS = _Size(num_tasks=8, max_tokens=512, iterations=1, turns=1, warm_up=False)
 
 
 @dataclass(frozen=True)
@@ -77,29 +80,39 @@ class Running:
 
 
 def measure(
-    model: str, num_tasks: int | None = None, iterations: int = 2, turns: int = 2
+    model: str, num_tasks: int | None = None, iterations: int | None = None
 ) -> list[BenchResult]:
     """Tasks a second of each way, and the shares of the time that the generator was busy.
 
     The lab's models end what they write. Others continue a function's head, as base models do in
     the paper's release, and may draw as many tokens as there, 512, which stop strings end here and
-    cut there.
+    cut there; on a CPU a turn of theirs takes minutes, so that there is one.
     """
     size = _LAB if preset_elsewhere(model) == "lab" else _OTHERS
-    num_tasks = num_tasks or size.num_tasks
-    settings = (f"iterations={iterations}", f"max_tokens={size.max_tokens}", "style=completion")
+    if num_tasks or iterations:  # of other work one turn tells how it goes
+        size = size._replace(
+            num_tasks=num_tasks or size.num_tasks,
+            iterations=iterations or size.iterations,
+            turns=1,
+            warm_up=False,
+        )
+    settings = (
+        f"iterations={size.iterations}",
+        f"max_tokens={size.max_tokens}",
+        "style=completion",
+    )
     config = run_config("lab", None, {"recipe": "gift", "model": model}, settings)
     with tempfile.TemporaryDirectory() as name, asyncio.Runner() as runner:
-        world = _running(config, num_tasks, Path(name))
+        world = _running(config, size.num_tasks, Path(name))
         running = runner.run(world.__aenter__())
         try:
-            return _measured(running, runner, config, turns)
+            return _measured(running, runner, config, size)
         finally:
             runner.run(world.__aexit__(None, None, None))
 
 
 def _measured(
-    running: Running, runner: asyncio.Runner, config: RunConfig, turns: int
+    running: Running, runner: asyncio.Runner, config: RunConfig, size: _Size
 ) -> list[BenchResult]:
     seeds, num_tasks = itertools.count(), len(running.tasks)
     busy: dict[str, list[float]] = {"alone": [], "in step": []}
@@ -116,8 +129,10 @@ def _measured(
     def in_step() -> None:
         watched("in step", _in_step(running.session, next(seeds), num_tasks))
 
-    case = f"gift chains of {num_tasks} lab tasks"
-    rate = in_turns(case, num_tasks, "tasks/s", alone, "a barrier each iteration", in_step, turns)
+    def beside(against: str, theirs: Callable[[], object]) -> BenchResult:
+        case = f"gift chains of {num_tasks} lab tasks"
+        of = (case, num_tasks, "tasks/s", alone, against, theirs, size.turns)
+        return in_turns(*of, warm_up=size.warm_up)
 
     def beside_release(against: str, prompt_by_prompt: bool) -> BenchResult:
         release = _release(running, config, prompt_by_prompt)
@@ -125,11 +140,12 @@ def _measured(
         def as_released() -> None:
             runner.run(running.play(_in_step(release, next(seeds), num_tasks)))
 
-        return in_turns(case, num_tasks, "tasks/s", alone, against, as_released, turns)
+        return beside(against, as_released)
 
-    loop, size = "the release's loop on generate", config.services.generator_slots
+    rate = beside("a barrier each iteration", in_step)
+    loop, slots = "the release's loop on generate", config.services.generator_slots
     others = [
-        beside_release(f"{loop}, batches of {size}", prompt_by_prompt=False),
+        beside_release(f"{loop}, batches of {slots}", prompt_by_prompt=False),
         beside_release(f"{loop}, a prompt at a time", prompt_by_prompt=True),
     ]
     share, its = (median(busy[way]) for way in ("alone", "in step"))

@@ -18,14 +18,16 @@ def in_turns(
     theirs: Callable[[], object],
     turns: int = TURNS,
     their_amount: float | None = None,
+    warm_up: bool = True,
 ) -> BenchResult:
-    """Median rates of `amount` a second over turns, after one turn that is not counted; what is
-    compared with may do another amount, `their_amount`, in its turn.
+    """Median rates of `amount` a second over turns, after one turn that is not counted where there
+    is to be a `warm_up`; what is compared with may do another amount, `their_amount`, in its turn.
 
     The ratio is the median over turns, ours over theirs, so that slow moments of the machine weigh
     on both.
     """
-    ours(), theirs()
+    if warm_up:
+        ours(), theirs()
     its_amount = amount if their_amount is None else their_amount
     pairs = [(amount / seconds(ours), its_amount / seconds(theirs)) for _ in range(turns)]
     value, other = (statistics.median(rates) for rates in zip(*pairs, strict=True))
