@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from roundsmith.errors import ConfigError
+from roundsmith.hashing import content_hash
 from roundsmith.installing import how_to_install
 
 TRACEPARENT = "traceparent"
@@ -37,6 +38,14 @@ def traceparent() -> str:
     if not context.is_valid:
         return ""
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{int(context.trace_flags):02x}"
+
+
+def shared(*names: str) -> str:
+    """The `traceparent` that all processes find who know these names: what follows it is one trace,
+    whose first span nobody sends.
+    """
+    digits = content_hash("trace", *names)
+    return f"00-{digits[:32]}-{digits[32:48]}-01"
 
 
 def trace_id(parent: str) -> str:
@@ -134,12 +143,16 @@ def exported(endpoint: str | None, service: str) -> Iterator[None]:
 
 
 @contextmanager
-def program(name: str, endpoint: str | None) -> Iterator[None]:
-    """The block as one span of a program of this name, whose spans are sent to an endpoint as
-    `exported` sends them; ConfigError where they can not be. Without an endpoint no span is made.
+def program(name: str, endpoint: str | None, parent: str = "") -> Iterator[None]:
+    """The block as one span of a program of this name, below `parent` where that is one, whose
+    spans are sent to an endpoint as `exported` sends them; ConfigError where they can not be.
+    Without an endpoint no span is made.
     """
     refuse_unfit(endpoint)
-    with exported(endpoint, name), nullcontext() if endpoint is None else span(name, "internal"):
+    if endpoint is None:
+        yield
+        return
+    with exported(endpoint, name), span(name, "internal", parent=parent):
         yield
 
 

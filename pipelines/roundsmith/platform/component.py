@@ -191,12 +191,14 @@ class PlannedRound:
             self._chain.enter(self._plan.run)
 
     def play(self, stage: str, ended: Ended) -> RoundRefs[str] | str:
-        """Plays up to the end of a part, in a trace of its own where the cluster has a collector;
-        `ended` is told of a round that is over. What is damaged in the store is made anew.
+        """Plays up to the end of a part, in the trace of its round where the cluster has a
+        collector; `ended` is told of a round that is over. What is damaged in the store is made
+        anew.
         """
         # The pods of a round's other parts go on with the lease: it is left, and grows old.
         lease = leased(self._place.store, f"{self._plan.chain}-{self._plan.round}", alone=False)
-        traced = tracing.program(f"roundsmith {stage}", self._collector)
+        whole = tracing.shared(self._plan.chain, str(self._plan.round), self._plan.run)
+        traced = tracing.program(f"roundsmith {stage}", self._collector, whole)
         with traced, lease as hold, self._playing() as (context, platform, runner):
 
             def played() -> RoundRefs[str] | str:

@@ -192,11 +192,11 @@ def test_tasks_and_a_model_that_no_round_can_begin_with_are_refused_first_and_bu
 PART = """
 import sys
 from roundsmith.platform.component import run_stage
-run_stage("measure", sys.argv[1])
+run_stage(sys.argv[1], sys.argv[2])
 """
 
 
-def test_a_part_of_a_round_is_a_trace_with_its_steps_where_the_cluster_has_a_collector(
+def test_the_parts_of_a_round_are_one_trace_with_their_steps_where_the_cluster_has_a_collector(
     tmp_path: Path,
 ) -> None:
     tasks, place = tmp_path / "tasks.jsonl", tmp_path / "cluster.json"
@@ -208,14 +208,21 @@ def test_a_part_of_a_round_is_a_trace_with_its_steps_where_the_cluster_has_a_col
         place.write_text(json.dumps(described() | told))
         plan = check({**given, "tasks": str(tasks), "cluster": str(place)}, "run")
         tasks.unlink()
-        words = [sys.executable, "-c", PART, plan]
-        part = subprocess.run(words, capture_output=True, text=True, check=False)
-        assert f"ConfigError: {tasks}" in part.stderr, "its first step is its last"
-        spans = [span for of, span in collector.spans if of == "roundsmith measure"]
-    (root,) = (span for span in spans if not span.parent_span_id)
-    (step,) = (span for span in spans if span.parent_span_id)
-    assert (root.name, step.name) == ("roundsmith measure", "roundsmith.step.load_tasks")
-    assert step.parent_span_id == root.span_id
+        for stage in ("measure", "sample"):
+            words = [sys.executable, "-c", PART, stage, plan]
+            part = subprocess.run(words, capture_output=True, text=True, check=False)
+            assert f"ConfigError: {tasks}" in part.stderr, "its first step is its last"
+        spans = [
+            span
+            for of, span in collector.spans
+            if of in ("roundsmith measure", "roundsmith sample")
+        ]
+    measure, sample = (span for span in spans if span.name.startswith("roundsmith "))
+    steps = [span for span in spans if span.name == "roundsmith.step.load_tasks"]
+    assert (measure.name, sample.name) == ("roundsmith measure", "roundsmith sample")
+    assert [step.parent_span_id for step in steps] == [measure.span_id, sample.span_id]
+    assert len({span.trace_id for span in spans}) == 1
+    assert measure.parent_span_id == sample.parent_span_id, "the whole, which nobody sends"
 
 
 @pytest.mark.slow

@@ -7,9 +7,13 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, decoders
+from tokenizers.models import BPE
+from transformers import PreTrainedTokenizerFast
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from roundsmith.generator.stops import StopStrings, TextAsDrawn
+from roundsmith.models.rendering import decode
 from roundsmith.types import Completion, GenerateItem, Sampling
 
 Ask = Callable[[Sequence[GenerateItem]], list[list[Completion]]]
@@ -102,6 +106,30 @@ def test_bytes_that_never_become_a_character_are_told_all_the_same(tokenizer: An
     text = TextAsDrawn(tokenizer, ())
     told = [text.completed([no_character] * number) for number in range(1, 101)]
     assert "".join(told) == "\ufffd" * 93
+
+
+@pytest.fixture(scope="module")
+def byte_fallback() -> Any:
+    """A tokenizer that writes what it has no token for as bytes, as those of Llama do."""
+    words = {f"<0x{byte:02X}>": byte for byte in range(256)} | {"▁": 256, "▁a": 257, "b": 258}
+    made = Tokenizer(BPE(words, [], byte_fallback=True))
+    spaces = (decoders.Replace("▁", " "), decoders.Strip(" ", 1, 0))
+    made.decoder = decoders.Sequence(
+        [spaces[0], decoders.ByteFallback(), decoders.Fuse(), spaces[1]]
+    )
+    return PreTrainedTokenizerFast(tokenizer_object=made)
+
+
+@given(st.lists(st.sampled_from(["é", "☃", "😀", "\x41", 256, 257, 258]), max_size=20))
+def test_characters_that_a_tokenizer_writes_as_bytes_are_told_as_the_whole_has_them(
+    byte_fallback: Any, drawn: list[str | int]
+) -> None:
+    ids: list[int] = []
+    for one in drawn:
+        ids += [one] if isinstance(one, int) else one.encode()
+    text = TextAsDrawn(byte_fallback, ())
+    told = "".join(text.completed(ids[:number]) for number in range(1, len(ids) + 1))
+    assert told == decode(byte_fallback, ids)
 
 
 def test_a_completion_is_cut_before_the_stop_and_keeps_its_tokens(ask: Ask) -> None:
