@@ -56,6 +56,27 @@ def gc(
     )
 
 
+@store_app.command()
+def mend(run: Run) -> None:
+    """Take back finished work whose objects are damaged, so that the next run makes it anew.
+
+    Computes every hash. A run that reads a damaged object takes back what names it by itself; this
+    is for what no step reads any more. A run in the same folder must not be going on.
+    """
+    from roundsmith.commands.runs import open_run
+
+    store, objects, references = open_run(run), 0, set[str]()
+    with _still(run):
+        for damage in list(store.damages()):
+            lost = [manifest.reference for manifest in store.forget(damage.sha256)]
+            typer.echo(f"{damage.sha256} is damaged; taken back: {', '.join(lost) or 'nothing'}")
+            objects, references = objects + 1, references | set(lost)
+    typer.echo(
+        f"damaged: {objects} objects; taken back: {len(references)} pieces of finished work"
+        + ("; run again, they are made anew" if objects else "")
+    )
+
+
 @contextmanager
 def _still(run: str) -> Iterator[bool]:
     """Holds the folder of the run whose store this is, named by either; whether that keeps every

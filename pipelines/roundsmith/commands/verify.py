@@ -123,7 +123,7 @@ def _show(findings: "Findings") -> None:
     from rich.text import Text
 
     console = Console(highlight=False, soft_wrap=True)
-    table = Table(title="verified")
+    table = Table(title="differs" if findings.problems else "verified")
     table.add_column("what")
     for column in ("checked", "differs"):
         table.add_column(column, justify="right")

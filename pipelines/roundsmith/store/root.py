@@ -247,8 +247,8 @@ class Root:
 
     def _broken(self, name: str, sha256: str, seen: str) -> Corrupt:
         return Corrupt(
-            f"{self.url(name)}: expected bytes with sha256 {sha256}, {seen}: run again, what names "
-            "them is made anew",
+            f"{self.url(name)}: expected bytes with sha256 {sha256}, {seen}: a run that reads them "
+            "makes them anew, and after `roundsmith store mend` the next one does",
             sha256,
         )
 

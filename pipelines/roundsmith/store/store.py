@@ -89,6 +89,25 @@ class Store(Folders):
         self.remove_object(sha256)
         return named
 
+    def damages(self) -> Iterator[Corrupt]:
+        """What is wrong with each object of finished work, model files too, that is gone or whose
+        bytes changed. Raises StoreError for a manifest that can not be read.
+        """
+        seen: set[str] = set()
+        for manifest in self.every_manifest():
+            for ref in manifest.objects:
+                try:
+                    files = self.files(ref) if ref.kind == "folder" else ()
+                    every = [ref, *(file for _, file in files)]
+                except Corrupt:  # a listing, which is told of below
+                    every = [ref]
+                for one in (one for one in every if one.hash not in seen):
+                    seen.add(one.hash)
+                    try:
+                        self.check(one)
+                    except Corrupt as damage:
+                        yield damage
+
     def object_names(self, manifest: Manifest) -> set[str]:
         """The hashes of all objects that finished work needs: its own, and the files of its model
         folders.

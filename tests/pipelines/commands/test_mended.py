@@ -3,13 +3,17 @@ where it was read in tasks that ran side by side.
 """
 
 import asyncio
+import fcntl
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from roundsmith.cli import app
 from roundsmith.commands.run import mended
 from roundsmith.errors import Corrupt, EngineError
+from roundsmith.lineage.integrity import Findings, check_hashes
 from roundsmith.store import Manifest, ObjectRef, Store
 from tests.pipelines.lineage.made import made_run
 
@@ -86,3 +90,29 @@ def test_a_damaged_listing_of_a_model_folder_is_taken_back_and_so_is_other_damag
     assert store.forget(rows.hash) == [run.rows]
     assert store.forget(listing.hash) == [run.checkpoint]
     assert not store.has(listing)
+
+
+def test_what_no_step_reads_any_more_is_taken_back_by_store_mend(tmp_path: Path) -> None:
+    run = made_run(tmp_path)
+    store, folder = run.context.store, Path(run.context.store.url).parent
+    weights = max((f for _, f in store.files(run.model.objects[0])), key=lambda f: f.bytes)
+    names = {manifest.reference for manifest in store.every_manifest()}
+    for ref in (run.before.objects[0], weights):
+        damage(store, ref)
+    (Path(store.url) / "objects" / run.checkpoint.objects[0].hash).write_bytes(b"no listing")
+
+    told = CliRunner().invoke(app, ["verify", str(folder), "--programs", "0"])
+    assert (told.exit_code, told.output.split()[0]) == (1, "differs")
+    assert "`roundsmith store mend`" in told.output
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert CliRunner().invoke(app, ["store", "mend", str(folder)]).exit_code != 0
+    done = CliRunner().invoke(app, ["store", "mend", str(folder)])
+    assert "damaged: 3 objects; taken back: 3 pieces of finished work; run again" in done.output
+    lost = {run.before.reference, run.model.reference, run.checkpoint.reference}
+    assert names - {manifest.reference for manifest in store.every_manifest()} == lost
+    findings = Findings()
+    check_hashes(store, findings)
+    assert findings.problems == []
+    again = CliRunner().invoke(app, ["store", "mend", str(folder)])
+    assert again.output == "damaged: 0 objects; taken back: 0 pieces of finished work\n"
