@@ -14,7 +14,7 @@ from roundsmith.platform.local import LocalPlatform
 from roundsmith.report.words import duration
 from roundsmith.steps.config import RunConfig
 from roundsmith.steps.context import Platform
-from roundsmith.steps.plan import PlannedStep, remaining
+from roundsmith.steps.plan import PlannedStep, a_selected_row, remaining
 from roundsmith.steps.spent import Spent
 
 
@@ -66,6 +66,11 @@ def show_plan(
         price = added.price(config.price)
         costs = "" if price is None else f", about {price:.2f} in your currency"
         console.print(f"about {duration(added.seconds)} on the machine that did it before{costs}")
+    rows = (a_selected_row(steps, number) for number in range(1, config.rounds + 1))
+    if one := next((spent for spent in rows if spent is not None), None):
+        price = one.price(config.price)
+        costs = "" if price is None else f", price {price:.4f}"
+        console.print(f"a selected row: {duration(one.seconds)}{costs} at the least")
 
 
 def _state(step: PlannedStep) -> str:

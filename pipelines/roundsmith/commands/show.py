@@ -38,7 +38,8 @@ def show(summary: Summary, folder: Path | str, console: Console) -> None:
 
 
 def _costs(cost: Cost) -> Iterator[str]:
-    expected = f", expected {duration(cost.estimate.seconds)}" if cost.estimate else ""
+    left = cost.estimate
+    expected = f", expected {duration(left.seconds)} from its last start on" if left else ""
     price = "" if cost.price is None else f", price {cost.price:.2f}"
     yield f"took {duration(sum(cost.seconds.values()))}{expected}{price}"
     units = (("a selected row", cost.per_selected_row), ("a point of pass@1", cost.per_point))

@@ -11,7 +11,7 @@ from roundsmith.steps.context import Context, Made, Parts, Work
 from roundsmith.steps.decide import load_kept
 from roundsmith.steps.forecast import Forecast, Size
 from roundsmith.steps.inputs import is_here
-from roundsmith.steps.spent import Spent
+from roundsmith.steps.spent import Spent, total
 from roundsmith.store import Manifest, shard_step
 from roundsmith.store.overlay import Overlay
 from roundsmith.types import Split
@@ -21,6 +21,8 @@ TO_DO = "?"
 NEVER = "not made yet"
 INPUTS = {"tasks", "model"}
 """What a run begins with."""
+ROW_STEPS = ("sample", "score", "select")
+"""What selected rows rest on."""
 FREE = ("tasks", "kept")
 """Steps that are cheap enough to be done for a plan, in a store that is thrown away: the numbers of
 tasks are what everything else is reckoned by."""
@@ -89,6 +91,8 @@ class PlannedStep:
     """What it would take; None where the store holds no such work to reckon by."""
     why: str = ""
     """What it is to be done for; nothing where it is found."""
+    rows: int = 0
+    """Rows that it would select at most, as `select`."""
 
 
 class Plan:
@@ -158,11 +162,15 @@ class Plan:
         left = 1.0 if todo is None else 1.0 - min(1.0, todo.shards_done / shards)
         spent = self._forecast.of(name, size.amount)
         why = todo.why if todo else _awaited(rests) or "not fetched yet"
-        self._add(label, left, None if spent is None else spent.times(left), why)
+        most = self._size.tasks.get(Split.TRAIN, 0) * self.context.recipe.rows_per_task
+        rows = most if step == "select" else 0
+        self._add(label, left, None if spent is None else spent.times(left), why, rows)
         return f"{TO_DO}{label}/{len(self.steps)}"
 
-    def _add(self, label: str, todo: float, spent: Spent | None, why: str = "") -> None:
-        self.steps.append(PlannedStep(self.context.round, label, todo, spent, why))
+    def _add(
+        self, label: str, todo: float, spent: Spent | None, why: str = "", rows: int = 0
+    ) -> None:
+        self.steps.append(PlannedStep(self.context.round, label, todo, spent, why, rows))
 
     async def _run(self, step: str, split: str, inputs: Mapping[str, str]) -> str:
         return await run_step(self.context, step, split=split, **inputs)
@@ -202,3 +210,15 @@ def remaining(steps: Sequence[PlannedStep], number: int) -> Spent | None:
     for step in mine:
         added = added + (step.spent or Spent())
     return added
+
+
+def a_selected_row(steps: Sequence[PlannedStep], number: int) -> Spent | None:
+    """What one selected row of a round would take at least: that of sampling, scoring and selecting
+    by the most rows that there can be. None where one of these is found, or can not be reckoned.
+    """
+    mine = [step for step in steps if step.round == number and step.label in ROW_STEPS]
+    rows = sum(step.rows for step in mine)
+    if not rows or any(step.spent is None or not step.todo for step in mine):
+        return None
+    whole = (step.spent.times(1 / step.todo) for step in mine if step.spent is not None)
+    return total(whole).times(1 / rows)

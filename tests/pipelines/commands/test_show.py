@@ -56,7 +56,7 @@ def test_the_control_and_the_time_are_told_and_the_table_fits_80_columns() -> No
     assert "final pass@1 against the control: -1.0 [-2.5, +0.6], p = 0.24" in printed
     assert "final pass@100 against the control: -1.0 [-2.5, +0.6], p = 0.24" in printed
     assert "gate pass@1 against" not in printed
-    assert "took 19 min 25 s" in printed
+    assert "took 19 min 25 s, expected 1 h 0 min from its last start on" in printed
     (row,) = [line for line in printed.splitlines() if "[-100.0, +100.0]" in line]
     assert row.split()[0] == "final"
     assert row.rstrip().endswith("<= 1e-05")

@@ -10,7 +10,7 @@ from roundsmith.platform.local import LocalPlatform
 from roundsmith.presets import run_config
 from roundsmith.steps.config import RunConfig
 from roundsmith.steps.forecast import Forecast
-from roundsmith.steps.plan import PlannedStep, remaining
+from roundsmith.steps.plan import PlannedStep, a_selected_row, remaining
 from roundsmith.steps.spent import Spent
 from roundsmith.store import Manifest
 
@@ -82,3 +82,23 @@ def test_a_round_is_as_long_as_what_is_left_of_it() -> None:
     other = PlannedStep(2, "train", 1.0, Spent(seconds=40))
     assert remaining([done, half, other], 1) == Spent(seconds=20)
     assert remaining([done, half, PlannedStep(1, "score", 1.0, None)], 1) is None
+
+
+def test_a_selected_row_takes_its_share_of_what_it_rests_on_by_hand() -> None:
+    sample = PlannedStep(1, "sample", 0.5, Spent(seconds=20))  # all of it takes 40
+    score = PlannedStep(1, "score", 1.0, Spent(seconds=8))
+    select = PlannedStep(1, "select", 1.0, Spent(seconds=2), rows=100)
+    train = PlannedStep(1, "train", 1.0, Spent(seconds=1000))
+    assert a_selected_row([sample, score, select, train], 1) == Spent(seconds=0.5)
+    found = PlannedStep(1, "sample", 0.0, Spent())
+    assert a_selected_row([found, score, select, train], 1) is None
+    unknown = PlannedStep(1, "score", 1.0, None)
+    assert a_selected_row([sample, unknown, select, train], 1) is None
+
+
+def test_a_plan_knows_how_many_rows_there_may_be(tmp_path: Path) -> None:
+    settings = run_config(
+        "lab", None, {"recipe": "gift", "limit": 4, "eval_limit": 3}, ["selected_per_task=5"]
+    )
+    rows = {step.label: step.rows for step in steps(tmp_path, settings)}
+    assert {label: most for label, most in rows.items() if most} == {"select": 4 * 5}
