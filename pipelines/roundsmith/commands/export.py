@@ -59,12 +59,15 @@ def checkpoint(run: Run, out: Out, round_: Round = None) -> None:
     """Write a round's checkpoint as a Hugging Face folder with a model card: what it is, from which
     rows, measured how.
     """
+    from roundsmith.commands.promotions import rollbacks
     from roundsmith.handover.checkpoint import export_checkpoint
     from roundsmith.handover.round import finished_round
 
     of = finished_round(run, round_)
-    export_checkpoint(of, out)
-    typer.echo(f"{out}: weights {of.result.checkpoint_sha256}")
+    weights = of.result.checkpoint_sha256
+    why = (taken.reason for taken in rollbacks(run) if taken.weights_sha256 == weights)
+    export_checkpoint(of, out, next(why, None))
+    typer.echo(f"{out}: weights {weights}")
 
 
 def push(

@@ -61,8 +61,12 @@ def data_card(of: FinishedRound, exported: Exported) -> str:
     return _card(head, body)
 
 
-def model_card(of: FinishedRound, row_licences: Sequence[tuple[str, str, int]]) -> str:
-    """README.md of a checkpoint; `row_licences` are source, licence and number of rows."""
+def model_card(
+    of: FinishedRound, row_licences: Sequence[tuple[str, str, int]], taken_back: str | None = None
+) -> str:
+    """README.md of a checkpoint; `row_licences` are source, licence and number of rows,
+    `taken_back` why its promotion was taken back, where it was.
+    """
     result = of.result
     head = [
         *_licence([_model_licence(of)]),
@@ -79,7 +83,7 @@ def model_card(of: FinishedRound, row_licences: Sequence[tuple[str, str, int]]) 
         "",
         f"`{result.model}` trained by Roundsmith on {_taught(of)}: recipe "
         f"`{result.recipe}`, preset `{result.preset}`, seed {result.seed}. The gate's word: "
-        f"**{word}** ({reasons}).",
+        f"**{word}** ({reasons}).{_back(taken_back)}",
         "",
         "## Measured",
         "",
@@ -120,6 +124,13 @@ def _lesson(one: Taught, several: bool) -> str:
         f"{where}{one.num_rows} rows for {one.steps} steps: {one.rows.stats['selected']} selected "
         f"of what the model wrote, {one.rows.stats['gold']} references."
     )
+
+
+def _back(why: str | None) -> str:
+    """That a promotion does not count any more."""
+    if why is None:
+        return ""
+    return f" **The promotion was taken back**{f': {why}' if why else ''}."
 
 
 def _control(result: Result) -> str:

@@ -15,8 +15,9 @@ from roundsmith.types import Row
 CARD = "README.md"
 
 
-def export_checkpoint(of: FinishedRound, out: Path) -> Path:
-    """Writes the folder, checked against its weight version, and its card; the folder.
+def export_checkpoint(of: FinishedRound, out: Path, taken_back: str | None = None) -> Path:
+    """Writes the folder, checked against its weight version, and its card, which says why its
+    promotion was `taken_back`, where it was; the folder.
 
     Raises ConfigError when there is something at the place, StoreError when the store has not all
     that the card tells of.
@@ -27,7 +28,7 @@ def export_checkpoint(of: FinishedRound, out: Path) -> Path:
     with filled(out) as under_way:
         folder = of.store.folder(of.checkpoint.of_kind("folder")[0])
         of.store.fetch_folder(folder, under_way)
-        (under_way / CARD).write_text(model_card(of, _sources(of)), "utf-8")
+        (under_way / CARD).write_text(model_card(of, _sources(of), taken_back), "utf-8")
     return out
 
 

@@ -29,7 +29,9 @@ def whole(value: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as h, min and s, the two largest that matter."""
+    """Seconds as h, min and s, the two largest that matter; what would read as none in ms."""
+    if 0 < seconds < 0.05:
+        return f"{1000 * seconds:.2g} ms"
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from roundsmith.cli import app
+from roundsmith.commands.promotions import FILE, Rollback
 from roundsmith.config import child_environment
 from roundsmith.errors import ConfigError, PlatformError, StoreError
 from roundsmith.handover import dataset
@@ -193,6 +194,19 @@ def test_a_model_card_says_only_what_was(run: MadeRun) -> None:
     card = model_card(of, ())
     assert "trained by Roundsmith on references alone: recipe" in card
     assert "The control is" not in card
+
+
+def test_a_model_card_says_that_the_promotion_was_taken_back(tmp_path: Path) -> None:
+    run = finished(tmp_path)
+    shown = ["export", "checkpoint", folder_of(run), "--out"]
+    assert command(*shown, str(tmp_path / "before")).exit_code == 0
+    assert "taken back" not in (tmp_path / "before/README.md").read_text()
+    weights = run.checkpoint.stats["weights_sha256"]
+    taken = Rollback(run.decision.reference, 1, weights, "it loops", "2026-01-01T00:00:00Z")
+    (tmp_path / FILE).write_text(json.dumps({"rollbacks": [asdict(taken)]}))
+    assert command(*shown, str(tmp_path / "after")).exit_code == 0
+    card = (tmp_path / "after/README.md").read_text()
+    assert "**The promotion was taken back**: it loops." in card
 
 
 def test_steps_of_a_model_card_are_of_all_stages_as_its_rows_are(tmp_path: Path) -> None:

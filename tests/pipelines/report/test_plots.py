@@ -73,6 +73,7 @@ def test_numbers_are_written_as_people_read_them() -> None:
     assert p_equals(1 / 100_001).translate(plain) == "p <= 1e-05"
     assert p_equals(0.05).translate(plain) == "p = 0.05"
     assert whole(1234567).translate(plain) == "1 234 567"
+    assert [duration(v) for v in (0.0, 0.0123, 0.05)] == ["0.0 s", "12 ms", "0.1 s"]
     assert duration(59.94) == "59.9 s"
     assert duration(61.4) == "1 min 1 s"
     assert duration(7322) == "2 h 2 min"
