@@ -51,7 +51,7 @@ class _Size(NamedTuple):
 
 
 _LAB = _Size(num_tasks=48, max_tokens=128, iterations=2, turns=2, warm_up=True)
-_OTHERS = _Size(num_tasks=8, max_tokens=512, iterations=1, turns=1, warm_up=False)
+_OTHERS = _Size(num_tasks=8, max_tokens=512, iterations=1, turns=2, warm_up=False)
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def measure(
 
     The lab's models end what they write. Others continue a function's head, as base models do in
     the paper's release, and may draw as many tokens as there, 512, which stop strings end here and
-    cut there; on a CPU a turn of theirs takes minutes, so that there is one.
+    cut there; on a CPU a turn of theirs takes minutes, and none is left out of the count.
     """
     size = _LAB if preset_elsewhere(model) == "lab" else _OTHERS
     if num_tasks or iterations:  # of other work one turn tells how it goes
