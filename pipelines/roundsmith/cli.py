@@ -180,11 +180,14 @@ def report(
     """Print a finished round's numbers, and where its report is."""
     from roundsmith.commands.exported import read_summary
     from roundsmith.commands.progress import output_console
+    from roundsmith.commands.promotions import why_taken_back
     from roundsmith.commands.show import show
     from roundsmith.lineage.meant import meant_round
 
     found = meant_round(folder).rstrip("/")
-    show(read_summary(found), found, output_console())
+    summary = read_summary(found)
+    run, weights = found.rpartition("/")[0] or ".", summary.result.checkpoint_sha256
+    show(summary, found, output_console(), why_taken_back(run, weights))
 
 
 add_commands(app)

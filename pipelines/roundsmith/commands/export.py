@@ -59,14 +59,13 @@ def checkpoint(run: Run, out: Out, round_: Round = None) -> None:
     """Write a round's checkpoint as a Hugging Face folder with a model card: what it is, from which
     rows, measured how.
     """
-    from roundsmith.commands.promotions import rollbacks
+    from roundsmith.commands.promotions import why_taken_back
     from roundsmith.handover.checkpoint import export_checkpoint
     from roundsmith.handover.round import finished_round
 
     of = finished_round(run, round_)
     weights = of.result.checkpoint_sha256
-    why = (taken.reason for taken in rollbacks(run) if taken.weights_sha256 == weights)
-    export_checkpoint(of, out, next(why, None))
+    export_checkpoint(of, out, why_taken_back(run, weights))
     typer.echo(f"{out}: weights {weights}")
 
 

@@ -43,6 +43,14 @@ def rolled_back(run: str) -> frozenset[str]:
     return frozenset(rollback.weights_sha256 for rollback in rollbacks(run))
 
 
+def why_taken_back(run: str, weights_sha256: str | None) -> str | None:
+    """The reason for which the promotion of a run's weights was taken back, which may be empty;
+    None where it was not.
+    """
+    why = (taken.reason for taken in rollbacks(run) if taken.weights_sha256 == weights_sha256)
+    return next(why, None)
+
+
 def rollbacks(run: str) -> list[Rollback]:
     """All that was taken back, oldest first. ConfigError for a file of something else."""
     file = f"{run.rstrip('/')}/{FILE}"

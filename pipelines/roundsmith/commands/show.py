@@ -23,8 +23,12 @@ ALPHA = 0.05
 """The error rate at which a detectable gain is told."""
 
 
-def show(summary: Summary, folder: Path | str, console: Console) -> None:
-    """Prints the table of pass@k, what the control says of it, the gate's word and the time."""
+def show(
+    summary: Summary, folder: Path | str, console: Console, taken_back: str | None = None
+) -> None:
+    """Prints the table of pass@k, what the control says of it, the gate's word and the time;
+    `taken_back` is why the promotion was taken back, where it was.
+    """
     result = summary.result
     console.print(_table(result))
     for line in (*_over_control(result), *_smallest_gains(result)):
@@ -32,6 +36,9 @@ def show(summary: Summary, folder: Path | str, console: Console) -> None:
     word = "promoted" if result.promoted else "not promoted"
     reasons = "; ".join(result.gate.reasons) if result.gate else ""
     console.print(f"checkpoint {word}: {reasons}")
+    if taken_back is not None:
+        why = f": {taken_back}" if taken_back else ""
+        console.print(f"its promotion was taken back{why}", markup=False)
     for line in _costs(summary.cost):
         console.print(line)
     console.print(f"report: {folder}/report.html")

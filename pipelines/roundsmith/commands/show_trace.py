@@ -120,6 +120,7 @@ def _add_uses(tree: Tree, found: Trace) -> None:
     _add_more(node, len(uses.rows), "rows")
     for checkpoint in uses.checkpoints:
         word = {True: "promoted", False: "not promoted", None: "not judged"}[checkpoint.promoted]
+        word += ", taken back" * checkpoint.taken_back
         how = "its training saw it" if checkpoint.direct else "rests on one that saw it"
         of = f"round {checkpoint.round}" if checkpoint.round else "no report"
         node.add(f"checkpoint {checkpoint.weights_sha256} ({of}, {word}): {how}")

@@ -32,12 +32,13 @@ def trace(
     """
     from rich.console import Console
 
+    from roundsmith.commands.promotions import rolled_back
     from roundsmith.commands.runs import open_run
     from roundsmith.commands.show_trace import trace_json, trace_tree
     from roundsmith.lineage.history import History
     from roundsmith.lineage.trace import trace as walk
 
-    found = walk(History(open_run(run)), hash_)
+    found = walk(History(open_run(run)), hash_, rolled_back(run))
     if json_:
         typer.echo(json.dumps(trace_json(found), indent=1, ensure_ascii=False))
     else:

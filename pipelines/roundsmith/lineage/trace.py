@@ -14,7 +14,7 @@ from roundsmith.lineage.find import (
     find,
 )
 from roundsmith.lineage.history import GROUP_STEPS, History
-from roundsmith.lineage.uses import Uses, uses
+from roundsmith.lineage.uses import Uses, uses, without
 from roundsmith.store import GROUPS, TASKS, EvalRecord, Manifest
 from roundsmith.types import Group, Outcome, Row, Sample, Score, Task
 
@@ -53,8 +53,10 @@ class Trace:
     uses: Uses
 
 
-def trace(history: History, name: str) -> Trace:
-    """All that the store knows of what `name` names; see `find`."""
+def trace(history: History, name: str, taken_back: frozenset[str] = frozenset()) -> Trace:
+    """All that the store knows of what `name` names; see `find`. `taken_back` are the weights whose
+    promotion the run took back, which the store does not know.
+    """
     found = find(history, name)
     made_by = found.made_by
     group, samples = _samples(history, found)
@@ -67,7 +69,7 @@ def trace(history: History, name: str) -> Trace:
         task=group.task if group else _task(history, found),
         work=tuple(history.ancestors(made_by)),
         weights=_weights(history, found, samples),
-        uses=uses(history, found),
+        uses=without(uses(history, found), taken_back),
     )
 
 

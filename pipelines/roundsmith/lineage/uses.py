@@ -34,6 +34,8 @@ class UsedCheckpoint:
     direct: bool
     promoted: bool | None
     """None where the gate was not asked."""
+    taken_back: bool = False
+    """Whether the promotion was taken back since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,15 @@ def uses(history: History, found: Found) -> Uses:
             after = _descending(history, manifest)
             return Uses((), _checkpoints(history, [m for m in after if m.step in ROW_STEPS]))
     return Uses()
+
+
+def without(uses: Uses, taken_back: frozenset[str]) -> Uses:
+    """The same, of which the promotions of some weights were taken back."""
+    told = (
+        replace(one, taken_back=bool(one.promoted) and one.weights_sha256 in taken_back)
+        for one in uses.checkpoints
+    )
+    return replace(uses, checkpoints=tuple(told))
 
 
 def descendants(group: Group, sample_id: str) -> set[str]:

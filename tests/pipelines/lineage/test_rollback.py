@@ -1,6 +1,7 @@
 """Taking a promotion back: what counts is the checkpoint before it."""
 
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -64,6 +65,28 @@ def test_what_was_taken_back_does_not_come_back_when_more_rounds_are_planned(
     assert is_promoted(history, again.decision, frozenset())
     assert not is_promoted(history, again.decision, rolled_back(str(tmp_path)))
     assert current(history, str(tmp_path)).round == 0
+
+
+def test_report_and_trace_say_that_a_promotion_was_taken_back(
+    original: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(original, tmp_path / "run")
+    weights = json.loads((run / "round-1/summary.json").read_text())["result"]["checkpoint_sha256"]
+
+    def printed(*words: str) -> str:
+        done = CliRunner().invoke(app, list(words))
+        assert done.exit_code == 0, (done.output, done.exception)
+        return done.output
+
+    of_weights = ("trace", weights, "--run", str(run))
+    assert "taken back" not in printed("report", str(run)) + printed(*of_weights)
+    printed("rollback", str(run), "--reason", "worse on customers' tasks")
+    told = "its promotion was taken back: worse on customers' tasks"
+    assert told in printed("report", str(run))
+    assert told in printed("report", str(run / "round-1"))
+    assert "promoted, taken back)" in printed(*of_weights)
+    (checkpoint,) = json.loads(printed(*of_weights, "--json"))["uses"]["checkpoints"]
+    assert (checkpoint["promoted"], checkpoint["taken_back"]) == (True, True)
 
 
 @pytest.mark.parametrize("seed", range(1, 5))
