@@ -20,6 +20,7 @@ from roundsmith.commands.promotions import (
 from roundsmith.errors import ConfigError, Unavailable
 from roundsmith.hashing import weights_sha256
 from roundsmith.lineage.history import History
+from roundsmith.store import EXAMPLES, Store
 from roundsmith.v1 import generator_admin_pb2 as pb2
 from tests.pipelines.lineage.made import (
     MadeRun,
@@ -71,21 +72,22 @@ def test_report_and_trace_say_that_a_promotion_was_taken_back(
     original: Path, tmp_path: Path
 ) -> None:
     run = shutil.copytree(original, tmp_path / "run")
-    weights = json.loads((run / "round-1/summary.json").read_text())["result"]["checkpoint_sha256"]
+    store = Store(str(run / "store"))
+    row = next(r for m in store.manifests("select") for r in store.read_all(EXAMPLES, m))
 
     def printed(*words: str) -> str:
         done = CliRunner().invoke(app, list(words))
         assert done.exit_code == 0, (done.output, done.exception)
         return done.output
 
-    of_weights = ("trace", weights, "--run", str(run))
-    assert "taken back" not in printed("report", str(run)) + printed(*of_weights)
+    of_row = ("trace", row.example_id, "--run", str(run))
+    assert "taken back" not in printed("report", str(run)) + printed(*of_row)
     printed("rollback", str(run), "--reason", "worse on customers' tasks")
     told = "its promotion was taken back: worse on customers' tasks"
     assert told in printed("report", str(run))
     assert told in printed("report", str(run / "round-1"))
-    assert "promoted, taken back)" in printed(*of_weights)
-    (checkpoint,) = json.loads(printed(*of_weights, "--json"))["uses"]["checkpoints"]
+    assert "promoted, taken back)" in printed(*of_row)
+    (checkpoint,) = json.loads(printed(*of_row, "--json"))["uses"]["checkpoints"]
     assert (checkpoint["promoted"], checkpoint["taken_back"]) == (True, True)
 
 
