@@ -54,7 +54,8 @@ def data_card(of: FinishedRound, exported: Exported) -> str:
         ),
         "",
         f"Left out because their licence is unknown: {exported.left_out}. What a model wrote was "
-        f"written by `{result.model}` (licence {_model_licence(of)}) and what was trained from it.",
+        f"written by `{_model(result)}` (licence {_model_licence(of)}) and what was trained from "
+        "it.",
         "",
         *_origin(of),
     ]
@@ -79,9 +80,9 @@ def model_card(
     word = "promoted" if result.promoted else "not promoted"
     reasons = "; ".join(result.gate.reasons) if result.gate else "no gate was asked"
     body = [
-        f"# {result.model} after round {result.round} of {result.recipe}",
+        f"# {_model(result)} after round {result.round} of {result.recipe}",
         "",
-        f"`{result.model}` trained by Roundsmith on {_taught(of)}: recipe "
+        f"`{_model(result)}` trained by Roundsmith on {_taught(of)}: recipe "
         f"`{result.recipe}`, preset `{result.preset}`, seed {result.seed}. The gate's word: "
         f"**{word}** ({reasons}).{_back(taken_back)}",
         "",
@@ -92,8 +93,8 @@ def model_card(
             list(_measured(result)),
         ),
         "",
-        f"On the tasks `{result.tasks}`, by unbiased pass@k; interval and p of the gain are "
-        f"paired by task and two-sided.{_control(result)}",
+        f"On the tasks `{_last_part(result.tasks)}`, by unbiased pass@k; interval and p of the "
+        f"gain are paired by task and two-sided.{_control(result)}",
         "",
         "## Trained on",
         "",
@@ -106,6 +107,18 @@ def model_card(
         *_origin(of),
     ]
     return _card(head, body)
+
+
+def _model(result: Result) -> str:
+    """The word or the hub's id of the model; of a path its last part."""
+    given = result.model
+    is_path = given.startswith(("/", ".", "~")) or given.count("/") > 1
+    return _last_part(given) if is_path else given
+
+
+def _last_part(path: str) -> str:
+    """Where a file lay says nothing to who reads a card elsewhere; its hash is told below."""
+    return path.rstrip("/").rpartition("/")[2]
 
 
 def _taught(of: FinishedRound) -> str:

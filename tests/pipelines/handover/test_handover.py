@@ -196,6 +196,19 @@ def test_a_model_card_says_only_what_was(run: MadeRun) -> None:
     assert "The control is" not in card
 
 
+def test_cards_do_not_tell_where_files_lay(run: MadeRun) -> None:
+    of = finished_round(folder_of(run), None)
+    result = replace(of.result, model="/home/me/models/base", tasks="s3://mine/sets/own.jsonl")
+    card = model_card(replace(of, result=result), ())
+    assert "# base after round" in card
+    assert "On the tasks `own.jsonl`" in card
+    assert "/home/me" not in card
+    assert "s3://" not in card
+    hub = replace(of, result=replace(of.result, model="org/name", tasks="lab"))
+    assert "`org/name` trained by Roundsmith" in model_card(hub, ())
+    assert "On the tasks `lab`" in model_card(hub, ())
+
+
 def test_a_model_card_says_that_the_promotion_was_taken_back(tmp_path: Path) -> None:
     run = finished(tmp_path)
     shown = ["export", "checkpoint", folder_of(run), "--out"]
