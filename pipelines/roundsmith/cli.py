@@ -186,8 +186,9 @@ def report(
 
     found = meant_round(folder).rstrip("/")
     summary = read_summary(found)
-    run, weights = found.rpartition("/")[0] or ".", summary.result.checkpoint_sha256
-    show(summary, found, output_console(), why_taken_back(run, weights))
+    run, of = found.rpartition("/")[0] or ".", summary.result
+    why = why_taken_back(run, of.checkpoint_sha256) if of.promoted else None
+    show(summary, found, output_console(), why)
 
 
 add_commands(app)

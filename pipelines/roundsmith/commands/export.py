@@ -65,7 +65,7 @@ def checkpoint(run: Run, out: Out, round_: Round = None) -> None:
 
     of = finished_round(run, round_)
     weights = of.result.checkpoint_sha256
-    export_checkpoint(of, out, why_taken_back(run, weights))
+    export_checkpoint(of, out, why_taken_back(run, weights) if of.result.promoted else None)
     typer.echo(f"{out}: weights {weights}")
 
 

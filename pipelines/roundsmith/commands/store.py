@@ -61,12 +61,15 @@ def mend(run: Run) -> None:
     """Take back finished work whose objects are damaged, so that the next run makes it anew.
 
     Computes every hash. A run that reads a damaged object takes back what names it by itself; this
-    is for what no step reads any more. A run in the same folder must not be going on.
+    does so with all that are damaged, also where no step reads them any more. A run in the same
+    folder must not be going on; in a store at a URL none begins meanwhile, and one under way may
+    have to be given again.
     """
     from roundsmith.commands.runs import open_run
+    from roundsmith.store.leases import removing
 
     store, objects, references = open_run(run), 0, set[str]()
-    with _still(run):
+    with _still(run), removing(store.url):
         for damage in list(store.damages()):
             lost = [manifest.reference for manifest in store.forget(damage.sha256)]
             typer.echo(f"{damage.sha256} is damaged; taken back: {', '.join(lost) or 'nothing'}")

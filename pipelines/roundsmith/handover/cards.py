@@ -110,14 +110,14 @@ def model_card(
 
 
 def _model(result: Result) -> str:
-    """The word or the hub's id of the model; of a path its last part."""
+    """The word or the hub's id (OWNER/NAME) of the model; of any other path its last part."""
     given = result.model
     is_path = given.startswith(("/", ".", "~")) or given.count("/") > 1
     return _last_part(given) if is_path else given
 
 
 def _last_part(path: str) -> str:
-    """Where a file lay says nothing to who reads a card elsewhere; its hash is told below."""
+    """Where a file lay says nothing to who reads a card elsewhere."""
     return path.rstrip("/").rpartition("/")[2]
 
 

@@ -97,8 +97,6 @@ def _is_child() -> bool:
 
 def _become(file: int, output: int, answer: int) -> None:
     """Runs what is asked for, as `python -m` does."""
-    import numpy
-
     with open(file) as stream:
         stream.seek(0)
         request = Request(**json.load(stream))
@@ -114,6 +112,8 @@ def _become(file: int, output: int, answer: int) -> None:
         asking.sendall(f"{os.getpid()} {os.getppid()}".encode())
         if not asking.recv(1):
             return  # nobody waits for it any more
+    import numpy
+
     numpy.random.seed()  # else all children would draw the same; Python's own does so at a fork
     sys.argv = [request.module, *request.arguments]
     runpy.run_module(request.module, run_name="__main__", alter_sys=True)

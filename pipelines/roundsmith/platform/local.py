@@ -29,7 +29,7 @@ from roundsmith.steps.config import SIZES, RunConfig
 from roundsmith.store import FolderRef, Store
 from roundsmith.training.job import Rollouts
 from roundsmith.training.launch import launch
-from roundsmith.training.progress import PROGRESS_FILE, Progress, ProgressLog, read_progress
+from roundsmith.training.progress import Progress, ProgressLog, gone_on_with, read_progress
 from roundsmith.training.request import StoredResult, StoredTraining, TrainingArithmetic
 
 T = TypeVar("T")
@@ -188,7 +188,7 @@ class LocalPlatform:
             where = Rollouts(endpoints=self.endpoints, policies=str(self._policies(request.name)))
             job = job.model_copy(update={"rollouts": where})
         start, log = self._start(str(job.model)), ProgressLog(out)
-        earlier_cpu_s = log.cpu_s
+        before = list(read_progress(log.path))
         result = await launch(job, on_progress=on_progress, start=start)
         folder = await asyncio.to_thread(Store(request.store).put_folder, out / "model")
         if folder.weights_sha256 != result.weights_sha256:
@@ -198,7 +198,9 @@ class LocalPlatform:
                 f"{out / 'model'}: expected the model {wanted} that the training wrote, saw "
                 f"{seen}: it was changed since, and is removed; run again, and it is trained anew"
             )
-        loss = tuple((line.step, line.loss) for line in read_progress(out / PROGRESS_FILE))
+        lines = list(read_progress(log.path))
+        loss = tuple((line.step, line.loss) for line in lines)
+        earlier_cpu_s = gone_on_with(before, lines)
         return StoredResult(folder, result, loss, seconds=log.seconds, earlier_cpu_s=earlier_cpu_s)
 
     async def committed(self, name: str) -> None:

@@ -21,7 +21,7 @@ TO_DO = "?"
 NEVER = "not made yet"
 INPUTS = {"tasks", "model"}
 """What a run begins with."""
-ROW_STEPS = ("sample", "score", "select")
+SELECTION_STEPS = ("sample", "score", "select")
 """What selected rows rest on."""
 FREE = ("tasks", "kept")
 """Steps that are cheap enough to be done for a plan, in a store that is thrown away: the numbers of
@@ -216,7 +216,7 @@ def a_selected_row(steps: Sequence[PlannedStep], number: int) -> Spent | None:
     """What one selected row of a round would take at least: that of sampling, scoring and selecting
     by the most rows that there can be. None where one of these is found, or can not be reckoned.
     """
-    mine = [step for step in steps if step.round == number and step.label in ROW_STEPS]
+    mine = [step for step in steps if step.round == number and step.label in SELECTION_STEPS]
     rows = sum(step.rows for step in mine)
     if not rows or any(step.spent is None or not step.todo for step in mine):
         return None

@@ -4,8 +4,8 @@
 <root>/removals/<name>.json   somebody removes; the same, without references
 <root>/rollbacks/<name>.json  somebody takes a promotion back; likewise
 
-Either writes its own file before it looks for the other's, so that of a run that begins and a
-removal that begins at least one sees the other.
+Each writes its own file before it looks for another's, so that of a run that begins and a removal
+that begins, and of two rollbacks, at least one sees the other.
 """
 
 import json
@@ -145,9 +145,10 @@ def leased(store: str, name: str, *, alone: bool) -> Iterator[Callable[[str], No
         removals = Leases(store, REMOVALS)
         if lease.begins and (others := removals.live(LEASE_S)):
             raise StoreError(
-                f"{removals.url(others[0])}: a `store gc --yes` of this store goes on, and might "
-                "take what a run that begins now rests on: run the same again when it is over, "
-                f"or, where it was killed, {LEASE_S / 60:g} minutes after the file was written"
+                f"{removals.url(others[0])}: a `store gc --yes` or `store mend` of this store goes "
+                "on, and might take what a run that begins now rests on: run the same again when "
+                f"it is over, or, where it was killed, {LEASE_S / 60:g} minutes after the file was "
+                "written"
             )
         yield lease.add
 

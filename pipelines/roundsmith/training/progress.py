@@ -31,7 +31,9 @@ class Progress:
     seconds: float = 0.0
     """That the steps so far took, those before the checkpoint included that it goes on from."""
     cpu_s: float = 0.0
-    """CPU seconds of the first process until then, of those before the checkpoint included."""
+    """CPU seconds of the training's own process until then, that of an earlier one included up to
+    the checkpoint.
+    """
 
 
 class ProgressLog:
@@ -95,6 +97,14 @@ class ProgressTail:
         same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
         self._seen = lines
         return lines[same:]
+
+
+def gone_on_with(before: Iterable[Progress], now: Iterable[Progress]) -> float:
+    """CPU seconds of an earlier process, up to the checkpoint that a training went on from: of the
+    lines `before` it those that are there `now`. What was trained again is not counted.
+    """
+    kept = set(now)
+    return max((line.cpu_s for line in before if line in kept), default=0.0)
 
 
 def read_progress(path: Path) -> Iterator[Progress]:

@@ -115,7 +115,9 @@ class StoredResult:
     seconds: float = 0.0
     """That its steps took, whoever asked for it and however often it was gone on with."""
     earlier_cpu_s: float = 0.0
-    """CPU seconds of processes that were stopped before it was asked for, as far as they told."""
+    """CPU seconds of the trainings' own processes before it was asked for, up to the checkpoint
+    that it went on from; 0 where the platform sees none.
+    """
 
 
 StoredResultJson = TypeAdapter(StoredResult)

@@ -130,10 +130,10 @@ class Replays:
             graph = captured(self._what, lambda: compute(*held), self._device, self._pool)
         except torch.OutOfMemoryError as error:
             logger.warning("no memory for graphs of %s: %s", self._what, error)
-            self._graphs.clear()
             graph = None
         if graph is None:
             self.work = False
+            self._graphs.clear()
             return None
         self._graphs[key] = made = _Replay(held, graph)
         return made

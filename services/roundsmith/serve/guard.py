@@ -20,9 +20,10 @@ from roundsmith.wire.status import OPENED
 
 log = logging.getLogger(__name__)
 
-_NEAR, _NEAR_S = 0.02, 0.05
-"""A caller rounds the deadline up by a hundredth when it tells it, and gives up by its own clock,
-before the time is over that it told: so near to its end it is the deadline that ended a call.
+_NEAR, _NEAR_S = 0.01, 0.05
+"""A caller rounds the deadline up by as much as a hundredth when it tells it, and gives up by its
+own clock, before the time is over that it told: so near to its end, of the whole and in seconds for
+the way here, it is the deadline that ended a call.
 """
 _OPEN = ("/grpc.health.v1.Health/", "/grpc.reflection.v1alpha.ServerReflection/")
 

@@ -62,9 +62,7 @@ class Meter:
         )
 
     @contextmanager
-    def call(
-        self, path: str, given_up: Callable[[], int] = lambda: CANCELLED
-    ) -> Iterator["CallMeter"]:
+    def call(self, path: str, given_up: Callable[[], int]) -> Iterator["CallMeter"]:
         """Watches one call of `/service/method`; what it leaves unanswered has failed, by the code
         that `given_up` tells when the call is over.
         """

@@ -167,7 +167,8 @@ def test_a_chain_without_codes_keeps_nobody_waiting() -> None:
 
 @pytest.mark.slow
 def test_chains_are_drawn_alone_in_step_and_by_generate() -> None:
-    in_step, batches, one, busy, its = chains.measure("lab", num_tasks=2, iterations=2)
+    few = chains.Size(num_tasks=2, max_tokens=128, iterations=2, turns=1, warm_up=False)
+    in_step, batches, one, busy, its = chains.measure("lab", few)
     assert [in_step.against, batches.against, one.against] == [
         "a barrier each iteration",
         "the release's loop on generate, batches of 32",

@@ -15,6 +15,7 @@ from roundsmith.commands.run import mended
 from roundsmith.errors import Corrupt, EngineError
 from roundsmith.lineage.integrity import Findings, check_hashes
 from roundsmith.store import Manifest, ObjectRef, Store
+from roundsmith.store.leases import leased
 from tests.pipelines.lineage.made import made_run
 
 
@@ -116,3 +117,14 @@ def test_what_no_step_reads_any_more_is_taken_back_by_store_mend(tmp_path: Path)
     assert findings.problems == []
     again = CliRunner().invoke(app, ["store", "mend", str(folder)])
     assert again.output == "damaged: 0 objects; taken back: 0 pieces of finished work\n"
+
+
+def test_nothing_is_mended_at_a_url_while_a_run_begins_there(tmp_path: Path) -> None:
+    url = f"file://{tmp_path}/store"
+    Store(url).put_blob(b"whole")
+    (tmp_path / "store/manifests").mkdir(exist_ok=True)
+    with leased(url, "run", alone=True):
+        refused = CliRunner().invoke(app, ["store", "mend", url])
+        assert "a run begins in this store" in str(refused.exception)
+    done = CliRunner().invoke(app, ["store", "mend", url])
+    assert "damaged: 0 objects" in done.output

@@ -10,7 +10,7 @@ import pytest
 
 from roundsmith.errors import ConfigError, PlatformError
 from roundsmith.training import Progress, launch
-from roundsmith.training.progress import ProgressLog, read_progress
+from roundsmith.training.progress import ProgressLog, gone_on_with, read_progress
 from roundsmith.training.run import train
 from tests.pipelines.training.conftest import MakeJob, close
 from tests.pipelines.training.doomed import cut_short, killed_at
@@ -68,6 +68,8 @@ def test_a_training_that_is_gone_on_with_tells_no_line_of_the_dead_one(make_job:
     assert ProgressLog(job.out).seconds == heard[-1].seconds
     assert heard[0].cpu_s > dead[2].cpu_s > 0
     assert ProgressLog(job.out).cpu_s == heard[-1].cpu_s
+    assert gone_on_with(dead, read_progress(job.out / "progress.jsonl")) == dead[2].cpu_s
+    assert gone_on_with([], heard) == 0.0
 
 
 def test_a_wrong_job_is_a_config_error_with_the_end_of_the_log(make_job: MakeJob) -> None:

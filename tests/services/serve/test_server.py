@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from roundsmith.errors import (
     UnknownName,
 )
 from roundsmith.serve import Service, listening, run
+from roundsmith.serve.guard import _given_up
+from roundsmith.serve.metrics import CANCELLED, DEADLINE_EXCEEDED
 from roundsmith.v1 import pair_builder_pb2 as pb2
 from roundsmith.v1 import pair_builder_pb2_grpc
 from roundsmith.wire import to_message
@@ -357,6 +360,36 @@ def test_an_admin_service_has_a_port_of_its_own(tmp_path: Path) -> None:
                 assert await client.recipes() == []
 
     asyncio.run(play())
+
+
+@dataclass
+class Call:
+    """As much of a call's context as tells its deadline."""
+
+    left_s: float
+
+    def time_remaining(self) -> float:
+        """Seconds."""
+        return self.left_s
+
+
+@pytest.mark.parametrize(
+    ("given_s", "left_s", "code"),
+    [
+        (1.0, 0.0, DEADLINE_EXCEEDED),
+        (1.0, 0.05, DEADLINE_EXCEEDED),
+        (1.0, 0.1, CANCELLED),
+        (1800.0, 18.0, DEADLINE_EXCEEDED),
+        (1800.0, 19.0, CANCELLED),
+    ],
+)
+def test_it_is_the_deadline_that_ended_a_call_as_near_to_its_end_as_callers_round(
+    given_s: float, left_s: float, code: int
+) -> None:
+    call = Call(given_s)
+    ended_by = _given_up(call)
+    call.left_s = left_s
+    assert ended_by() == code
 
 
 def test_what_a_caller_gives_up_counts_as_cancelled(tmp_path: Path) -> None:

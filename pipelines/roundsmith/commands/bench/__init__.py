@@ -101,7 +101,7 @@ def bench(
     if json_ is not None:
         make_output_folder(json_.parent, "--json")
     with error_console().status(
-        f"measuring {name}: a few minutes with the lab's models, longer with larger ones"
+        f"measuring {name}, for minutes, or longer where a larger model or more work is given"
     ):
         results = measure(Asked(model, vllm, programs, peers, soak, synthetic))
     if vllm is None and name in AGAINST_VLLM:

@@ -40,8 +40,8 @@ BUSY = 0.9
 _METRIC = re.compile(r"^roundsmith_generator_busy_seconds_total (\S+)$", re.MULTILINE)
 
 
-class _Size(NamedTuple):
-    """Of what is measured, where nothing else is asked for."""
+class Size(NamedTuple):
+    """Of what is measured."""
 
     num_tasks: int
     max_tokens: int
@@ -50,8 +50,8 @@ class _Size(NamedTuple):
     warm_up: bool
 
 
-_LAB = _Size(num_tasks=48, max_tokens=128, iterations=2, turns=2, warm_up=True)
-_OTHERS = _Size(num_tasks=8, max_tokens=512, iterations=1, turns=2, warm_up=False)
+_LAB = Size(num_tasks=48, max_tokens=128, iterations=2, turns=2, warm_up=True)
+_OTHERS = Size(num_tasks=8, max_tokens=512, iterations=1, turns=2, warm_up=False)
 
 
 @dataclass(frozen=True)
@@ -79,23 +79,15 @@ class Running:
         return float(found[1])
 
 
-def measure(
-    model: str, num_tasks: int | None = None, iterations: int | None = None
-) -> list[BenchResult]:
+def measure(model: str, size: Size | None = None) -> list[BenchResult]:
     """Tasks a second of each way, and the shares of the time that the generator was busy.
 
     The lab's models end what they write. Others continue a function's head, as base models do in
     the paper's release, and may draw as many tokens as there, 512, which stop strings end here and
     cut there; on a CPU a turn of theirs takes minutes, and none is left out of the count.
     """
-    size = _LAB if preset_elsewhere(model) == "lab" else _OTHERS
-    if num_tasks or iterations:  # of other work one turn tells how it goes
-        size = size._replace(
-            num_tasks=num_tasks or size.num_tasks,
-            iterations=iterations or size.iterations,
-            turns=1,
-            warm_up=False,
-        )
+    if size is None:
+        size = _LAB if preset_elsewhere(model) == "lab" else _OTHERS
     settings = (
         f"iterations={size.iterations}",
         f"max_tokens={size.max_tokens}",
@@ -112,7 +104,7 @@ def measure(
 
 
 def _measured(
-    running: Running, runner: asyncio.Runner, config: RunConfig, size: _Size
+    running: Running, runner: asyncio.Runner, config: RunConfig, size: Size
 ) -> list[BenchResult]:
     seeds, num_tasks = itertools.count(), len(running.tasks)
     busy: dict[str, list[float]] = {"alone": [], "in step": []}
