@@ -1,7 +1,7 @@
 """Every mechanism of the sandbox by name: how it is taken away, and the cases that rest on it."""
 
 from tests.sandbox.mutation import Mutation, without
-from tests.sandbox.mutations_of_calls import CALLS
+from tests.sandbox.mutations_of_calls import CALLS, SETTING
 from tests.sandbox.mutations_of_verdicts import VERDICTS
 from tests.sandbox.planted import Fault
 
@@ -93,6 +93,11 @@ MUTATIONS = (
     Mutation("RLIMIT_NPROC", without(STEPS, "if self._counts_processes:", "if False:"), (22, 85)),
     Mutation("no-new-privileges", NO_NEW_PRIVILEGES, (28,)),
     Mutation("users and capabilities dropped", DROP, (86,)),
+    Mutation(
+        "seccomp: no setting of the machine, users and capabilities dropped",
+        SETTING + DROP,
+        (86,),
+    ),
     Mutation(
         "descriptors closed",
         _step("close_range", "self.num_descriptors, _EVERY_DESCRIPTOR, 0"),

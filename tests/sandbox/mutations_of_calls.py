@@ -11,6 +11,7 @@ CHILD = "_refuse() for name in CHILD.split()}"
 FCNTL = "_FCNTL = (5, 6, 7, 36, 37, 38, 1024, 1026, 1036, 1038, 8, 10, 15)"
 ARCHITECTURE = "        (_RETURN, 0, 0, _KILL),\n        (_LOAD, 0, 0, 0),\n"
 ONE_PROCESS = "self._filters[limits.processes > 1 and self._counts_processes]"
+SEVERAL = without(STEPS, ONE_PROCESS, "self._filters[True]")
 CLONE_END = """\
         (_EQUAL, 0, 1, signal.SIGKILL),
         *_refuse(),
@@ -37,6 +38,9 @@ COMMANDS = '        number("ioctl"): _refuse_unless_masked(1, 0xFFFFFF00, _ANY_F
 def _ever(*names: str) -> tuple[Fault, ...]:
     """Calls that neither zygote nor child may make, allowed."""
     return without(SECCOMP, EVER, EVER.replace("allowed", f"(*allowed, *{names})"))
+
+
+SETTING = _ever("sethostname", "swapon")
 
 
 def _child(*names: str) -> tuple[Fault, ...]:
@@ -94,7 +98,12 @@ CALLS = (
     Mutation(
         "seccomp: no priority or affinity", _ever("sched_setaffinity", "setpriority"), (26, 56)
     ),
-    Mutation("seccomp: no setting of the machine", _ever("sethostname", "swapon"), (86,)),
+    Mutation(
+        "seccomp: no setting of the machine",
+        SETTING,
+        (86,),
+        "seccomp: no setting of the machine, users and capabilities dropped",
+    ),
     Mutation("seccomp: personality", _ever("personality"), (55,)),
     Mutation(
         "seccomp: by architecture",
@@ -102,10 +111,18 @@ CALLS = (
         (52,),
     ),
     Mutation("seccomp: signals to itself", SIGNALS[:1], (8, 25, 26, 84)),
-    Mutation("seccomp: one process", without(STEPS, ONE_PROCESS, "self._filters[True]"), (7, 19)),
+    Mutation("seccomp: one process", SEVERAL, (7, 19)),
     Mutation("seccomp: no timer's signal", _child("timer_create"), (84,)),
     Mutation("seccomp: no pipe's signal", _fcntl(8, 10, 15), (84,)),
-    Mutation("seccomp: no child's signal", without(SECCOMP, CLONE_END), (84,)),
+    Mutation(
+        "seccomp: no child's signal",
+        without(SECCOMP, CLONE_END),
+        (84,),
+        "seccomp: no child's signal, one process",  # at T2 a run is the first of its namespace
+    ),
+    Mutation(
+        "seccomp: no child's signal, one process", without(SECCOMP, CLONE_END) + SEVERAL, (84,)
+    ),
     Mutation(
         "seccomp: no CPU limit of one's own",
         without(SECCOMP, CPU_LIMITS) + without(SECCOMP, OWN_LIMITS, ANY_LIMIT),
