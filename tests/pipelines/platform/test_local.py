@@ -99,14 +99,19 @@ def test_a_training_stays_whole_until_it_is_committed_and_one_that_was_changed_i
     work = tmp_path / "work"
     platform = LocalPlatform(run_config("lab", None, {"recipe": "gift"}, []), work)
 
+    earlier_cpu_s = []
+
     async def train() -> str:
-        return (await platform.train(asked, lambda _: None)).folder.weights_sha256
+        done = await platform.train(asked, lambda _: None)
+        earlier_cpu_s.append(done.earlier_cpu_s)
+        return done.folder.weights_sha256
 
     async def play() -> None:
         first = await train()
         (left,) = (work / "training").iterdir()
         begun = (left / "model" / "model.safetensors").stat().st_mtime_ns
         assert await train() == first, "as after a kill before the commit"
+        assert earlier_cpu_s[0] == 0.0 < earlier_cpu_s[1], "who asked first has paid for it"
         assert (left / "model" / "model.safetensors").stat().st_mtime_ns == begun
 
         (left / "model" / "tokenizer.json").unlink()
