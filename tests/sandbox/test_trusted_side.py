@@ -50,8 +50,8 @@ COLLIDING = """
 import struct, sys
 solver = sys.modules['roundsmith.sandbox.solver']
 encode, head = solver.encode, lambda tag, count: tag + struct.pack('!I', count)
-keys = (at * (2 ** 61 - 1) for at in range(1, 40001))
-dear = head(b'm', 40000) + b''.join(encode(key) + b'N' for key in keys)
+keys = (at * (2 ** 61 - 1) for at in range(1, 200001))
+dear = head(b'm', 200000) + b''.join(encode(key) + b'N' for key in keys)
 """
 """A dict whose keys have one hash: to make it takes minutes."""
 
