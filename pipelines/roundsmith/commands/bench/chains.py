@@ -41,7 +41,9 @@ _METRIC = re.compile(r"^roundsmith_generator_busy_seconds_total (\S+)$", re.MULT
 
 
 class Size(NamedTuple):
-    """Of what is measured."""
+    """Of what is measured: chains, tokens a completion at most, iterations of a chain, pairs of
+    turns, and whether one more comes first that is not counted.
+    """
 
     num_tasks: int
     max_tokens: int
