@@ -51,7 +51,8 @@ of-services := tests/services $(addprefix --ignore=,$(of-sandbox) $(of-generator
 of-training := $(addprefix tests/pipelines/,commands reproduce training)
 of-rest := $(addprefix --ignore=,$(filter tests/%,$(foreach part,$(IN_PARTS),$(of-$(part)))))
 ON_VLLM = $(if $(WITH_VLLM),env VLLM_ENVIRONMENT=$(abspath $(VLLM)))
-at-its-end = said=$$(mktemp); $(1) > "$$said" 2>&1; code=$$?; echo "== $@ took $$SECONDS s"; cat "$$said"; rm "$$said"; exit $$code
+SAID = $(VENV)/$@.said# what a part has printed, until it ends
+at-its-end = $(1) > $(SAID) 2>&1; code=$$?; echo "== $@ took $$SECONDS s"; cat $(SAID); rm $(SAID); exit $$code
 
 # Tests start hundreds of processes, which read bytecode also where the shell has Python write none.
 .PHONY: bytecode
@@ -64,7 +65,7 @@ $(SMOLLM2): | $(VENV)/dev.stamp
 
 .PHONY: test-part-rounds
 test-part-rounds: $(VENV)/dev.stamp
-	$(BIN)/pytest $(of-rounds)
+	@$(BIN)/pytest $(of-rounds) 2>&1 | tee $(SAID); code=$${PIPESTATUS[0]}; rm $(SAID); exit $$code
 
 PARTS_OF_TESTS := $(addprefix test-part-,rest $(filter-out rounds,$(IN_PARTS)))
 .PHONY: $(PARTS_OF_TESTS)
