@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import Context, ContextVar, copy_context
 from functools import cache
 from importlib.util import find_spec
 from threading import Timer
@@ -27,16 +28,18 @@ the 30 s that a pod has, of which calls under way have 10.
 """
 _ENDPOINT = re.compile(r"https?://(?:[^\s/:@?#\[\]]+|\[[0-9a-fA-F:.]+\]):([1-9][0-9]{0,4})/?")
 """The chart's templates/tracing.yaml has the same."""
+_FOLLOWED = ContextVar("followed", default="")
+"""The span of another program that is followed where there is no present one."""
 _TRACE = re.compile("[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-|$)")
 
 
 def traceparent() -> str:
-    """The present span as W3C writes it; empty where there is none."""
+    """The present span as W3C writes it, or that which is followed; empty where there is none."""
     if (trace := _api()) is None:
-        return ""
+        return _FOLLOWED.get()
     context = trace.get_current_span().get_span_context()
     if not context.is_valid:
-        return ""
+        return _FOLLOWED.get()
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{int(context.trace_flags):02x}"
 
 
@@ -46,6 +49,15 @@ def shared(*names: str) -> str:
     """
     digits = content_hash("trace", *names)
     return f"00-{digits[:32]}-{digits[32:48]}-01"
+
+
+def followed(parent: str) -> Context:
+    """A context in which calls follow a span of another program. This one sends none of its own,
+    and need not have OpenTelemetry.
+    """
+    context = copy_context()
+    context.run(_FOLLOWED.set, parent)
+    return context
 
 
 def trace_id(parent: str) -> str:
@@ -59,10 +71,13 @@ def span(
 ) -> AbstractContextManager[str]:
     """A span around the block, `kind` client, server or internal; yields its `traceparent`.
 
-    It follows `parent` where that is one, else the present span. What the block raises is recorded.
+    It follows `parent` where that is one, else the present span, else that which is followed. What
+    the block raises is recorded.
     """
     if (trace := _api()) is None:
-        return nullcontext(parent)
+        return nullcontext(parent or _FOLLOWED.get())
+    if not trace.get_current_span().get_span_context().is_valid:
+        parent = parent or _FOLLOWED.get()
     return _span(trace, name, kind, attributes, parent)
 
 

@@ -19,6 +19,7 @@ from roundsmith.platform.training_pods import remove, run_in_pods
 from roundsmith.recipes.stage import Stage
 from roundsmith.steps.config import SIZES, RunConfig
 from roundsmith.store import FolderRef, Store, shard_step
+from roundsmith.tracing import traceparent
 from roundsmith.training.area import TrainingArea
 from roundsmith.training.job import Rollouts
 from roundsmith.training.policies import Policies
@@ -156,8 +157,12 @@ class ClusterPlatform:
         """The request with what the pods have to know of this cluster."""
         on = self._cluster
         if request.stage.objective == "grpo":  # a step of it is long, and keeps its own count
-            policies = self._policies(request.name)
-            where = Rollouts(endpoints=on.endpoints, policies=policies, patience_s=on.patience_s)
+            where = Rollouts(
+                endpoints=on.endpoints,
+                policies=self._policies(request.name),
+                patience_s=on.patience_s,
+                traceparent=traceparent(),
+            )
             return request.model_copy(update={"rollouts": where})
         every = {"checkpoint_every_steps": on.training.checkpoint_every_steps}
         return request.model_copy(update=every)

@@ -27,6 +27,7 @@ from roundsmith.platform.processes import ServiceProcesses, endpoints
 from roundsmith.sandbox import boot
 from roundsmith.steps.config import SIZES, RunConfig
 from roundsmith.store import FolderRef, Store
+from roundsmith.tracing import traceparent
 from roundsmith.training.job import Rollouts
 from roundsmith.training.launch import launch
 from roundsmith.training.progress import Progress, ProgressLog, gone_on_with, read_progress
@@ -185,7 +186,8 @@ class LocalPlatform:
         if rolls_out:
             await self.services(str(job.model))
             assert self.endpoints is not None
-            where = Rollouts(endpoints=self.endpoints, policies=str(self._policies(request.name)))
+            policies, here = str(self._policies(request.name)), traceparent()
+            where = Rollouts(endpoints=self.endpoints, policies=policies, traceparent=here)
             job = job.model_copy(update={"rollouts": where})
         start, log = self._start(str(job.model)), ProgressLog(out)
         before = list(read_progress(log.path))

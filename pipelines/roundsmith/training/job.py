@@ -19,6 +19,8 @@ class Rollouts(Settings):
     """The URL of a folder of this training's own, under what the generator may load from."""
     patience_s: float = Field(ROUNDS.give_up_s, gt=0)
     """How long a service may be away."""
+    traceparent: str = ""
+    """The span of who asks for the training, which its calls follow; empty follows none."""
 
 
 class TrainingJob(Stage):

@@ -4,10 +4,11 @@ from the executor. The trainer holds no second inference engine and runs no prog
 
 import asyncio
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
+from roundsmith import tracing
 from roundsmith.benchmarks.scripts import runnable
 from roundsmith.clients import ROUNDS, Services, connect
 from roundsmith.errors import ConfigError, WeightsMismatch
@@ -28,6 +29,7 @@ from roundsmith.types import (
 )
 from roundsmith.verdicts import reward
 
+T = TypeVar("T")
 ATTEMPTS = 3
 """How often a generator is told of weights that a replica of it does not serve."""
 
@@ -72,7 +74,7 @@ class RolloutSource:
             )
         self._folder, self._policies = folder, Policies(job.rollouts.policies)
         self._tasks = {task.task_id: task for path in job.tasks for task in read_file(TASKS, path)}
-        self._runner = asyncio.Runner()
+        self._runner, self._trace = asyncio.Runner(), tracing.followed(job.rollouts.traceparent)
         patient = replace(ROUNDS, give_up_s=job.rollouts.patience_s)
         self._connection = connect(job.rollouts.endpoints, patient)
         self._services: Services | None = None
@@ -87,19 +89,22 @@ class RolloutSource:
         save_whole(model, partial)
         sha256 = self._folder.complete(partial)
         self._uri = self._policies.put(partial, sha256)
-        self._runner.run(self._reload(sha256))
+        self._run(self._reload(sha256))
         self._policies.keep_only(sha256)
 
     def draw(self, prompts: Mapping[str, Wanted], step: int) -> dict[str, list[Rollout]]:
         """The rollouts of each task, by its id."""
-        return self._runner.run(self._draw(prompts, step))
+        return self._run(self._draw(prompts, step))
 
     def close(self) -> None:
         """Ends the calls and the loop."""
         if self._services is not None:
-            self._runner.run(self._connection.__aexit__(None, None, None))
+            self._run(self._connection.__aexit__(None, None, None))
             self._services = None
         self._runner.close()
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._runner.run(work, context=self._trace)
 
     async def _connected(self) -> Services:
         if self._services is None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from roundsmith import tracing
 from roundsmith.errors import ConfigError, Unavailable
 from roundsmith.hashing import weights_sha256
 from roundsmith.platform.cluster import ClusterPlatform, finished, on_cluster
@@ -163,6 +164,18 @@ def stored_model(folder: Path, here: ClusterConfig) -> tuple[Context, StoredTrai
         arithmetic=ClusterPlatform(here).training_arithmetic,
     )
     return context, request
+
+
+def test_the_request_of_grpo_tells_its_pods_which_trace_their_calls_belong_to(
+    tmp_path: Path,
+) -> None:
+    here = cluster().model_copy(update={"storage": str(tmp_path)})
+    _, request = stored_model(tmp_path, here)
+    platform, parent = ClusterPlatform(here), f"00-{'ab' * 16}-{'12' * 8}-01"
+    asked = request.model_copy(update={"stage": Stage(objective="grpo")})
+    placed = tracing.followed(parent).run(platform._placed, asked)
+    assert placed.rollouts is not None
+    assert placed.rollouts.traceparent == parent
 
 
 def test_weights_are_a_plain_folder_of_the_storage(tmp_path: Path) -> None:

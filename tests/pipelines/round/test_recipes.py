@@ -14,8 +14,11 @@ from roundsmith.recipes.matrix import matrix_of
 from roundsmith.store import EXAMPLES, GROUPS, PAIRS, Store
 from roundsmith.types import Kind
 from tests.pipelines.round.lab_round import play_recipe, selected, summary
+from tests.services.serve.test_traces_and_logs import collecting
 
 pytestmark = pytest.mark.slow
+
+TRAIN = "roundsmith.step.train"
 
 
 @pytest.fixture(scope="module")
@@ -129,10 +132,15 @@ def test_inverse_instruct_learns_from_a_corpus_of_instructions(tmp_path: Path) -
     assert result["funnel"]["training rows with gold"] == 13
 
 
-def test_atomic_imitates_and_then_learns_by_rewards_from_running_services(tmp_path: Path) -> None:
+def test_atomic_imitates_and_then_learns_by_rewards_from_running_services_in_one_trace(
+    tmp_path: Path,
+) -> None:
     few = ("--set", "training.epochs=1", "--set", "training.grpo.batch_size=16")
     more = ("--set", "training.grpo.generations=4", "--set", "training.grpo.epochs=1")
-    play_recipe(tmp_path, "atomic", "--tasks", "atomic", "--limit", "20", *few, *more)
+    with collecting() as (collector, endpoint):
+        traced = ("--otlp-endpoint", endpoint)
+        play_recipe(tmp_path, "atomic", "--tasks", "atomic", "--limit", "20", *few, *more, *traced)
+        spans = collector.spans
     store, result = Store(str(tmp_path / "store")), summary(tmp_path)["result"]
     (sft,), (grpo,) = (
         [m for m in store.manifests("train") if m.config["stage"]["objective"] == name]
@@ -156,6 +164,10 @@ def test_atomic_imitates_and_then_learns_by_rewards_from_running_services(tmp_pa
     kept = {path.name for path in (tmp_path / "work/checkpoints").iterdir()}
     known = {m.stats["weights_sha256"] for m in (sft, grpo)} | {result["weights_sha256"]}
     assert len(kept - known) <= 1, "of the policies on the way only the last one served stays"
+    assert len({span.trace_id for _, span in spans}) == 1
+    trained = {s.span_id for of, s in spans if (of, s.name) == ("roundsmith run", TRAIN)}
+    asked = {s.name for of, s in spans if s.parent_span_id in trained and of != "roundsmith run"}
+    assert asked == {"roundsmith.Generate", "roundsmith.Execute"}
 
 
 @pytest.mark.parametrize(

@@ -166,6 +166,25 @@ def test_a_trace_goes_from_the_caller_through_client_and_server_to_the_engine(
     assert any("3 items, 1 of them failed" in line["message"] for line in lines)
 
 
+FOLLOWER = """
+import sys
+sys.modules.update(dict.fromkeys(sys.argv[2:]))
+from roundsmith import tracing
+def calls():
+    with tracing.span("a call", "client") as here:
+        return here, tracing.traceparent()
+print(*tracing.followed(sys.argv[1]).run(calls), calls() == ("", ""))
+"""
+
+
+@pytest.mark.parametrize("missing", [(), ("opentelemetry",)])
+def test_a_program_that_sends_no_span_hands_on_what_it_follows(missing: tuple[str, ...]) -> None:
+    parent = f"00-{'ab' * 16}-{'12' * 8}-01"
+    words = [sys.executable, "-c", FOLLOWER, parent, *missing]
+    ran = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == [parent, parent, "True"]
+
+
 def test_spans_of_other_threads_lie_right_though_this_one_is_stopped_between_two_clocks() -> None:
     stopped = (5_000, 1_000_000_007_100, 80_000_000)
     assert tracing.begin_of_monotonic([stopped, (6_000, 1_000_000_006_100, 6_200)]) == 10**12
