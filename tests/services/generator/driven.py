@@ -64,10 +64,14 @@ class Driven:
         return self.run(ask_all())
 
     async def idle(self) -> None:
-        """Returns when no completion runs or waits; fails after five minutes."""
+        """Returns when no completion runs or waits, by vLLM's own count too where that is the
+        engine; fails after five minutes.
+        """
         async with asyncio.timeout(300):
             while self.engine.running or self.engine.waiting:
                 await asyncio.sleep(0.002)
+        if (llm := getattr(self.engine, "_llm", None)) is not None:
+            assert llm.get_num_unfinished_requests() == 0, "vLLM draws for nobody"
 
     def close(self) -> None:
         """Ends both."""

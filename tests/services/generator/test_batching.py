@@ -1,14 +1,18 @@
 """Continuous batching: a sample is the same whatever it was batched with."""
 
+import asyncio
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roundsmith.errors import ConfigError
+from roundsmith.generator.settings import GeneratorSettings
 from roundsmith.hashing import derive_seed
 from roundsmith.types import Completion, GenerateItem, Sampling
 from tests.services.generator.driven import Driven
@@ -66,8 +70,6 @@ def test_each_completion_has_the_seed_of_its_index(ask: Ask) -> None:
 
 
 def test_a_short_completion_does_not_wait_for_a_long_one(ask: Ask, driven: Driven) -> None:
-    import asyncio
-
     async def order() -> list[str]:
         ended: list[str] = []
 
@@ -89,6 +91,45 @@ def test_all_slots_are_used_and_given_back(ask: Ask, driven: Driven) -> None:
     items = [GenerateItem(str(i), "def", Sampling(5), seed=i, n=3) for i in range(10)]
     assert [len(completions) for completions in ask(items)] == [3] * 10
     driven.run(driven.idle())  # a moment after the last one is told
+
+
+def test_a_prompt_is_computed_once_for_all_its_completions(tiny: Path) -> None:
+    from torch import nn
+    from torch.nn.modules.module import register_module_forward_pre_hook
+
+    shapes: list[tuple[int, ...]] = []
+
+    def note(module: nn.Module, given: Any) -> None:
+        if isinstance(module, nn.Embedding):
+            shapes.append(tuple(given[0].shape))
+
+    driven = Driven(GeneratorSettings(model=str(tiny), slots=2))
+    hook = register_module_forward_pre_hook(note)
+    try:
+        (found,) = driven.ask([GenerateItem("i", "def add", Sampling(3), 0, n=7)])
+    finally:
+        hook.remove()
+        driven.close()
+    assert len(found) == 7
+    assert len([shape for shape in shapes if shape[1] > 1]) == 1, "and what follows by the token"
+
+
+@pytest.mark.parametrize("driven", [pytest.param("vllm", marks=pytest.mark.vllm)], indirect=True)
+def test_vllm_computes_whole_blocks_of_a_prompt_once_for_all_its_completions(
+    driven: Driven,
+) -> None:
+    engine: Any = driven.engine
+    prompt = [5 + place * place % 300 for place in range(70)]
+
+    async def reused(number: int) -> int:
+        outputs = engine.directly(f"shares {number}", prompt, 4, deltas=False)
+        (one,) = [output.num_cached_tokens async for output in outputs]
+        return int(one)
+
+    async def all_at_once() -> list[int]:
+        return sorted(await asyncio.gather(*map(reused, range(4))))
+
+    assert driven.run(all_at_once()) == [0, 64, 64, 64]
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,31 @@ def test_a_min_p_of_one_leaves_only_the_most_likely(ask: Ask) -> None:
     assert found.token_ids == greedy.token_ids
 
 
+@pytest.mark.parametrize(
+    "sampling",
+    [Sampling(1, 0.5, top_k=3), Sampling(1, 0.5, top_p=0.3), Sampling(1, 0.5, min_p=0.255)],
+)
+def test_each_cut_leaves_its_tokens_as_often_as_the_temperature_makes_them(
+    ask: Ask, tiny: Path, sampling: Sampling
+) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model: Any = AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.float32)
+    ids = AutoTokenizer.from_pretrained(tiny)("def add")["input_ids"]
+    with torch.no_grad():
+        logits = model(torch.tensor([ids])).logits[0, -1].double()
+    best = torch.softmax(logits / 0.5, -1).topk(3)
+    drawn = [
+        completion.token_ids[0]
+        for seed in range(10)
+        for completion in ask([GenerateItem("i", tuple(ids), sampling, seed, n=60)])[0]
+    ]
+    assert set(drawn) == set(best.indices.tolist())
+    for token, share in zip(best.indices.tolist(), best.values / best.values.sum(), strict=True):
+        # four standard deviations; at a temperature of 1 the first would be off by six
+        assert drawn.count(token) / len(drawn) == pytest.approx(float(share), abs=0.08)
+
+
 def test_the_same_seed_alone_gives_the_same_sample_and_another_index_another(ask: Ask) -> None:
     item = GenerateItem("i", PROMPT, Sampling(16), 5, n=3)
     (first,), (again,) = ask([item]), ask([item])
