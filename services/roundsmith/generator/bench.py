@@ -5,15 +5,15 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from roundsmith.bench import BenchResult
 from roundsmith.generator.bench_replay import bench_replay
-from roundsmith.generator.bench_swap import bench_swap
+from roundsmith.generator.bench_swap import bench_swap_of
+from roundsmith.generator.bench_vllm import bench_elsewhere
 from roundsmith.generator.engine import TransformersEngine
-from roundsmith.generator.settings import GeneratorSettings, VllmSettings
-from roundsmith.generator.start import start_engine
+from roundsmith.generator.settings import GeneratorSettings
 from roundsmith.models.loading import LoadedModel, load, served_device, use_threads
 from roundsmith.models.products import utilisation
 from roundsmith.types import GenerateItem, Sampling
@@ -32,30 +32,18 @@ _GPU_SLOTS = 256
 """On a GPU, which a step of few rows leaves idle."""
 
 
-def bench(model: str) -> list[BenchResult]:
+def bench(model: str, vllm: Path | None = None) -> list[BenchResult]:
     """Each engine against plain ways to do the same, the servicer alone, and a swap of weights.
 
-    `model` is a folder or hub id. What needs vLLM is measured where it is installed.
+    `model` is a folder or hub id, `vllm` the Python of an environment that has vLLM and Roundsmith;
+    without one there is no row of that engine.
     """
+    on_vllm = [] if vllm is None else bench_elsewhere(vllm, model)
     settings = GeneratorSettings(model=model)
     if served_device(settings.device).startswith("cuda"):
         settings = settings.model_copy(update={"slots": _GPU_SLOTS})
     results = [*bench_transformers(settings), *asyncio.run(bench_replay())]
-    results.append(asyncio.run(_swap(settings)))
-    if find_spec("vllm") is not None:
-        from roundsmith.generator.bench_vllm import bench_vllm
-
-        results += asyncio.run(bench_vllm(VllmSettings(model=model)))
-        results.append(asyncio.run(_swap(VllmSettings(model=model))))
-    return results
-
-
-async def _swap(settings: GeneratorSettings | VllmSettings) -> BenchResult:
-    engine = await start_engine(settings)
-    try:
-        return await bench_swap(engine, settings.model)
-    finally:
-        await engine.close()
+    return [*results, asyncio.run(bench_swap_of(settings)), *on_vllm]
 
 
 def bench_transformers(

@@ -8,12 +8,23 @@ from pathlib import Path
 
 from roundsmith.bench import BenchResult
 from roundsmith.generator.service import GeneratorEngine
+from roundsmith.generator.settings import GeneratorSettings, VllmSettings
+from roundsmith.generator.start import start_engine
 from roundsmith.hashing import weights_sha256
 from roundsmith.models.folder import resolve
 from roundsmith.types import CompletionDelta, GenerateItem, Sampling
 
 LIMIT_S = 2.0
 SWAPS = 5
+
+
+async def bench_swap_of(settings: GeneratorSettings | VllmSettings) -> BenchResult:
+    """The swap of an engine that is started for it."""
+    engine = await start_engine(settings)
+    try:
+        return await bench_swap(engine, settings.model)
+    finally:
+        await engine.close()
 
 
 async def bench_swap(engine: GeneratorEngine, model: str) -> BenchResult:

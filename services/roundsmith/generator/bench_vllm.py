@@ -1,14 +1,28 @@
-"""The generator over gRPC against `AsyncLLM` driven in the same process, on the same prompts."""
+"""The generator over gRPC against `AsyncLLM` driven in the same process, on the same prompts.
+
+    python -m roundsmith.generator.bench_vllm MODEL
+
+measures that, and a swap of weights, in an environment that has vLLM; the last line on standard
+output is the results as JSON.
+"""
 
 import asyncio
+import json
 import random
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from roundsmith.bench import BenchResult
+from roundsmith.config import child_environment
+from roundsmith.errors import ConfigError
 from roundsmith.generator.bench_served import Client, Order, client_of
+from roundsmith.generator.bench_swap import bench_swap_of
 from roundsmith.generator.settings import VllmSettings
 from roundsmith.generator.vllm_engine import VllmEngine
 
@@ -17,6 +31,26 @@ MAX_TOKENS = (8, 32)
 PROMPT_TOKENS = (8, 48)
 LIMIT_S = 0.003
 """What gRPC may add to the time to the first token."""
+
+
+def bench_elsewhere(python: Path, model: str) -> list[BenchResult]:
+    """All rows on vLLM by a Python that has it. ConfigError where that does not end well."""
+    words = [str(python), "-m", "roundsmith.generator.bench_vllm", model]
+    done = subprocess.run(
+        words, capture_output=True, text=True, check=False, env=child_environment()
+    )
+    if done.returncode:
+        said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
+        raise ConfigError(
+            f"--vllm {python}: expected the Python of an environment that has vLLM and Roundsmith, "
+            f"saw one whose process ended with {done.returncode} and said {said!r}: run "
+            f"`{' '.join(words)}` to see why"
+        )
+    return [BenchResult(**row) for row in json.loads(done.stdout.splitlines()[-1])]
+
+
+async def _measured(settings: VllmSettings) -> list[BenchResult]:
+    return [*await bench_vllm(settings), await bench_swap_of(settings)]
 
 
 async def bench_vllm(
@@ -124,3 +158,8 @@ async def _first_directly(engine: VllmEngine, prompt: Sequence[int]) -> float:
     async for _ in outputs:
         pass
     return first_s
+
+
+if __name__ == "__main__":  # each rank of vLLM imports this file again
+    found = asyncio.run(_measured(VllmSettings(model=sys.argv[1])))
+    print(json.dumps([asdict(row) for row in found]))

@@ -4,8 +4,10 @@ import difflib
 import json
 import logging
 import platform
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +21,7 @@ EPILOG = """Examples:
 
 roundsmith bench store
 
-roundsmith bench generator --model org/name --json generator.json
+roundsmith bench generator --model org/name --vllm .venv-vllm/bin/python --json generator.json
 
 roundsmith bench executor --peers ~/.cache/roundsmith-peers
 
@@ -58,8 +60,10 @@ def bench(
     vllm: Annotated[
         Path | None,
         typer.Option(
-            help="Python of an environment that has vLLM; without it the rows against vLLM are "
-            "left out."
+            exists=True,
+            dir_okay=False,
+            help="For generator and scorer: Python of an environment that has vLLM (for generator "
+            "Roundsmith, too); without it the rows of vLLM are left out. This one where it has it.",
         ),
     ] = None,
     programs: Annotated[
@@ -97,6 +101,8 @@ def bench(
     from roundsmith.commands.progress import error_console
 
     measure = find(name)
+    if vllm is None and find_spec("vllm") is not None:
+        vllm = Path(sys.executable)
     logging.getLogger("roundsmith.serve").setLevel(logging.WARNING)  # a line for each stream
     if json_ is not None:
         make_output_folder(json_.parent, "--json")
@@ -105,7 +111,7 @@ def bench(
     ):
         results = measure(Asked(model, vllm, programs, peers, soak, synthetic))
     if vllm is None and name in AGAINST_VLLM:
-        error_console().print("no row against vLLM: name its Python by --vllm")
+        error_console().print("no row of vLLM: name the Python of an environment of it by --vllm")
     if json_ is not None:
         json_.write_text(to_json(results), "utf-8")
     show(name, results)
@@ -146,8 +152,6 @@ def processor() -> str:
 
 def gpu() -> str:
     """The name of the GPU that torch would use; empty where there is none."""
-    from importlib.util import find_spec
-
     if find_spec("torch") is None:
         return ""
     import torch
@@ -190,7 +194,7 @@ def _generator(asked: Asked) -> list[BenchResult]:
     from roundsmith.generator.bench import bench as measure
     from roundsmith.lab import model_source
 
-    return measure(model_source(asked.model))
+    return measure(model_source(asked.model), asked.vllm)
 
 
 def _scorer(asked: Asked) -> list[BenchResult]:
@@ -240,5 +244,5 @@ BENCHES = {
     "store": _store,
     "round": _round,
 }
-AGAINST_VLLM = ("scorer",)
-"""Those that have a row against vLLM."""
+AGAINST_VLLM = ("generator", "scorer")
+"""Those that have rows of vLLM, or against it."""
