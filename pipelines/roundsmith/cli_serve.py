@@ -7,7 +7,15 @@ import typer
 
 from roundsmith.commands.groups import grouped
 from roundsmith.commands.output import out_option
-from roundsmith.commands.serve_options import Admin, Engine, Listen, Model, Process, Weights
+from roundsmith.commands.serve_options import (
+    Admin,
+    Engine,
+    Listen,
+    Model,
+    Process,
+    Scoring,
+    Weights,
+)
 
 serve_app = typer.Typer(help="Run services on this machine.", no_args_is_help=True)
 
@@ -31,12 +39,17 @@ def serve_generator(
 @serve_app.command("scorer")
 @grouped
 def serve_scorer(
-    model: Model, listen: Listen, admin: Admin, weights: Weights, process: Process
+    model: Model,
+    listen: Listen,
+    admin: Admin,
+    weights: Weights,
+    process: Process,
+    scoring: Scoring,
 ) -> None:
     """Serve ScorerService: log-probabilities, perplexity, P(yes)."""
     from roundsmith.commands.serve import scorer
 
-    scorer(model, listen, admin, weights, process)
+    scorer(model, listen, admin, weights, process, scoring)
 
 
 @serve_app.command("executor")

@@ -10,7 +10,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from roundsmith.children import die_with_parent as follow_parent
-from roundsmith.commands.serve_options import Admin, Engine, Listen, Model, Process, Weights
+from roundsmith.commands.serve_options import (
+    Admin,
+    Engine,
+    Listen,
+    Model,
+    Process,
+    Scoring,
+    Weights,
+)
 from roundsmith.config import ServeSettings, Settings, WeightsSettings, let_threads_sleep
 from roundsmith.errors import ConfigError
 from roundsmith.lab import model_source
@@ -43,14 +51,17 @@ def generator(
     asyncio.run(run(lambda: _started(start(settings, serve, kept)), serve, process.ready_file))
 
 
-def scorer(model: Model, listen: Listen, admin: Admin, weights: Weights, process: Process) -> None:
+def scorer(
+    model: Model, listen: Listen, admin: Admin, weights: Weights, process: Process, scoring: Scoring
+) -> None:
     """The scorer."""
     from roundsmith.scorer.settings import ScorerSettings
     from roundsmith.scorer.start import start
 
     let_threads_sleep()
     serve = _begin(process, listen, admin)
-    settings = _settings(ScorerSettings, _model(model))
+    given = {name: value for name, value in asdict(scoring).items() if value is not None}
+    settings = _settings(ScorerSettings, {**_model(model), **given})
     kept = _weights(weights)
     hold_searches()
     asyncio.run(run(lambda: _started(start(settings, serve, kept)), serve, process.ready_file))

@@ -22,7 +22,7 @@ def _in_panel(panel: str) -> Callable[..., Any]:
     return option
 
 
-_tls, _weights, _engine = map(_in_panel, ("TLS", "Weights", "Engine"))
+_tls, _weights, _engine, _scoring = map(_in_panel, ("TLS", "Weights", "Engine", "Scoring"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +180,37 @@ class Engine:
             "vllm: batch-invariant arithmetic where the device has it, or faster.",
             "--reproducible/--fast",
             default="reproducible",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """How much a scorer does at once, and keeps; fields of ScorerSettings. None is its default."""
+
+    forward_tokens: Annotated[
+        int | None,
+        _scoring(
+            "Tokens of one forward pass, always as many; part of a number.",
+            default="512, on a GPU 8192",
+        ),
+    ] = None
+    context_tokens: Annotated[
+        int | None,
+        _scoring("Longest prompt and completion together.", default="the model's"),
+    ] = None
+    prefix_bytes: Annotated[
+        int | None,
+        _scoring(
+            "Most bytes of keys and values that are kept of prompts for later completions.",
+            default="256 MiB",
+        ),
+    ] = None
+    max_waiting: Annotated[
+        int | None,
+        _scoring(
+            "Items that may wait; more are refused with a time to retry.",
+            default="16384",
         ),
     ] = None
 

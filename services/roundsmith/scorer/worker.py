@@ -25,7 +25,10 @@ _Begun = tuple[Reading, float, int]
 class Worker(ModelThread[Waiting]):
     """The queue, what of it is tokenized and packed, and the model."""
 
-    _smaller: ClassVar[str] = "smaller numbers (--dtype bfloat16; of a run: dtype under [services])"
+    _smaller: ClassVar[str] = (
+        "smaller numbers (--dtype bfloat16; of a run: dtype under [services]), or shorter passes "
+        "and less that is kept (--forward-tokens, --prefix-bytes)"
+    )
 
     def __init__(self, loaded: LoadedModel, settings: ScorerSettings) -> None:
         self._settings = settings

@@ -82,6 +82,13 @@ def test_tls_owners_and_metrics_are_flags(tmp_path: Path) -> None:
         (("--admin-subject", "a"), "admin_subjects: expected tls_client_ca"),
         (("--port", "7", "--metrics-port", "7"), "expected ports that differ, saw [7, 7]"),
         (("--threads", "-1"), "--threads: Input should be greater than or equal to 0, saw -1"),
+        (
+            ("--forward-tokens", "-1", "--context-tokens", "-2", "--prefix-bytes", "-3"),
+            "--context-tokens: Input should be greater than or equal to 0, saw -2; "
+            "--forward-tokens: Input should be greater than or equal to 0, saw -1; "
+            "--prefix-bytes: Input should be greater than or equal to 0, saw -3",
+        ),
+        (("--max-waiting", "0"), "--max-waiting: Input should be greater than or equal to 1"),
     ],
 )
 def test_flags_that_do_not_go_together_are_refused(flags: tuple[str, ...], said: str) -> None:
