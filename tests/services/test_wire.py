@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from roundsmith import types, wire
 from roundsmith.errors import ConfigError
 from roundsmith.types import Value
-from roundsmith.v1 import executor_pb2, pair_builder_pb2, task_pb2, value_pb2
+from roundsmith.v1 import executor_pb2, generator_pb2, pair_builder_pb2, task_pb2, value_pb2
 from roundsmith.verdicts import Label, Verdict
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -348,3 +348,12 @@ def test_a_part_of_nothing_but_zeros_is_there() -> None:
             wire.from_message(type(value), type(message).FromString(message.SerializeToString()))
             == value
         )
+
+
+def test_what_a_caller_leaves_out_of_sampling_is_the_default_and_a_zero_is_a_zero() -> None:
+    absent = generator_pb2.Sampling(max_tokens=1)
+    assert wire.from_message(types.Sampling, absent) == types.Sampling(1)
+    zeros = generator_pb2.Sampling(max_tokens=1, temperature=0, top_p=0, repetition_penalty=0)
+    greedy = types.Sampling(1, temperature=0.0, top_p=0.0, repetition_penalty=0.0)
+    assert wire.from_message(types.Sampling, zeros) == greedy
+    assert wire.to_message(greedy) == zeros != absent
