@@ -8,6 +8,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from roundsmith.clients import ClientTls
 from roundsmith.clients.channels import open_channel
 from roundsmith.clients.services import ScorerClient
+from roundsmith.commands.serve_options import Engine, Model, Scoring
 from roundsmith.errors import ConfigError, NotAllowed
 from roundsmith.types import ScoreItem
 from tests.processes import end_of, telling
@@ -96,3 +98,15 @@ def test_flags_that_do_not_go_together_are_refused(flags: tuple[str, ...], said:
     done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("page", "kinds"), [("generator.md", (Model, Engine)), ("grpc.md", (Scoring,))]
+)
+def test_a_page_names_every_option_of_a_service_with_a_model(
+    page: str, kinds: tuple[type, ...]
+) -> None:
+    text = (Path(__file__).parents[3] / "docs" / page).read_text()
+    names = [field.name for kind in kinds for field in fields(kind)]
+    options = {f"`--{name.replace('_', '-')}`" for name in names} - {"`--model`", "`--engine`"}
+    assert {option for option in options if option not in text} == set()
