@@ -4,10 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import grpc
 import pytest
 
 from roundsmith.generator.bench_replay import ReplayEngine
 from roundsmith.types import Completion, GenerateItem, Sampling
+from roundsmith.v1 import generator_pb2, generator_pb2_grpc
+from roundsmith.wire import to_message
 from tests.services.generator.serving import client_of, served
 
 pytestmark = pytest.mark.slow
@@ -112,3 +115,20 @@ def test_a_server_that_is_not_heard_any_more_is_reached_anew_and_tells_once(
     told, relay = both[1]
     assert told == ["word "]
     assert relay.connections == 2
+
+
+def test_a_caller_that_asks_a_silent_server_often_whether_it_is_there_is_not_sent_away() -> None:
+    often = [("grpc.keepalive_time_ms", 1_000), ("grpc.http2.max_pings_without_data", 0)]
+    item = GenerateItem("item", (1,), Sampling(1, temperature=0.0), 0)
+    request = generator_pb2.GenerateRequest(request_id="r", item=to_message(item))
+
+    async def ask() -> str:
+        async with (
+            served(ReplayEngine(8.0)) as address,
+            grpc.aio.insecure_channel(address, options=often) as channel,
+        ):
+            stub = generator_pb2_grpc.GeneratorServiceStub(channel)
+            (told,) = (await stub.Generate(request, timeout=600)).completions
+            return str(told.text)
+
+    assert asyncio.run(ask()) == "word "
