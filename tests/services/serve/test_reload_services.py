@@ -126,6 +126,57 @@ def test_what_was_answered_while_weights_were_reloaded_is_not_answered_again_aft
 
 
 @pytest.mark.parametrize(
+    ("start", "client"), [(generator, GeneratorClient), (scorer, ScorerClient)]
+)
+def test_an_item_that_expects_other_weights_than_are_served_is_refused(
+    start: Start, client: Client, tiny: Path, other_tiny: Path, tmp_path: Path
+) -> None:
+    folder, new = shutil.copytree(other_tiny, tmp_path / "other"), weights_sha256(other_tiny)
+    old = weights_sha256(tiny)
+
+    async def by(service: GeneratorClient | ScorerClient, expected: str) -> str:
+        """Which weights answered."""
+        if isinstance(service, GeneratorClient):
+            item = GenerateItem("i", "def", Sampling(2), seed=1)
+            return (await service.generate(item, expected))[0].weights_sha256
+        return (await service.score(ScoreItem("i", "def", " add"), expected)).weights_sha256
+
+    async def scenario() -> None:
+        async with serving(start, client, tiny, WeightsSettings(storage_root=str(tmp_path))) as one:
+            assert await by(one, old) == old
+            with pytest.raises(WeightsMismatch, match=f"expected {new[:12]}, serving {old[:12]}"):
+                await by(one, new)
+            await one.reload(str(folder), new)
+            with pytest.raises(WeightsMismatch, match=f"expected {old[:12]}, serving {new[:12]}"):
+                await by(one, old)
+            assert await by(one, new) == new
+            await one.stream.close()
+
+    asyncio.run(scenario())
+
+
+def test_an_item_whose_last_completions_would_be_of_other_weights_than_it_expects_is_refused(
+    tiny: Path, other_tiny: Path, tmp_path: Path
+) -> None:
+    folder, new = shutil.copytree(other_tiny, tmp_path / "other"), weights_sha256(other_tiny)
+    many = GenerateItem("i", "def", Sampling(200, temperature=0.0), seed=1, n=100, deltas=True)
+    root = WeightsSettings(storage_root=str(tmp_path))
+
+    async def scenario() -> None:
+        async with serving(generator, GeneratorClient, tiny, root) as service:
+            assert isinstance(service, GeneratorClient)
+            told = service.told(many, weights_sha256(tiny))
+            await anext(told)
+            reload = asyncio.create_task(service.reload(str(folder), new))
+            with pytest.raises(WeightsMismatch, match=f"serving {new[:12]}"):
+                _ = [one async for one in told]
+            await reload
+            await service.stream.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
     ("other", "message"),
     [
         ("tokenizer.json", r"the same tokenizer as .*, saw another model: start"),
