@@ -176,6 +176,38 @@ def test_an_item_whose_last_completions_would_be_of_other_weights_than_it_expect
     asyncio.run(scenario())
 
 
+def test_what_waits_while_weights_change_is_scored_by_those_that_it_expects_or_refused(
+    tiny: Path, other_tiny: Path, tmp_path: Path
+) -> None:
+    folder, new = shutil.copytree(other_tiny, tmp_path / "other"), weights_sha256(other_tiny)
+    old, found = weights_sha256(tiny), list[object]()
+
+    async def asking(service: ScorerClient, name: str) -> None:
+        """Asks for one item after the other until some are refused."""
+        for number in range(100_000):
+            item = ScoreItem(f"{name}.{number}", f"def f{number}", " add" * 20)
+            try:
+                found.append((await service.score(item, old)).weights_sha256)
+            except WeightsMismatch:
+                found.append(WeightsMismatch)
+                return
+
+    async def scenario() -> None:
+        root = WeightsSettings(storage_root=str(tmp_path))
+        async with serving(scorer, ScorerClient, tiny, root) as service:
+            assert isinstance(service, ScorerClient)
+            callers = [asyncio.create_task(asking(service, f"{n}")) for n in range(64)]
+            while len(found) < len(callers):
+                await asyncio.sleep(0.01)
+            await service.reload(str(folder), new)
+            await asyncio.gather(*callers)
+            await service.stream.close()
+
+    asyncio.run(scenario())
+    assert found.count(WeightsMismatch) == 64
+    assert set(found) == {old, WeightsMismatch}
+
+
 @pytest.mark.parametrize(
     ("other", "message"),
     [
