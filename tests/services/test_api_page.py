@@ -1,8 +1,10 @@
-"""The page of errors names every reason that a service may give, with its code."""
+"""The page of the API names every reason that a service may give, and every way to draw."""
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
+from roundsmith.types import Sampling
 from roundsmith.wire.status import _CLASSES
 
 PAGE = Path(__file__).parents[2] / "docs" / "grpc.md"
@@ -19,3 +21,9 @@ def test_each_reason_is_told_with_its_code() -> None:
     }
     known = {name: cls.status for name, cls in _CLASSES.items() if name not in NOT_OF_SERVICES}
     assert told == known
+
+
+def test_each_way_to_draw_is_told_with_its_range() -> None:
+    table = PAGE.read_text().split("| of `sampling` |")[1].split("\n\n")[0]
+    told = {name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row[:60])}
+    assert {field.name for field in fields(Sampling)} - {"constraint"} == told
