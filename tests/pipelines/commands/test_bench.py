@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +29,7 @@ from roundsmith.commands.bench.growth import growth
 from roundsmith.commands.bench.lockstep import InStep, Phases
 from roundsmith.commands.bench.made import groups
 from roundsmith.commands.bench.turns import in_turns
-from roundsmith.errors import UnknownName
+from roundsmith.errors import ConfigError, UnknownName
 from roundsmith.lab import tasks
 from roundsmith.pair_builder.rules import load_rules, select
 from roundsmith.recipes.styles import CompletionStyle
@@ -49,6 +50,12 @@ def test_an_unknown_name_is_an_input_error_with_the_list() -> None:
     with pytest.raises(UnknownName, match=r"'stor'.*executor, .*did you mean 'store'") as caught:
         CliRunner().invoke(app, ["bench", "stor"], catch_exceptions=False)
     assert caught.value.exit_code == 2
+
+
+def test_a_python_without_vllm_is_told_before_the_generator_is_measured() -> None:
+    arguments = ["bench", "generator", "--vllm", sys.executable]
+    with pytest.raises(ConfigError, match=r"that has vLLM and Roundsmith, .*engine vllm: it can"):
+        CliRunner().invoke(app, arguments, catch_exceptions=False)
 
 
 def test_the_json_holds_machine_and_results() -> None:

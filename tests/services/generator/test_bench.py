@@ -1,18 +1,15 @@
 """The bench compares equal work."""
 
 import asyncio
-import sys
 import time
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from roundsmith.errors import ConfigError
 from roundsmith.generator.bench import bench_transformers
 from roundsmith.generator.bench_replay import SATURATED, bench_replay
 from roundsmith.generator.bench_swap import bench_swap
-from roundsmith.generator.bench_vllm import bench_elsewhere, bench_vllm
+from roundsmith.generator.bench_vllm import bench_vllm
 from roundsmith.generator.settings import GeneratorSettings, VllmSettings
 from roundsmith.generator.start import start_engine
 from tests.services.generator.driven import need
@@ -56,12 +53,6 @@ def test_a_swap_is_measured_to_the_first_token_of_the_new_weights(tiny: Path) ->
 
     value, took_s = asyncio.run(swap())
     assert 0 < value < took_s
-
-
-@pytest.mark.skipif(find_spec("vllm") is not None, reason="this environment has vLLM")
-def test_a_python_without_vllm_is_told(tiny: Path) -> None:
-    with pytest.raises(ConfigError, match=r"that has vLLM and Roundsmith, .*engine vllm: it can"):
-        bench_elsewhere(Path(sys.executable), str(tiny))
 
 
 @pytest.mark.slow
