@@ -57,6 +57,7 @@ class Zygote:
                 None if box.isolated else box.scratch,
             )
         self._hardening.protect_zygote()
+        self._before.carry_out()  # what would be refused before each fork is told at the start
         self._work = programs.serve if box.phase else solver.prepared()
         gc.collect()
         pools.begin_pools()
