@@ -148,14 +148,17 @@ def test_case_28_nothing_that_is_started_could_gain_a_privilege(box: Box) -> Non
 def test_case_29_the_processes_of_every_run_are_counted_by_themselves(box: Box) -> None:
     source = """
 import os, time
-def f():
+def f(least):
     count = 0
     try:
         while True:
             if not os.fork(): time.sleep(60)
             count += 1
-    except OSError: return count <= 8
+    except OSError: return least <= count <= 8 or count
 """
     programs = tuple(Program(f"c{at}", source) for at in range(4))
-    item = ExecuteItem("i", programs, (CallTest("t", "f", (), True),), limits=MANY)
-    assert {outcome.verdict for outcome in box.matrix(item)} == {Verdict.PASS}
+    # Each has all of its own, whatever runs beside it.
+    least = MANY.processes - 1 if box.if_it_may_fork(Verdict.PASS) is Verdict.PASS else 0
+    item = ExecuteItem("i", programs, (CallTest("t", "f", (least,), True),), limits=MANY)
+    found = box.matrix(item)
+    assert {outcome.verdict for outcome in found} == {Verdict.PASS}, found

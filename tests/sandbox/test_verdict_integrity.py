@@ -139,6 +139,44 @@ def f():
     assert [o.verdict for o in outcomes] == [Verdict.TAMPERED] * 3
 
 
+FRAMES = """
+import os, struct, sys
+kept = []
+def found(name):
+    frame = sys._getframe()
+    while name not in frame.f_locals: frame = frame.f_back
+    return frame.f_locals[name]
+def say(nonce):
+    reply = b'A' + nonce + sys.modules['roundsmith.sandbox.codec'].encode(2)
+    os.write(3, struct.pack('!I', len(reply)) + reply)
+    os._exit(0)
+def f(x):
+"""
+LATE = """
+    if kept: say(kept[0])
+    kept.append(found('nonce'))
+    return 2 if x == 0 else 0
+"""
+AHEAD = """
+    waiting, end = found('waiting'), found('end')
+    say(waiting[end + 5 : end + 13])
+"""
+
+
+@pytest.mark.parametrize(
+    ("attack", "first"), [(LATE, Verdict.PASS), (AHEAD, Verdict.TAMPERED)], ids=["late", "ahead"]
+)
+def test_case_68_an_answer_to_a_question_before_or_after_is_none_to_this_one(
+    box: "Box", attack: str, first: Verdict
+) -> None:
+    """It has the right value, and the nonce of another question."""
+    tests = tuple(CallTest(f"t{at}", "f", (at,), 2) for at in range(2))
+    item = ExecuteItem("i", (Program("c", f"{FRAMES}{attack}"),), tests, limits=LIMITS)
+    verdicts = [outcome.verdict for outcome in box.matrix(item)]
+    # Alone there is no question before it, and the one after it is none of a test.
+    assert verdicts == [first, Verdict.FAIL if attack == LATE else Verdict.TAMPERED]
+
+
 @pytest.mark.parametrize(
     "junk",
     [
