@@ -13,6 +13,8 @@ from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.types import AssertTest, ExecuteItem, Limits, Program, Test, UnittestTest
 
 _MANY, _MANY_CHARACTERS = 10_000, 2**15
+_MOST_BYTES_EACH = 4
+"""Of a character in UTF-8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,18 +180,27 @@ def _check(item: ExecuteItem, settings: ExecutorSettings) -> None:
     unknown = next((cell for cell in item.cells if cell[0] not in codes or cell[1] not in tests), 0)
     if unknown:
         raise ConfigError(
-            f"item {item.item_id}: cell {unknown} names no program or test of the item"
+            f"item {item.item_id}: cell {unknown}: expected the code_id of a program and the "
+            "test_id of a test of the item: add what it names, or leave the cell out"
         )
     if item.rerun_share is not None and not 0 <= item.rerun_share <= 1:
-        raise ConfigError(f"rerun_share {item.rerun_share}: expected a share from 0 to 1")
+        raise ConfigError(
+            f"item {item.item_id}: rerun_share {item.rerun_share}: expected a share from 0 to 1"
+        )
     check_limits(item)
+    most = settings.max_program_bytes
     for program in item.programs:
-        size = len(program.source) + len(program.setup)
-        if size > settings.max_program_bytes:
-            limit = settings.max_program_bytes
+        characters = len(program.source) + len(program.setup)
+        if characters * _MOST_BYTES_EACH > most and (size := _num_bytes(program)) > most:
             raise ConfigError(
-                f"program {program.code_id}: {size} characters, expected at most {limit}"
+                f"item {item.item_id}: program {program.code_id}: {size} bytes with its setup, "
+                f"expected at most {most}: make it smaller"
             )
+
+
+def _num_bytes(program: Program) -> int:
+    texts = program.source, program.setup
+    return sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
 
 
 def _unique(item: ExecuteItem, name: str, ids: list[str]) -> set[str]:

@@ -206,7 +206,13 @@ def test_two_items_share_the_slots() -> None:
         (ExecuteItem("i", PROGRAMS[:1], TESTS[:1] * 2), ConfigError, "call0"),
         (ExecuteItem("i", PROGRAMS[:1], TESTS, cells=(("right", "none"),)), ConfigError, "none"),
         (ExecuteItem("i", PROGRAMS[:1], TESTS, limits=Limits(cpu_s=0)), ConfigError, "cpu_s"),
-        (ExecuteItem("i", (Program("c", "x" * 2**21),), TESTS), ConfigError, "expected at most"),
+        (
+            ExecuteItem("i", PROGRAMS[:1], TESTS, rerun_share=2),
+            ConfigError,
+            "i: rerun_share 2",
+        ),
+        (ExecuteItem("i", (Program("c", "x" * 2**21),), TESTS), ConfigError, "2097152 bytes"),
+        (ExecuteItem("i", (Program("c", "é" * 2**19, "#"),), TESTS), ConfigError, "1048577 bytes"),
         (
             ExecuteItem("i", PROGRAMS[:1], (CallTest("t", "f", ("x" * 2**21,), 1),)),
             ConfigError,
