@@ -24,7 +24,7 @@ PORTS = 6
 LEAVES = {
     "T1": "system calls are filtered; files, CPU, memory and output are limited. Not stopped: "
     "flaws of the kernel behind the calls that stay open, side channels, seeing that other "
-    "processes run",
+    "processes run and which files there are, filling the disk with many files while a run lasts",
     "T2": "as T1, in namespaces of its own: no network, no files and no processes of the host. Not "
     "stopped: flaws of the kernel behind the calls that stay open, side channels",
     "T3": "a kernel of its own (gVisor) around T1 without Landlock. Not stopped: flaws of that "

@@ -29,6 +29,11 @@ GPU = "nvidia.com/gpu"
 INSTANCE, COMPONENT = "app.kubernetes.io/instance", "app.kubernetes.io/component"
 ISOLATION_S = 10.0
 """How long its executor, which the check of the services has found, may take to tell the tier."""
+_T3 = (
+    "for T3 set sandbox.runtimeClassName to gVisor's class (in Kata the tier of its kernel is told)"
+)
+STRONGER = {"T1": f"for T2 set sandbox.seccompProfile; {_T3}", "T2": _T3}
+"""By the tier that sandbox pods reach, what brings a stronger one."""
 KSERVE, KUEUE = "/apis/serving.kserve.io", "/apis/kueue.x-k8s.io"
 
 
@@ -100,8 +105,8 @@ async def isolation(cluster: ClusterConfig) -> Check:
             tier = (await services.executor.capabilities(ISOLATION_S)).tier
     except RoundsmithError as error:
         return Check("isolation", False, str(error), "look at the log of the executor")
-    remedy = "" if tier == "T3" else "set sandbox.runtimeClassName to gVisor's or Kata's class"
-    return Check("isolation", tier in LEAVES, f"{tier}: {LEAVES.get(tier, 'not known')}", remedy)
+    detail = f"{tier}: {LEAVES.get(tier, 'not known')}"
+    return Check("isolation", tier in LEAVES, detail, STRONGER.get(tier, ""))
 
 
 def explained(cluster: ClusterConfig, checks: Sequence[Check]) -> list[Check]:

@@ -1,5 +1,6 @@
 """What `roundsmith doctor --cluster` says where no cluster is, and of storage."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -10,10 +11,16 @@ from urllib.parse import unquote
 
 import pytest
 
-from roundsmith.platform.cluster_checks import needed, storage
+from roundsmith.config import ServeSettings
+from roundsmith.executor.pool import Pool
+from roundsmith.executor.service import bindings
+from roundsmith.executor.settings import ExecutorSettings
+from roundsmith.platform.checks import LEAVES, Check
+from roundsmith.platform.cluster_checks import STRONGER, isolation, needed, storage
 from roundsmith.platform.cluster_config import ClusterConfig
 from roundsmith.platform.control_job import doctor_job
 from roundsmith.platform.training_kinds import KINDS
+from roundsmith.serve import listening as serving
 from tests.pipelines.platform.clusters import cluster, described
 from tests.pipelines.platform.loopback import Answering, kubeconfig, listening
 from tests.pipelines.platform.test_control_job import OWNER
@@ -33,6 +40,26 @@ def test_storage_that_can_not_be_written_says_what_to_check(tmp_path: Path) -> N
     found = storage(cluster().model_copy(update={"storage": str(file)}))
     assert not found.ok
     assert "storage.url" in found.remedy
+
+
+def test_the_tier_of_the_sandbox_is_told_with_what_it_leaves_and_what_brings_more() -> None:
+    async def told() -> Check:
+        serve = ServeSettings()
+        async with (
+            Pool(ExecutorSettings(slots=1, highest="T1")) as pool,
+            serving(bindings(pool, serve), serve) as addresses,
+        ):
+            here = cluster()
+            endpoints = here.endpoints.model_copy(update={"executor": addresses["address"]})
+            return await isolation(here.model_copy(update={"endpoints": endpoints}))
+
+    found = asyncio.run(told())
+    assert found.ok, found
+    assert found.detail == f"T1: {LEAVES['T1']}"
+    assert "which files there are" in found.detail
+    assert found.remedy == STRONGER["T1"]
+    assert "sandbox.seccompProfile" in found.remedy
+    assert "gVisor's class" in found.remedy
 
 
 LOOK = """
