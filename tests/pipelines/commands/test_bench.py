@@ -26,6 +26,7 @@ from roundsmith.commands.bench import (
 )
 from roundsmith.commands.bench import round as round_bench
 from roundsmith.commands.bench.growth import growth
+from roundsmith.commands.bench.left_out import left_out
 from roundsmith.commands.bench.lockstep import InStep, Phases
 from roundsmith.commands.bench.made import groups
 from roundsmith.commands.bench.turns import in_turns
@@ -78,6 +79,27 @@ def test_the_table_shows_a_case_to_the_letter(capsys: pytest.CaptureFixture[str]
     printed = capsys.readouterr().out
     assert "a case [1]" in printed
     assert "617.25" in printed
+
+
+def test_the_executors_bench_says_which_rows_are_not_there_and_what_would_bring_them() -> None:
+    said = list(left_out([], Path("nowhere")))
+    assert len(said) == 9
+    assert "no row against evalplus: name a folder for its environment by --peers" in said
+    assert "nowhere has no HumanEval.jsonl.gz: see --programs" in said[0]
+    whole = [
+        replace(RESULT, case=case, against=against)
+        for case, against in (
+            ("HumanEval, T1", "C fork loop, hardened as T1"),
+            ("sanitized MBPP, T1, restricted pod", "evalplus"),
+            ("a trivial assert, T3, pod in gVisor", "human-eval"),
+            ("a trivial assert in scientific, T2", "base"),
+        )
+    ]
+    assert list(left_out(whole, None)) == []
+    assert list(left_out(whole[:3], None)) == [
+        "no row at T2: `roundsmith doctor` says what this machine lacks",
+        "no row of the profile scientific: install numpy and pandas",
+    ]
 
 
 def test_a_ratio_above_one_is_better_than_the_peer() -> None:

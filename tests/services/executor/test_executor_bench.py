@@ -2,9 +2,11 @@
 
 import os
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
-from roundsmith.executor.bench import bench
+from roundsmith.executor.bench import bench, gvisor
+from roundsmith.executor.bench.pod import interpreter
 from roundsmith.executor.bench.programs import batched, benchmarks, trivial
 
 DATA = Path(__file__).parents[2] / "data"
@@ -24,6 +26,18 @@ def test_the_bench_reports_every_case_beside_every_peer_and_gives_the_cores_back
         assert result.against_value > 0
     batched = next(r for r in results if r.case.startswith("32 tests") and "python" in r.against)
     assert batched.ratio > 3
+    cases = "\n".join(result.case for result in results)
+    for place in ("T1", "T2", *(["T1, restricted pod"] if interpreter() else [])):
+        assert f"a trivial assert, {place}\n" in cases
+        assert f"32 tests a row, {place}\n" in cases
+    if gvisor.runnable():
+        assert "a trivial assert, T3, pod in gVisor\n" in cases
+    if find_spec("pandas") is not None:
+        assert "a trivial assert in scientific, T2" in cases
+    assert "a time-out, T2" in cases
+    assert "p99 of an honest call beside 10 % time-outs, T2" in cases
+    for way in ("cancel", "deadline"):
+        assert f"a slot is free after a {way}, slowest of 20, T2" in cases
 
 
 def test_the_programs_are_all_references_but_the_two_that_measure_something_else() -> None:

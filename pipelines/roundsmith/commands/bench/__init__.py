@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from roundsmith.bench import BenchResult
+from roundsmith.commands.bench.left_out import left_out
 from roundsmith.errors import UnknownName
 from roundsmith.storage import make_output_folder
 
@@ -112,6 +113,9 @@ def bench(
         results = measure(Asked(model, vllm, programs, peers, soak, synthetic))
     if vllm is None and name in AGAINST_VLLM:
         error_console().print("no row of vLLM: name the Python of an environment of it by --vllm")
+    if name == "executor" and soak is None:
+        for line in left_out(results, programs):
+            error_console().print(line, markup=False)
     if json_ is not None:
         json_.write_text(to_json(results), "utf-8")
     show(name, results)

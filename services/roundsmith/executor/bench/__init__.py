@@ -71,7 +71,7 @@ async def _bench(
             found += await measured(batched(), places, alone, slice_s)
             found += await scientific(trivial(), places, slice_s)
         best = max(local, key=lambda served: served.place)
-        late = [*await timeouts(best), await cancels(best)]
+        late = [*await timeouts(best), *await cancels(best)]
     return [*_results(found), *late]
 
 

@@ -27,8 +27,8 @@ def sandbox_pod(folder: Path, in_gvisor: bool = False) -> Iterator[str | None]:
     """HOST:PORT of the pod's worker while the block runs; None where there is no Python that the
     pod's user may run, or no gVisor to run it in.
     """
-    interpreter = _interpreter()
-    if interpreter is None or (in_gvisor and not gvisor.runnable()):
+    python = interpreter()
+    if python is None or (in_gvisor and not gvisor.runnable()):
         yield None
         return
     for path in (folder.parent, folder):
@@ -44,7 +44,7 @@ def sandbox_pod(folder: Path, in_gvisor: bool = False) -> Iterator[str | None]:
     socket = str(sockets / "supervisors.sock")
     worker = [sys.executable, "-m", "roundsmith.cli", "serve", "sandbox-worker"]
     worker += ["--address", "127.0.0.1:0", "--socket", socket, "--ready-file", str(ready)]
-    init = [interpreter, "-m", "roundsmith.sandbox.pod", "--socket"]
+    init = [python, "-m", "roundsmith.sandbox.pod", "--socket"]
     running = [_start(worker)]
     with ExitStack() as stack:
         stack.callback(_end, running)
@@ -80,7 +80,8 @@ def _as_user(command: list[str]) -> list[str]:
     return [sys.executable, "-c", _BECOME, str(_USER), *command]
 
 
-def _interpreter() -> str | None:
+def interpreter() -> str | None:
+    """A Python that the pod's user may run."""
     base = getattr(sys, "_base_executable", None) or sys.executable
     for path in (base, "/usr/local/bin/python3", "/usr/bin/python3"):
         check = [path, "-c", "import sys; sys.exit(sys.version_info < (3, 11))"]
