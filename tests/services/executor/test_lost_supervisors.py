@@ -129,6 +129,22 @@ def test_a_supervisor_that_does_not_start_for_a_while_costs_no_attempt(
     assert outcome.verdict is Verdict.PASS
 
 
+def test_a_supervisor_that_has_had_its_runs_is_replaced_between_two() -> None:
+    async def worn(pool: Pool) -> set[int]:
+        seen = {*pool.supervisor_pids()}
+        for serial in range(6):
+            again = Program("right", f"{RIGHT.source}# {serial}")
+            (outcome,) = await outcomes(pool, ExecuteItem("i", (again,), (TEST,)))
+            assert outcome.verdict is Verdict.PASS
+            seen |= {*pool.supervisor_pids()}
+        assert not pool.tally.retries, "nothing of it was run again"
+        return seen
+
+    # Its canaries are runs, too: two at the start, and one after each program.
+    assert 2 <= len(run(worn, slots=1, recycle_runs=5)) <= 4
+    assert len(run(worn, slots=1)) == 1
+
+
 def test_where_no_supervisor_starts_any_more_cells_are_infra_errors_with_the_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
