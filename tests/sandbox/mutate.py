@@ -3,9 +3,9 @@
     python -m tests.sandbox.mutate [--all] [--kept FILE] [NAME ...]
 
 Prints a table, mechanism by case. Exits with 1 when nothing notices the absence of one that stands
-alone. With `--all` every case is tried against every mechanism, which takes hours. What was seen is
-written to FILE as it goes, and not tried again while sandbox, executor and tests are as they were:
-end it by Ctrl-C, and go on by the same command.
+alone. With `--all` every case but those of BOMBS is tried against every mechanism, which takes
+hours. What was seen is written to FILE as it goes, and not tried again while sandbox, executor and
+tests are as they were: end it by Ctrl-C, and go on by the same command.
 """
 
 import argparse
