@@ -2,16 +2,23 @@
 is handed out.
 """
 
+import asyncio
 import json
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.sandbox.planted import Fault, plant
+from roundsmith.executor.pool import Pool
+from roundsmith.types import CallTest, ExecuteItem, Outcome, Program
+from roundsmith.verdicts import Verdict
+from tests.sandbox.conftest import PATIENCE_S
+from tests.sandbox.planted import Fault, faulty, plant
+from tests.services.executor.sandbox_pod import SandboxPod, sandbox_pod
 
 FORK = "        start = self._hardening.launcher(limits)\n"
 LOOP = "if self._loop is not None:"
@@ -29,6 +36,7 @@ def f():
     return held.raw.hex().strip('0')
 """
 PIDFD = "def f():\n    try: return repr(os.pidfd_open(1))\n    except OSError: return ''\n"
+CELL = (("c0", "t"),)
 MANY = """
 import asyncio, json, sys
 from roundsmith.executor.pool import Pool
@@ -106,6 +114,37 @@ def test_without_the_fault_the_same_programs_cost_no_supervisor(tmp_path: Path) 
     _, found, quarantined = run_many(tmp_path, (), "T1", READS, 120)
     assert Counter(verdict for _, verdict in found) == {"PASS": 120}
     assert quarantined == {}
+
+
+class WeakPod(SandboxPod):
+    """One whose programs do without Landlock from some time on."""
+
+    def start_init(self) -> None:
+        for file, text in faulty(without(LANDLOCK, "self.forks > 30")).items():
+            (self.folder / "roundsmith" / file).write_text(text, encoding="utf-8")
+        super().start_init()
+
+
+def test_a_pod_that_broke_a_promise_gets_no_further_work_and_nothing_found_there_counts() -> None:
+    programs = tuple(Program(f"c{at}", READS) for at in range(120))
+    item = ExecuteItem("many", programs, (CallTest("t", "f", (), ""),), no_cache=True)
+
+    async def main() -> tuple[list[Outcome], dict[str, int]]:
+        settings = good.settings(sandboxes=f"{good.address},{weak.address}", canary_runs=7)
+        async with Pool(settings) as pool:
+            assert [len(pod.processes()) for pod in (good, weak)] == [2, 2], "one slot in each"
+            found = [outcome async for outcome in pool.execute(item)]
+            async with asyncio.timeout(PATIENCE_S):
+                while len(good.processes()) < 4:  # both slots, each with its zygote
+                    found += [outcome async for outcome in pool.execute(replace(item, cells=CELL))]
+            assert weak.processes() == [], "it has work although there is another pod"
+            return found, dict(pool.quarantined)
+
+    with sandbox_pod() as good, sandbox_pod(make=WeakPod) as weak:
+        found, quarantined = asyncio.run(main())
+    assert {outcome.verdict for outcome in found} == {Verdict.PASS}
+    assert {outcome.code_id for outcome in found} == {program.code_id for program in programs}
+    assert quarantined == {"no_secret_files": 1}
 
 
 EMPTY = "                clean(self._box)\n"
