@@ -84,11 +84,10 @@ class Canary:
         return self._num_runs > 0 and (late or self._num_runs >= self._limit_runs)
 
     async def check(self) -> None:
-        """Tries everything again and hands out what was found. Raises PromiseBroken, or
-        SandboxError when it can not be tried; what was found is then still held.
+        """Tries everything again, in each profile that had a run, and hands out what was found.
+        Raises PromiseBroken, or SandboxError when it can not be tried; what was found is then still
+        held.
         """
-        if not self._num_runs:
-            return
         for profile in sorted(self._profiles):
             now = await probe.probe(self._supervisor, self._several, profile)
             _compare(self._first[profile], now, profile)

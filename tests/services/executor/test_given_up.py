@@ -4,6 +4,8 @@ import asyncio
 import time
 from dataclasses import replace
 
+import pytest
+
 from roundsmith.executor.alone import run_of
 from roundsmith.executor.asked_asserts import CALL
 from roundsmith.executor.pool import Pool
@@ -75,6 +77,25 @@ def test_who_waits_for_cells_of_an_item_that_is_cancelled_twice_runs_them() -> N
             async with asyncio.timeout(PATIENCE_S):
                 assert [outcome.verdict for outcome in await second] == [Verdict.PASS]
             await states(pool, running=0, waiting=0)
+
+    asyncio.run(main())
+
+
+def test_a_slot_that_was_given_up_before_its_run_began_is_idle_again() -> None:
+    """In the first canary of a profile: nothing was found, and nothing is left to be confirmed."""
+    item = replace(ITEM, profile="scientific")
+
+    async def main() -> None:
+        async with Pool(ExecutorSettings(slots=1, highest="T1")) as pool:
+            if item.profile not in pool.capabilities().profiles:
+                pytest.skip("numpy and pandas are not here")
+            first = asyncio.create_task(outcomes(pool, item))
+            await states(pool, running=1, waiting=0)
+            first.cancel()
+            async with asyncio.timeout(PATIENCE_S):
+                await asyncio.wait([first])
+                while pool.slots()["idle"] != 1:
+                    await asyncio.sleep(0.01)
 
     asyncio.run(main())
 
