@@ -6,11 +6,12 @@ used.
 import ctypes
 import gc
 import os
+import select
 import socket
 import sys
 
 from roundsmith.sandbox import huge_pages, packages
-from roundsmith.sandbox.children import Children
+from roundsmith.sandbox.children import Cancelled, Children
 from roundsmith.sandbox.hardening import Box, address_space_bytes
 from roundsmith.sandbox.profiles import ONLY, Profile, Profiles
 from roundsmith.sandbox.zygote import Zygote
@@ -34,11 +35,14 @@ class Zygotes:
         self._server, self._found, self._box = server, found, box
         self._library, self._proc = library, proc
         self._children: dict[tuple[str, str], Children] = {}
+        self._begun: dict[tuple[str, str], socket.socket] = {}
+        """Those that are being made."""
         self._broken: dict[tuple[str, str], str] = {}
 
     def children(self, profile: str, phase: str = ONLY) -> Children:
         """What starts children of a phase of a profile. Raises ProfileBroken with why there is
-        none.
+        none, Cancelled when the server wants no more meanwhile: what is made then goes on, for
+        whoever asks next.
         """
         key = profile, phase
         if key in self._broken:
@@ -69,6 +73,21 @@ class Zygotes:
             children.settle()
 
     def _start(self, name: str, phase: str) -> socket.socket:
+        if (name, phase) not in self._begun:
+            self._begun[name, phase] = self._fork(name, phase)
+        ours, poll = self._begun[name, phase], select.poll()
+        for fd in (ours.fileno(), self._server):
+            poll.register(fd, select.POLLIN)
+        if ours.fileno() not in dict(poll.poll()):
+            raise Cancelled
+        del self._begun[name, phase]
+        said = ours.recv(_WHY_BYTES)
+        if said != _READY:
+            ours.close()
+            raise ProfileBroken(f"profile {name}: {said.decode(errors='replace') or 'it ended'}")
+        return ours
+
+    def _fork(self, name: str, phase: str) -> socket.socket:
         profile = self._found.here.get(name)
         if profile is None or phase not in profile.rights:
             raise ProfileBroken(self._found.missing.get(name, f"there is no profile {name!r}"))
@@ -76,10 +95,6 @@ class Zygotes:
         if not os.fork():
             self._become(profile, phase, theirs)
         theirs.close()
-        said = ours.recv(_WHY_BYTES)
-        if said != _READY:
-            ours.close()
-            raise ProfileBroken(f"profile {name}: {said.decode(errors='replace') or 'it ended'}")
         return ours
 
     def _become(self, profile: Profile, phase: str, control: socket.socket) -> None:

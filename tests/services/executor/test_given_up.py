@@ -1,8 +1,11 @@
 """What is given up holds up nobody, and nothing of it is taken for what comes next."""
 
 import asyncio
+import os
+import signal
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -82,22 +85,35 @@ def test_who_waits_for_cells_of_an_item_that_is_cancelled_twice_runs_them() -> N
 
 
 def test_a_slot_that_was_given_up_before_its_run_began_is_idle_again() -> None:
-    """In the first canary of a profile: nothing was found, and nothing is left to be confirmed."""
+    """While its profile's zygote is made, which here takes until it is let go on."""
     item = replace(ITEM, profile="scientific")
 
     async def main() -> None:
         async with Pool(ExecutorSettings(slots=1, highest="T1")) as pool:
             if item.profile not in pool.capabilities().profiles:
                 pytest.skip("numpy and pandas are not here")
-            first = asyncio.create_task(outcomes(pool, item))
-            await states(pool, running=1, waiting=0)
-            first.cancel()
+            first, pids = asyncio.create_task(outcomes(pool, item)), pool.supervisor_pids()
             async with asyncio.timeout(PATIENCE_S):
-                await asyncio.wait([first])
-                while pool.slots()["idle"] != 1:
-                    await asyncio.sleep(0.01)
+                while len(zygotes := children(pids[0])) < 2:
+                    await asyncio.sleep(0.001)
+                os.kill(zygotes[1], signal.SIGSTOP)
+                try:
+                    first.cancel()
+                    await asyncio.wait([first])
+                    while pool.slots()["idle"] != 1:
+                        await asyncio.sleep(0.01)
+                    assert [o.verdict for o in await outcomes(pool, ITEM)] == [Verdict.PASS]
+                finally:
+                    os.kill(zygotes[1], signal.SIGCONT)
+                assert [o.verdict for o in await outcomes(pool, item)] == [Verdict.PASS]
+            assert (pool.supervisor_pids(), children(pids[0])) == (pids, zygotes)
 
     asyncio.run(main())
+
+
+def children(pid: int) -> list[int]:
+    """Those of a supervisor, which are its zygotes, as they were made."""
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def test_a_run_whose_end_was_interrupted_is_never_read_as_the_next_one() -> None:
