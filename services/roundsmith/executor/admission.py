@@ -33,7 +33,7 @@ class Admission:
                 f"isolation {held} holds in a supervisor on {sandbox_id}, expected {before} as "
                 f"before; not held: {'; '.join(broken)}"
             )
-        computed = seen.surroundings["computing"]
+        computed = seen.surroundings.get("computing", "nothing")
         expected = self._computed_by_image.setdefault(supervisor.started.image, computed)
         if computed != expected:
             raise SandboxError(

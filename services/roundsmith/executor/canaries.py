@@ -118,9 +118,7 @@ def _compare(first: Seen, now: Seen, profile: str) -> None:
     """Raises PromiseBroken for a promise that held and does not, or surroundings that changed."""
     _hold(first, now, profile)
     for name, seen in now.surroundings.items():
-        if seen != first.surroundings[name]:
-            detail = (
-                f"a fresh child of profile {profile} saw {name} {first.surroundings[name]} at "
-                f"first, now {seen}"
-            )
+        before = first.surroundings.get(name)
+        if seen != before:
+            detail = f"a fresh child of profile {profile} saw {name} {before} at first, now {seen}"
             raise PromiseBroken("no_traces", detail)

@@ -39,10 +39,17 @@ async def probe(supervisor: Supervisor, count_threads: bool, profile: str = BASE
     one child, or in one of each phase; in a Python profile threads are counted in one more, where
     `count_threads` says so.
 
-    Raises SandboxError when a child can not start or does not answer.
+    Raises SandboxError when a child can not start, does not answer, or answers what no canary does.
     """
-    if profile not in PYTHON:
-        return await _probe_phases(supervisor, profile)
+    try:
+        if profile not in PYTHON:
+            return await _probe_phases(supervisor, profile)
+        return await _probe_python(supervisor, count_threads, profile)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise SandboxError(f"what a canary answered is none of its answers: {error}") from error
+
+
+async def _probe_python(supervisor: Supervisor, count_threads: bool, profile: str) -> Seen:
     tried = promises(supervisor.started.pid)
     calls: list[_Call] = [("try_all", (_named(tried),)), ("surroundings", ()), ("leave_traces", ())]
     said, surroundings, _ = await _answers(supervisor, _run(calls, 1, profile))
@@ -52,7 +59,7 @@ async def probe(supervisor: Supervisor, count_threads: bool, profile: str = BASE
         (count,) = await _answers(supervisor, counting)
         surroundings["threads"] = str(count)
     checks += [_network_check(supervisor.interfaces), _kernel_check(supervisor.kernel)]
-    return Seen(tuple(checks), surroundings)
+    return _seen(checks, surroundings)
 
 
 async def _probe_phases(supervisor: Supervisor, profile: str) -> Seen:
@@ -66,6 +73,13 @@ async def _probe_phases(supervisor: Supervisor, profile: str) -> Seen:
     for phase, promised, (said, seen) in zip(PHASES, tried, answers, strict=True):
         checks += [_check(promise, answer) for promise, answer in zip(promised, said, strict=True)]
         surroundings |= {f"{name} of {phase}": text for name, text in seen.items()}
+    return _seen(checks, surroundings)
+
+
+def _seen(checks: Sequence[IsolationCheck], surroundings: dict[str, str]) -> Seen:
+    """Raises TypeError where a sandbox says what is no text."""
+    if not all(type(text) is str for pair in surroundings.items() for text in pair):
+        raise TypeError("surroundings that are no texts")
     return Seen(tuple(checks), surroundings)
 
 

@@ -129,7 +129,7 @@ class Supervisor:
         supervisor = cls(link)
         try:
             await supervisor._set_up(slot)
-        except (SandboxError, CodecError, TypeError, ValueError) as error:
+        except (SandboxError, CodecError, TypeError, ValueError, AttributeError) as error:
             await link.close()
             raise SandboxError(f"a supervisor did not start: {error}") from error
         except BaseException:
@@ -142,6 +142,10 @@ class Supervisor:
         await self._send(encode((slot.isolate, uid, slot.compiled)))
         said = decode(await self._receive(_MOST_FRAME, _START_S))
         ready, why, self.interfaces, self.kernel, self.profiles, self.missing_profiles = said
+        missing = self.missing_profiles
+        texts = (why, self.kernel, *self.interfaces, *self.profiles, *missing, *missing.values())
+        if not all(type(text) is str for text in texts):
+            raise TypeError("what it says of itself is no text")
         if not ready:
             raise SandboxError(why)
 

@@ -8,7 +8,10 @@ import grpc
 import pytest
 
 from roundsmith.errors import SandboxError
+from roundsmith.executor import probe
+from roundsmith.executor.admission import Admission
 from roundsmith.executor.pod_supervisors import PodSupervisors
+from roundsmith.executor.promises import promises
 from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.executor.supervisor import Slot, Supervisor, SupervisorLost
 from roundsmith.sandbox.codec import HEADER, encode
@@ -21,6 +24,7 @@ STARTED = pb2.StartedSupervisor(image="i", sandbox_id="s", pid=7, max_content_by
 READY = encode((True, "", [], "", ["base"], {}))
 LOADED = (-1, "answer", "", encode(None), 0.0, 0.0)
 PASSED = (0, "answer", "", encode(1), 0.0, 0.0)
+NUM_PROMISES = len(promises(7))
 BATCH = pack_events(True, [PASSED])
 RUN = Run(
     "solution", "", "", b"", ((b"C", b""), (b"C", b"")), 1.0, 1.0, 2.0, 2**20, 2**10, 2**10, 1
@@ -101,6 +105,48 @@ def test_case_95_what_is_no_batch_of_events_loses_the_supervisor(answer: bytes, 
     against(Pod(framed(READY) + answer), lost)
 
 
+REFUSED = ["refused: "] * 100
+ALIKE = {"computing": "0"}
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        (5, ALIKE, None),
+        (REFUSED, ALIKE, None),
+        ([5] * NUM_PROMISES, ALIKE, None),
+        (REFUSED[:NUM_PROMISES], 5, None),
+        (REFUSED[:NUM_PROMISES], {"computing": 5}, None),
+        (REFUSED[:NUM_PROMISES], {5: "0"}, None),
+        (REFUSED[:NUM_PROMISES],),
+    ],
+)
+def test_case_95_what_is_no_answer_of_a_canary_fails_the_sandbox_and_nothing_else(
+    answers: tuple[object, ...],
+) -> None:
+    events = [(at, "answer", "", encode(said), 0.0, 0.0) for at, said in enumerate(answers)]
+
+    async def refused(supervisor: Supervisor) -> None:
+        with pytest.raises(SandboxError, match="what a canary answered is none"):
+            await probe.probe(supervisor, False)
+
+    against(Pod(framed(READY, pack_events(True, [LOADED, *events]))), refused)
+
+
+def test_a_sandbox_that_leaves_out_what_it_computes_is_told_from_others() -> None:
+    answers: tuple[object, ...] = (REFUSED[:NUM_PROMISES], {}, None)
+    events = [(at, "answer", "", encode(said), 0.0, 0.0) for at, said in enumerate(answers)]
+    threads = pack_events(True, [LOADED, (0, "answer", "", encode(1), 0.0, 0.0)])
+
+    async def admitted(supervisor: Supervisor) -> None:
+        admission = Admission("T1")
+        admission._computed_by_image["i"] = "0"
+        with pytest.raises(SandboxError, match="a fixed computation gave nothing"):
+            await admission.admit(supervisor)
+
+    against(Pod(framed(READY, pack_events(True, [LOADED, *events]), threads)), admitted)
+
+
 def test_events_in_any_cut_are_read() -> None:
     async def whole(supervisor: Supervisor) -> None:
         assert [found async for found in supervisor.run(RUN)] == [[LOADED], [PASSED]]
@@ -116,8 +162,11 @@ def test_events_in_any_cut_are_read() -> None:
         (Pod(framed(b"junk")), "did not start"),
         (Pod(framed(encode((False, "no Landlock", [], "", [], {})))), "no Landlock"),
         (Pod(HEADER.pack(2**31)), "announced"),
+        (Pod(framed(encode((True, "", [], 5, ["base"], {})))), "no text"),
+        (Pod(framed(encode((True, "", [], "", [5], {})))), "no text"),
+        (Pod(framed(encode((True, "", [], "", [], [])))), "did not start"),
     ],
-    ids=["unsaid", "junk", "refused", "flood"],
+    ids=["unsaid", "junk", "refused", "flood", "kernel", "profiles", "missing"],
 )
 def test_a_supervisor_that_is_not_ready_is_not_used(pod: Pod, said: str) -> None:
     async def never(supervisor: Supervisor) -> None:
