@@ -177,6 +177,17 @@ def test_case_68_an_answer_to_a_question_before_or_after_is_none_to_this_one(
     assert verdicts == [first, Verdict.FAIL if attack == LATE else Verdict.TAMPERED]
 
 
+def test_case_68_a_cell_that_forges_after_another_does_not_pass_though_it_would_alone(
+    box: "Box",
+) -> None:
+    attack = "    if kept: say(bytes(8))\n    kept.append(x)\n    return 2\n"
+    tests = tuple(CallTest(f"t{at}", "f", (at,), 2) for at in range(2))
+    item = ExecuteItem("i", (Program("c", f"{FRAMES}{attack}"),), tests, limits=LIMITS)
+    honest, forging = box.matrix(item)
+    assert (honest.verdict, forging.verdict) == (Verdict.PASS, Verdict.FLAKY), forging
+    assert "first TAMPERED" in forging.detail
+
+
 @pytest.mark.parametrize(
     "junk",
     [

@@ -160,15 +160,12 @@ def near(cpu_s: float, limits: Limits) -> bool:
 
 def _compared(first: Ending, again: Ending) -> Ending:
     """The verdict of two runs of one cell: the second one's, FLAKY where they contradict each
-    other.
+    other. Of a program that forged an answer once, no cell where it did passes.
     """
-    if (
-        first.verdict is again.verdict
-        or first.verdict in RESOURCES
-        or first.verdict is Verdict.TAMPERED
-    ):
+    if first.verdict is again.verdict or first.verdict in RESOURCES:
         return again
-    if again.verdict is Verdict.TAMPERED:
+    tampered = Verdict.TAMPERED in (first.verdict, again.verdict)
+    if tampered and again.verdict is not Verdict.PASS:
         return again
     return _flaky(first, again)
 
