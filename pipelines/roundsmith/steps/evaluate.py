@@ -58,7 +58,7 @@ async def evaluate(ctx: Context, tasks: str, model: str, split: str) -> str:
 
     job = Job(
         "evaluate",
-        16,
+        17,
         settings,
         task_set,
         (weights,),

@@ -46,7 +46,7 @@ async def sample(ctx: Context, tasks: str, model: str) -> str:
 
     job = Job(
         "sample",
-        17,
+        18,
         settings,
         task_set,
         (weights,),
