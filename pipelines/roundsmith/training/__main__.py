@@ -23,6 +23,8 @@ from roundsmith.training.libraries import hold_back
 
 log = logging.getLogger(__name__)
 
+ON_THIS_MACHINE = ("--standalone", "--local-addr=127.0.0.1")
+"""Of torchrun, which else looks for an address by the machine's name: for minutes, without one."""
 CRASHES = 2
 """How often processes that share a training go on after a crash of one."""
 CRASHED = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE)
@@ -92,7 +94,7 @@ def share(job: Path, processes: int, tied: bool) -> None:
     for left in reversed(range(CRASHES + 1)):
         # torchrun would leave a folder of its own
         with temporary_folder("torchrun") as folder:
-            where = ["--standalone", f"--nproc-per-node={processes}", f"--log-dir={folder}"]
+            where = [*ON_THIS_MACHINE, f"--nproc-per-node={processes}", f"--log-dir={folder}"]
             try:
                 torchrun([*where, *program])
                 return

@@ -14,6 +14,7 @@ from roundsmith.children import die_with_parent
 from roundsmith.config import child_environment
 from roundsmith.startup import hold_searches
 from roundsmith.training import TrainingJob
+from roundsmith.training.__main__ import ON_THIS_MACHINE
 from roundsmith.training.folder import JobFolder
 from roundsmith.training.keeping import FolderKeeping
 from roundsmith.training.progress import Progress, ProgressLog
@@ -75,7 +76,7 @@ def main() -> None:
     if processes != "1":
         os.environ |= child_environment()
         program = ["-m", __spec__.name, job, step, "1"]
-        where = ["--standalone", f"--nproc-per-node={processes}", f"--log-dir={job}.logs"]
+        where = [*ON_THIS_MACHINE, f"--nproc-per-node={processes}", f"--log-dir={job}.logs"]
         torchrun([*where, *program])
     hold_searches()
     torchruns = (os.getppid(),) if "RANK" in os.environ else ()
