@@ -91,7 +91,7 @@ async def score(ctx: Context, groups: str, model: str) -> str:
 
     job = Job(
         "score",
-        4,
+        5,
         settings,
         drawn,
         (weights,),

@@ -5,7 +5,7 @@ from pydantic import Field
 from roundsmith.models.settings import ModelSettings
 
 _CPU_TOKENS, _GPU_TOKENS = 512, 8192
-_BLOCKS = 16
+_BLOCKS = 32
 
 
 class ScorerSettings(ModelSettings):
