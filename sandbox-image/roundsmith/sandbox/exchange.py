@@ -1,12 +1,13 @@
 """Questions to one child within their budgets: the answers, or how and why there is none."""
 
 import contextlib
+import fcntl
 import os
 import select
 import socket
 import struct
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from roundsmith.sandbox.children import Child, Children
 from roundsmith.sandbox.codec import CodecError
@@ -22,6 +23,7 @@ NONCE_BYTES = 8
 _SET_UP_S = 60.0
 # What ends closes its descriptors last, and is gone at once, on a machine that is not very busy.
 _ENDING_S = 1.0
+_FIONREAD, _SIZE = 0x541B, struct.Struct("i")
 
 
 def ask(
@@ -66,7 +68,7 @@ class Exchange:
 
     def run(self) -> Iterator[Reply | Ended]:
         """Sends, drains output and watches both clocks until all is answered or the child ended."""
-        if early := self._take():
+        if early := self._take(self._child.streams):
             ended = isinstance(early[0], Ended)
             yield early[0] if ended else self._ended("tampered", "an answer before the question")
             return
@@ -76,8 +78,11 @@ class Exchange:
             if isinstance(timeout_s, Ended):
                 yield timeout_s
                 return
-            ready = {fd for fd, _ in self._child.poll.poll(timeout_s * 1000 + 1)}
-            for results in self._handle(ready):
+            events = self._child.poll.poll(timeout_s * 1000 + 1)
+            for fd in (fd for fd, event in events if not event & select.POLLIN):
+                if fd in self._child.streams:  # at its end
+                    self._child.poll.unregister(fd)
+            for results in self._handle({fd for fd, _ in events}):
                 yield from results
                 if results and isinstance(results[-1], Ended):
                     return
@@ -86,7 +91,7 @@ class Exchange:
         child = self._child
         own = {child.control.fileno(), *child.streams}
         if ready & own:
-            results = self._take()
+            results = self._take(ready)
             yield results
             if not results and child.closed and self._becomes_a_program():
                 with contextlib.suppress(KeyError):
@@ -132,12 +137,14 @@ class Exchange:
             return self._ended("wall", f"more than {self._budget.wall_s:.3g} s of wall time")
         return min(cpu_s, wall_s)
 
-    def _take(self) -> Sequence[Reply | Ended]:
-        """What the child wrote: its answers, in order, then what it printed. An answer in small
-        letters says that the solver waits until both are read, so that what is in the pipes then
-        belongs to that answer; else they were empty, and it belongs to the next one.
+    def _take(self, ready: Collection[int]) -> Sequence[Reply | Ended]:
+        """What the child wrote: its answers, in order, then what it printed to what is ready. An
+        answer in small letters says that the solver waits until both are read, so that what is in
+        the pipes then belongs to that answer; else they were empty, and it belongs to the next one.
+        Where none is there, what was printed before one was looked for belongs to this question.
         """
         child = self._child
+        printed = {fd: _unread(fd) for fd in child.streams if fd in ready}
         try:
             while not child.closed and child.frames.waiting <= MAX_FRAME:
                 chunk = self._read_chunk()
@@ -154,7 +161,7 @@ class Exchange:
                 frames.append(frame)
         except CodecError as error:
             wrong = str(error)
-        results = self._sort(frames)
+        results = self._sort(frames, printed)
         if not wrong or (results and isinstance(results[-1], Ended)):
             return results
         # What was answered before it stands: whether it came together with it is chance.
@@ -171,7 +178,7 @@ class Exchange:
                 child.pid = _CREDENTIALS.unpack(content)[0]
         return chunk
 
-    def _sort(self, frames: list[bytes]) -> Sequence[Reply | Ended]:
+    def _sort(self, frames: list[bytes], printed: Mapping[int, int]) -> Sequence[Reply | Ended]:
         child = self._child
         if frames and not child.greeted:
             # The first frame is written before anything untrusted runs.
@@ -181,7 +188,7 @@ class Exchange:
             # How long a busy machine took to start it is not the program's.
             self._wall = self._wall_clock(time.monotonic(), child.cpu_s())
         if not frames:
-            return self._drain()
+            return self._drain(printed)
         expected = self._nonces[self._at : self._at + len(frames)]
         right = 0
         asked = self._questions[self._at : self._at + len(frames)]
@@ -225,19 +232,19 @@ class Exchange:
             return [*replies[:-1], *over]
         if self._at < len(self._questions):
             self._begin(cpu_s, now)
-            return [*replies, *(() if waits else self._drain())]
         return replies
 
     def _forget_output(self) -> None:
         for stream in self._child.streams.values():
             stream.clear()
 
-    def _drain(self) -> Sequence[Ended]:
-        """Takes what was printed; over the limit the run is over."""
+    def _drain(self, sizes: Mapping[int, int] | None = None) -> Sequence[Ended]:
+        """Takes what was printed, or so much by stream; over the limit the run is over."""
         for fd, stream in self._child.streams.items():
+            end = None if sizes is None else len(stream) + sizes.get(fd, 0)
             try:
-                while self._printed() <= self._budget.output_bytes:
-                    chunk = os.read(fd, _CHUNK)
+                while end != len(stream) and self._printed() <= self._budget.output_bytes:
+                    chunk = os.read(fd, _CHUNK if end is None else min(_CHUNK, end - len(stream)))
                     if not chunk:
                         # A stream at its end is read again before every answer.
                         with contextlib.suppress(KeyError):
@@ -264,7 +271,7 @@ class Exchange:
 
     def _after_exit(self) -> Sequence[Reply | Ended]:
         """The child is gone: what it said and printed last still counts, then how it ended."""
-        results = [*self._take()]
+        results = [*self._take(self._child.streams)]
         if not results or not isinstance(results[-1], Ended):
             results += self._drain()
         ended = bool(results) and isinstance(results[-1], Ended)
@@ -286,3 +293,8 @@ class Exchange:
     def _spent_s(self, cpu_s: float) -> float:
         # The clock is finer than what the kernel says of an ended process.
         return max(0.0, cpu_s - self._cpu_start)
+
+
+def _unread(fd: int) -> int:
+    """Bytes that wait in a pipe."""
+    return int(_SIZE.unpack(fcntl.ioctl(fd, _FIONREAD, bytes(_SIZE.size)))[0])
