@@ -79,9 +79,9 @@ class Exchange:
                 yield timeout_s
                 return
             events = self._child.poll.poll(timeout_s * 1000 + 1)
-            for fd in (fd for fd, event in events if not event & select.POLLIN):
-                if fd in self._child.streams:  # at its end
-                    self._child.poll.unregister(fd)
+            for fd, event in events:
+                if fd in self._child.streams and event != select.POLLIN and not _unread(fd):
+                    self._child.poll.unregister(fd)  # at its end
             for results in self._handle({fd for fd, _ in events}):
                 yield from results
                 if results and isinstance(results[-1], Ended):
