@@ -6,8 +6,7 @@ import os
 import select
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from typing import cast
+from typing import BinaryIO
 
 import pytest
 
@@ -17,8 +16,9 @@ from roundsmith.sandbox.exchange import NONCE_BYTES, ask_all
 from roundsmith.sandbox.frames import write_frame
 from roundsmith.sandbox.hardening import GREETING
 from roundsmith.sandbox.questions import LOAD, Asked, Budget, Ended
+from roundsmith.sandbox.zygote import EXITED, EXITED_BODY
 
-LIMIT = 100
+LIMIT, CHILD = 100, 1
 BUDGET = Budget(60.0, 60.0, LIMIT)
 
 
@@ -37,11 +37,19 @@ class Looked(socket.socket):
 
 class Acting:
     """A child by a script, whose steps are `A` and `a` for an answer, as the solver gives one when
-    its output was read or not, and a number of bytes to print.
+    its output was read or not, a number of bytes to print, `close` for its output, and `exit`,
+    which the zygote tells.
     """
 
-    def __init__(self, control: socket.socket, out: int, steps: list[list[str | int]]) -> None:
-        self._control, self._out, self._steps = control, out, iter(steps)
+    def __init__(
+        self,
+        control: socket.socket,
+        out: BinaryIO,
+        zygote: socket.socket,
+        steps: list[list[str | int]],
+    ) -> None:
+        self._control, self._out, self._zygote = control, out, zygote
+        self._steps = iter(steps)
         self._asked = b""
         self._greeted = False
 
@@ -53,7 +61,13 @@ class Acting:
             return
         for act in next(self._steps, []):
             if isinstance(act, int):
-                os.write(self._out, bytes(act))
+                self._out.write(bytes(act))
+                continue
+            if act == "close":
+                self._out.close()
+                continue
+            if act == "exit":
+                self._zygote.send(EXITED + EXITED_BODY.pack(CHILD, 0, 0))
                 continue
             self._asked = self._asked or self._control.recv(1 << 16)
             (size,) = HEADER.unpack_from(self._asked)
@@ -72,6 +86,8 @@ class Acting:
         ([[60], [60], ["a", "A"]], ["output"]),
         ([["A", 101, "a"]], ["A", "output"]),
         ([["A", "A"]], ["A", "A"]),
+        ([["A", "exit"]], ["A", "exit"]),
+        ([["A", 101, "exit"]], ["A", "output"]),
     ],
 )
 def test_output_is_counted_to_the_question_at_which_it_was_printed(
@@ -80,20 +96,32 @@ def test_output_is_counted_to_the_question_at_which_it_was_printed(
     assert list(ended_by(steps)) == expected
 
 
+def test_what_is_seen_of_a_child_together_with_its_last_answer_is_no_further_result() -> None:
+    assert list(ended_by([["A", "A", 101, "exit"]])) == ["A", "A"]
+
+
+def test_a_stream_at_its_end_wakes_nobody_again() -> None:
+    assert list(ended_by([[60, "close"], [], ["A", "A"]])) == ["A", "A"]
+
+
 def ended_by(steps: list[list[str | int]]) -> Iterator[str]:
     """What comes of loading a program and of one call."""
     ours, theirs = socket.socketpair()
+    zygote, telling = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     (out, printing), (error, complaining) = os.pipe(), os.pipe()
-    with closing(Looked(fileno=ours.detach())) as looked, closing(theirs):
+    with Looked(fileno=ours.detach()) as looked, theirs, zygote, telling:
         looked.setblocking(False)
-        looked.goes_on = Acting(theirs, printing, steps).go_on
-        child = Child(1, looked, [out, error])
+        writer = os.fdopen(printing, "wb", 0)
+        looked.goes_on = Acting(theirs, writer, telling, steps).go_on
+        child = Child(CHILD, looked, [out, error])
+        children = Children(zygote, complaining, -1)
+        children._adopt(child)
         child.pid = os.getpid()
-        for fd in (looked.fileno(), *child.streams):
-            os.set_blocking(fd, False)
-            child.poll.register(fd, select.POLLIN)
         questions = [Asked(LOAD, b"", BUDGET), Asked(b"C", b"", BUDGET)]
-        for result in ask_all(cast(Children, None), child, questions):
+        for result in ask_all(children, child, questions):
             yield result.why if isinstance(result, Ended) else result.kind.decode()
-    for fd in (out, printing, error, complaining):
+        seen = dict(child.poll.poll(0)).get(out, select.POLLIN)
+        writer.close()
+    for fd in (out, error, complaining):
         os.close(fd)
+    assert seen & select.POLLIN, "the supervisor would be woken for nothing"

@@ -17,8 +17,7 @@ from roundsmith.sandbox.questions import LAUNCH, LOAD, QUIET, Asked, Budget, End
 from roundsmith.sandbox.wall import WallClock
 
 _CHUNK = 1 << 16
-_CREDENTIALS = struct.Struct("3i")
-_SCM_CREDENTIALS = 2
+_CREDENTIALS, _SCM_CREDENTIALS = struct.Struct("3i"), 2
 NONCE_BYTES = 8
 _SET_UP_S = 60.0
 # What ends closes its descriptors last, and is gone at once, on a machine that is not very busy.
@@ -84,7 +83,8 @@ class Exchange:
                     self._child.poll.unregister(fd)  # at its end
             for results in self._handle({fd for fd, _ in events}):
                 yield from results
-                if results and isinstance(results[-1], Ended):
+                # An end that is seen together with the last answer is no question's.
+                if _is_over(results) or self._at == len(self._questions):
                     return
 
     def _handle(self, ready: set[int]) -> Iterator[Sequence[Reply | Ended]]:
@@ -162,7 +162,7 @@ class Exchange:
         except CodecError as error:
             wrong = str(error)
         results = self._sort(frames, printed)
-        if not wrong or (results and isinstance(results[-1], Ended)):
+        if not wrong or _is_over(results):
             return results
         # What was answered before it stands: whether it came together with it is chance.
         return [*results, self._ended("tampered", wrong)]
@@ -190,8 +190,7 @@ class Exchange:
         if not frames:
             return self._drain(printed)
         expected = self._nonces[self._at : self._at + len(frames)]
-        right = 0
-        asked = self._questions[self._at : self._at + len(frames)]
+        right, asked = 0, self._questions[self._at : self._at + len(frames)]
         for frame, nonce, question in zip(frames, expected, asked, strict=False):
             known = question.answers()
             if frame[1 : 1 + NONCE_BYTES] != nonce or frame[:1].upper() not in known:
@@ -272,11 +271,8 @@ class Exchange:
     def _after_exit(self) -> Sequence[Reply | Ended]:
         """The child is gone: what it said and printed last still counts, then how it ended."""
         results = [*self._take(self._child.streams)]
-        if not results or not isinstance(results[-1], Ended):
-            results += self._drain()
-        ended = bool(results) and isinstance(results[-1], Ended)
-        if not ended and self._at < len(self._questions):
-            results.append(self._exit())
+        if self._at < len(self._questions) and not _is_over(results):
+            results += self._drain() or [self._exit()]
         return results
 
     def _exit(self) -> Ended:
@@ -293,6 +289,10 @@ class Exchange:
     def _spent_s(self, cpu_s: float) -> float:
         # The clock is finer than what the kernel says of an ended process.
         return max(0.0, cpu_s - self._cpu_start)
+
+
+def _is_over(results: Sequence[Reply | Ended]) -> bool:
+    return bool(results) and isinstance(results[-1], Ended)
 
 
 def _unread(fd: int) -> int:
