@@ -63,7 +63,7 @@ def main() -> int:
         parser.error(f"no mechanism {unknown[0]!r}; there are: {'; '.join(known)}")
     chosen = [known[name] for name in options.names] or list(MUTATIONS)
     resource.setrlimit(resource.RLIMIT_NPROC, (_MOST_PROCESSES, _MOST_PROCESSES))
-    _CLIB.unshare(CLONE_NEWUTS)  # what nothing stops would give the machine another name, and did
+    _CLIB.unshare(CLONE_NEWUTS)  # what nothing stops would give the machine another name
     kept = _Kept(options.kept, options.all)
     print("| taken away | cases that go red | the probe refuses |")
     print("|---|---|---|", flush=True)

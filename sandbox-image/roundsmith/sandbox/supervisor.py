@@ -55,6 +55,8 @@ def main(server: int, scratch: str, places: Sequence[str]) -> None:
     except (OSError, ProfileBroken) as error:
         write_frame(server, encode((False, str(error), [], kernel, [], {})))
         return
+    except Cancelled:  # the server is gone
+        return
     # What a child writes wakes this process, which then waits for its turn: it reads all at once.
     with contextlib.suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
