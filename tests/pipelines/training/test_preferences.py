@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -10,6 +9,7 @@ from typing import Any, BinaryIO
 import pytest
 import torch
 
+from roundsmith.children import Child, execute
 from roundsmith.errors import ConfigError
 from roundsmith.training import TrainingJob, launch
 from roundsmith.training.kto import mismatched
@@ -118,29 +118,17 @@ def test_a_preference_training_cut_short_ends_with_bitwise_the_same_weights(
     assert [line.step for line in read_progress(job.out / "progress.jsonl")] == list(range(1, 11))
 
 
-NAMELESS = """
-import ctypes, os, socket, sys
-if ctypes.CDLL(None).unshare(0x04000000) == 0:
-    socket.sethostname("")
-os.execv(sys.executable, [sys.executable, "-m", *sys.argv[1:]])
-"""
-
-
 async def nameless(
     module: str,
     arguments: Sequence[str],
     output: BinaryIO,
     environment: Mapping[str, str],
     own_session: bool,
-) -> asyncio.subprocess.Process:
-    """As `execute`, on a machine without a name where the kernel lets one tell a process so."""
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", NAMELESS, module, *arguments),
-        stdout=output,
-        stderr=output,
-        env=environment,
-        start_new_session=own_session,
-    )
+) -> Child:
+    """As `execute`, on a machine without a name."""
+    words = [module, *arguments]
+    here = "tests.pipelines.training.nameless"
+    return await execute(here, words, output, environment, own_session)
 
 
 @pytest.mark.slow

@@ -5,7 +5,6 @@ import os
 import signal
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -16,6 +15,7 @@ from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.sandbox.codec import encode
 from roundsmith.types import CallTest, ExecuteItem, Limits, Outcome, Program
 from roundsmith.verdicts import Verdict
+from tests.processes import children
 
 SLOW = Program("c", "import time\ndef f(x):\n    time.sleep(1.5)\n    return x\n")
 ITEM = ExecuteItem("i", (SLOW,), (CallTest("t", "f", (1,), 1),), no_cache=True)
@@ -109,11 +109,6 @@ def test_a_slot_that_was_given_up_before_its_run_began_is_idle_again() -> None:
             assert (pool.supervisor_pids(), children(pids[0])) == (pids, zygotes)
 
     asyncio.run(main())
-
-
-def children(pid: int) -> list[int]:
-    """Those of a supervisor, which are its zygotes, as they were made."""
-    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def test_a_run_whose_end_was_interrupted_is_never_read_as_the_next_one() -> None:

@@ -15,18 +15,9 @@ from roundsmith.executor.settings import ExecutorSettings, Tier
 from roundsmith.types import CallTest, ExecuteItem, Limits, Outcome, Program
 from roundsmith.verdicts import Verdict
 from tests.processes import descendants
+from tests.services.executor.test_own_limits import SOURCE
 
 LIMITS = Limits(cpu_s=0.5, wall_factor=2.0)
-SOURCE = """
-import time
-def spin(seconds):
-    end = time.process_time() + seconds
-    while time.process_time() < end: pass
-    return True
-def sleep(seconds):
-    time.sleep(seconds)
-    return True
-"""
 QUOTAS = {
     Path("/sys/fs/cgroup/cpu"): {"cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": "15000"},
     Path("/sys/fs/cgroup"): {"cpu.max": "15000 100000"},
@@ -64,9 +55,19 @@ def throttled() -> Iterator[Path]:
 def test_verdicts_are_those_of_a_whole_core_where_a_cgroup_gives_a_part_of_one(
     throttled: Path, tier: Tier
 ) -> None:
-    calls = {"spins": ("spin", 0.3), "spins too long": ("spin", 5.0), "sleeps": ("sleep", 60.0)}
+    calls = {
+        "spins": ("spin", 0.3),
+        "spins too long": ("spin", 5.0),
+        "sleeps": ("sleep", 60.0),
+    }
     tests = tuple(CallTest(name, what, (how,), True) for name, (what, how) in calls.items())
-    item = ExecuteItem("item", (Program("p", SOURCE),), tests, rerun_share=0.0, limits=LIMITS)
+    item = ExecuteItem(
+        "item",
+        (Program("p", f"{SOURCE}sleep = time.sleep\n"),),
+        tests,
+        rerun_share=0.0,
+        limits=LIMITS,
+    )
 
     others = set(descendants(os.getpid()))
 
