@@ -71,8 +71,8 @@ COUNTED = "        if self._printed() <= self._budget.output_bytes:\n           
 SEALS = "fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK"
 CHECKED = "            _check_tolerances(test)\n            body"
 SPLIT, INSIDE = "return _assert_question(test, setups)", "return inside(test)"
-ENVIRONMENT = "env=ENVIRONMENT | _LINKING,"
-MORE = "env=os.environ | ENVIRONMENT | _LINKING,"
+ENVIRONMENT = "env=ENVIRONMENT | _linking(),"
+MORE = "env=os.environ | ENVIRONMENT | _linking(),"
 
 MUTATIONS = (
     Mutation("Landlock", LANDLOCK, (30, 31, 32, 33, 37)),

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import roundsmith.sandbox
+from roundsmith.sandbox import launcher
 from roundsmith.sandbox.boot import ENVIRONMENT
 
 ROOT = str(Path(next(iter(roundsmith.sandbox.__path__))).parents[1])
@@ -27,21 +28,58 @@ print(sum(take(size) % 2**14 < 4096 for size in range(16, 513, 16)))
 PAGES = """
 import mmap, os, sys
 sys.path.append(sys.argv[1])
-from roundsmith.sandbox.huge_pages import gather
+from roundsmith.sandbox.layout import gather, open_maps
 held = mmap.mmap(-1, 8 * 2**20, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 for at in range(0, len(held), 4096):
     held[at] = at % 251
-gather(os.open("/proc", os.O_PATH))
+gather(open_maps(os.open("/proc", os.O_PATH)))
 assert all(held[at] == at % 251 for at in range(0, len(held), 4096))
 with open("/proc/self/smaps_rollup") as stream:
     print(next(int(line.split()[1]) for line in stream if line.startswith("AnonHugePages")))
 """
 
+MERGED = """
+import os, sys
+sys.path.append(sys.argv[1])
+import ctypes, decimal
+from roundsmith.sandbox.layout import mappings, merge, open_maps
+maps = open_maps(os.open("/proc", os.O_PATH))
+def pieces():
+    return sum("_decimal" in mapping.name for mapping in mappings(maps))
+before = pieces()
+merge(maps)
+assert str(decimal.Decimal(1) / 3).startswith("0.333"), "the library still works"
+print(before, pieces())
+"""
+ARENAS = """
+import os, sys
+sys.path.append(sys.argv[1])
+from roundsmith.sandbox.hardening import address_space_bytes
+from roundsmith.sandbox.layout import end_arenas, gather, mappings, open_maps
+huge, maps = 2 * 2**20, open_maps(os.open("/proc", os.O_PATH))
+kept = [[at] for at in range(50_000)]
+before = address_space_bytes()
+end_arenas()
+after = address_space_bytes()
+more = [[at] for at in range(100_000)]
+def of(held):
+    (at,) = [m for m in mappings(maps) if m.first <= id(held) < m.last]
+    return at
+assert kept == [[at] for at in range(50_000)] and more[-1] == [99_999]
+print(of(kept[0]).first % huge, of(kept[0]) == of(kept[-1]), of(more[-1]) == of(kept[0]))
+print((before - after) // 2**20 >= 32)
+"""
+
+
+def words_of(program: str, *arguments: str, **environment: str) -> list[str]:
+    command = [sys.executable, "-S", "-c", program, ROOT, *arguments]
+    every = ENVIRONMENT | environment
+    done = subprocess.run(command, env=every, capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
 
 def said_by(program: str, *arguments: str) -> int:
-    command = [sys.executable, "-S", "-c", program, ROOT, *arguments]
-    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=True)
-    return int(done.stdout)
+    return int(words_of(program, *arguments)[0])
 
 
 def test_the_next_small_object_is_on_the_page_of_its_pools_header() -> None:
@@ -55,3 +93,26 @@ def test_memory_is_gathered_in_huge_pages_and_holds_what_it_held() -> None:
     if release < (6, 1) or not Path("/sys/kernel/mm/transparent_hugepage").exists():
         pytest.skip(f"Linux {os.uname().release}: it gathers no memory in huge pages")
     assert said_by(PAGES) >= 2048  # memory in pieces may leave no place for more
+
+
+def test_of_the_mappings_of_a_library_two_are_left_and_it_works() -> None:
+    before, after = map(int, words_of(MERGED))
+    assert (before, after) == (5, 2)
+
+
+def test_where_arenas_are_settled_they_lie_together_from_a_huge_page_on() -> None:
+    """Until they are ended, which gives back what is left; later ones are anywhere."""
+    if launcher.compiled() is None:
+        pytest.skip("there is no C compiler here")
+    said = words_of(ARENAS, LD_PRELOAD=launcher.LIBRARY)
+    assert said == ["0", "True", "False", "True"]
+
+
+def test_what_settles_the_arenas_leaves_other_programs_as_they_are() -> None:
+    """It may be preloaded where there is no interpreter."""
+    if launcher.compiled() is None:
+        pytest.skip("there is no C compiler here")
+    done = subprocess.run(
+        ["env"], env={"LD_PRELOAD": launcher.LIBRARY}, capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == (f"LD_PRELOAD={launcher.LIBRARY}\n", "")

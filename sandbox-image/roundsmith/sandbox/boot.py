@@ -12,7 +12,8 @@ from roundsmith.sandbox import packages
 
 SANDBOX_VERSION = "1"
 _BOOT = """import os, sys
-del os.environ["LD_BIND_NOW"]
+for name in ("LD_BIND_NOW", "LD_PRELOAD"):
+    os.environ.pop(name, None)
 sys.path.append(sys.argv[3])
 from roundsmith.sandbox.supervisor import main
 sys.path.remove(sys.argv[3])
@@ -26,9 +27,7 @@ ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
     "OMP_NUM_THREADS": "1",
 }
-# What the interpreter calls is looked up at its start, and not in each child, which would copy the
-# pages that hold the answers.
-_LINKING = {"LD_BIND_NOW": "1"}
+_LIBRARY = os.path.join(os.path.dirname(__file__), "forking.so")
 
 
 def image() -> str:
@@ -47,10 +46,18 @@ def spawn(theirs: socket.socket, scratch: str) -> subprocess.Popen[bytes]:
     arguments = (str(theirs.fileno()), scratch, root, *places)
     return subprocess.Popen(
         [interpreter, "-B", "-s", "-S", "-P", "-c", _BOOT, *arguments],
-        env=ENVIRONMENT | _LINKING,
+        env=ENVIRONMENT | _linking(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         pass_fds=[theirs.fileno()],
         start_new_session=True,
         cwd="/",
     )
+
+
+def _linking() -> dict[str, str]:
+    """What the interpreter calls is looked up at its start, and not in each child, which would copy
+    the pages that hold the answers; its memory is settled by `arenas.c`, where that was compiled.
+    """
+    preloaded = os.path.exists(_LIBRARY) and not set(_LIBRARY) & {" ", ":"}
+    return {"LD_BIND_NOW": "1"} | ({"LD_PRELOAD": _LIBRARY} if preloaded else {})

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "arenas.c"
 #include "launch.c"
 
 enum { MOST_KINDS = 16, MOST_CHILDREN = 8, MOST_DESCRIPTORS = 8, LIMITS_BYTES = 24 };

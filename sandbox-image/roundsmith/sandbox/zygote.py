@@ -19,7 +19,7 @@ import struct
 from collections.abc import Callable, Collection
 from typing import NoReturn
 
-from roundsmith.sandbox import launcher, pools, programs, solver
+from roundsmith.sandbox import launcher, layout, pools, programs, solver
 from roundsmith.sandbox.exits import Exits
 from roundsmith.sandbox.frames import write_frame
 from roundsmith.sandbox.hardening import CONTROL_FD, PROGRAM_FD, Box, Hardening, RunLimits
@@ -35,8 +35,12 @@ EXITED_BODY = struct.Struct("!IiQ")  # id, wait status, CPU microseconds
 class Zygote:
     """Serves one supervisor until its socket closes."""
 
-    def __init__(self, control: socket.socket, box: Box, library: ctypes.PyDLL | None) -> None:
-        """Children are started in C where there is a `library` for it."""
+    def __init__(
+        self, control: socket.socket, box: Box, library: ctypes.PyDLL | None, maps: int
+    ) -> None:
+        """Children are started in C where there is a `library` for it. `maps` is a descriptor of
+        this process's mappings, which is closed.
+        """
         self._control, self._box = control, box
         _occupy_low_descriptors()
         self._hardening = Hardening(box, library)
@@ -62,6 +66,10 @@ class Zygote:
         gc.collect()
         pools.begin_pools()
         gc.freeze()
+        layout.merge(maps)
+        if not box.phase:  # what a child becomes another program in is left at once
+            layout.gather(maps)
+        os.close(maps)
 
     def serve(self) -> None:
         """Forks, kills and reaps until the supervisor goes away."""

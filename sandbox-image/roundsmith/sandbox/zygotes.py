@@ -10,7 +10,7 @@ import select
 import socket
 import sys
 
-from roundsmith.sandbox import huge_pages, packages
+from roundsmith.sandbox import layout, packages
 from roundsmith.sandbox.children import Cancelled, Children
 from roundsmith.sandbox.hardening import Box, address_space_bytes
 from roundsmith.sandbox.profiles import ONLY, Profile, Profiles
@@ -105,8 +105,9 @@ class Zygotes:
                 os.closerange(first, last)
             if profile.packages:
                 packages.load(profile.packages, profile.modules)
-                gc.collect()
-                huge_pages.gather(self._proc)
+            gc.collect()
+            layout.end_arenas()
+            maps = layout.open_maps(self._proc)
             rights = profile.rights[phase]
             size = address_space_bytes(self._proc) + rights.address_space
             os.close(self._proc)
@@ -117,7 +118,7 @@ class Zygotes:
                 address_space=size,
                 pairs=rights.pairs,
             )
-            zygote = Zygote(control, box, self._library)
+            zygote = Zygote(control, box, self._library, maps)
             control.send(_READY)
             zygote.serve()
         except BaseException as error:

@@ -1,0 +1,79 @@
+"""How the zygote's memory lies. A fork copies an entry of each page that was written and each
+mapping whole, and a child that ends takes them apart: so there are huge pages and few mappings.
+"""
+
+import ctypes
+import os
+from typing import NamedTuple
+
+from roundsmith.sandbox.syscalls import LIBC
+
+_HUGE_PAGE = 2 * 2**20
+_COLLAPSE = 25
+_READ, _WRITE, _EXECUTE = 1, 2, 4
+_OWN = ("", "[heap]")
+"""What the memory is called that is of no file."""
+
+
+class Mapping(NamedTuple):
+    """One line of `/proc/self/maps`: from where to where, and what of which file."""
+
+    first: int
+    last: int
+    rights: str
+    offset: int
+    name: str
+
+
+def open_maps(proc: int) -> int:
+    """A descriptor of this process's mappings, to be read later; `proc` is one of `/proc`."""
+    return os.open("self/maps", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)
+
+
+def mappings(maps: int) -> list[Mapping]:
+    """Those of this process now, from the descriptor that `open_maps` gave."""
+    os.lseek(maps, 0, os.SEEK_SET)
+    content = b"".join(iter(lambda: os.read(maps, 1 << 16), b""))
+    found = []
+    for line in content.decode(errors="surrogateescape").splitlines():
+        place, rights, offset, _, _, *name = line.split(None, 5)
+        first, last = (int(at, 16) for at in place.split("-"))
+        found.append(Mapping(first, last, rights, int(offset, 16), "".join(name)))
+    return found
+
+
+def end_arenas() -> None:
+    """Gives back the address space that is kept for Python's objects, where `arenas.c` keeps some:
+    before the interpreter's is measured, because a program's limit is on top of it.
+    """
+    end = getattr(ctypes.PyDLL(None), "roundsmith_end_arenas", None)
+    if end is not None:
+        end()
+
+
+def gather(maps: int) -> None:
+    """Moves what this process has written into huge pages, where whole ones fit and the kernel
+    knows how (Linux 6.1).
+    """
+    for first, last, rights, _, name in mappings(maps):
+        if rights == "rw-p" and name in _OWN:
+            whole = -(-first // _HUGE_PAGE) * _HUGE_PAGE
+            for at in range(whole, last - _HUGE_PAGE + 1, _HUGE_PAGE):
+                LIBC.madvise(ctypes.c_void_p(at), ctypes.c_size_t(_HUGE_PAGE), _COLLAPSE)
+
+
+def merge(maps: int) -> None:
+    """Makes two mappings of the five that a library has: what is only read beside its code may be
+    executed too, and what is only read beside its data written. That is no right that a program
+    lacks, which may change the mappings of its process itself.
+    """
+    found = mappings(maps)
+    base = {m.name: m.first - m.offset for m in found if m.rights == "r-xp"}
+    for first, last, rights, offset, name in found:
+        if rights == "r--p" and name in base:
+            of_code = first - offset == base[name]
+            LIBC.mprotect(
+                ctypes.c_void_p(first),
+                ctypes.c_size_t(last - first),
+                _READ | (_EXECUTE if of_code else _WRITE),
+            )
