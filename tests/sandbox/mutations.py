@@ -67,7 +67,8 @@ COUNTS = without(EXCHANGE, f"if {DOUBLE}", f"if False and {DOUBLE}")
 IN_ORDER = "if not self._cell < cell < self._num_cells:"
 OWN = "syscalls.CLONE_NEWNS | syscalls.CLONE_NEWIPC"
 CLEAN = "                clean(self._box)\n"
-COUNTED = "        if self._printed() <= self._budget.output_bytes:\n            return ()\n"
+DRAINED = "        self._child.drain(most, sizes)\n        return ()\n"
+COUNTED = "        if self._child.drain(most, sizes):\n            return ()\n"
 SEALS = "fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK"
 CHECKED = "            _check_tolerances(test)\n            body"
 SPLIT, INSIDE = "return _assert_question(test, setups)", "return inside(test)"
@@ -120,7 +121,7 @@ MUTATIONS = (
     Mutation("supervisor's CPU clock", CPU_CLOCK, (1,), "supervisor's CPU clock, RLIMIT_CPU"),
     Mutation("supervisor's CPU clock, RLIMIT_CPU", CPU_CLOCK + CPU_LIMIT, (1,)),
     Mutation("supervisor's wall clock", without(EXCHANGE, "if wall_s <= 0:", "if False:"), (2,)),
-    Mutation("output counted", without(EXCHANGE, COUNTED, "        return ()\n"), (61,)),
+    Mutation("output counted", without(EXCHANGE, COUNTED, DRAINED), (61,)),
     Mutation("sealed standard input", without("sandbox/children.py", SEALS, "0"), (40,)),
     Mutation("nonce of a question", NONCES, (68,)),
     Mutation("answers counted", COUNTS, (68,), "answers counted, nonce of a question"),

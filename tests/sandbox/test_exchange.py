@@ -115,7 +115,7 @@ def ended_by(steps: list[list[str | int]]) -> Iterator[str]:
         looked.goes_on = Acting(theirs, writer, telling, steps).go_on
         child = Child(CHILD, looked, [out, error])
         children = Children(zygote, complaining, -1)
-        children._adopt(child)
+        children.adopt(child)
         child.pid = os.getpid()
         questions = [Asked(LOAD, b"", BUDGET), Asked(b"C", b"", BUDGET)]
         for result in ask_all(children, child, questions):

@@ -18,7 +18,7 @@ extern void PyObject_SetArenaAllocator(struct arena_allocator *) __attribute__((
 
 enum { HUGE_PAGE = 2 << 20, ARENA = 1 << 20, ROOM = 64 << 20 };
 
-static char *next, *end;
+static char *arenas, *arenas_end; /* what is left for them */
 
 static uintptr_t to_huge_page(const void *at)
 {
@@ -28,9 +28,9 @@ static uintptr_t to_huge_page(const void *at)
 static void *allocate(void *context, size_t size)
 {
     (void)context;
-    if (size <= (size_t)(end - next)) {
-        next += size;
-        return next - size;
+    if (size <= (size_t)(arenas_end - arenas)) {
+        arenas += size;
+        return arenas - size;
     }
     void *made = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return made == MAP_FAILED ? NULL : made;
@@ -49,8 +49,8 @@ __attribute__((constructor)) static void settle(void)
     char *made = mmap(NULL, ROOM + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (made == MAP_FAILED)
         return;
-    next = made + to_huge_page(made);
-    end = next + ROOM;
+    arenas = made + to_huge_page(made);
+    arenas_end = arenas + ROOM;
     PyObject_SetArenaAllocator(&(struct arena_allocator){NULL, allocate, release});
     sbrk(to_huge_page(sbrk(0)));
 }
@@ -58,10 +58,10 @@ __attribute__((constructor)) static void settle(void)
 /* Gives back what no arena needs, but for one or two more; later ones are anywhere, as Python has them. */
 void roundsmith_end_arenas(void)
 {
-    if (!next || (size_t)(end - next) < ARENA + HUGE_PAGE)
+    if (!arenas || (size_t)(arenas_end - arenas) < ARENA + HUGE_PAGE)
         return;
-    char *last = next + ARENA;
+    char *last = arenas + ARENA;
     last += to_huge_page(last);
-    munmap(last, end - last);
-    end = last;
+    munmap(last, arenas_end - last);
+    arenas_end = last;
 }

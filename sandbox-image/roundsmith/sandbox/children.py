@@ -6,7 +6,9 @@ import fcntl
 import os
 import select
 import socket
+import struct
 import time
+from collections.abc import Mapping, Sequence
 
 from roundsmith.sandbox.frames import FrameBuffer
 from roundsmith.sandbox.hardening import RunLimits
@@ -14,6 +16,8 @@ from roundsmith.sandbox.zygote import CHILD_ID, EXITED, EXITED_BODY, FORK, KILL
 
 # Linux's own number; the socket module has no name for it.
 SO_PASSCRED = 16
+_CHUNK = 1 << 16
+_FIONREAD, _SIZE = 0x541B, struct.Struct("i")
 
 
 class ZygoteGone(Exception):
@@ -27,7 +31,7 @@ class Cancelled(Exception):
 class Child:
     """One running child."""
 
-    def __init__(self, child_id: int, control: socket.socket, streams: list[int]) -> None:
+    def __init__(self, child_id: int, control: socket.socket, streams: Sequence[int]) -> None:
         self.child_id, self.control = child_id, control
         self.streams = {fd: bytearray() for fd in streams}
         """Standard output and error by descriptor: what was read since the last question."""
@@ -51,6 +55,31 @@ class Child:
         except OSError:
             return self.cpu_at_exit_s
 
+    def forget_output(self) -> None:
+        """What was printed is of no interest any more."""
+        for stream in self.streams.values():
+            stream.clear()
+
+    def drain(self, most: int, sizes: Mapping[int, int] | None) -> bool:
+        """Takes what was printed, or so much by stream; whether that is `most` bytes at most."""
+        for fd, stream in self.streams.items():
+            end = None if sizes is None else len(stream) + sizes.get(fd, 0)
+            try:
+                while end != len(stream) and self._printed() <= most:
+                    chunk = os.read(fd, _CHUNK if end is None else min(_CHUNK, end - len(stream)))
+                    if not chunk:
+                        # A stream at its end is read again before every answer.
+                        with contextlib.suppress(KeyError):
+                            self.poll.unregister(fd)
+                        break
+                    stream += chunk
+            except BlockingIOError:
+                continue
+        return self._printed() <= most
+
+    def _printed(self) -> int:
+        return sum(map(len, self.streams.values()))
+
 
 class Children:
     """Starts children and talks with them; one caller, no threads."""
@@ -60,7 +89,8 @@ class Children:
         self._empty = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         self._alive: dict[int, Child] = {}
         self._ending: dict[int, Child] = {}
-        self._last_id = 0
+        self.last_id = 0
+        """The number of the child that was started last."""
 
     def start(self, limits: RunLimits, stdin: bytes = b"", program: int | None = None) -> Child:
         """A child that is confined before it reads its first frame, which may be sent at once.
@@ -74,18 +104,23 @@ class Children:
         error_read, error_write = os.pipe()
         given = [_sealed(stdin) if stdin else self._empty, out_write, error_write, theirs.fileno()]
         given += [] if program is None else [program]
-        self._last_id += 1
+        self.last_id += 1
         self._zygote.sendmsg(
-            [FORK, CHILD_ID.pack(self._last_id), limits.pack()],
+            [FORK, CHILD_ID.pack(self.last_id), limits.pack()],
             [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", given))],
         )
         theirs.close()
         for fd in given[not stdin : 3]:
             os.close(fd)
-        child = Child(self._last_id, ours, [out_read, error_read])
-        return self._adopt(child)
+        return self.adopt(Child(self.last_id, ours, [out_read, error_read]))
 
-    def _adopt(self, child: Child) -> Child:
+    @property
+    def zygote(self) -> int:
+        """The descriptor of the zygote's socket."""
+        return self._zygote.fileno()
+
+    def adopt(self, child: Child) -> Child:
+        """Watches over a child that the zygote was asked for."""
         # The kernel looks at descriptors in this order: whatever was printed before an answer shows
         # together with it, because the answer's socket is looked at first.
         child.poll.register(child.control, select.POLLIN)
@@ -170,6 +205,11 @@ def _waited_ns(tasks: int, name: str) -> int:
         return int(os.read(schedstat, 256).split()[1])
     finally:
         os.close(schedstat)
+
+
+def unread(fd: int) -> int:
+    """Bytes that wait in a pipe."""
+    return int(_SIZE.unpack(fcntl.ioctl(fd, _FIONREAD, bytes(_SIZE.size)))[0])
 
 
 def _sealed(content: bytes) -> int:

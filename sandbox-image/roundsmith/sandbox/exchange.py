@@ -1,7 +1,6 @@
 """Questions to one child within their budgets: the answers, or how and why there is none."""
 
 import contextlib
-import fcntl
 import os
 import select
 import socket
@@ -9,11 +8,12 @@ import struct
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from roundsmith.sandbox.children import Child, Children
+from roundsmith.sandbox.children import Child, Children, unread
 from roundsmith.sandbox.codec import CodecError
 from roundsmith.sandbox.frames import MAX_FRAME
 from roundsmith.sandbox.hardening import GREETING
 from roundsmith.sandbox.questions import LAUNCH, LOAD, QUIET, Asked, Budget, Ended, Reply
+from roundsmith.sandbox.supervisor_loop import Begun
 from roundsmith.sandbox.wall import WallClock
 
 _CHUNK = 1 << 16
@@ -22,7 +22,6 @@ NONCE_BYTES = 8
 _SET_UP_S = 60.0
 # What ends closes its descriptors last, and is gone at once, on a machine that is not very busy.
 _ENDING_S = 1.0
-_FIONREAD, _SIZE = 0x541B, struct.Struct("i")
 
 
 def ask(
@@ -36,42 +35,52 @@ def ask(
     return result
 
 
-def ask_all(children: Children, child: Child, questions: list[Asked]) -> Iterator[Reply | Ended]:
+def ask_all(
+    children: Children, child: Child, questions: list[Asked], begun: Begun | None = None
+) -> Iterator[Reply | Ended]:
     """Sends questions ahead and yields the answer to each, in order, until the end of the child.
+    `begun` is how far that has come.
 
     Each has its own clock, from the answer before it; raises as `ask` does.
     """
-    return Exchange(children, child, questions).run()
+    return Exchange(children, child, questions, begun).run()
 
 
 class Exchange:
     """Questions to one child, sent together, and what comes of each."""
 
-    def __init__(self, children: Children, child: Child, questions: list[Asked]) -> None:
+    def __init__(
+        self, children: Children, child: Child, questions: list[Asked], begun: Begun | None
+    ) -> None:
         self._children, self._child, self._questions = children, child, questions
-        random = os.urandom(NONCE_BYTES * len(questions))
-        self._nonces = [random[at : at + NONCE_BYTES] for at in range(0, len(random), NONCE_BYTES)]
+        size = NONCE_BYTES * len(questions)
+        random = os.urandom(size) if begun is None else begun.nonces
+        self._nonces = [random[at : at + NONCE_BYTES] for at in range(0, size, NONCE_BYTES)]
         self._unsent = memoryview(b"".join(map(Asked.frame, questions, self._nonces)))
-        self._at = 0
-        self._begin(child.cpu_s(), time.monotonic())
+        self._at, self._begun = 0, begun
+        if begun is None:
+            self._begin(child.cpu_s(), time.monotonic())
+            return
+        self._unsent, self._at = self._unsent[begun.num_sent :], len(begun.answers)
+        self._begin(begun.cpu_start_s, begun.start_s)
+        self._wall = self._wall_clock(begun.start_s, begun.wall_cpu_s)
 
     def _begin(self, cpu_s: float, now: float) -> None:
         """Starts the clocks of the question that is answered next."""
         self._budget = self._questions[self._at].budget
         self._cpu_start = cpu_s
         self._wall = self._wall_clock(now, cpu_s)
-        self._forget_output()
+        self._child.forget_output()
 
     def _wall_clock(self, now: float, cpu_s: float) -> WallClock:
         return WallClock(self._children, self._child, self._budget.wall_s, now, cpu_s)
 
     def run(self) -> Iterator[Reply | Ended]:
         """Sends, drains output and watches both clocks until all is answered or the child ended."""
-        if early := self._take(self._child.streams):
-            ended = isinstance(early[0], Ended)
-            yield early[0] if ended else self._ended("tampered", "an answer before the question")
-            return
-        self._send()
+        for results in self._first() if self._begun is None else self._next(self._begun):
+            yield from results
+            if _is_over(results):
+                return
         while self._at < len(self._questions):
             timeout_s = self._remaining_s()
             if isinstance(timeout_s, Ended):
@@ -79,13 +88,28 @@ class Exchange:
                 return
             events = self._child.poll.poll(timeout_s * 1000 + 1)
             for fd, event in events:
-                if fd in self._child.streams and event != select.POLLIN and not _unread(fd):
+                if fd in self._child.streams and event != select.POLLIN and not unread(fd):
                     self._child.poll.unregister(fd)  # at its end
             for results in self._handle({fd for fd, _ in events}):
                 yield from results
                 # An end that is seen together with the last answer is no question's.
                 if _is_over(results) or self._at == len(self._questions):
                     return
+
+    def _first(self) -> Iterator[Sequence[Reply | Ended]]:
+        """Sends the questions, before which there is nothing to be said."""
+        if early := self._take(self._child.streams):
+            ended = isinstance(early[0], Ended)
+            yield [early[0] if ended else self._ended("tampered", "an answer before the question")]
+        self._send()
+
+    def _next(self, begun: Begun) -> Iterator[Sequence[Reply | Ended]]:
+        """What was answered, and then what was found that is out of the ordinary."""
+        yield [
+            Reply(frame[:1], frame[1 + NONCE_BYTES :], cpu_s, wall_s)
+            for frame, cpu_s, wall_s in begun.answers
+        ]
+        yield from self._handle({self._child.control.fileno()})
 
     def _handle(self, ready: set[int]) -> Iterator[Sequence[Reply | Ended]]:
         child = self._child
@@ -144,7 +168,7 @@ class Exchange:
         Where none is there, what was printed before one was looked for belongs to this question.
         """
         child = self._child
-        printed = {fd: _unread(fd) for fd in child.streams if fd in ready}
+        printed = {fd: unread(fd) for fd in child.streams if fd in ready}
         try:
             while not child.closed and child.frames.waiting <= MAX_FRAME:
                 chunk = self._read_chunk()
@@ -214,7 +238,7 @@ class Exchange:
         # A script that closed or replaced its output does not know what is still in the pipes.
         if waits or self._questions[-1].kind == LOAD:
             if len(frames) > 1:
-                self._forget_output()
+                self._child.forget_output()
             over = self._drain()
         first, cpu_s, now = self._at, self._child.cpu_s(), time.monotonic()
         self._at += len(frames)
@@ -233,31 +257,12 @@ class Exchange:
             self._begin(cpu_s, now)
         return replies
 
-    def _forget_output(self) -> None:
-        for stream in self._child.streams.values():
-            stream.clear()
-
     def _drain(self, sizes: Mapping[int, int] | None = None) -> Sequence[Ended]:
         """Takes what was printed, or so much by stream; over the limit the run is over."""
-        for fd, stream in self._child.streams.items():
-            end = None if sizes is None else len(stream) + sizes.get(fd, 0)
-            try:
-                while end != len(stream) and self._printed() <= self._budget.output_bytes:
-                    chunk = os.read(fd, _CHUNK if end is None else min(_CHUNK, end - len(stream)))
-                    if not chunk:
-                        # A stream at its end is read again before every answer.
-                        with contextlib.suppress(KeyError):
-                            self._child.poll.unregister(fd)
-                        break
-                    stream += chunk
-            except BlockingIOError:
-                continue
-        if self._printed() <= self._budget.output_bytes:
+        most = self._budget.output_bytes
+        if self._child.drain(most, sizes):
             return ()
-        return [self._ended("output", f"more than {self._budget.output_bytes} bytes of output")]
-
-    def _printed(self) -> int:
-        return sum(map(len, self._child.streams.values()))
+        return [self._ended("output", f"more than {most} bytes of output")]
 
     def _after_close(self) -> Sequence[Reply | Ended]:
         """The socket is closed: the child is ending, or closed it and lives on. Killing it would
@@ -293,8 +298,3 @@ class Exchange:
 
 def _is_over(results: Sequence[Reply | Ended]) -> bool:
     return bool(results) and isinstance(results[-1], Ended)
-
-
-def _unread(fd: int) -> int:
-    """Bytes that wait in a pipe."""
-    return int(_SIZE.unpack(fcntl.ioctl(fd, _FIONREAD, bytes(_SIZE.size)))[0])

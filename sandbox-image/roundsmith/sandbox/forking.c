@@ -16,6 +16,7 @@
 
 #include "arenas.c"
 #include "launch.c"
+#include "supervising.c"
 
 enum { MOST_KINDS = 16, MOST_CHILDREN = 8, MOST_DESCRIPTORS = 8, LIMITS_BYTES = 24 };
 

@@ -55,8 +55,9 @@ def compiled() -> ctypes.PyDLL | None:
         return None
     library.roundsmith_fork.restype = ctypes.c_long
     library.roundsmith_fork.argtypes = (ctypes.c_void_p, ctypes.c_long, ctypes.c_void_p)
-    library.roundsmith_zygote_bytes.restype = ctypes.c_long
-    for name in ("roundsmith_zygote", "roundsmith_zygote_tell"):
+    for name in ("roundsmith_zygote_bytes", "roundsmith_supervising_bytes"):
+        getattr(library, name).restype = ctypes.c_long
+    for name in ("roundsmith_zygote", "roundsmith_zygote_tell", "roundsmith_supervise"):
         getattr(library, name).restype = ctypes.c_long
         getattr(library, name).argtypes = (ctypes.c_void_p,)
     return library

@@ -3,6 +3,8 @@ each reported.
 """
 
 import marshal
+import socket
+import struct
 from collections.abc import Callable, Iterator
 from itertools import takewhile
 from typing import NamedTuple
@@ -10,13 +12,15 @@ from typing import NamedTuple
 from roundsmith.sandbox.calls import EVERY_PYTHON
 from roundsmith.sandbox.children import Child, Children
 from roundsmith.sandbox.clocks import Clocks
-from roundsmith.sandbox.events import Event, pack_blobs
+from roundsmith.sandbox.events import Event, pack_blobs, unpack_blobs
 from roundsmith.sandbox.exchange import ask, ask_all
 from roundsmith.sandbox.hardening import RunLimits
 from roundsmith.sandbox.questions import QUIET, Asked, Budget, Ended, Reply
+from roundsmith.sandbox.supervisor_loop import Begun
 
 LOADING = -1
 TESTER = b"T"
+_NUMBERS = struct.Struct("!dddQQQII")
 CANARY = "__canary__"
 """A run of this name, in a profile of another language, tries one cell in a child of each phase."""
 
@@ -43,13 +47,31 @@ class Run(NamedTuple):
     profile: str = "base"
 
     def pack(self) -> bytes:
-        """For the socket from the server, which the supervisor trusts: texts, bytes and numbers."""
-        return marshal.dumps(tuple(self), EVERY_PYTHON)
+        """For the socket from the server, which the supervisor trusts."""
+        numbers = _NUMBERS.pack(
+            self.fresh_cpu_s,
+            self.later_cpu_s,
+            self.wall_factor,
+            self.memory_bytes,
+            self.output_bytes,
+            self.file_bytes,
+            self.processes,
+            len(self.cells),
+        )
+        texts = (self.name, self.profile, self.setup, self.source)
+        blobs = [text.encode("utf-8", "surrogatepass") for text in texts]
+        cells = [kind + body for kind, body in self.cells]
+        return numbers + pack_blobs([*blobs, self.stdin, *cells])
 
     @classmethod
     def unpack(cls, content: bytes) -> "Run":
         """What the server packed."""
-        return cls(*marshal.loads(content))
+        fresh_s, later_s, factor, memory, output, file, processes, _ = _NUMBERS.unpack_from(content)
+        *texts, stdin = (blobs := unpack_blobs(content[_NUMBERS.size :]))[:5]
+        name, profile, setup, source = (text.decode("utf-8", "surrogatepass") for text in texts)
+        cells = tuple((blob[:1], blob[1:]) for blob in blobs[5:])
+        budgets = (fresh_s, later_s, factor, memory, output, file, processes)
+        return cls(name, setup, source, stdin, cells, *budgets, profile)
 
     def limits(self) -> RunLimits:
         """The kernel's limits; its CPU limit only stands behind the supervisor's own clock."""
@@ -60,15 +82,22 @@ class Run(NamedTuple):
 
 
 class Runner:
-    """Carries out one run. Events go to `report` as they are known."""
+    """Carries out what is left of a run. Events go to `report` as they are known."""
 
-    def __init__(self, children: Children, run: Run, report: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        children: Children,
+        run: Run,
+        report: Callable[[Event], None],
+        begun: Begun | None = None,
+    ) -> None:
         self._children, self._run, self._report = children, run, report
+        self._begun = begun
 
     def execute(self) -> None:
         """Loads, asks every cell until the child ends, and has every process ended."""
         run = self._run
-        child = self._children.start(run.limits(), run.stdin)
+        child = self._child()
         program = marshal.dumps((run.name, run.setup, run.source), EVERY_PYTHON)
         try:
             if run.name == "__main__":
@@ -78,6 +107,16 @@ class Runner:
                 self._ask_cells(child, program)
         finally:
             self._children.end_all()
+
+    def _child(self) -> Child:
+        begun = self._begun
+        if begun is None:
+            return self._children.start(self._run.limits(), self._run.stdin)
+        control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, begun.control)
+        child = Child(begun.child_id, control, begun.streams)
+        child.pid, child.greeted, child.closed = begun.pid, begun.greeted, begun.closed
+        child.frames.feed(begun.rest)
+        return self._children.adopt(child)
 
     def _ask_cells(self, child: Child, program: bytes) -> None:
         at, cells = LOADING, ((b"P", program), *self._run.cells)
@@ -101,7 +140,8 @@ class Runner:
         if first + len(cells) == len(self._run.cells) > 0:
             asked.append(Asked(QUIET, b"", self._budget(fresh=True)))
         held: Reply | None = None
-        for at, result in enumerate(ask_all(self._children, child, asked), 1):
+        begun, self._begun = self._begun, None
+        for at, result in enumerate(ask_all(self._children, child, asked, begun), 1):
             if held is not None:
                 yield _unless_tampered(held, result)
             elif at == len(cells) < len(asked) and isinstance(result, Reply):

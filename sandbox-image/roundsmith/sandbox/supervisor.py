@@ -32,6 +32,7 @@ from roundsmith.sandbox.frames import read_frame, write_frame
 from roundsmith.sandbox.hardening import Box, address_space_bytes
 from roundsmith.sandbox.profiles import Profiles
 from roundsmith.sandbox.runs import LOADING, Run, Runner
+from roundsmith.sandbox.supervisor_loop import Begun, SupervisorLoop
 from roundsmith.sandbox.syscalls import call
 from roundsmith.sandbox.zygotes import ProfileBroken, Zygotes
 
@@ -65,7 +66,8 @@ def main(server: int, scratch: str, places: Sequence[str]) -> None:
     interfaces = namespaces.interfaces() if isolate else []
     write_frame(server, encode((True, "", interfaces, kernel, list(found.here), found.missing)))
     try:
-        serve(server, zygotes, Compiled(zygotes, found.languages))
+        loop = _loop(server, zygotes) if compiled else None
+        serve(server, zygotes, Compiled(zygotes, found.languages), loop)
     except (EOFError, ZygoteGone, BrokenPipeError, ConnectionResetError):
         return
 
@@ -127,10 +129,23 @@ def prepare_interpreter() -> None:
     sys.argv = ["solution.py"]
 
 
-def serve(server: int, zygotes: Zygotes, compiled: Compiled) -> None:
-    """Runs until the server closes the socket."""
+def _loop(server: int, zygotes: Zygotes) -> SupervisorLoop | None:
+    if zygotes.library is None:
+        return None
+    no_input = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    return SupervisorLoop(zygotes.library, server, no_input)
+
+
+def serve(
+    server: int, zygotes: Zygotes, compiled: Compiled, loop: SupervisorLoop | None = None
+) -> None:
+    """Runs until the server closes the socket; what is ordinary in C, where there is a `loop`."""
     while True:
-        frame = read_frame(server)
+        begun: Begun | None = None
+        if loop is None:
+            frame = read_frame(server)
+        else:
+            frame, begun = loop.next()
         if frame[:1] == CANCEL:
             # It came as its run had just ended.
             continue
@@ -140,7 +155,10 @@ def serve(server: int, zygotes: Zygotes, compiled: Compiled) -> None:
             if run.profile in compiled.languages:
                 compiled.execute(run, events.add)
             else:
-                Runner(zygotes.children(run.profile), run, events.add).execute()
+                children = zygotes.children(run.profile)
+                if loop is not None:
+                    loop.know(run.profile, children)
+                Runner(children, run, events.add, begun).execute()
         except Cancelled:
             read_frame(server)
         except ProfileBroken as error:

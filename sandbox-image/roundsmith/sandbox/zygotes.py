@@ -33,7 +33,7 @@ class Zygotes:
         self, server: int, found: Profiles, box: Box, library: ctypes.PyDLL | None, proc: int
     ) -> None:
         self._server, self._found, self._box = server, found, box
-        self._library, self._proc = library, proc
+        self.library, self._proc = library, proc
         self._children: dict[tuple[str, str], Children] = {}
         self._begun: dict[tuple[str, str], socket.socket] = {}
         """Those that are being made."""
@@ -49,9 +49,8 @@ class Zygotes:
             raise ProfileBroken(self._broken[key])
         if key not in self._children:
             try:
-                self._children[key] = Children(
-                    self._start(profile, phase), self._server, self._proc
-                )
+                zygote = self._start(profile, phase)
+                self._children[key] = Children(zygote, self._server, self._proc)
             except ProfileBroken as error:
                 self._broken[key] = str(error)
                 raise
@@ -118,7 +117,7 @@ class Zygotes:
                 address_space=size,
                 pairs=rights.pairs,
             )
-            zygote = Zygote(control, box, self._library, maps)
+            zygote = Zygote(control, box, self.library, maps)
             control.send(_READY)
             zygote.serve()
         except BaseException as error:
