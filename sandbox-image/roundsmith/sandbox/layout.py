@@ -10,7 +10,7 @@ from roundsmith.sandbox.syscalls import LIBC
 
 _HUGE_PAGE = 2 * 2**20
 _COLLAPSE = 25
-_READ, _WRITE, _EXECUTE = 1, 2, 4
+_READ, _EXECUTE = 1, 4
 _OWN = ("", "[heap]")
 """What the memory is called that is of no file."""
 
@@ -63,17 +63,12 @@ def gather(maps: int) -> None:
 
 
 def merge(maps: int) -> None:
-    """Makes two mappings of the five that a library has: what is only read beside its code may be
-    executed too, and what is only read beside its data written. That is no right that a program
-    lacks, which may change the mappings of its process itself.
+    """Makes one mapping of the three in which a library has its code and what is only read: that may
+    be executed too, then. It is no right that a program lacks, which may change the mappings of its
+    process itself.
     """
     found = mappings(maps)
     base = {m.name: m.first - m.offset for m in found if m.rights == "r-xp"}
     for first, last, rights, offset, name in found:
-        if rights == "r--p" and name in base:
-            of_code = first - offset == base[name]
-            LIBC.mprotect(
-                ctypes.c_void_p(first),
-                ctypes.c_size_t(last - first),
-                _READ | (_EXECUTE if of_code else _WRITE),
-            )
+        if rights == "r--p" and first - offset == base.get(name):
+            LIBC.mprotect(ctypes.c_void_p(first), ctypes.c_size_t(last - first), _READ | _EXECUTE)
