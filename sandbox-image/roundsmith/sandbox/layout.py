@@ -63,9 +63,9 @@ def gather(maps: int) -> None:
 
 
 def merge(maps: int) -> None:
-    """Makes one mapping of the three in which a library has its code and what is only read: that may
-    be executed too, then. It is no right that a program lacks, which may change the mappings of its
-    process itself.
+    """Makes one mapping of the three in which a library has its code and what is only read: that
+    may be executed too, then. It is no right that a program lacks, which may change the mappings
+    of its process itself.
     """
     found = mappings(maps)
     base = {m.name: m.first - m.offset for m in found if m.rights == "r-xp"}
