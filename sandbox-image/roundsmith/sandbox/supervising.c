@@ -377,7 +377,7 @@ static void take(struct supervising *s, int64_t count)
         spent_s = 0;
     each_s = using > 1 && spent_s <= least_s ? spent_s / using : spent_s;
     for (int64_t at = first; at < last; at++) {
-        s->answers[at].cpu_s = at + 1 == s->num_questions ? 0.0 : each_s;
+        s->answers[at].cpu_s = each_s;
         s->answers[at].wall_s = now_s - s->start_s;
     }
     s->taken = s->answers[last - 1].start + s->answers[last - 1].size;
