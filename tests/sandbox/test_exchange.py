@@ -5,6 +5,7 @@ comes to look: here the child goes on just when it found no answer.
 import os
 import select
 import socket
+import time
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
@@ -15,7 +16,8 @@ from roundsmith.sandbox.codec import HEADER
 from roundsmith.sandbox.exchange import NONCE_BYTES, ask_all
 from roundsmith.sandbox.frames import write_frame
 from roundsmith.sandbox.hardening import GREETING
-from roundsmith.sandbox.questions import LOAD, Asked, Budget, Ended
+from roundsmith.sandbox.questions import LOAD, Asked, Budget, Ended, Reply
+from roundsmith.sandbox.supervisor_loop import Begun
 from roundsmith.sandbox.zygote import EXITED, EXITED_BODY
 
 LIMIT, CHILD = 100, 1
@@ -125,3 +127,36 @@ def ended_by(steps: list[list[str | int]]) -> Iterator[str]:
     for fd in (out, error, complaining):
         os.close(fd)
     assert seen & select.POLLIN, "the supervisor would be woken for nothing"
+
+
+def test_questions_that_were_not_sent_yet_are_sent_where_a_run_is_gone_on_with() -> None:
+    """Though an answer is there already, with which nothing needs to be sent."""
+    ours, theirs = socket.socketpair()
+    zygote, silent = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    out, error = os.pipe(), os.pipe()
+    with ours, theirs, zygote, silent:
+        ours.setblocking(False)
+        questions = [Asked(kind, b"", BUDGET) for kind in (b"P", b"C", b"C")]
+        nonces = b"".join(bytes([at]) * NONCE_BYTES for at in range(3))
+        first = HEADER.size + 1 + NONCE_BYTES
+        frames = [
+            (b"A" + nonces[at : at + NONCE_BYTES]) for at in range(0, len(nonces), NONCE_BYTES)
+        ]
+        write_frame(theirs.fileno(), frames[1])
+        child = Child(CHILD, ours, [out[0], error[0]])
+        child.pid, child.greeted = os.getpid(), True
+        answers = [(frames[0], 0.0, 0.0)]
+        cpu_s, now = child.cpu_s(), time.monotonic()
+        begun = Begun(
+            CHILD, ours.fileno(), (out[0], error[0]), child.pid, True, False, nonces, first,
+            answers, b"", cpu_s, now, cpu_s,
+        )  # fmt: skip
+        children = Children(zygote, silent.fileno(), -1)
+        children.adopt(child)
+        results = ask_all(children, child, questions, begun)
+        assert [next(results), next(results)]
+        assert len(theirs.recv(1 << 16)) == 2 * first
+        write_frame(theirs.fileno(), frames[2])
+        assert [result.kind for result in results if isinstance(result, Reply)] == [b"A"]
+    for fd in (*out, *error):
+        os.close(fd)

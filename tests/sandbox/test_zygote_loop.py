@@ -33,3 +33,16 @@ def test_a_library_of_another_layout_is_refused(
                 ZygoteLoop(found, 0, 4, before, None)
         else:
             ZygoteLoop(found, 0, 4, before, None)
+
+
+def test_a_library_that_lacks_what_is_called_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if launcher.compiled() is None:
+        pytest.skip("there is no C compiler here")
+    source, built = tmp_path / "launch.c", tmp_path / "forking.so"
+    source.write_text((SOURCES / "launch.c").read_text())
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", str(built), str(source)], check=True)
+    monkeypatch.setattr(launcher, "LIBRARY", str(built))
+    with pytest.raises(OSError, match="compile it anew, by installing again"):
+        launcher.compiled()

@@ -3,7 +3,6 @@
    would copy 512, and only memory that fills a whole one can be put there (layout.py). */
 
 #include <stdint.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -15,6 +14,7 @@ struct arena_allocator {
 
 /* Python's own; weak, because this file may be loaded where there is none. */
 extern void PyObject_SetArenaAllocator(struct arena_allocator *) __attribute__((weak));
+extern int Py_IsInitialized(void) __attribute__((weak));
 
 enum { HUGE_PAGE = 2 << 20, ARENA = 1 << 20, ROOM = 64 << 20 };
 
@@ -44,7 +44,7 @@ static void release(void *context, void *arena, size_t size)
 
 __attribute__((constructor)) static void settle(void)
 {
-    if (!getenv("LD_PRELOAD") || !PyObject_SetArenaAllocator)
+    if (!PyObject_SetArenaAllocator || !Py_IsInitialized || Py_IsInitialized())
         return;
     char *made = mmap(NULL, ROOM + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (made == MAP_FAILED)

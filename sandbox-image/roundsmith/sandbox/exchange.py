@@ -109,6 +109,7 @@ class Exchange:
             Reply(frame[:1], frame[1 + NONCE_BYTES :], cpu_s, wall_s)
             for frame, cpu_s, wall_s in begun.answers
         ]
+        self._send()
         yield from self._handle({self._child.control.fileno()})
 
     def _handle(self, ready: set[int]) -> Iterator[Sequence[Reply | Ended]]:

@@ -2,6 +2,7 @@
 calls.
 """
 
+import mmap
 import os
 from collections.abc import Iterator
 
@@ -22,6 +23,20 @@ def read_frame(fd: int) -> bytes:
     """Reads one frame from a trusted side; raises EOFError when it closed."""
     (size,) = HEADER.unpack(_read_exactly(fd, HEADER.size))
     return _read_exactly(fd, size)
+
+
+def read_frame_apart(fd: int) -> memoryview:
+    """The same, in memory that no fork inherits."""
+    (size,) = HEADER.unpack(_read_exactly(fd, HEADER.size))
+    held = mmap.mmap(-1, max(size, 1), mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    held.madvise(mmap.MADV_DONTFORK)
+    view, at = memoryview(held)[:size], 0
+    while at < size:
+        got = os.readv(fd, [view[at:]])
+        if not got:
+            raise EOFError("the other side closed")
+        at += got
+    return view
 
 
 def _read_exactly(fd: int, size: int) -> bytes:

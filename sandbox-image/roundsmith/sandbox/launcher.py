@@ -47,12 +47,22 @@ class Place(ctypes.Structure):
 
 
 def compiled() -> ctypes.PyDLL | None:
-    """The C launcher, None where it was not compiled or not for this machine."""
+    """The C launcher, None where it was not compiled or not for this machine. Raises OSError for
+    one that was compiled from another version of its source.
+    """
     try:
         # The interpreter's lock is kept: a child goes on as the only thread, as the parent was.
         library = ctypes.PyDLL(LIBRARY, use_errno=True)
     except OSError:
         return None
+    try:
+        _declare(library)
+    except AttributeError as error:
+        raise OSError(f"{error}: compile it anew, by installing again") from error
+    return library
+
+
+def _declare(library: ctypes.PyDLL) -> None:
     library.roundsmith_fork.restype = ctypes.c_long
     library.roundsmith_fork.argtypes = (ctypes.c_void_p, ctypes.c_long, ctypes.c_void_p)
     for name in ("roundsmith_zygote_bytes", "roundsmith_supervising_bytes"):
@@ -60,7 +70,6 @@ def compiled() -> ctypes.PyDLL | None:
     for name in ("roundsmith_zygote", "roundsmith_zygote_tell", "roundsmith_supervise"):
         getattr(library, name).restype = ctypes.c_long
         getattr(library, name).argtypes = (ctypes.c_void_p,)
-    return library
 
 
 class Launcher:

@@ -35,7 +35,7 @@ def mappings(maps: int) -> list[Mapping]:
     os.lseek(maps, 0, os.SEEK_SET)
     content = b"".join(iter(lambda: os.read(maps, 1 << 16), b""))
     found = []
-    for line in content.decode(errors="surrogateescape").splitlines():
+    for line in content.decode(errors="surrogateescape").split("\n")[:-1]:
         place, rights, offset, _, _, *name = line.split(None, 5)
         first, last = (int(at, 16) for at in place.split("-"))
         found.append(Mapping(first, last, rights, int(offset, 16), "".join(name)))

@@ -63,6 +63,13 @@ class Run(NamedTuple):
         cells = [kind + body for kind, body in self.cells]
         return numbers + pack_blobs([*blobs, self.stdin, *cells])
 
+    @staticmethod
+    def profile_of(content: memoryview) -> str:
+        """That of what the server packed, of which nothing else is copied."""
+        count, name, size = struct.unpack_from("!3I", content, _NUMBERS.size)
+        at = _NUMBERS.size + 4 * (1 + count) + name
+        return bytes(content[at : at + size]).decode("utf-8", "surrogatepass")
+
     @classmethod
     def unpack(cls, content: bytes) -> "Run":
         """What the server packed."""

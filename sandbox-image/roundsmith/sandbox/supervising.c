@@ -11,15 +11,16 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { NONCE_BYTES = 8, HEADER_BYTES = 4, HEAD_BYTES = 56, FORK_BYTES = 29, TOLD_BYTES = 17, EVENT_BYTES = 29 };
+enum { MOST_ASKED = 1 << 17, MOST_KEPT = 1 << 20, PAGE = 1 << 16 };
 enum { MOST_QUESTIONS = 256, MOST_ZYGOTES = 8, PROFILE_BYTES = 32, BUFFER_BYTES = 1 << 18, FIXED_BLOBS = 5 };
 enum { NAME, PROFILE, SETUP, SOURCE, STDIN };
 /* Why the loop returns: the server is gone; a run that nothing was done of; one that was begun; the zygote is gone. */
@@ -59,10 +60,10 @@ struct supervising {
     double cpu_start_s, start_s; /* of that one */
     double greeted_cpu_s;        /* when the child was seen to be confined, which is when the first one's wall clock starts */
     struct answer answers[MOST_QUESTIONS];
-    int64_t taken, used; /* of the buffer */
+    unsigned char *buffer; /* what the child wrote */
+    int64_t buffer_room, taken, used;
     unsigned char *events;
     int64_t events_room;
-    unsigned char buffer[BUFFER_BYTES];
 };
 
 long roundsmith_supervising_bytes(void)
@@ -108,17 +109,35 @@ static unsigned char *put_bytes(unsigned char *to, const void *bytes, size_t siz
     return to + size;
 }
 
-/* Has at least so many bytes at *memory; whether they were to be had. */
+/* Has at least so many bytes at *memory, of which none is what it was; whether they were to be had. No fork inherits them:
+   what a run holds must not be found in a zygote that is made later. */
 static int make_room(unsigned char **memory, int64_t *room, int64_t size)
 {
     if (size <= *room)
         return 1;
-    unsigned char *more = realloc(*memory, size);
-    if (!more)
+    int64_t whole = (size + PAGE - 1) / PAGE * PAGE;
+    void *made = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (made == MAP_FAILED)
         return 0;
-    *memory = more;
-    *room = size;
+    if (madvise(made, whole, MADV_DONTFORK)) {
+        munmap(made, whole);
+        return 0;
+    }
+    if (*room)
+        munmap(*memory, *room);
+    *memory = made;
+    *room = whole;
     return 1;
+}
+
+/* Gives back what one large run took. */
+static void shrink(unsigned char **memory, int64_t *room)
+{
+    if (*room <= MOST_KEPT)
+        return;
+    munmap(*memory, *room);
+    *memory = NULL;
+    *room = 0;
 }
 
 static int close_all(const int *fds, int count)
@@ -165,7 +184,7 @@ static double seconds(clockid_t id)
 /* CPU time of the child so far, by the clock that the kernel has for each process; 0 where it tells none. */
 static double used_s(const struct supervising *s)
 {
-    return s->pid ? seconds((~(clockid_t)s->pid << 3) | 2) : 0.0;
+    return s->pid ? seconds((clockid_t)(~(uint32_t)s->pid << 3 | 2)) : 0.0;
 }
 
 /* The parts of the frame; how many cells, -1 for a run that is left. */
@@ -223,7 +242,9 @@ static int write_questions(struct supervising *s, const struct blob *found, int6
     int64_t size = s->num_questions * (HEADER_BYTES + 1 + NONCE_BYTES) + program;
     for (int64_t i = 0; i < num_cells; i++)
         size += found[FIXED_BLOBS + i].size - 1;
-    if (size > UINT32_MAX || !make_room(&s->asked, &s->asked_room, size))
+    /* More than a socket takes at once is sent by exchange.py. */
+    if (size > MOST_ASKED || !make_room(&s->asked, &s->asked_room, size)
+        || !make_room(&s->buffer, &s->buffer_room, BUFFER_BYTES))
         return 0;
     unsigned char *to = put_number(s->asked, 1 + NONCE_BYTES + program, HEADER_BYTES);
     *to++ = 'P';
@@ -432,9 +453,9 @@ static int ask(struct supervising *s)
 /* Has the child killed and everything below it, and waits until the zygote has reaped it. */
 static int end_child(struct supervising *s)
 {
-    unsigned char kill[1 + 4] = {'K'}, told[TOLD_BYTES];
-    put_number(kill + 1, s->child, 4);
-    int fds[] = {s->control, s->out, s->error}, sent = send(s->zygote, kill, sizeof kill, MSG_NOSIGNAL) > 0;
+    unsigned char message[1 + 4] = {'K'}, told[TOLD_BYTES];
+    put_number(message + 1, s->child, 4);
+    int fds[] = {s->control, s->out, s->error}, sent = send(s->zygote, message, sizeof message, MSG_NOSIGNAL) > 0;
     close_all(fds, 3);
     ssize_t size;
     do
@@ -477,6 +498,7 @@ long roundsmith_supervise(struct supervising *s)
     struct blob found[MOST_QUESTIONS + FIXED_BLOBS];
     for (;;) {
         unsigned char header[HEADER_BYTES];
+        shrink(&s->frame, &s->frame_room);
         if (!read_exactly(s->server, header, HEADER_BYTES))
             return SERVER_GONE;
         s->frame_size = read_u32(header);

@@ -28,7 +28,7 @@ from roundsmith.sandbox.children import Cancelled, ZygoteGone
 from roundsmith.sandbox.codec import decode, encode
 from roundsmith.sandbox.compiled import Compiled
 from roundsmith.sandbox.events import Event, pack_events
-from roundsmith.sandbox.frames import read_frame, write_frame
+from roundsmith.sandbox.frames import read_frame, read_frame_apart, write_frame
 from roundsmith.sandbox.hardening import Box, address_space_bytes
 from roundsmith.sandbox.profiles import Profiles
 from roundsmith.sandbox.runs import LOADING, Run, Runner
@@ -53,6 +53,7 @@ def main(server: int, scratch: str, places: Sequence[str]) -> None:
     found = profiles.find(dict(zip(places[::2], places[1::2], strict=True)), isolate)
     try:
         zygotes = _zygotes(server, found, isolate, uid_base, compiled, scratch)
+        loop = _loop(server, zygotes)
     except (OSError, ProfileBroken) as error:
         write_frame(server, encode((False, str(error), [], kernel, [], {})))
         return
@@ -66,7 +67,6 @@ def main(server: int, scratch: str, places: Sequence[str]) -> None:
     interfaces = namespaces.interfaces() if isolate else []
     write_frame(server, encode((True, "", interfaces, kernel, list(found.here), found.missing)))
     try:
-        loop = _loop(server, zygotes) if compiled else None
         serve(server, zygotes, Compiled(zygotes, found.languages), loop)
     except (EOFError, ZygoteGone, BrokenPipeError, ConnectionResetError):
         return
@@ -136,35 +136,42 @@ def _loop(server: int, zygotes: Zygotes) -> SupervisorLoop | None:
     return SupervisorLoop(zygotes.library, server, no_input)
 
 
-def serve(
-    server: int, zygotes: Zygotes, compiled: Compiled, loop: SupervisorLoop | None = None
-) -> None:
+def serve(server: int, zygotes: Zygotes, compiled: Compiled, loop: SupervisorLoop | None) -> None:
     """Runs until the server closes the socket; what is ordinary in C, where there is a `loop`."""
     while True:
-        begun: Begun | None = None
-        if loop is None:
-            frame = read_frame(server)
+        _serve_next(server, zygotes, compiled, loop)
+
+
+def _serve_next(
+    server: int, zygotes: Zygotes, compiled: Compiled, loop: SupervisorLoop | None
+) -> None:
+    """One run, of which nothing is left here: a zygote that is made later would have it."""
+    begun: Begun | None = None
+    if loop is None:
+        frame = read_frame_apart(server)
+    else:
+        frame, begun = loop.next()
+    if frame[:1] == CANCEL:
+        # It came as its run had just ended.
+        return
+    events = _Events(server)
+    try:
+        # Nor is there anything of this one yet where its own zygote has to be made.
+        profile = Run.profile_of(frame[1:])
+        children = None if profile in compiled.languages else zygotes.children(profile)
+        run = Run.unpack(bytes(frame[1:]))
+        if children is None:
+            compiled.execute(run, events.add)
         else:
-            frame, begun = loop.next()
-        if frame[:1] == CANCEL:
-            # It came as its run had just ended.
-            continue
-        events = _Events(server)
-        run = Run.unpack(frame[1:])
-        try:
-            if run.profile in compiled.languages:
-                compiled.execute(run, events.add)
-            else:
-                children = zygotes.children(run.profile)
-                if loop is not None:
-                    loop.know(run.profile, children)
-                Runner(children, run, events.add, begun).execute()
-        except Cancelled:
-            read_frame(server)
-        except ProfileBroken as error:
-            events.add((LOADING, "setup", str(error), b"", 0.0, 0.0))
-        zygotes.settle()
-        events.flush(last=True)
+            if loop is not None:
+                loop.know(profile, children)
+            Runner(children, run, events.add, begun).execute()
+    except Cancelled:
+        read_frame(server)
+    except ProfileBroken as error:
+        events.add((LOADING, "setup", str(error), b"", 0.0, 0.0))
+    zygotes.settle()
+    events.flush(last=True)
 
 
 class _Events:

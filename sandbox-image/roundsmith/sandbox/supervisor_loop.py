@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from roundsmith.sandbox.children import Children, ZygoteGone
 
-_NONCE_BYTES, _QUESTIONS, _ZYGOTES, _PROFILE_BYTES, _BUFFER_BYTES = 8, 256, 8, 32, 1 << 18
+_NONCE_BYTES, _QUESTIONS, _ZYGOTES, _PROFILE_BYTES = 8, 256, 8, 32
 
 
 class _Why(IntEnum):
@@ -66,11 +66,12 @@ class _State(ctypes.Structure):
         ("start_s", ctypes.c_double),
         ("greeted_cpu_s", ctypes.c_double),
         ("answers", _Answer * _QUESTIONS),
+        ("buffer", ctypes.c_void_p),
+        ("buffer_room", ctypes.c_int64),
         ("taken", ctypes.c_int64),
         ("used", ctypes.c_int64),
         ("events", ctypes.c_void_p),
         ("events_room", ctypes.c_int64),
-        ("buffer", ctypes.c_ubyte * _BUFFER_BYTES),
     )
 
 
@@ -115,7 +116,6 @@ class SupervisorLoop:
             )
         self._library, self._state = library, _State(server, no_input)
         self._address = ctypes.addressof(self._state)
-        self._buffer = self._address + _State.buffer.offset
         self._known: dict[str, tuple[_Zygote, Children]] = {}
 
     def know(self, profile: str, children: Children) -> None:
@@ -127,9 +127,10 @@ class SupervisorLoop:
         self._state.num_zygotes = at + 1
         self._known[profile] = self._state.zygotes[at], children
 
-    def next(self) -> tuple[bytes, Begun | None]:
-        """Serves until there is something to do here: a frame of the server's, and the run that it
-        asked for, if that was begun. Raises EOFError when the server is gone, and ZygoteGone.
+    def next(self) -> tuple[memoryview, Begun | None]:
+        """Serves until there is something to do here: a frame of the server's, good until this is
+        called again, and the run that it asked for, if that was begun. No fork inherits the frame.
+        Raises EOFError when the server is gone, and ZygoteGone.
         """
         for zygote, children in self._known.values():
             zygote.last = children.last_id
@@ -141,13 +142,14 @@ class SupervisorLoop:
         if why is _Why.ZYGOTE_GONE:
             raise ZygoteGone
         state = self._state
-        frame = ctypes.string_at(state.frame or 0, state.frame_size)
-        return frame, self._begun() if why is _Why.BEGUN else None
+        frame = (ctypes.c_ubyte * state.frame_size).from_address(state.frame or self._address)
+        return memoryview(frame).cast("B"), self._begun() if why is _Why.BEGUN else None
 
     def _begun(self) -> Begun:
         state = self._state
+        buffer = state.buffer or 0
         answers = [
-            (ctypes.string_at(self._buffer + one.start, one.size), one.cpu_s, one.wall_s)
+            (ctypes.string_at(buffer + one.start, one.size), one.cpu_s, one.wall_s)
             for one in state.answers[: state.at]
         ]
         confined_just_now = state.greeted and not state.at
@@ -161,7 +163,7 @@ class SupervisorLoop:
             bytes(state.nonces[: state.num_questions * _NONCE_BYTES]),
             state.sent,
             answers,
-            ctypes.string_at(self._buffer + state.taken, state.used - state.taken),
+            ctypes.string_at(buffer + state.taken, state.used - state.taken),
             state.cpu_start_s,
             state.start_s,
             state.greeted_cpu_s if confined_just_now else state.cpu_start_s,

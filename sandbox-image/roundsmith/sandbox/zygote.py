@@ -42,7 +42,6 @@ class Zygote:
         this process's mappings, which is closed.
         """
         self._control, self._box = control, box
-        _occupy_low_descriptors()
         self._hardening = Hardening(box, library)
         self._pid_by_id: dict[int, int] = {}
         self._id_by_pid: dict[int, int] = {}
@@ -162,7 +161,7 @@ def clean(box: Box) -> None:
         empty(directory, keep=(os.path.basename(box.scratch),))
 
 
-def _occupy_low_descriptors() -> None:
+def occupy_low_descriptors() -> None:
     """So that nothing made later has a number that a child's own descriptors get."""
     while (fd := os.open("/dev/null", os.O_RDONLY)) <= PROGRAM_FD:
         os.set_inheritable(fd, False)

@@ -14,7 +14,7 @@ from roundsmith.sandbox import layout, packages
 from roundsmith.sandbox.children import Cancelled, Children
 from roundsmith.sandbox.hardening import Box, address_space_bytes
 from roundsmith.sandbox.profiles import ONLY, Profile, Profiles
-from roundsmith.sandbox.zygote import Zygote
+from roundsmith.sandbox.zygote import Zygote, occupy_low_descriptors
 
 _READY = b"R"
 _WHY_BYTES = 2000
@@ -91,6 +91,7 @@ class Zygotes:
         if profile is None or phase not in profile.rights:
             raise ProfileBroken(self._found.missing.get(name, f"there is no profile {name!r}"))
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        gc.collect()  # of earlier runs
         if not os.fork():
             self._become(profile, phase, theirs)
         theirs.close()
@@ -102,6 +103,7 @@ class Zygotes:
             low, high = sorted((control.fileno(), self._proc))
             for first, last in ((3, low), (low + 1, high), (high + 1, 1 << 16)):
                 os.closerange(first, last)
+            occupy_low_descriptors()
             if profile.packages:
                 packages.load(profile.packages, profile.modules)
             gc.collect()
@@ -110,6 +112,7 @@ class Zygotes:
             rights = profile.rights[phase]
             size = address_space_bytes(self._proc) + rights.address_space
             os.close(self._proc)
+            occupy_low_descriptors()
             box = self._box._replace(
                 readable=rights.readable,
                 executable=rights.executable,
