@@ -118,7 +118,8 @@ class Exchange:
         if ready & own:
             results = self._take(ready)
             yield results
-            if not results and child.closed and self._becomes_a_program():
+            # One that becomes a program answers by how it ends.
+            if not results and child.closed and self._questions[self._at].kind == LAUNCH:
                 with contextlib.suppress(KeyError):
                     child.poll.unregister(child.control)
             elif not results and child.closed:
@@ -129,10 +130,6 @@ class Exchange:
             self._children.hear(fd)
             if child.exit_status is not None:
                 yield self._after_exit()
-
-    def _becomes_a_program(self) -> bool:
-        """Whether the child was asked to: then it answers by how it ends."""
-        return self._questions[self._at].kind == LAUNCH
 
     def _send(self) -> None:
         waited = len(self._unsent)
