@@ -9,6 +9,10 @@ from typing import NamedTuple
 from roundsmith.sandbox.children import Children, ZygoteGone
 
 _NONCE_BYTES, _QUESTIONS, _ZYGOTES, _PROFILE_BYTES = 8, 256, 8, 32
+_READ_ONLY = 0x100
+# An array type of ctypes is kept for each size that there ever was.
+_view = ctypes.pythonapi.PyMemoryView_FromMemory
+_view.restype, _view.argtypes = ctypes.py_object, (ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int)
 
 
 class _Why(IntEnum):
@@ -142,8 +146,8 @@ class SupervisorLoop:
         if why is _Why.ZYGOTE_GONE:
             raise ZygoteGone
         state = self._state
-        frame = (ctypes.c_ubyte * state.frame_size).from_address(state.frame or self._address)
-        return memoryview(frame).cast("B"), self._begun() if why is _Why.BEGUN else None
+        frame: memoryview = _view(state.frame, state.frame_size, _READ_ONLY)
+        return frame, self._begun() if why is _Why.BEGUN else None
 
     def _begun(self) -> Begun:
         state = self._state
