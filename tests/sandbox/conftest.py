@@ -242,7 +242,7 @@ def box(request: pytest.FixtureRequest) -> Iterator[Box]:
     launcher: Literal["c", "python"] = "c" if place == request.param else "python"
     with ExitStack() as stack:
         if place == "pod":
-            settings = stack.enter_context(_scientific_pod()).settings(cache_bytes=0)
+            settings = stack.enter_context(scientific_pod()).settings(cache_bytes=0)
         elif place == "T3":
             pod = container_pod("runsc", beside=scientific())
             settings = stack.enter_context(pod).settings(slots=1, cache_bytes=0)
@@ -259,7 +259,7 @@ def box(request: pytest.FixtureRequest) -> Iterator[Box]:
             asyncio.run_coroutine_threadsafe(pool.close(), loop).result(600)
 
 
-def _scientific_pod() -> AbstractContextManager[SandboxPod]:
+def scientific_pod() -> AbstractContextManager[SandboxPod]:
     """With packages, where its interpreter can load those of this one."""
     code = "import sys; print(sys.version_info[:2])"
     found = subprocess.run([sandbox_interpreter(), "-c", code], stdout=subprocess.PIPE, text=True)

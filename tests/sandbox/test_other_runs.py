@@ -3,12 +3,15 @@ one that it is made for: else each of its programs would.
 """
 
 import asyncio
+from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
 from roundsmith.executor.pool import Pool
 from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.types import CallTest, ExecuteItem, Outcome, Program
+from tests.sandbox.conftest import scientific_pod
 
 MARK = "mark-5c1d0f"
 SAID = "def f(x):\n    text = '" + MARK + "'\n    {}return x\n"
@@ -43,30 +46,37 @@ def f(turned):
 """
 
 
-@pytest.mark.parametrize("tier", ["T1", "T2"])
+@pytest.mark.parametrize("place", ["T1", "T2", "pod"])
 @pytest.mark.parametrize("launcher", ["c", "python"])
-def test_programs_of_a_later_zygote_find_nothing_of_other_runs(tier: str, launcher: str) -> None:
-    async def main() -> list[Outcome] | str:
-        settings = ExecutorSettings(slots=1, highest=tier, launcher=launcher, cache_bytes=0)
-        async with Pool(settings) as pool:
-            if pool.capabilities().tier != tier:
-                return f"{tier} does not hold here"
-            if "scientific" not in pool.capabilities().profiles:
-                return "there is no profile scientific here"
-            said = CallTest("t", "f", (MARK,), MARK)
-            for at, more in enumerate(("", "print(text); ", "")):
-                item = ExecuteItem("i", (Program(f"c{at}", SAID.format(more)),), (said,))
-                assert [o.verdict.value async for o in pool.execute(item)] == ["PASS"]
-            first = ExecuteItem(
-                "i", (Program("c", SAID.format("")),), (said,), profile="scientific"
-            )
-            assert [o.verdict.value async for o in pool.execute(first)] == ["PASS"]
-            looks = CallTest("t", "f", (MARK[::-1],), [])
-            last = ExecuteItem("i", (Program("c", LOOKS),), (looks,), profile="scientific")
-            return [outcome async for outcome in pool.execute(last)]
-
-    found = asyncio.run(main())
+def test_case_103_programs_of_a_later_zygote_find_nothing_of_other_runs(
+    place: str, launcher: str
+) -> None:
+    asked: dict[str, Any] = {"slots": 1, "launcher": launcher, "cache_bytes": 0}
+    with ExitStack() as stack:
+        if place == "pod":
+            settings = stack.enter_context(scientific_pod()).settings(**asked)
+        else:
+            settings = ExecutorSettings(highest=place, **asked)
+        found = asyncio.run(of_the_last(settings, "T1" if place == "pod" else place))
     if isinstance(found, str):
         pytest.skip(found)
     (outcome,) = found
     assert outcome.verdict.value == "PASS", outcome.detail
+
+
+async def of_the_last(settings: ExecutorSettings, tier: str) -> list[Outcome] | str:
+    """What comes of a program that looks for what others said before it, or why there is none."""
+    said, looks = CallTest("t", "f", (MARK,), MARK), CallTest("t", "f", (MARK[::-1],), [])
+    async with Pool(settings) as pool:
+        if pool.capabilities().tier != tier:
+            return f"{tier} does not hold here"
+        if "scientific" not in pool.capabilities().profiles:
+            return "there is no profile scientific here"
+        for at, (more, profile) in enumerate(
+            (("", "base"), ("print(text); ", "base"), ("", "base"), ("", "scientific"))
+        ):
+            program = Program(f"c{at}", SAID.format(more))
+            item = ExecuteItem("i", (program,), (said,), profile=profile)
+            assert [o.verdict.value async for o in pool.execute(item)] == ["PASS"]
+        last = ExecuteItem("i", (Program("c", LOOKS),), (looks,), profile="scientific")
+        return [outcome async for outcome in pool.execute(last)]
