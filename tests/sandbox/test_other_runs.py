@@ -10,11 +10,12 @@ import pytest
 
 from roundsmith.executor.pool import Pool
 from roundsmith.executor.settings import ExecutorSettings
-from roundsmith.types import CallTest, ExecuteItem, Outcome, Program
+from roundsmith.types import CallTest, ExecuteItem, Limits, Outcome, Program, StdioTest
 from tests.sandbox.conftest import scientific_pod
 
 MARK = "mark-5c1d0f"
 SAID = "def f(x):\n    text = '" + MARK + "'\n    {}return x\n"
+ECHOES = "#include <cstdio>\nint main() { putchar(getchar()); }\n"
 LOOKS = """
 import ctypes, gc, sys
 libc = ctypes.CDLL(None)
@@ -23,20 +24,27 @@ def mapped(address):
     return not libc.mincore(page, ctypes.c_size_t(4096), ctypes.create_string_buffer(1))
 def f(turned):
     mark = turned[::-1]
-    found, frame = set(), sys._getframe().f_back
+    found, frames, frame = set(), [], sys._getframe().f_back
     while frame is not None:
         for name, value in list(frame.f_locals.items()):
             if mark in repr(value):
                 found.add('local ' + name)
+        frames.append(frame)
         frame = frame.f_back
     gc.unfreeze()
-    things = gc.get_objects()
+    things, seen = gc.get_objects(), set()
+    left = [*things, *(v for f in frames for v in f.f_locals.values())]
+    while left:
+        value = left.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        left += gc.get_referents(value)
+        if isinstance(value, str) and mark in value and value != mark:
+            found.add('text')
+        if isinstance(value, (bytes, bytearray)) and mark.encode() in value:
+            found.add('bytes')
     for thing in things:
-        for value in [thing, *gc.get_referents(thing)]:
-            if isinstance(value, str) and mark in value and value != mark:
-                found.add('text')
-            if isinstance(value, (bytes, bytearray)) and mark.encode() in value:
-                found.add('bytes')
         state = getattr(thing, '_state', None) if type(thing).__name__ == 'SupervisorLoop' else None
         for name in ('frame', 'asked', 'buffer', 'events') if state is not None else ():
             address = getattr(state, name)
@@ -72,11 +80,17 @@ async def of_the_last(settings: ExecutorSettings, tier: str) -> list[Outcome] | 
             return f"{tier} does not hold here"
         if "scientific" not in pool.capabilities().profiles:
             return "there is no profile scientific here"
+        if "cpp" in pool.capabilities().profiles:
+            echo = Program("c", f"// {MARK}\n{ECHOES}")
+            item = ExecuteItem("i", (echo,), (StdioTest("t", "1", "1"),), profile="cpp")
+            assert [o.verdict.value async for o in pool.execute(item)] == ["PASS"]
         for at, (more, profile) in enumerate(
             (("", "base"), ("print(text); ", "base"), ("", "base"), ("", "scientific"))
         ):
             program = Program(f"c{at}", SAID.format(more))
             item = ExecuteItem("i", (program,), (said,), profile=profile)
             assert [o.verdict.value async for o in pool.execute(item)] == ["PASS"]
-        last = ExecuteItem("i", (Program("c", LOOKS),), (looks,), profile="scientific")
+        last = ExecuteItem(
+            "i", (Program("c", LOOKS),), (looks,), limits=Limits(cpu_s=20), profile="scientific"
+        )
         return [outcome async for outcome in pool.execute(last)]

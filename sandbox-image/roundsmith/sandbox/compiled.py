@@ -51,6 +51,11 @@ class Compiled:
         self._zygotes, self.languages = zygotes, languages
         self._kept: OrderedDict[tuple[str, str, str], int] = OrderedDict()
 
+    def forget(self) -> None:
+        """Keeps none of them any more."""
+        while self._kept:
+            os.close(self._kept.popitem()[1])
+
     def execute(self, run: Run, report: Callable[[Event], None]) -> None:
         """Compiles, where that is not done, and runs on the input; leaves no process behind."""
         language = self.languages[run.profile]

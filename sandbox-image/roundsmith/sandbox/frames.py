@@ -2,7 +2,6 @@
 calls.
 """
 
-import mmap
 import os
 from collections.abc import Iterator
 
@@ -21,25 +20,12 @@ def write_frame(fd: int, *parts: bytes) -> None:
 
 def read_frame(fd: int) -> bytes:
     """Reads one frame from a trusted side; raises EOFError when it closed."""
-    (size,) = HEADER.unpack(_read_exactly(fd, HEADER.size))
-    return _read_exactly(fd, size)
+    (size,) = HEADER.unpack(read_exactly(fd, HEADER.size))
+    return read_exactly(fd, size)
 
 
-def read_frame_apart(fd: int) -> memoryview:
-    """The same, in memory that no fork inherits."""
-    (size,) = HEADER.unpack(_read_exactly(fd, HEADER.size))
-    held = mmap.mmap(-1, max(size, 1), mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    held.madvise(mmap.MADV_DONTFORK)
-    view, at = memoryview(held)[:size], 0
-    while at < size:
-        got = os.readv(fd, [view[at:]])
-        if not got:
-            raise EOFError("the other side closed")
-        at += got
-    return view
-
-
-def _read_exactly(fd: int, size: int) -> bytes:
+def read_exactly(fd: int, size: int) -> bytes:
+    """So many bytes from a trusted side; raises EOFError when it closed."""
     chunks = []
     while size:
         chunk = os.read(fd, size)

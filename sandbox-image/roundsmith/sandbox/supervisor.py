@@ -28,7 +28,7 @@ from roundsmith.sandbox.children import Cancelled, ZygoteGone
 from roundsmith.sandbox.codec import decode, encode
 from roundsmith.sandbox.compiled import Compiled
 from roundsmith.sandbox.events import Event, pack_events
-from roundsmith.sandbox.frames import read_frame, read_frame_apart, write_frame
+from roundsmith.sandbox.frames import read_frame, write_frame
 from roundsmith.sandbox.hardening import Box, address_space_bytes
 from roundsmith.sandbox.profiles import Profiles
 from roundsmith.sandbox.runs import LOADING, Run, Runner
@@ -38,6 +38,7 @@ from roundsmith.sandbox.zygotes import ProfileBroken, Zygotes
 
 RUN, CANCEL = b"R", b"C"
 CHILD_UID_INSIDE = 1
+_APART = "roundsmith.sandbox.apart"
 _CANARIES = ("roundsmith.sandbox.attempts", "roundsmith.sandbox.traces")
 _FLUSH_S = 0.02
 _FLUSH_BYTES = 4 * 2**20
@@ -79,6 +80,8 @@ def _zygotes(
     prepare_interpreter()
     # Its file is out of sight once the root is the runtime's.
     library = launcher.compiled() if compiled else None
+    if library is None:
+        importlib.import_module(_APART)
     proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     readable = (
         found.readable if isolate else found.here[profiles.BASE].rights[profiles.ONLY].readable
@@ -148,6 +151,8 @@ def _serve_next(
     """One run, of which nothing is left here: a zygote that is made later would have it."""
     begun: Begun | None = None
     if loop is None:
+        from roundsmith.sandbox.apart import read_frame_apart  # loaded at the start
+
         frame = read_frame_apart(server)
     else:
         frame, begun = loop.next()
@@ -156,9 +161,12 @@ def _serve_next(
         return
     events = _Events(server)
     try:
-        # Nor is there anything of this one yet where its own zygote has to be made.
-        profile = Run.profile_of(frame[1:])
-        children = None if profile in compiled.languages else zygotes.children(profile)
+        # Nor is there anything of this one, or of those kept, where a zygote of Python is made.
+        profile, children = Run.profile_of(frame[1:]), None
+        if profile not in compiled.languages:
+            if not zygotes.made(profile):
+                compiled.forget()
+            children = zygotes.children(profile)
         run = Run.unpack(bytes(frame[1:]))
         if children is None:
             compiled.execute(run, events.add)

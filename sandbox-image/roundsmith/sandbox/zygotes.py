@@ -56,6 +56,10 @@ class Zygotes:
                 raise
         return self._children[key]
 
+    def made(self, profile: str) -> bool:
+        """Whether there is one of a profile of Python."""
+        return (profile, ONLY) in self._children
+
     def out_of_reach(self, profile: str, phase: str) -> list[str]:
         """What other profiles read of the same root, and children of this phase must not."""
         rights = self._found.here[profile].rights[phase]
