@@ -4,11 +4,12 @@ says. The child here is a process that plays one, so that it can say anything.
 
 import contextlib
 import ctypes
+import json
 import marshal
 import os
-import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -22,9 +23,7 @@ from hypothesis import strategies as st
 from roundsmith.sandbox import launcher
 from roundsmith.sandbox.calls import EVERY_PYTHON
 from roundsmith.sandbox.children import Children, ZygoteGone
-from roundsmith.sandbox.codec import HEADER
 from roundsmith.sandbox.events import Event, unpack_events
-from roundsmith.sandbox.exchange import NONCE_BYTES
 from roundsmith.sandbox.frames import read_frame, write_frame
 from roundsmith.sandbox.hardening import GREETING
 from roundsmith.sandbox.runs import Run, Runner
@@ -34,6 +33,7 @@ from roundsmith.sandbox.zygote import CHILD_ID, EXITED, EXITED_BODY
 
 CELLS = ((b"C", b"one"), (b"C", b"two"), (b"X", b"three"))
 NUM_QUESTIONS = len(CELLS) + 2
+PLAYED = str(Path(__file__).with_name("played_child.py"))
 LATE = b"late"
 """In place of a greeting: one that comes after half a second."""
 ECHO = b"echo"
@@ -73,57 +73,30 @@ class Player(threading.Thread):
         self.limits = message[1 + CHILD_ID.size :]
         said = [letter for letter, _, _ in self._said if len(letter) == 1]
         stays = not self._rest and (said == ["E"] or len(said) == NUM_QUESTIONS)
-        child = os.fork()
-        if not child:
-            signal.alarm(60)
-            for at, fd in enumerate(fds):
-                os.dup2(fd, at)
-            control = len(fds) - 1
-            os.closerange(control + 1, 1 << 16)  # so that it sees who has gone
-            with contextlib.suppress(OSError, EOFError):
-                time.sleep(0.5 if self._greeting == LATE else 0)
-                write_frame(control, GREETING if self._greeting == LATE else self._greeting)
-                self._answer(control)
-            while stays:
-                signal.pause()
-            os._exit(0)
+        asked = {
+            "late_s": 0.5 if self._greeting == LATE else 0,
+            "greeting": (GREETING if self._greeting == LATE else self._greeting).hex(),
+            "num_questions": NUM_QUESTIONS,
+            "said": [(a, b, "echo" if c == ECHO else c.hex()) for a, b, c in self._said],
+            "rest": self._rest.hex(),
+            "piece": self._piece,
+            "stay": stays,
+        }
+        command = [sys.executable, "-I", "-S", PLAYED, str(fds[3]), json.dumps(asked)]
+        streams = dict(zip(("stdin", "stdout", "stderr"), fds, strict=False))
+        child = subprocess.Popen(command, pass_fds=fds[3:], **streams)  # type: ignore[call-overload]  # by name
         for fd in fds:
             os.close(fd)
         if not stays:
-            os.waitpid(child, 0)
+            child.wait()
             self._zygote.send(EXITED + EXITED_BODY.pack(child_id, 0, 0))
         while message := self._zygote.recv(256):
             if message == b"K" + CHILD_ID.pack(child_id) and stays:
-                os.kill(child, signal.SIGKILL)
-                os.waitpid(child, 0)
+                child.kill()
+                child.wait()
                 self._zygote.send(EXITED + EXITED_BODY.pack(child_id + self.mistaken, 9, 0))
-
-    def _answer(self, control: int) -> None:
-        questions = [read_frame(control)[1:] for _ in range(NUM_QUESTIONS)]
-        nonces = [question[:NONCE_BYTES] for question in questions]
-        at, answers = 0, b""
-        for letter, number, body in self._said:
-            if len(letter) > 1:
-                self._send(control, answers)
-                answers = b""
-                (burn if letter == "burn" else time.sleep)(number / 1000)
-                continue
-            nonce = nonces[(at + number) % NUM_QUESTIONS]
-            if body == ECHO:
-                body = questions[at][NONCE_BYTES:]
-            answers += HEADER.pack(1 + len(nonce) + len(body)) + letter.encode() + nonce + body
-            at += 1
-        self._send(control, answers + self._rest)
-
-    def _send(self, control: int, answers: bytes) -> None:
-        for at in range(0, len(answers), self._piece):
-            os.write(control, answers[at : at + self._piece])
-
-
-def burn(seconds: float) -> None:
-    until = time.process_time() + seconds
-    while time.process_time() < until:
-        pass
+        child.kill()
+        child.wait()
 
 
 @contextmanager
@@ -372,7 +345,7 @@ ANSWERS = st.lists(st.tuples(LETTERS, BESIDE, st.binary(max_size=30)), max_size=
 RESTS = st.sampled_from([b""] * 6 + [b"\0", b"\0\0\0\x20A", b"\xff\xff\xff\xff", b"\0\0\0\1H"])
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(said=ANSWERS, rest=RESTS, piece=st.sampled_from([1 << 16, 1 << 16, 50, 13]))
 def test_whatever_a_child_says_it_is_told_as_python_tells_it(
     said: list[Said], rest: bytes, piece: int
