@@ -71,24 +71,13 @@ long roundsmith_zygote_bytes(void)
     return sizeof(struct zygote);
 }
 
-static uint32_t big_endian(const unsigned char *bytes)
-{
-    return (uint32_t)bytes[0] << 24 | bytes[1] << 16 | bytes[2] << 8 | bytes[3];
-}
-
-static void put(unsigned char *bytes, uint64_t value, int size)
-{
-    for (int at = 0; at < size; at++)
-        bytes[at] = value >> 8 * (size - 1 - at);
-}
-
 /* EXITED: id, wait status, CPU microseconds. */
 long roundsmith_zygote_tell(struct zygote *z)
 {
     unsigned char told[17] = {'x'};
-    put(told + 1, z->reaped.id, 4);
-    put(told + 5, (uint32_t)z->status, 4);
-    put(told + 9, z->cpu_us, 8);
+    put_number(told + 1, z->reaped.id, 4);
+    put_number(told + 5, (uint32_t)z->status, 4);
+    put_number(told + 9, z->cpu_us, 8);
     if (send(z->control, told, sizeof told, 0) < 0) {
         z->errno_ = errno;
         return FAILED;
@@ -196,7 +185,7 @@ static long hear(struct zygote *z)
         errno = EPROTO;
         return failed(z);
     }
-    uint32_t id = big_endian(message + 1);
+    uint32_t id = read_u32(message + 1);
     if (message[0] == 'K') {
         for (long at = 0; at < z->num_children; at++)
             if (z->children[at].id == id) {
