@@ -89,6 +89,13 @@ def has_bfloat16_units() -> bool:
     return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(flags))
 
 
+def sums_bytes_exactly() -> bool:
+    """Whether this CPU adds products of eight bits in 32 (AVX VNNI, AMX, ARM's dot product). Where
+    it does not, oneDNN adds two of them in 16, and a sum that does not fit is cut.
+    """
+    return bool({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp"} & set(processor().split()))
+
+
 def processor() -> str:
     """Vendor and vector instructions of this CPU: by them torch and its libraries choose how they
     add, so that where they differ the last bits do.

@@ -1,5 +1,6 @@
 """The only module that knows vLLM's own names: how it is started, asked, and how it fails."""
 
+import logging
 import os
 import tempfile
 from collections.abc import AsyncGenerator, Iterator, Sequence
@@ -19,6 +20,7 @@ from roundsmith.models.loading import served_device, served_dtype, stored_parame
 from roundsmith.models.text import ModelText
 from roundsmith.types import GenerateItem, TopLogprobs
 
+logger = logging.getLogger(__name__)
 CONSTRAINT_KINDS = ("regex", "json_schema", "grammar")
 _CPU_KV_CACHE_GIB = 1.0
 _CPU_BLOCK_TOKENS = 32
@@ -252,10 +254,12 @@ def _generate_error(cause: BaseException) -> RoundsmithError:
 
 async def begin(llm: Any, version: str) -> None:
     """Tells the engine and its ranks which weights they started with, and to end with this
-    process.
+    process. Logs what makes their numbers doubtful.
     """
     await llm.update_weight_version(version)
-    await llm.collective_rpc("roundsmith_begin", args=(version, os.getpid()))
+    found = await llm.collective_rpc("roundsmith_begin", args=(version, os.getpid()))
+    if doubtful := next(filter(None, found), None):
+        logger.warning("%s", doubtful)
 
 
 async def load(llm: Any, folder: Path, version: str) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from roundsmith.config import sums_bytes_exactly
 from roundsmith.models.finite import first_not_finite
 
 if TYPE_CHECKING:
@@ -53,12 +54,21 @@ class RankWeights:
         self.roundsmith_version = version
         return ""
 
-    def roundsmith_begin(self, version: str, service_pid: int) -> None:
+    def roundsmith_begin(self, version: str, service_pid: int) -> str:
         """Tells the rank what it started with, and whom it serves: it ends when that process does,
-        however that ends.
+        however that ends. Says what makes its numbers doubtful, or nothing.
         """
         self.roundsmith_version = version
         threading.Thread(target=_end_with, args=(service_pid, os.getppid()), daemon=True).start()
+        worker: Any = self
+        if sums_bytes_exactly() or not (name := _first_of_bytes(worker.model_runner.get_model())):
+            return ""
+        return (
+            f"{name} multiplies numbers of eight bits, and this processor has no instruction "
+            "that adds their products exactly (VNNI or AMX): large sums are cut, so "
+            "log-probabilities are off by tenths where weights use all eight bits; serve it on "
+            "another processor or a GPU, or serve weights of full precision"
+        )
 
     def roundsmith_served(self) -> str:
         """The version that this rank has."""
@@ -116,6 +126,15 @@ def _scales_kept() -> Iterator[None]:
         yield
     finally:
         ops.create_onednn_scaled_mm = make
+
+
+def _first_of_bytes(model: "torch.nn.Module") -> str:
+    """The name of the first linear layer that oneDNN computes in eight bits, empty where none."""
+    for name, layer in model.named_modules():
+        kernel = getattr(getattr(layer, "scheme", None), "kernel", None)
+        if hasattr(kernel, "dnnl_handler"):
+            return str(name)
+    return ""
 
 
 def _first_without_numbers(

@@ -1,6 +1,7 @@
 """vLLM over a checkpoint of eight bits: its numbers, and others of the same kind in their place."""
 
 import json
+import logging
 import math
 import shutil
 from collections.abc import Iterator
@@ -10,11 +11,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from roundsmith.config import sums_bytes_exactly
 from roundsmith.errors import ConfigError
 from roundsmith.hashing import weights_sha256
 from roundsmith.types import Completion, GenerateItem, Sampling
 from tests.services.generator.driven import Driven, need, settings_of
 
+LARGEST = 63
+"""Of a weight's bits: a processor without VNNI cuts sums of larger ones."""
 pytestmark = [pytest.mark.vllm, pytest.mark.slow]
 MOST = 0.1
 """How far a log-probability may lie from that of the same weights in float32: what a layer reads
@@ -50,7 +54,7 @@ def rounded(model: Path, folder: Path, *, packed: bool) -> Path:
         if "_proj" not in name:
             stored[name] = tensor
             continue
-        scale = tensor.abs().amax(dim=1, keepdim=True) / 127
+        scale = tensor.abs().amax(dim=1, keepdim=True) / LARGEST
         bits = (tensor / scale).round()
         stored |= (
             {name: bits.to(torch.int8), f"{name}_scale": scale} if packed else {name: bits * scale}
@@ -78,8 +82,28 @@ def models(
     }
 
 
+class Said(logging.Handler):
+    """What was logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
 @pytest.fixture(scope="module")
-def quantized(models: dict[str, tuple[Path, Path]]) -> Iterator[Driven]:
+def said() -> Iterator[list[str]]:
+    """What is logged while the engine starts, and after."""
+    handler, logger = Said(), logging.getLogger("roundsmith")
+    logger.addHandler(handler)
+    yield handler.lines
+    logger.removeHandler(handler)
+
+
+@pytest.fixture(scope="module")
+def quantized(models: dict[str, tuple[Path, Path]], said: list[str]) -> Iterator[Driven]:
     need("vllm")
     driven = Driven(settings_of("vllm", str(models["one"][0]), slots=4, kv_cache_gib=0.1))
     yield driven
@@ -126,6 +150,12 @@ def test_a_quantized_model_has_its_numbers_before_and_after_others_took_their_pl
         assert quantized.engine.describe().rank_weights_sha256 == (weights_sha256(folder),)
         assert furthest(drawn(quantized), numbers) < MOST
     assert [c.token_ids for c in drawn(quantized)] == [c.token_ids for c in first]
+
+
+def test_a_processor_that_cuts_sums_of_bytes_is_told_of(quantized: Driven, said: list[str]) -> None:
+    told = [line for line in said if "multiplies numbers of eight bits" in line]
+    assert len(told) == (0 if sums_bytes_exactly() else 1)
+    assert all("layers.0" in line and "VNNI" in line for line in told)
 
 
 def test_weights_of_full_precision_can_not_take_the_place_of_quantized_ones(
