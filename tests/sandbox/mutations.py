@@ -84,9 +84,9 @@ MUTATIONS = (
     Mutation("RLIMIT_AS and RLIMIT_DATA", ADDRESS_SPACE + DATA, (11, 12, 13, 20)),
     Mutation("RLIMIT_CPU", CPU_LIMIT, (85,)),
     Mutation("RLIMIT_FSIZE", _limit("FSIZE", "limits.file_bytes"), (34, 85)),
-    Mutation("RLIMIT_NOFILE", _limit("NOFILE", "64"), (16, 85)),
+    Mutation("RLIMIT_NOFILE", _limit("NOFILE", "DESCRIPTORS"), (16, 85)),
     Mutation("RLIMIT_CORE", _limit("CORE", "0"), (62, 85)),
-    Mutation("RLIMIT_STACK", _limit("STACK", "64 * 2**20"), (18, 85)),
+    Mutation("RLIMIT_STACK", _limit("STACK", "STACK_BYTES"), (18, 85)),
     Mutation("RLIMIT_MEMLOCK", _limit("MEMLOCK", "0"), (85, 88)),
     Mutation(
         "RLIMIT_MSGQUEUE", without(STEPS, "values[resource.RLIMIT_MSGQUEUE] = 0", "pass"), (85,)

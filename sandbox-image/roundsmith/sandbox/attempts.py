@@ -10,6 +10,7 @@ import ctypes
 import errno
 import functools
 import os
+import resource
 import struct
 from collections.abc import Callable
 
@@ -202,6 +203,30 @@ def write_large(size: int) -> str:
             os.unlink("large")
 
     return _attempt(work)
+
+
+def raise_limit(kind: int, most: int) -> str:
+    """Has more of a resource (`RLIMIT_*`) than allowed, or takes one more than it has."""
+    soft, hard = resource.getrlimit(kind)
+    if not 0 <= soft <= most:
+        return f"done: has {soft}, {most} are allowed"
+    return _attempt(lambda: resource.setrlimit(kind, (soft + 1, max(soft + 1, hard))))
+
+
+def open_descriptors(most: int) -> str:
+    """Has as many descriptors as no child may have."""
+    opened: list[int] = []
+
+    def work() -> str:
+        while not opened or opened[-1] < most:
+            opened.append(os.dup(0))
+        return f"descriptor {opened[-1]}"
+
+    try:
+        return _attempt(work)
+    finally:
+        for fd in opened:
+            os.close(fd)
 
 
 def see_other_processes() -> str:

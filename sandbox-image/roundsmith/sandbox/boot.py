@@ -10,7 +10,8 @@ from pathlib import Path
 import roundsmith.sandbox
 from roundsmith.sandbox import packages
 
-SANDBOX_VERSION = "1"
+SANDBOX_VERSION = "2"
+"""Of what a server and a supervisor tell each other, and of what programs find."""
 _BOOT = """import os, sys
 for name in ("LD_BIND_NOW", "LD_PRELOAD"):
     os.environ.pop(name, None)
@@ -33,6 +34,11 @@ _LIBRARY = os.path.join(os.path.dirname(__file__), "forking.so")
 def image() -> str:
     """What programs run in: interpreter and sandbox version."""
     return f"python-{platform.python_version()}-sandbox-{SANDBOX_VERSION}"
+
+
+def version_of(image: str) -> str:
+    """The sandbox version that `image` told."""
+    return image.rpartition("-")[2]
 
 
 def spawn(theirs: socket.socket, scratch: str) -> subprocess.Popen[bytes]:

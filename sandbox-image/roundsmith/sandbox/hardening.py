@@ -14,6 +14,8 @@ from roundsmith.sandbox.launcher import Descriptor, Launcher, Step, StorePid
 from roundsmith.sandbox.syscalls import call
 
 CONTROL_FD, PROGRAM_FD = 3, 4
+DESCRIPTORS, STACK_BYTES = 64, 64 * 2**20
+"""Most of a child."""
 GREETING = b"H"
 """A child's first frame, its last step: confined by then, it has run nothing yet."""
 _GREETING_FRAME = HEADER.pack(len(GREETING)) + GREETING
@@ -171,9 +173,9 @@ class Hardening:
             resource.RLIMIT_DATA: memory,
             resource.RLIMIT_CPU: limits.cpu_s,
             resource.RLIMIT_FSIZE: limits.file_bytes,
-            resource.RLIMIT_NOFILE: 64,
+            resource.RLIMIT_NOFILE: DESCRIPTORS,
             resource.RLIMIT_CORE: 0,
-            resource.RLIMIT_STACK: 64 * 2**20,
+            resource.RLIMIT_STACK: STACK_BYTES,
             resource.RLIMIT_MEMLOCK: 0,
         }
         if not self._box.also_written:

@@ -23,6 +23,8 @@ SUPERVISOR = (
     | syscalls.CLONE_NEWUTS
     | syscalls.CLONE_NEWPID
 )
+KINDS = ("user", "mnt", "net", "ipc", "uts")
+"""Those that a supervisor is in itself."""
 BOX = "/box"
 SCRATCH = "/box/run"
 STDIN, STDIN_FILE = "/dev/stdin", f"{SCRATCH}/.stdin"
@@ -156,6 +158,13 @@ def _build_root(trees: list[tuple[str, bool, int]]) -> None:
         _MS_REMOUNT | _MS_BIND | _MS_RDONLY | _MS_NOSUID | _MS_NODEV,
         None,
     )
+
+
+def entered(proc: int) -> list[str]:
+    """Which namespaces this process is in, in the order of `KINDS`; `proc` is a descriptor of
+    `/proc`, which may be out of sight.
+    """
+    return [os.readlink(f"self/ns/{kind}", dir_fd=proc) for kind in KINDS]
 
 
 def interfaces() -> list[str]:

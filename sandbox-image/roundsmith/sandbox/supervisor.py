@@ -52,11 +52,13 @@ def main(server: int, scratch: str, places: Sequence[str]) -> None:
     isolate, uid_base, compiled = decode(read_frame(server))
     kernel = kernels.gvisor()
     found = profiles.find(dict(zip(places[::2], places[1::2], strict=True)), isolate)
+    proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    outside = namespaces.entered(proc)
     try:
-        zygotes = _zygotes(server, found, isolate, uid_base, compiled, scratch)
+        zygotes = _zygotes(server, found, isolate, uid_base, compiled, scratch, proc)
         loop = _loop(server, zygotes)
     except (OSError, ProfileBroken) as error:
-        write_frame(server, encode((False, str(error), [], kernel, [], {})))
+        write_frame(server, encode((False, str(error), [], [], kernel, [], {})))
         return
     except Cancelled:  # the server is gone
         return
@@ -66,7 +68,10 @@ def main(server: int, scratch: str, places: Sequence[str]) -> None:
     # Another process of the same user must not read or trace this one.
     call("prctl", syscalls.PR_SET_DUMPABLE, 0, 0, 0, 0)
     interfaces = namespaces.interfaces() if isolate else []
-    write_frame(server, encode((True, "", interfaces, kernel, list(found.here), found.missing)))
+    inside = zip(namespaces.KINDS, outside, namespaces.entered(proc), strict=True)
+    own = [kind for kind, before, now in inside if before != now]
+    said = (True, "", interfaces, own, kernel, list(found.here), found.missing)
+    write_frame(server, encode(said))
     try:
         serve(server, zygotes, Compiled(zygotes, found.languages), loop)
     except (EOFError, ZygoteGone, BrokenPipeError, ConnectionResetError):
@@ -74,7 +79,13 @@ def main(server: int, scratch: str, places: Sequence[str]) -> None:
 
 
 def _zygotes(
-    server: int, found: Profiles, isolate: bool, uid_base: int, compiled: bool, scratch: str
+    server: int,
+    found: Profiles,
+    isolate: bool,
+    uid_base: int,
+    compiled: bool,
+    scratch: str,
+    proc: int,
 ) -> Zygotes:
     """The zygotes, that of `base` started."""
     prepare_interpreter()
@@ -82,7 +93,6 @@ def _zygotes(
     library = launcher.compiled() if compiled else None
     if library is None:
         importlib.import_module(_APART)
-    proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     readable = (
         found.readable if isolate else found.here[profiles.BASE].rights[profiles.ONLY].readable
     )

@@ -23,6 +23,7 @@ _Call = tuple[str, tuple[object, ...]]
 
 _CPU_S = 5.0
 _PROCESSES = 4
+_NAMESPACES = {"user": "user", "mnt": "mount", "ipc": "ipc", "uts": "uts"}
 TIERS = ("T0", "T1", "T2", "T3")
 
 
@@ -58,7 +59,11 @@ async def _probe_python(supervisor: Supervisor, count_threads: bool, profile: st
         counting = _run([("count_threads", ())], _PROCESSES, profile)
         (count,) = await _answers(supervisor, counting)
         surroundings["threads"] = str(count)
-    checks += [_network_check(supervisor.interfaces), _kernel_check(supervisor.kernel)]
+    checks += [
+        _network_check(supervisor.interfaces),
+        *_namespace_checks(supervisor.namespaces),
+        _kernel_check(supervisor.kernel),
+    ]
     return _seen(checks, surroundings)
 
 
@@ -138,6 +143,19 @@ def _network_check(interfaces: Sequence[str]) -> IsolationCheck:
     return IsolationCheck(
         "own_network", "T2", holds, f"interfaces {list(interfaces) or 'of the host'}"
     )
+
+
+def _namespace_checks(own: Sequence[str]) -> list[IsolationCheck]:
+    """Of those that nothing which a child may do would tell of."""
+    return [
+        IsolationCheck(
+            f"own_{name}_namespace",
+            "T2",
+            kind in own,
+            "another than outside" if kind in own else "that of the processes outside",
+        )
+        for kind, name in _NAMESPACES.items()
+    ]
 
 
 def _kernel_check(kernel: str) -> IsolationCheck:

@@ -1,10 +1,11 @@
 """The promises of isolation, by the attempt that must fail (`roundsmith.sandbox.attempts`)."""
 
+import resource
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from roundsmith.sandbox import languages
-from roundsmith.sandbox.hardening import CONTROL_FD, PROGRAM_FD
+from roundsmith.sandbox.hardening import CONTROL_FD, DESCRIPTORS, PROGRAM_FD, STACK_BYTES
 from roundsmith.sandbox.syscalls import number
 from roundsmith.types import Limits
 
@@ -19,6 +20,8 @@ _NAMESPACES = (
 _MOST_DESCRIPTOR = 256
 # More address space than any runtime may have.
 _HUGE = 2**38
+# What none of the limits of a run or a compiler comes near, where the exact one follows from a run.
+_MOST_BYTES, _MOST_CPU_S = 2**40, 3600
 _FAMILIES = {"unix": 1, "inet": 2, "inet6": 10, "netlink": 16, "packet": 17, "alg": 38, "vsock": 40}
 _SYSTEM_CALLS = """
 ptrace process_vm_readv unshare setns mount keyctl add_key bpf perf_event_open io_uring_setup
@@ -106,6 +109,17 @@ def _limits() -> Iterator[Promise]:
     limits = Limits()
     yield Promise("memory_limit", "T1", "take_memory", (2 * limits.memory_bytes,), "RLIMIT_AS")
     yield Promise("file_limit", "T1", "write_large", (limits.file_bytes + 1,), "RLIMIT_FSIZE")
+    yield Promise("descriptor_limit", "T1", "open_descriptors", (DESCRIPTORS,), "RLIMIT_NOFILE")
+    for name, kind, most in (
+        ("address_space_limit", "AS", _MOST_BYTES),
+        ("data_limit", "DATA", _MOST_BYTES),
+        ("cpu_limit", "CPU", _MOST_CPU_S),
+        ("stack_limit", "STACK", STACK_BYTES),
+        ("core_limit", "CORE", 0),
+        ("locked_memory_limit", "MEMLOCK", 0),
+    ):
+        limit = f"RLIMIT_{kind}"
+        yield Promise(name, "T1", "raise_limit", (getattr(resource, limit), most), limit)
 
 
 def _namespaces() -> Iterator[Promise]:

@@ -6,9 +6,11 @@ that sleeps keeps a slot from others as one that computes.
 """
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Iterable
+from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 from typing import Generic, TypeVar
@@ -16,6 +18,9 @@ from typing import Generic, TypeVar
 from roundsmith.executor.slots import SlotState
 from roundsmith.executor.tally import Tally
 
+log = logging.getLogger(__name__)
+
+_AGAIN_S = 1.0
 _arrivals = count()
 
 
@@ -188,13 +193,21 @@ class Turns:
         # Left for somebody who then gave up: nobody else would have its canary run.
         for slot in [slot for slot in self._idle if slot.owes]:
             self._idle.remove(slot)
-            task = asyncio.create_task(self._settle(slot))
+            task = asyncio.create_task(slot.settle(contended=False))
             self._settling.add(task)
-            task.add_done_callback(self._settling.discard)
+            task.add_done_callback(partial(self._settled, slot))
 
-    async def _settle(self, slot: SlotState) -> None:
-        await slot.settle(contended=False)
-        self.add([slot])
+    def _settled(self, slot: SlotState, task: asyncio.Task[None]) -> None:
+        """It is to be had again; after a failure that is none of the sandbox's, in a while."""
+        self._settling.discard(task)
+        if task.cancelled():
+            return
+        if error := task.exception():
+            log.error("a slot could not be settled, again in %.0f s", _AGAIN_S, exc_info=error)
+            self.num_broken += 1
+            asyncio.get_running_loop().call_later(_AGAIN_S, self._mend, slot)
+        else:
+            self.add([slot])
 
     async def close(self) -> None:
         """Ends what it does by itself; the slots are about to be closed."""

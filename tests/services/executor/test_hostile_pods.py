@@ -14,14 +14,18 @@ from roundsmith.executor.pod_supervisors import PodSupervisors
 from roundsmith.executor.promises import promises
 from roundsmith.executor.settings import ExecutorSettings
 from roundsmith.executor.supervisor import Slot, Supervisor, SupervisorLost
+from roundsmith.sandbox.boot import image
 from roundsmith.sandbox.codec import HEADER, encode
 from roundsmith.sandbox.events import pack_events
 from roundsmith.sandbox.runs import Run
 from roundsmith.v1 import sandbox_pb2 as pb2
 from roundsmith.v1 import sandbox_pb2_grpc
 
-STARTED = pb2.StartedSupervisor(image="i", sandbox_id="s", pid=7, max_content_bytes=2**20)
-READY = encode((True, "", [], "", ["base"], {}))
+STARTED = pb2.StartedSupervisor(image=image(), sandbox_id="s", pid=7, max_content_bytes=2**20)
+OLD = pb2.StartedSupervisor(
+    image="python-3.11.7-sandbox-1", sandbox_id="s", pid=7, max_content_bytes=2**20
+)
+READY = encode((True, "", [], [], "", ["base"], {}))
 LOADED = (-1, "answer", "", encode(None), 0.0, 0.0)
 PASSED = (0, "answer", "", encode(1), 0.0, 0.0)
 NUM_PROMISES = len(promises(7))
@@ -140,7 +144,7 @@ def test_a_sandbox_that_leaves_out_what_it_computes_is_told_from_others() -> Non
 
     async def admitted(supervisor: Supervisor) -> None:
         admission = Admission("T1")
-        admission._computed_by_image["i"] = "0"
+        admission._computed_by_image[image()] = "0"
         with pytest.raises(SandboxError, match="a fixed computation gave nothing"):
             await admission.admit(supervisor)
 
@@ -160,13 +164,25 @@ def test_events_in_any_cut_are_read() -> None:
     [
         (Pod(b"", pb2.StartedSupervisor()), "did not say what it started"),
         (Pod(framed(b"junk")), "did not start"),
-        (Pod(framed(encode((False, "no Landlock", [], "", [], {})))), "no Landlock"),
+        (Pod(framed(encode((False, "no Landlock", [], [], "", [], {})))), "no Landlock"),
         (Pod(HEADER.pack(2**31)), "announced"),
-        (Pod(framed(encode((True, "", [], 5, ["base"], {})))), "no text"),
-        (Pod(framed(encode((True, "", [], "", [5], {})))), "no text"),
-        (Pod(framed(encode((True, "", [], "", [], [])))), "did not start"),
+        (Pod(framed(encode((True, "", [], [], 5, ["base"], {})))), "no text"),
+        (Pod(framed(encode((True, "", [], [], "", [5], {})))), "no text"),
+        (Pod(framed(encode((True, "", [], [], "", [], [])))), "did not start"),
+        (Pod(framed(encode((True, "", [], [5], "", [], {})))), "no text"),
+        (Pod(framed(READY), OLD), "saw a sandbox of version 1 .*expected 2: run"),
     ],
-    ids=["unsaid", "junk", "refused", "flood", "kernel", "profiles", "missing"],
+    ids=[
+        "unsaid",
+        "junk",
+        "refused",
+        "flood",
+        "kernel",
+        "profiles",
+        "missing",
+        "namespaces",
+        "version",
+    ],
 )
 def test_a_supervisor_that_is_not_ready_is_not_used(pod: Pod, said: str) -> None:
     async def never(supervisor: Supervisor) -> None:

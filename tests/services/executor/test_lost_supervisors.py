@@ -17,13 +17,16 @@ from roundsmith.executor.jobs import Job, Patience
 from roundsmith.executor.matrix import plan
 from roundsmith.executor.pool import Pool
 from roundsmith.executor.settings import ExecutorSettings
+from roundsmith.executor.slots import SlotState
 from roundsmith.executor.supervisor import Bystander, NotStarted, SupervisorLost
 from roundsmith.executor.tally import Tally
+from roundsmith.executor.turns import Turns
 from roundsmith.types import CallTest, ExecuteItem, Outcome, Program
 from roundsmith.verdicts import Label, Verdict
 from tests.services.executor.test_local_pool import Cells, cells, outcomes
 
 T = TypeVar("T")
+PATIENCE_S = 60.0
 TEST = CallTest("t", "f", (), 1)
 RIGHT = Program("right", "def f():\n    return 1\n")
 SLEEPS = Program("sleeps", "import time\ndef f():\n    time.sleep(60)\n")
@@ -197,3 +200,38 @@ def test_cells_that_come_back_apart_are_run_again_in_the_order_of_their_row() ->
 def test_what_this_machine_does_not_start_is_tried_for_less_long_than_a_pod() -> None:
     pods = ExecutorSettings(pool="pods", sandboxes="sandboxes:1")
     assert ExecutorSettings().start_s < pods.start_s / 10
+
+
+class Unsettled(SlotState):
+    """A slot that owes a canary, which fails."""
+
+    times = 0
+
+    def __init__(self) -> None:
+        """It has no supervisor: nothing but its canary is asked for."""
+
+    @property
+    def owes(self) -> bool:
+        return not self.times
+
+    @property
+    def pause_s(self) -> float:
+        return 0.0
+
+    async def settle(self, contended: bool) -> None:
+        self.times += 1
+        raise OSError("no room")
+
+
+def test_a_slot_whose_canary_fails_by_itself_is_had_again_in_a_while(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def main() -> int:
+        turns, slot = Turns(Tally()), Unsettled()
+        turns.add([slot])
+        async with asyncio.timeout(PATIENCE_S):
+            assert await turns.take(turns.begin("caller")) is slot
+        return slot.times
+
+    assert asyncio.run(main()) == 1
+    assert "no room" in caplog.text
