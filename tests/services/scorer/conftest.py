@@ -5,12 +5,23 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+import torch
 
+from roundsmith.config import REPEATED_SUMS
 from roundsmith.scorer.engine import TransformersScorer
 from roundsmith.scorer.settings import ScorerSettings
 from roundsmith.types import Score, ScoreItem
 
 ScoreAll = Callable[[Sequence[ScoreItem]], list[Score]]
+
+
+def pytest_collection_finish() -> None:
+    """MKL is told how to add (`repeat_sums`) before any test has it add: it listens once, and a
+    scorer that comes after another test's model would be too late.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MKL_CBWR", REPEATED_SUMS)
+        torch.ones(64, 64) @ torch.ones(64, 64)
 
 
 @pytest.fixture(scope="session")
