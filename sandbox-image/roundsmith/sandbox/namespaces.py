@@ -160,11 +160,15 @@ def _build_root(trees: list[tuple[str, bool, int]]) -> None:
     )
 
 
-def entered(proc: int) -> list[str]:
-    """Which namespaces this process is in, in the order of `KINDS`; `proc` is a descriptor of
-    `/proc`, which may be out of sight.
+def entered(proc: int) -> dict[str, str]:
+    """Which namespaces this process is in, by kind, of those that the kernel tells (gVisor tells
+    few); `proc` is a descriptor of `/proc`, which may be out of sight.
     """
-    return [os.readlink(f"self/ns/{kind}", dir_fd=proc) for kind in KINDS]
+    found = {}
+    for kind in KINDS:
+        with contextlib.suppress(FileNotFoundError):
+            found[kind] = os.readlink(f"self/ns/{kind}", dir_fd=proc)
+    return found
 
 
 def interfaces() -> list[str]:

@@ -68,8 +68,8 @@ def main(server: int, scratch: str, places: Sequence[str]) -> None:
     # Another process of the same user must not read or trace this one.
     call("prctl", syscalls.PR_SET_DUMPABLE, 0, 0, 0, 0)
     interfaces = namespaces.interfaces() if isolate else []
-    inside = zip(namespaces.KINDS, outside, namespaces.entered(proc), strict=True)
-    own = [kind for kind, before, now in inside if before != now]
+    inside = namespaces.entered(proc)
+    own = [kind for kind, before in outside.items() if before != inside[kind]]
     said = (True, "", interfaces, own, kernel, list(found.here), found.missing)
     write_frame(server, encode(said))
     try:
