@@ -10,7 +10,17 @@ from roundsmith.sandbox.syscalls import LIBC
 
 _HUGE_PAGE = 2 * 2**20
 _COLLAPSE = 25
-_READ, _EXECUTE = 1, 4
+_READ, _WRITE, _EXECUTE = 1, 2, 4
+_PRIVATE, _ANONYMOUS = 2, 0x20
+_MAY_MOVE, _TO_THERE = 1, 2
+_HUGE_ADVICE = 14
+_OF_C = ctypes.CDLL(None)
+_map, _move, _unmap = _OF_C.mmap, _OF_C.mremap, _OF_C.munmap
+_map.restype = _move.restype = ctypes.c_void_p
+_map.argtypes = (ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long)
+_move.argtypes = (ctypes.c_void_p, *[ctypes.c_size_t] * 2, ctypes.c_int, ctypes.c_void_p)
+_unmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
+_FAILED = ctypes.c_void_p(-1).value
 _OWN = ("", "[heap]")
 """What the memory is called that is of no file."""
 
@@ -72,3 +82,30 @@ def merge(maps: int) -> None:
     for first, last, rights, offset, name in found:
         if rights == "r--p" and first - offset == base.get(name):
             LIBC.mprotect(ctypes.c_void_p(first), ctypes.c_size_t(last - first), _READ | _EXECUTE)
+
+
+def copy_code(maps: int) -> None:
+    """Puts the interpreter's code, and what of it is only read, into huge pages of this process's
+    own, as far as it fills whole ones: a fork copies an entry of each, where a child would have to
+    ask for a file's pages by the few, as it runs.
+    """
+    of_interpreter = ctypes.cast(ctypes.pythonapi.Py_IsInitialized, ctypes.c_void_p).value or 0
+    for first, last, rights, _, _ in mappings(maps):
+        if rights == "r-xp" and first <= of_interpreter < last:
+            whole = -(-first // _HUGE_PAGE) * _HUGE_PAGE
+            if size := max(0, last - whole) // _HUGE_PAGE * _HUGE_PAGE:
+                _copy(whole, size)
+
+
+def _copy(place: int, size: int) -> None:
+    """Nothing is changed where the kernel has no huge pages for it."""
+    room = _map(None, size + _HUGE_PAGE, _READ | _WRITE, _PRIVATE | _ANONYMOUS, -1, 0)
+    if room == _FAILED:
+        return
+    first = -(-room // _HUGE_PAGE) * _HUGE_PAGE
+    at, length = ctypes.c_void_p(first), ctypes.c_size_t(size)
+    LIBC.madvise(at, length, _HUGE_ADVICE)
+    ctypes.memmove(at, place, size)
+    if not LIBC.madvise(at, length, _COLLAPSE) and not LIBC.mprotect(at, length, _READ | _EXECUTE):
+        _move(first, size, size, _MAY_MOVE | _TO_THERE, place)
+    _unmap(room, size + _HUGE_PAGE)

@@ -68,6 +68,7 @@ class Zygote:
         layout.merge(maps)
         if not box.phase:  # what a child becomes another program in is left at once
             layout.gather(maps)
+            layout.copy_code(maps)
         os.close(maps)
 
     def serve(self) -> None:
