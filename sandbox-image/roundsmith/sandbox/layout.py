@@ -72,6 +72,38 @@ def gather(maps: int) -> None:
                 LIBC.madvise(ctypes.c_void_p(at), ctypes.c_size_t(_HUGE_PAGE), _COLLAPSE)
 
 
+def join(proc: int) -> list[Mapping]:
+    """Before a fork: makes one mapping of the two in which a library has what it writes, of which
+    the linker closes a part. Only where nothing was forked yet does the kernel join them. Gives
+    what `part` closes again, in the process that goes on; a zygote keeps them so, whose children
+    are the programs' own.
+    """
+    maps = open_maps(proc)
+    try:
+        found = mappings(maps)
+    finally:
+        os.close(maps)
+    written = {(m.first, m.offset, m.name) for m in found if m.rights == "rw-p"}
+    joined = [
+        m
+        for m in found
+        if m.rights == "r--p" and (m.last, m.offset + m.last - m.first, m.name) in written
+    ]
+    _protect(joined, _READ | _WRITE)
+    return joined
+
+
+def part(joined: list[Mapping]) -> None:
+    """Closes what `join` opened."""
+    _protect(joined, _READ)
+
+
+def _protect(found: list[Mapping], rights: int) -> None:
+    for mapping in found:
+        size = ctypes.c_size_t(mapping.last - mapping.first)
+        LIBC.mprotect(ctypes.c_void_p(mapping.first), size, rights)
+
+
 def merge(maps: int) -> None:
     """Makes one mapping of the three in which a library has its code and what is only read: that
     may be executed too, then. It is no right that a program lacks, which may change the mappings
@@ -79,9 +111,8 @@ def merge(maps: int) -> None:
     """
     found = mappings(maps)
     base = {m.name: m.first - m.offset for m in found if m.rights == "r-xp"}
-    for first, last, rights, offset, name in found:
-        if rights == "r--p" and first - offset == base.get(name):
-            LIBC.mprotect(ctypes.c_void_p(first), ctypes.c_size_t(last - first), _READ | _EXECUTE)
+    only_read = [m for m in found if m.rights == "r--p" and m.first - m.offset == base.get(m.name)]
+    _protect(only_read, _READ | _EXECUTE)
 
 
 def copy_code(maps: int) -> None:

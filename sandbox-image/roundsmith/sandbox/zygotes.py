@@ -96,7 +96,13 @@ class Zygotes:
             raise ProfileBroken(self._found.missing.get(name, f"there is no profile {name!r}"))
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         gc.collect()  # of earlier runs
-        if not os.fork():
+        joined, pid = layout.join(self._proc), -1
+        try:
+            pid = os.fork()
+        finally:
+            if pid:
+                layout.part(joined)
+        if not pid:
             self._become(profile, phase, theirs)
         theirs.close()
         return ours
