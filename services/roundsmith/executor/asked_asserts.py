@@ -33,8 +33,8 @@ _KEPT_SOURCES, _KEPT_CHARACTERS = 4096, 2**12
 
 @dataclass(frozen=True, slots=True)
 class AskedAsserts:
-    """Kind and body of the frame, what is expected of each call, the splits, and the answer to all
-    calls that has just that.
+    """Kind and body of the frame, what is expected of each call, the splits, and the answer that
+    has just that, where a value is all that is expected.
     """
 
     kind: bytes
@@ -52,10 +52,10 @@ class AskedAsserts:
         """The first assert that does not hold decides. All calls are made before one is compared.
         Raises NotSplittable where a tester must say, and CodecError for what is no answer.
         """
-        if self.kind == CALL:
-            return _compared(answer, self.expected[0], self.parts[0])
         if answer == self.whole:  # as that of a right program nearly always is
             return Verdict.PASS, ""
+        if self.kind == CALL:
+            return _compared(answer, self.expected[0], self.parts[0])
         found = nodes(answer)
         if found.tag == "O":  # together too large
             raise NotSplittable
@@ -80,10 +80,10 @@ def _asked(source: str) -> AskedAsserts | None:
         return None
     expected = tuple(encode(part.expected) for part in parts)
     calls = [(part.entry_point, part.args, part.kwargs) for part in parts]
+    whole = _as_expected(expected, parts)
     if len(parts) > 1:
-        whole = _as_expected(expected, parts)
         return AskedAsserts(CALLS, pack_calls(calls), expected, parts, whole)
-    return AskedAsserts(CALL, pack_calls(calls[0]), expected, parts, None)
+    return AskedAsserts(CALL, pack_calls(calls[0]), expected, parts, whole)
 
 
 _kept_asked = lru_cache(maxsize=_KEPT_SOURCES)(_asked)
@@ -91,9 +91,13 @@ _kept_asked = lru_cache(maxsize=_KEPT_SOURCES)(_asked)
 
 
 def _as_expected(expected: tuple[bytes, ...], parts: tuple[SplitAssert, ...]) -> bytes | None:
-    """None where one asks for something else than a value, or where all are too large together."""
+    """None where one asks for something else than a value, or where all are too large together.
+    Literals hold no NaN, so what is the same is equal.
+    """
     if any(part.truth is not None or part.condition is not None for part in parts):
         return None
+    if len(parts) == 1:
+        return expected[0]
     try:
         return encode(list(expected))
     except CodecError:
@@ -103,8 +107,7 @@ def _as_expected(expected: tuple[bytes, ...], parts: tuple[SplitAssert, ...]) ->
 def _compared(answer: bytes, expected: bytes, part: SplitAssert) -> Judgement:
     if part.condition is not None:
         return _held(answer, part, part.condition)
-    # A literal holds no NaN, so what is the same is equal.
-    if part.truth is None and answer == expected:
+    if part.truth is None and answer == expected:  # a literal, as in `_as_expected`
         return Verdict.PASS, ""
     if part.truth is None and len(answer) > READ_ANYWAY + _LONGEST_RATIO * len(expected):
         return Verdict.FAIL, too_long(answer, expected)

@@ -257,7 +257,7 @@ def _outcome(code_id: str, test_id: str, result: Result, place: Place, limits: L
         image=place.image,
         near_limit=result.near_limit or _refused_here(end.verdict, place.tier, limits),
         # A program's own words may hold half characters, which no message can carry.
-        detail=end.detail[:_DETAIL_CHARACTERS].encode("utf-8", "replace").decode(),
+        detail=end.detail and end.detail[:_DETAIL_CHARACTERS].encode("utf-8", "replace").decode(),
         cpu_s=end.cpu_s,
         wall_s=end.wall_s,
         phase=end.phase,

@@ -45,6 +45,8 @@ class Question:
     body: bytes
     judged_at: JudgedAt
     judge: Callable[[bytes], Judgement]
+    right: bytes | None = None
+    """An answer that passes, whatever `judge` does to find so; None where there is not just one."""
 
     @property
     def stdin(self) -> bytes:
@@ -126,7 +128,7 @@ def _assert_question(test: AssertTest, setups: Collection[str]) -> Question:
         raise _too_large(test, error) from error
     if asked is None or not asked.means_python(setups):
         return beside(test)
-    return Question(test, asked.kind, asked.body, JudgedAt.OUTSIDE, asked.judge)
+    return Question(test, asked.kind, asked.body, JudgedAt.OUTSIDE, asked.judge, asked.whole)
 
 
 def _call(test: CallTest) -> bytes:

@@ -14,7 +14,7 @@ from itertools import takewhile
 
 from roundsmith.executor.alone import Alone, Result, Start, near, read, run_of
 from roundsmith.executor.content import selected, shuffled
-from roundsmith.executor.endings import TIMEOUTS, Ending, Unsupported, ending
+from roundsmith.executor.endings import TIMEOUTS, Ending, Unsupported, ending, passed
 from roundsmith.executor.matrix import Column, PlannedRow, Rules
 from roundsmith.executor.questions import SCRIPT, Question
 from roundsmith.sandbox.runs import LOADING
@@ -147,7 +147,7 @@ class Row:
                             return shared
                         continue
                     question = questions[event[0]]
-                    end = await read(question, event)
+                    end = passed(question, event) or await read(question, event)
                     if self._ends_shared(shared, event[0], question, end):
                         return shared
         return shared
