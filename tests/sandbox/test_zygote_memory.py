@@ -51,6 +51,46 @@ merge(maps)
 assert str(decimal.Decimal(1) / 3).startswith("0.333"), "the library still works"
 print(before, pieces())
 """
+JOINED = """
+import os, sys
+sys.path.append(sys.argv[1])
+import ctypes, decimal
+from roundsmith.sandbox.layout import join, mappings, open_maps, part
+proc = os.open("/proc", os.O_PATH)
+maps = open_maps(proc)
+def rights(found):
+    return "".join(m.rights for m in mappings(found) if "_decimal" in m.name)
+print(rights(maps), flush=True)
+joined = join(proc)
+if not os.fork():
+    assert str(decimal.Decimal(1) / 3).startswith("0.333"), "the library still works"
+    print(rights(open_maps(proc)), flush=True)
+    os._exit(0)
+os.wait()
+part(joined)
+print(rights(maps))
+"""
+CODE = """
+import ctypes, os, sys
+sys.path.append(sys.argv[1])
+from roundsmith.sandbox.layout import copy_code, mappings, merge, open_maps
+maps = open_maps(os.open("/proc", os.O_PATH))
+merge(maps)
+code = ctypes.cast(ctypes.pythonapi.Py_IsInitialized, ctypes.c_void_p).value
+def around():
+    (at,) = [m for m in mappings(maps) if m.first <= code < m.last]
+    return at
+before = around()
+held = ctypes.string_at(before.first, before.last - before.first)
+copy_code(maps)
+same = ctypes.string_at(before.first, len(held)) == held
+huge, entries = 0, open("/proc/self/smaps").read().split("VmFlags")
+for entry in entries:
+    if " r-xp " in entry:
+        huge += int(entry.split("AnonHugePages:")[1].split()[0])
+whole = before.last // 2**21 - -(-before.first // 2**21)
+print(max(whole, 0) * 2048, huge, same, sorted({m.rights for m in mappings(maps)} & {"rwxp"}))
+"""
 ARENAS = """
 import os, sys
 sys.path.append(sys.argv[1])
@@ -88,10 +128,14 @@ def test_the_next_small_object_is_on_the_page_of_its_pools_header() -> None:
     assert said_by(POOLS, "begun") >= 31
 
 
-def test_memory_is_gathered_in_huge_pages_and_holds_what_it_held() -> None:
+def need_huge_pages() -> None:
     release = tuple(map(int, os.uname().release.split("-")[0].split(".")[:2]))
     if release < (6, 1) or not Path("/sys/kernel/mm/transparent_hugepage").exists():
         pytest.skip(f"Linux {os.uname().release}: it gathers no memory in huge pages")
+
+
+def test_memory_is_gathered_in_huge_pages_and_holds_what_it_held() -> None:
+    need_huge_pages()
     assert said_by(PAGES) >= 2048  # memory in pieces may leave no place for more
 
 
@@ -116,3 +160,19 @@ def test_what_settles_the_arenas_leaves_other_programs_as_they_are() -> None:
         ["env"], env={"LD_PRELOAD": launcher.LIBRARY}, capture_output=True, text=True, check=True
     )
     assert (done.stdout, done.stderr) == (f"LD_PRELOAD={launcher.LIBRARY}\n", "")
+
+
+def test_what_a_library_writes_is_one_mapping_in_a_zygote_and_two_again_above_it() -> None:
+    before, below, after = words_of(JOINED)
+    assert before == after == "r--pr-xpr--pr--prw-p"
+    assert below == "r--pr-xpr--prw-p"
+
+
+def test_the_interpreters_code_moves_into_huge_pages_as_it_is() -> None:
+    """As many as lie whole in it, which depends on where it was loaded."""
+    need_huge_pages()
+    whole, huge, *others = words_of(CODE)
+    assert others == ["True", "[]"]
+    assert int(huge) in {0, int(whole)}  # none where memory lies in pieces
+    if not int(huge):
+        pytest.skip("there was no huge page to be had, or none lies whole in the code")
