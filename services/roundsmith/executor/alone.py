@@ -11,7 +11,7 @@ ended is run again, what it ended twice is marked `near_limit`, and no other out
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from roundsmith.executor.endings import RESOURCES, TIMEOUTS, Ending, Unsupported, ending
 from roundsmith.executor.questions import SCRIPT, Question, beside, inside
@@ -26,8 +26,7 @@ _LARGE_ANSWER = 2**15
 Start = Callable[[Run], AsyncGenerator[list[Event], None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """One cell: how it ended, where that was judged, and whether it was near a limit."""
 
     ending: Ending
@@ -176,9 +175,9 @@ def _loaded_twice(first: Ending, again: Ending) -> Ending:
         return _compared(first, again)
     if first.verdict is Verdict.TAMPERED:
         return first
-    return _flaky(first, replace(again, detail="it loaded"))
+    return _flaky(first, again._replace(detail="it loaded"))
 
 
 def _flaky(first: Ending, again: Ending) -> Ending:
     detail = f"first {first.verdict} ({first.detail}), then {again.verdict} ({again.detail})"
-    return replace(again, verdict=Verdict.FLAKY, detail=detail)
+    return again._replace(verdict=Verdict.FLAKY, detail=detail)

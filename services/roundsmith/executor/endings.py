@@ -1,7 +1,7 @@
 """From what the sandbox reports of one cell to how it ended."""
 
 import signal
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from roundsmith.errors import SandboxError
 from roundsmith.executor.asked_asserts import NotSplittable
@@ -25,8 +25,7 @@ class Unsupported(Exception):
         self.inside = inside
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """How one cell, or the loading of a program, ended; CPU and wall in seconds."""
 
     verdict: Verdict

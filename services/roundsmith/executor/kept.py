@@ -5,7 +5,7 @@ twice: a later one is answered from here, one that is under way is waited for.
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from roundsmith.executor.alone import Result
 from roundsmith.executor.content import selected
@@ -121,7 +121,7 @@ class KeptCells:
                 claim.num_open -= 1
         for column, (result, place) in known:
             if result.trusted and not result.near_limit and result.verdict not in _NEVER:
-                self._keep(claim.key, column.digest, (replace(result, left_out=0), place))
+                self._keep(claim.key, column.digest, (result._replace(left_out=0), place))
         if not running:
             self._running.pop(claim.key, None)
         if not claim.num_open:

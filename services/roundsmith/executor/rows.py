@@ -9,7 +9,7 @@ everything that passed in it is run again alone.
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import takewhile
 
 from roundsmith.executor.alone import Alone, Result, Start, near, read, run_of
@@ -42,7 +42,7 @@ class Stopping:
             if self._ends(result.verdict):
                 self.stopped = True
                 left_out = len(results) - at - 1 + num_later
-                return [*results[:at], replace(result, left_out=left_out)]
+                return [*results[:at], result._replace(left_out=left_out)]
         return results
 
     def _ends(self, verdict: Verdict) -> bool:
@@ -108,7 +108,7 @@ class Row:
         if contradicted or shared.forged:
             rest = [at for at in shared.passed if at and at not in results]
             results |= await self._run_again(rest, columns, shared)
-            results = {at: replace(r, trusted=False) for at, r in (shared.passed | results).items()}
+            results = {at: r._replace(trusted=False) for at, r in (shared.passed | results).items()}
         results = shared.passed | results
         return [results[at] for at in range(shared.reached)]
 
@@ -127,7 +127,7 @@ class Row:
                 first, fresh = shared.passed[at].ending, False
                 slow = shared.passed[at].near_limit
             result = await self._alone.decide(columns[at].question, first, fresh)
-            results[at] = replace(result, near_limit=True) if slow else result
+            results[at] = result._replace(near_limit=True) if slow else result
         return results
 
     async def _run_shared(self, columns: list[Column]) -> _Shared:
