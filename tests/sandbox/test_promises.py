@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from roundsmith.executor.promises import promises, promises_of
 from roundsmith.sandbox.boot import SANDBOX_VERSION
 from roundsmith.sandbox.events import pack_events
+from roundsmith.sandbox.languages import COMPILE, RUN
 from roundsmith.sandbox.runs import Run
+from roundsmith.sandbox.starting import Told, Wanted
 from tests.sandbox.mutations import MUTATIONS
 from tests.sandbox.planted import plant
 
@@ -49,7 +52,7 @@ def started(folder: Path, mechanism: str, tier: str) -> "subprocess.CompletedPro
     return subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
 
 
-@pytest.mark.parametrize(("mechanism", "tier"), KEPT_BY, ids=" ".join)
+@pytest.mark.parametrize(("mechanism", "tier"), KEPT_BY)
 def test_an_executor_without_a_mechanism_names_the_promise_that_it_does_not_keep(
     tmp_path: Path, mechanism: str, tier: str
 ) -> None:
@@ -67,11 +70,15 @@ def test_with_every_mechanism_the_copy_serves(tmp_path: Path) -> None:
 
 def test_the_version_of_the_sandbox_is_that_of_what_it_is_told_and_tells() -> None:
     """When this changes, so must SANDBOX_VERSION: a pod of another release then says which it is,
-    instead of reading a run for another.
+    instead of reading a run for another. What a canary attempts is named, as a sandbox knows it.
     """
     cells = ((b"C", b"one"), (b"A", b""))
     budgets = (1.5, 0.5, 4.0, 2**27, 2**20, 2**16, 3)
     run = Run("solution", "import os", "def f(): pass\n", b"in", cells, *budgets, "scientific")
     events = [(-1, "answer", "", b"N", 0.25, 0.5), (1, "exit", "é", b"\0", 1.0, 2.0)]
-    told = hashlib.sha256(run.pack() + pack_events(True, events)).hexdigest()
-    assert (SANDBOX_VERSION, told[:16]) == ("2", "0050532c60cc097b")
+    start = (Wanted(True, 7, False), Told(True, "", ["lo"], ["ipc"], "", ["base"], {"cpp": "no"}))
+    kept = [*promises(7), *(p for phase in (COMPILE, RUN) for p in promises_of(phase, 7))]
+    attempts = sorted({f"{one.attempt} {len(one.arguments)}" for one in kept})
+    content = [run.pack(), pack_events(True, events), *(one.pack() for one in start)]
+    told = hashlib.sha256(b"".join(content) + "\n".join(attempts).encode()).hexdigest()
+    assert (SANDBOX_VERSION, told[:16]) == ("2", "88919f423507fdb1")

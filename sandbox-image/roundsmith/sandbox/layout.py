@@ -74,9 +74,9 @@ def gather(maps: int) -> None:
 
 def join(proc: int) -> list[Mapping]:
     """Before a fork: makes one mapping of the two in which a library has what it writes, of which
-    the linker closes a part. Only where nothing was forked yet does the kernel join them. Gives
-    what `part` closes again, in the process that goes on; a zygote keeps them so, whose children
-    are the programs' own.
+    the linker closes a part. The kernel joins them where no fork came after the library was loaded.
+    Gives what `part` closes again, in the process that goes on; a zygote keeps them so, whose
+    children are the programs' own.
     """
     maps = open_maps(proc)
     try:

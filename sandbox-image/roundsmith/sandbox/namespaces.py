@@ -161,12 +161,12 @@ def _build_root(trees: list[tuple[str, bool, int]]) -> None:
 
 
 def entered(proc: int) -> dict[str, str]:
-    """Which namespaces this process is in, by kind, of those that the kernel tells (gVisor tells
-    few); `proc` is a descriptor of `/proc`, which may be out of sight.
+    """Which namespaces this process is in, by kind, of those that are told: gVisor tells few, and a
+    machine's policy may refuse. `proc` is a descriptor of `/proc`, which may be out of sight.
     """
     found = {}
     for kind in KINDS:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             found[kind] = os.readlink(f"self/ns/{kind}", dir_fd=proc)
     return found
 

@@ -25,13 +25,13 @@ from roundsmith.sandbox import (
     values,
 )
 from roundsmith.sandbox.children import Cancelled, ZygoteGone
-from roundsmith.sandbox.codec import decode, encode
 from roundsmith.sandbox.compiled import Compiled
 from roundsmith.sandbox.events import Event, pack_events
 from roundsmith.sandbox.frames import read_frame, write_frame
 from roundsmith.sandbox.hardening import Box, address_space_bytes
 from roundsmith.sandbox.profiles import Profiles
 from roundsmith.sandbox.runs import LOADING, Run, Runner
+from roundsmith.sandbox.starting import Told, Wanted
 from roundsmith.sandbox.supervisor_loop import Begun, SupervisorLoop
 from roundsmith.sandbox.syscalls import call
 from roundsmith.sandbox.zygotes import ProfileBroken, Zygotes
@@ -49,16 +49,16 @@ def main(server: int, scratch: str, places: Sequence[str]) -> None:
     directory that programs may write where they have no mount namespace, `places` name after path
     of the packages that a profile may have.
     """
-    isolate, uid_base, compiled = decode(read_frame(server))
+    isolate, uid_base, compiled = Wanted.unpack(read_frame(server))
     kernel = kernels.gvisor()
     found = profiles.find(dict(zip(places[::2], places[1::2], strict=True)), isolate)
-    proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    outside = namespaces.entered(proc)
     try:
+        proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        outside = namespaces.entered(proc)
         zygotes = _zygotes(server, found, isolate, uid_base, compiled, scratch, proc)
         loop = _loop(server, zygotes)
     except (OSError, ProfileBroken) as error:
-        write_frame(server, encode((False, str(error), [], [], kernel, [], {})))
+        write_frame(server, Told(False, str(error), [], [], kernel, [], {}).pack())
         return
     except Cancelled:  # the server is gone
         return
@@ -69,9 +69,9 @@ def main(server: int, scratch: str, places: Sequence[str]) -> None:
     call("prctl", syscalls.PR_SET_DUMPABLE, 0, 0, 0, 0)
     interfaces = namespaces.interfaces() if isolate else []
     inside = namespaces.entered(proc)
-    own = [kind for kind, before in outside.items() if before != inside[kind]]
-    said = (True, "", interfaces, own, kernel, list(found.here), found.missing)
-    write_frame(server, encode(said))
+    own = [kind for kind, before in outside.items() if before != inside.get(kind, before)]
+    told = Told(True, "", interfaces, own, kernel, list(found.here), found.missing)
+    write_frame(server, told.pack())
     try:
         serve(server, zygotes, Compiled(zygotes, found.languages), loop)
     except (EOFError, ZygoteGone, BrokenPipeError, ConnectionResetError):

@@ -116,6 +116,7 @@ class Zygotes:
             occupy_low_descriptors()
             if profile.packages:
                 packages.load(profile.packages, profile.modules)
+                layout.join(self._proc)
             gc.collect()
             layout.end_arenas()
             maps = layout.open_maps(self._proc)

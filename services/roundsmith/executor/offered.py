@@ -19,8 +19,8 @@ def offered(
     """
     missing: dict[str, str] = {}
     for supervisor in supervisors:
-        missing |= supervisor.missing_profiles
-    known = dict.fromkeys(name for one in supervisors for name in one.profiles)
+        missing |= supervisor.told.missing
+    known = dict.fromkeys(name for one in supervisors for name in one.told.profiles)
     here = [name for name in known if name not in missing]
     lacking = [name for name in wanted if name not in here]
     if lacking:

@@ -11,6 +11,7 @@ import grpc
 from roundsmith.errors import SandboxError
 from roundsmith.executor.settings import ATTACH_DEADLINE_S, ExecutorSettings
 from roundsmith.executor.supervisor import Slot, Started, SupervisorLost
+from roundsmith.sandbox.boot import SANDBOX_VERSION, version_of
 from roundsmith.v1 import sandbox_pb2 as pb2
 from roundsmith.v1.sandbox_pb2_grpc import SandboxServiceStub
 
@@ -38,16 +39,27 @@ class PodSeen:
     num_runs: int = 0
     draining: bool = False
     condemned: bool = False
+    other_version: bool = False
+    """Of another release, which tells and is told other things: tried after all others."""
 
     @property
-    def rank(self) -> tuple[bool, bool, int]:
+    def rank(self) -> tuple[bool, bool, bool, int]:
         """Where the next supervisor should rather be: the lower, the better."""
-        return self.condemned, self.draining, self.num_links
+        return self.other_version, self.condemned, self.draining, self.num_links
 
-    def enter(self, sandbox_id: str) -> None:
-        """A sandbox that is another than before has had no run, and nothing is held against it."""
-        if sandbox_id != self.sandbox_id:
-            self.sandbox_id, self.num_runs, self.condemned = sandbox_id, 0, False
+    def enter(self, started: Started) -> None:
+        """A sandbox that is another than before has had no run, and nothing is held against it.
+        Raises SandboxError for one of another release.
+        """
+        if started.sandbox_id != self.sandbox_id:
+            self.sandbox_id, self.num_runs, self.condemned = started.sandbox_id, 0, False
+        version = version_of(started.image)
+        self.other_version = version != SANDBOX_VERSION
+        if self.other_version:
+            raise SandboxError(
+                f"a sandbox of version {version} ({started.image}), expected {SANDBOX_VERSION}: "
+                "run the sandbox image of the executor's own release"
+            )
 
 
 class PodSupervisors:
@@ -107,7 +119,7 @@ class PodSupervisors:
         try:
             async with asyncio.timeout(_TRY_S):
                 await link.begin()
-        except (TimeoutError, SupervisorLost) as error:
+        except (TimeoutError, SandboxError) as error:
             await link.close()
             raise SandboxError(f"{address}: {error or f'no answer in {_TRY_S:.0f} s'}") from error
         except BaseException:
@@ -177,13 +189,15 @@ class PodLink:
         self._pod.num_busy -= 1
 
     async def begin(self) -> None:
-        """Waits for what was started. Raises SupervisorLost."""
+        """Waits for what was started. Raises SupervisorLost, and SandboxError for a pod of another
+        release.
+        """
         started = (await self._next()).started
         self._max_content_bytes = started.max_content_bytes
         if not self._max_content_bytes:
             raise SupervisorLost("the worker did not say what it started")
         self.started = Started(started.pid, started.image, started.sandbox_id)
-        self._pod.enter(started.sandbox_id)
+        self._pod.enter(self.started)
 
     async def send(self, content: bytes) -> None:
         """Raises SupervisorLost when the stream ended."""

@@ -60,9 +60,9 @@ async def _probe_python(supervisor: Supervisor, count_threads: bool, profile: st
         (count,) = await _answers(supervisor, counting)
         surroundings["threads"] = str(count)
     checks += [
-        _network_check(supervisor.interfaces),
-        *_namespace_checks(supervisor.namespaces),
-        _kernel_check(supervisor.kernel),
+        _network_check(supervisor.told.interfaces),
+        *_namespace_checks(supervisor.told.namespaces),
+        _kernel_check(supervisor.told.kernel),
     ]
     return _seen(checks, surroundings)
 

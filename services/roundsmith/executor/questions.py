@@ -46,7 +46,9 @@ class Question:
     judged_at: JudgedAt
     judge: Callable[[bytes], Judgement]
     right: bytes | None = None
-    """An answer that passes, whatever `judge` does to find so; None where there is not just one."""
+    """An answer that `judge` passes, so that nothing has to be read of one that is the same byte by
+    byte; None where none is known beforehand.
+    """
 
     @property
     def stdin(self) -> bytes:

@@ -7,10 +7,10 @@ from typing import Protocol
 
 from roundsmith.errors import SandboxError
 from roundsmith.executor.reports import Report
-from roundsmith.sandbox.boot import SANDBOX_VERSION, version_of
-from roundsmith.sandbox.codec import HEADER, CodecError, decode, encode
+from roundsmith.sandbox.codec import HEADER, CodecError
 from roundsmith.sandbox.events import Event, unpack_events
 from roundsmith.sandbox.runs import Run
+from roundsmith.sandbox.starting import Told, Wanted
 from roundsmith.sandbox.supervisor import CANCEL, RUN
 
 _START_S = 60.0
@@ -95,19 +95,12 @@ class Supervisors(Protocol):
 
 
 class Supervisor:
-    """A started supervisor. `interfaces` are those of its network namespace, empty without one;
-    `namespaces` are the kinds that it has of its own, such as `ipc`; `kernel` says what shows that
-    it has a kernel of its own, empty where nothing does.
-    """
+    """A started supervisor."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self.interfaces: list[str] = []
-        self.namespaces: list[str] = []
-        self.kernel = ""
-        self.profiles: list[str] = []
-        self.missing_profiles: dict[str, str] = {}
-        """Those that it has not, and why."""
+        self.told: Told
+        """What it told of itself."""
         self.idle = True
 
     @property
@@ -141,22 +134,11 @@ class Supervisor:
         return supervisor
 
     async def _set_up(self, slot: Slot) -> None:
-        if (version := version_of(self.started.image)) != SANDBOX_VERSION:
-            raise SandboxError(
-                f"saw a sandbox of version {version} ({self.started.image}), expected "
-                f"{SANDBOX_VERSION}: run the sandbox image of the executor's own release"
-            )
         uid = slot.uid_base + 2 * slot.number
-        await self._send(encode((slot.isolate, uid, slot.compiled)))
-        said = decode(await self._receive(_MOST_FRAME, _START_S))
-        ready, why, self.interfaces, self.namespaces, self.kernel, self.profiles, missing = said
-        self.missing_profiles = missing
-        lists = (*self.interfaces, *self.namespaces, *self.profiles)
-        texts = (why, self.kernel, *lists, *missing, *missing.values())
-        if not all(type(text) is str for text in texts):
-            raise TypeError("what it says of itself is no text")
-        if not ready:
-            raise SandboxError(why)
+        await self._send(Wanted(slot.isolate, uid, slot.compiled).pack())
+        self.told = Told.unpack(await self._receive(_MOST_FRAME, _START_S))
+        if not self.told.ready:
+            raise SandboxError(self.told.why)
 
     async def run(self, run: Run) -> AsyncGenerator[list[Event], None]:
         """Events as they come, by batches. Raises SupervisorLost when the supervisor ends first, or

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from roundsmith.config import prepare_vllm, vllm_sockets_in
+from roundsmith.config import prepare_vllm, sums_bytes_exactly, vllm_sockets_in
 from roundsmith.errors import ConfigError, EngineError, RoundsmithError, Unavailable
 from roundsmith.generator.adapters import Loaded
 from roundsmith.generator.model_info import adapted_version
@@ -258,8 +258,15 @@ async def begin(llm: Any, version: str) -> None:
     """
     await llm.update_weight_version(version)
     found = await llm.collective_rpc("roundsmith_begin", args=(version, os.getpid()))
-    if doubtful := next(filter(None, found), None):
-        logger.warning("%s", doubtful)
+    name = next(filter(None, found), None)
+    if name is not None and not sums_bytes_exactly():
+        logger.warning(
+            "%s multiplies numbers of eight bits, and this processor has no instruction that adds "
+            "their products exactly (VNNI, AMX or ARM's dot product): large sums are cut, so "
+            "log-probabilities are off by tenths where weights use all eight bits; serve it on "
+            "another processor or a GPU, or serve weights of full precision",
+            name,
+        )
 
 
 async def load(llm: Any, folder: Path, version: str) -> None:

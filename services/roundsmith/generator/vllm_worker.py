@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from roundsmith.config import sums_bytes_exactly
 from roundsmith.models.finite import first_not_finite
 
 if TYPE_CHECKING:
@@ -56,19 +55,12 @@ class RankWeights:
 
     def roundsmith_begin(self, version: str, service_pid: int) -> str:
         """Tells the rank what it started with, and whom it serves: it ends when that process does,
-        however that ends. Says what makes its numbers doubtful, or nothing.
+        however that ends. Names the first layer that oneDNN computes in eight bits, if any.
         """
         self.roundsmith_version = version
         threading.Thread(target=_end_with, args=(service_pid, os.getppid()), daemon=True).start()
         worker: Any = self
-        if sums_bytes_exactly() or not (name := _first_of_bytes(worker.model_runner.get_model())):
-            return ""
-        return (
-            f"{name} multiplies numbers of eight bits, and this processor has no instruction "
-            "that adds their products exactly (VNNI or AMX): large sums are cut, so "
-            "log-probabilities are off by tenths where weights use all eight bits; serve it on "
-            "another processor or a GPU, or serve weights of full precision"
-        )
+        return _first_of_bytes(worker.model_runner.get_model())
 
     def roundsmith_served(self) -> str:
         """The version that this rank has."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import grpc
@@ -18,6 +19,7 @@ from roundsmith.sandbox.boot import image
 from roundsmith.sandbox.codec import HEADER, encode
 from roundsmith.sandbox.events import pack_events
 from roundsmith.sandbox.runs import Run
+from roundsmith.sandbox.starting import Told
 from roundsmith.v1 import sandbox_pb2 as pb2
 from roundsmith.v1 import sandbox_pb2_grpc
 
@@ -25,7 +27,7 @@ STARTED = pb2.StartedSupervisor(image=image(), sandbox_id="s", pid=7, max_conten
 OLD = pb2.StartedSupervisor(
     image="python-3.11.7-sandbox-1", sandbox_id="s", pid=7, max_content_bytes=2**20
 )
-READY = encode((True, "", [], [], "", ["base"], {}))
+READY = Told(True, "", [], [], "", ["base"], {}).pack()
 LOADED = (-1, "answer", "", encode(None), 0.0, 0.0)
 PASSED = (0, "answer", "", encode(1), 0.0, 0.0)
 NUM_PROMISES = len(promises(7))
@@ -55,20 +57,30 @@ def framed(*frames: bytes) -> bytes:
     return b"".join(HEADER.pack(len(frame)) + frame for frame in frames)
 
 
+SLOT = Slot(0, False, 1)
+
+
+@asynccontextmanager
+async def supervisors_of(*pods: Pod) -> AsyncIterator[PodSupervisors]:
+    """What starts supervisors in these pods."""
+    ports = []
+    async with AsyncExitStack() as stack:
+        for pod in pods:
+            server = grpc.aio.server()
+            sandbox_pb2_grpc.add_SandboxServiceServicer_to_server(pod, server)
+            ports.append(server.add_insecure_port("127.0.0.1:0"))
+            await server.start()
+            stack.push_async_callback(server.stop, None)
+        targets = ",".join(f"127.0.0.1:{port}" for port in ports)
+        supervisors = PodSupervisors(ExecutorSettings(pool="pods", sandboxes=targets, attach_s=0.5))
+        stack.push_async_callback(supervisors.close)
+        yield supervisors
+
+
 def against(pod: Pod, work: Callable[[Supervisor], Awaitable[None]]) -> None:
     async def main() -> None:
-        server = grpc.aio.server()
-        sandbox_pb2_grpc.add_SandboxServiceServicer_to_server(pod, server)
-        port = server.add_insecure_port("127.0.0.1:0")
-        await server.start()
-        settings = ExecutorSettings(pool="pods", sandboxes=f"127.0.0.1:{port}", attach_s=0.5)
-        supervisors = PodSupervisors(settings)
-        try:
-            slot = Slot(0, False, 1)
-            await work(await Supervisor.on(await supervisors.open(slot), slot))
-        finally:
-            await supervisors.close()
-            await server.stop(None)
+        async with supervisors_of(pod) as supervisors:
+            await work(await Supervisor.on(await supervisors.open(SLOT), SLOT))
 
     asyncio.run(main())
 
@@ -170,7 +182,7 @@ def test_events_in_any_cut_are_read() -> None:
         (Pod(framed(encode((True, "", [], [], "", [5], {})))), "no text"),
         (Pod(framed(encode((True, "", [], [], "", [], [])))), "did not start"),
         (Pod(framed(encode((True, "", [], [5], "", [], {})))), "no text"),
-        (Pod(framed(READY), OLD), "saw a sandbox of version 1 .*expected 2: run"),
+        (Pod(framed(READY), OLD), "saw .*: a sandbox of version 1 .*expected 2: run"),
     ],
     ids=[
         "unsaid",
@@ -190,3 +202,17 @@ def test_a_supervisor_that_is_not_ready_is_not_used(pod: Pod, said: str) -> None
 
     with pytest.raises(SandboxError, match=said):
         against(pod, never)
+
+
+@pytest.mark.parametrize("old_first", [True, False])
+def test_beside_a_pod_of_another_release_only_those_of_ones_own_are_used(old_first: bool) -> None:
+    own = pb2.StartedSupervisor(image=image(), sandbox_id="own", pid=7, max_content_bytes=2**20)
+    old, good = Pod(framed(READY), OLD), Pod(framed(READY), own)
+
+    async def main() -> None:
+        async with supervisors_of(*((old, good) if old_first else (good, old))) as supervisors:
+            for _ in range(4):
+                supervisor = await Supervisor.on(await supervisors.open(SLOT), SLOT)
+                assert supervisor.started.sandbox_id == "own"
+
+    asyncio.run(main())
