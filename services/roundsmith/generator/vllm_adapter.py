@@ -16,6 +16,7 @@ from roundsmith.generator.model_info import adapted_version
 from roundsmith.generator.settings import VllmSettings
 from roundsmith.installing import how_to_install
 from roundsmith.leftovers import temporary_folder
+from roundsmith.models.folder import quantization
 from roundsmith.models.loading import served_device, served_dtype, stored_parameters
 from roundsmith.models.text import ModelText
 from roundsmith.types import GenerateItem, TopLogprobs
@@ -81,7 +82,10 @@ def start(settings: VllmSettings, text: ModelText) -> Started:
         ) from error
     on_cpu = bool(current_platform.is_cpu())
     dtype = served_dtype(
-        settings.dtype, "cpu" if on_cpu else "cuda", stored_parameters(text.folder.path)
+        settings.dtype,
+        "cpu" if on_cpu else "cuda",
+        stored_parameters(text.folder.path),
+        quantized=bool(settings.quantization or quantization(text.folder.path)),
     )
     scratch = temporary_folder("vllm")
     try:
@@ -254,12 +258,18 @@ def _generate_error(cause: BaseException) -> RoundsmithError:
 
 async def begin(llm: Any, version: str) -> None:
     """Tells the engine and its ranks which weights they started with, and to end with this
-    process. Logs what makes their numbers doubtful.
+    process. Logs what makes their numbers doubtful. ConfigError where a CPU does not compute with
+    them.
     """
     await llm.update_weight_version(version)
     found = await llm.collective_rpc("roundsmith_begin", args=(version, os.getpid()))
-    name = next(filter(None, found), None)
-    if name is not None and not sums_bytes_exactly():
+    wrong, name = (next(filter(None, said), "") for said in zip(*found, strict=True))
+    if wrong:
+        raise ConfigError(
+            f"{wrong}: expected weights and a --dtype that this processor computes with: leave "
+            "--dtype out, or name another one"
+        )
+    if name and not sums_bytes_exactly():
         logger.warning(
             "%s multiplies numbers of eight bits, and this processor has no instruction that adds "
             "their products exactly (VNNI, AMX or ARM's dot product): large sums are cut, so "

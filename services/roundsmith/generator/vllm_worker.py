@@ -17,6 +17,8 @@ from roundsmith.models.finite import first_not_finite
 if TYPE_CHECKING:
     import torch
 
+_NOT_FINITE = "saw numbers that are not finite, expected finite ones"
+
 
 class RankWeights:
     """Loads weights and says which ones this rank has."""
@@ -42,29 +44,44 @@ class RankWeights:
         for layers in tied.values():
             for layer in layers:
                 _repack(layer)
-        if name := first_not_finite(model.named_parameters()) or _first_without_numbers(
-            model, runner.dtype, runner.device
-        ):
+        name = first_not_finite(model.named_parameters())
+        wrong = f"{name}: {_NOT_FINITE}" if name else _wrong(model, runner.dtype, runner.device)
+        if wrong:
             return (
-                f"{name}: saw numbers that are not finite, expected finite ones: the weights do "
-                "not fit the --dtype or the --quantization that is served; name an earlier "
-                "checkpoint, or a service of its own"
+                f"{wrong}: the weights do not fit the --dtype or the --quantization that is "
+                "served; name an earlier checkpoint, or a service of its own"
             )
         self.roundsmith_version = version
         return ""
 
-    def roundsmith_begin(self, version: str, service_pid: int) -> str:
+    def roundsmith_begin(self, version: str, service_pid: int) -> tuple[str, str]:
         """Tells the rank what it started with, and whom it serves: it ends when that process does,
-        however that ends. Names the first layer that oneDNN computes in eight bits, if any.
+        however that ends. What is wrong with its weights on a CPU, or nothing, and the name of the
+        first layer that oneDNN computes in eight bits, if any.
         """
         self.roundsmith_version = version
         threading.Thread(target=_end_with, args=(service_pid, os.getppid()), daemon=True).start()
+        _use_tiles()
         worker: Any = self
-        return _first_of_bytes(worker.model_runner.get_model())
+        runner = worker.model_runner
+        model: torch.nn.Module = runner.get_model()
+        on_cpu = runner.device.type == "cpu"
+        wrong = _wrong(model, runner.dtype, runner.device) if on_cpu else ""
+        return wrong, _first_of_bytes(model)
 
     def roundsmith_served(self) -> str:
         """The version that this rank has."""
         return self.roundsmith_version
+
+
+def _use_tiles() -> None:
+    """Asks the kernel for AMX, where there is some: vLLM's attention in bfloat16 uses it unasked,
+    and is ended for it where no product of matrices in 16 bits has asked before.
+    """
+    import torch
+
+    if torch.cpu._is_amx_tile_supported():
+        torch.cpu._init_amx()
 
 
 def _end_with(service_pid: int, parent: int) -> None:
@@ -129,11 +146,9 @@ def _first_of_bytes(model: "torch.nn.Module") -> str:
     return ""
 
 
-def _first_without_numbers(
-    model: "torch.nn.Module", dtype: "torch.dtype", device: "torch.device"
-) -> str:
-    """The name of the first linear layer that makes no finite numbers of a vector of length 1,
-    empty where all do. Only those are tried whose arithmetic is not with their parameters: those
+def _wrong(model: "torch.nn.Module", dtype: "torch.dtype", device: "torch.device") -> str:
+    """What the first linear layer does instead of making finite numbers of a vector of length 1,
+    empty where all do so. Only those are tried whose arithmetic is not with their parameters: those
     that are quantized, or packed as a CPU likes them.
     """
     import torch
@@ -145,8 +160,11 @@ def _first_without_numbers(
         if isinstance(layer, LinearBase) and not plain:
             width = getattr(layer, "input_size_per_partition", layer.input_size)
             vector = torch.full((1, width), width**-0.5, dtype=dtype, device=device)
-            with torch.inference_mode():
-                made = method.apply(layer, vector)
+            try:
+                with torch.inference_mode():
+                    made = method.apply(layer, vector)
+            except RuntimeError as error:
+                return f"{name}: it multiplies no numbers of {dtype} ({error})"
             if not bool(made.isfinite().all()):
-                return str(name)
+                return f"{name}: {_NOT_FINITE}"
     return ""

@@ -70,12 +70,18 @@ def refuse_quantized(path: Path) -> None:
     """Raises ConfigError where a checked folder has weights of few bits, which a generator can
     serve but no training can change.
     """
-    if found := _read(path / "config.json").get("quantization_config"):
+    if found := quantization(path):
         raise ConfigError(
             f"{path}: saw quantized weights ({found.get('quant_method', 'of no named method')}), "
             "expected those of full precision, which training changes: name the model that they "
             "were made from"
         )
+
+
+def quantization(path: Path) -> dict[str, Any]:
+    """How a checked folder says that its weights are of few bits, empty where they are not."""
+    found: dict[str, Any] = _read(path / "config.json").get("quantization_config") or {}
+    return found
 
 
 def _wants_code(path: Path) -> bool:

@@ -136,14 +136,16 @@ def served_device(device: str) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def served_dtype(dtype: str, device: str, num_parameters: int) -> str:
+def served_dtype(dtype: str, device: str, num_parameters: int, quantized: bool = False) -> str:
     """The type that weights are served in; `auto` does not look at the one they are stored in,
-    because training stores float32 whatever it began with, and both are compared.
+    because training stores float32 whatever it began with, and both are compared. What multiplies
+    `quantized` ones takes 16 bits, and on a CPU without units for these 32, too.
     """
     if dtype != "auto":
         return dtype
     on_plain_cpu = device.startswith("cpu") and not has_bfloat16_units()
-    return "float32" if on_plain_cpu or num_parameters < SMALL_PARAMETERS else "bfloat16"
+    small = num_parameters < SMALL_PARAMETERS and not quantized
+    return "float32" if on_plain_cpu or small else "bfloat16"
 
 
 def use_threads(settings: ModelSettings, loaded: LoadedModel) -> None:

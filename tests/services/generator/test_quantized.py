@@ -113,6 +113,11 @@ def quantized(models: dict[str, tuple[Path, Path]], said: list[str]) -> Iterator
     driven.close()
 
 
+def with_tiles() -> bool:
+    """Whether vLLM multiplies eight bits by AMX here."""
+    return bool(torch.cpu._is_amx_tile_supported())
+
+
 def drawn(driven: Driven) -> list[Completion]:
     return [completion for (completion,) in driven.ask(ITEMS)]
 
@@ -155,7 +160,20 @@ def test_a_quantized_model_has_its_numbers_before_and_after_others_took_their_pl
     assert [c.token_ids for c in drawn(quantized)] == [c.token_ids for c in first]
 
 
+def test_a_type_that_the_processor_does_not_multiply_is_refused_at_the_start(
+    models: dict[str, tuple[Path, Path]],
+) -> None:
+    need("vllm")
+    if not with_tiles():
+        pytest.skip("no AMX: layers of eight bits take any type here")
+    wrong = settings_of("vllm", str(models["one"][0]), kv_cache_gib=0.1, dtype="float32")
+    with pytest.raises(ConfigError, match=r"no numbers of torch.float32 .*leave --dtype out"):
+        Driven(wrong)
+
+
 def test_a_processor_that_cuts_sums_of_bytes_is_told_of(quantized: Driven, said: list[str]) -> None:
+    if with_tiles():
+        pytest.skip("AMX: oneDNN does not compute layers of eight bits here")
     (told,) = (line for line in said if "multiplies numbers of eight bits" in line)
     assert "layers.0" in told
     assert "VNNI" in told

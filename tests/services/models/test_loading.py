@@ -19,6 +19,9 @@ from roundsmith.models.loading import alone_tokens, context_tokens, load, served
 from roundsmith.models.settings import ModelSettings
 from roundsmith.types import ChatMessage
 
+HALF = "bfloat16" if has_bfloat16_units() else "float32"
+"""What a CPU multiplies large models in."""
+
 
 @pytest.fixture
 def folder(tiny: Path, tmp_path: Path) -> Path:
@@ -261,20 +264,23 @@ def test_messages_that_the_template_refuses_are_the_callers_error(
 
 
 @pytest.mark.parametrize(
-    ("asked", "device", "parameters", "served"),
+    ("asked", "device", "parameters", "quantized", "served"),
     [
-        ("auto", "cpu", 10**9, "bfloat16" if has_bfloat16_units() else "float32"),
-        ("auto", "cpu", 2 * 10**6, "float32"),
-        ("auto", "cuda", 10**9, "bfloat16"),
-        ("auto", "cuda:1", 2 * 10**6, "float32"),
-        ("float16", "cuda", 2 * 10**6, "float16"),
-        ("bfloat16", "cpu", 10**9, "bfloat16"),
+        ("auto", "cpu", 10**9, False, HALF),
+        ("auto", "cpu", 2 * 10**6, False, "float32"),
+        ("auto", "cpu", 2 * 10**6, True, HALF),
+        ("auto", "cuda", 10**9, False, "bfloat16"),
+        ("auto", "cuda:1", 2 * 10**6, False, "float32"),
+        ("auto", "cuda:1", 2 * 10**6, True, "bfloat16"),
+        ("float16", "cuda", 2 * 10**6, False, "float16"),
+        ("float32", "cuda", 2 * 10**6, True, "float32"),
+        ("bfloat16", "cpu", 10**9, False, "bfloat16"),
     ],
 )
-def test_the_served_type_follows_from_setting_device_and_size(
-    asked: str, device: str, parameters: int, served: str
+def test_the_served_type_follows_from_setting_device_size_and_bits(
+    asked: str, device: str, parameters: int, quantized: bool, served: str
 ) -> None:
-    assert served_dtype(asked, device, parameters) == served
+    assert served_dtype(asked, device, parameters, quantized) == served
 
 
 def test_a_model_is_served_alike_whatever_type_it_is_stored_in(tiny: Path, tmp_path: Path) -> None:
