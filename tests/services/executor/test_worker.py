@@ -16,7 +16,8 @@ import grpc
 import pytest
 
 from roundsmith.executor.pool import Pool
-from roundsmith.sandbox.codec import HEADER, decode, encode
+from roundsmith.sandbox.codec import HEADER
+from roundsmith.sandbox.starting import Told, Wanted
 from roundsmith.types import CallTest, ExecuteItem, Program
 from roundsmith.v1 import sandbox_pb2 as pb2
 from roundsmith.v1.sandbox_pb2_grpc import SandboxServiceStub
@@ -97,9 +98,10 @@ def test_the_first_response_says_what_was_started(pod: SandboxPod) -> None:
         assert (started.max_supervisors, started.max_content_bytes) == (MOST, 2**20)
         assert os.stat(f"/proc/{started.pid}").st_uid in (started.uid, 0)
         assert str(started.pid) in pod.processes()
-        await send(call, encode((False, 1, True)))
-        ready = decode(await frame(call))
-        assert (ready[:4], ready[4][0]) == ((True, "", [], ""), "base")
+        await send(call, Wanted(False, 1, True).pack())
+        told = Told.unpack(await frame(call))
+        assert told._replace(profiles=[], missing={}) == Told(True, "", [], [], "", [], {})
+        assert told.profiles[0] == "base"
 
     with_stream(pod, look)
 
@@ -170,7 +172,7 @@ def test_the_end_of_the_supervisor_ends_the_stream(pod: SandboxPod) -> None:
 
 def test_a_supervisor_that_reads_nothing_more_is_killed_with_its_stream(pod: SandboxPod) -> None:
     async def stop(call: Call, started: pb2.StartedSupervisor) -> None:
-        await send(call, encode((False, 1, True)))
+        await send(call, Wanted(False, 1, True).pack())
         await frame(call)
         # The supervisor and its zygote: what it probed with may still be about to go.
         await asyncio.to_thread(until, lambda: len(pod.processes()) == 2)
@@ -291,7 +293,7 @@ def test_a_process_of_the_sandbox_user_outside_of_every_box_can_not_pose_as_a_su
     script.write_text(ESCAPED)
 
     async def escape(call: Call, started: pb2.StartedSupervisor) -> None:
-        await send(call, encode((False, 1, True)))
+        await send(call, Wanted(False, 1, True).pack())
         await frame(call)
         pids = [str(pod.init.pid), str(pod.worker.pid), *pod.processes()]
         command = [sandbox_interpreter(), str(script), str(pod.socket), *pids]
